@@ -1,0 +1,45 @@
+"""The errors of the domain, and nothing else.
+
+    ThroughlineError
+    ├── BadInput          a value that is wrong whatever the state; names the field
+    ├── BadDataset        a dataset or a row of one that cannot be used
+    ├── BadRelease        a release that must not be loaded; names the file
+    ├── WrongKey          identifiers hashed under another key
+    ├── StoreUnavailable  the store did not answer; nothing was stored, a retry is safe
+    └── Conflict          somebody else changed it first; read again and retry
+
+An unknown customer, item or offer is data, never an error.
+"""
+
+
+class ThroughlineError(Exception):
+    """Any error of Throughline's own; its text is safe to show and holds no personal value."""
+
+
+class BadInput(ThroughlineError):
+    """A value that is wrong whatever the state: `field` says where, `reason` what to do."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class BadDataset(ThroughlineError):
+    """A dataset, or a row of one, that cannot be used; the text names file, row and column."""
+
+
+class BadRelease(ThroughlineError):
+    """A release that must not be loaded; the text starts with the file at fault."""
+
+
+class WrongKey(ThroughlineError):
+    """The identifiers at hand were hashed under another key."""
+
+
+class StoreUnavailable(ThroughlineError):
+    """The store did not answer; nothing was stored, and the same call may be sent again."""
+
+
+class Conflict(ThroughlineError):
+    """The state changed between reading and writing; read again and retry."""

@@ -1,0 +1,132 @@
+"""Events: what a customer did or was shown, their types, and their one canonical order.
+
+Canonical order is (rank, at, key). `rank` is 0 for an event without a time and 1 for a timed one;
+`at` is the time in microseconds since 1970 (UTC), or the sequence within the customer, or 0; `key`
+is a 64-bit hash of the event id. Ties are broken by that hash and never by the event id or the item
+themselves: ids often follow the item, and an order that follows the item leaks the target.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+# The lane of a profile that remembers an event of this type. Lanes are bounded one by one, so that
+# a hundred impressions cannot push a purchase out of memory.
+BROWSE, CART, PURCHASE, CONTACT, RESPONSE, ATTRIBUTE = (
+    "browse",
+    "cart",
+    "purchase",
+    "contact",
+    "response",
+    "attribute",
+)
+
+EVENT_TYPES: Mapping[str, str] = {
+    "view": BROWSE,
+    "search": BROWSE,
+    "session": BROWSE,
+    "call": BROWSE,
+    "add_to_cart": CART,
+    "remove_from_cart": CART,
+    "purchase": PURCHASE,
+    "impression": CONTACT,
+    "sent": CONTACT,
+    "open": CONTACT,
+    "click": RESPONSE,
+    "accept": RESPONSE,
+    "dismiss": RESPONSE,
+    "redeem": RESPONSE,
+    "unsubscribe": RESPONSE,
+    "attributes_changed": ATTRIBUTE,
+}
+
+CHANNELS = (
+    "web",
+    "app",
+    "email",
+    "sms",
+    "push",
+    "till",
+    "kiosk",
+    "call_center",
+    "direct_mail",
+    "store",
+    "tv",
+)
+
+
+class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """The place of an event in canonical order."""
+
+    rank: int
+    at: int
+    key: int
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event as it is stored and folded.
+
+    `identifier` is the keyed hash of the identifier it came under (16 bytes). `time` is in
+    microseconds since 1970 UTC, `sequence` an order within the customer; an event has one of them
+    or neither, and none is ever invented. Money is `amount_units` + `amount_nanos` * 1e-9 of
+    `currency`.
+    """
+
+    event_id: str
+    identifier: bytes
+    type: str
+    channel: str
+    time: int | None = None
+    sequence: int | None = None
+    item: str = ""
+    offer: str = ""
+    placement: str = ""
+    place: str = ""
+    quantity: float = 0.0
+    amount_units: int = 0
+    amount_nanos: int = 0
+    currency: str = ""
+    decision_id: str = ""
+    attributes: dict[str, str] = {}
+
+
+def event_key(event_id: str) -> int:
+    """Return the 64-bit hash of an event id that orders and identifies the event."""
+    return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest(), "big")
+
+
+def stamp_of(event: Event) -> Stamp:
+    """Return the place of `event` in canonical order."""
+    if event.time is not None:
+        return Stamp(1, event.time, event_key(event.event_id))
+    return Stamp(0, event.sequence or 0, event_key(event.event_id))
+
+
+_content = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def content_hash(event: Event) -> int:
+    """Return a 32-bit hash of everything the event says: same id and other content is refused."""
+    return int.from_bytes(hashlib.blake2b(_content.encode(event), digest_size=4).digest(), "big")
+
+
+def lane_of(event_type: str, declared: Mapping[str, str] = EVENT_TYPES) -> str:
+    """Return the lane that remembers `event_type`; `declared` maps each known type to its lane."""
+    return declared[event_type]
+
+
+def attributes_event(identifier: bytes, attributes: Mapping[str, str]) -> Event:
+    """Return the undated event that stands for a row of a dataset's `customers` table.
+
+    Its id is a hash of what it says, so the same row loaded twice is one event.
+    """
+    said = _content.encode(dict(attributes))
+    digest = hashlib.blake2b(identifier + said, digest_size=12).hexdigest()
+    return Event(
+        event_id=f"attributes:{digest}",
+        identifier=identifier,
+        type="attributes_changed",
+        channel="import",
+        attributes=dict(attributes),
+    )
