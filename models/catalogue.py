@@ -1,0 +1,130 @@
+"""The catalogue: items and offers, a revisioned log of rows, and the snapshot decisions use.
+
+Every item has a default offer, `item:` and its id, with the item's price, value and stock. A
+withdrawn row stays as a tombstone against uploads that come late.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+DEFAULT_PREFIX = "item:"
+
+
+class Money(msgspec.Struct, frozen=True, array_like=True):
+    """`units` + `nanos` * 1e-9 of `currency` (ISO 4217)."""
+
+    currency: str
+    units: int
+    nanos: int = 0
+
+
+class Stock(msgspec.Struct, frozen=True, array_like=True):
+    """How many there are at a place ("" = no place), counted at `as_of` (microseconds, UTC)."""
+
+    place: str
+    quantity: int
+    as_of: int
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="item"):
+    """What events are about and what the model learns."""
+
+    id: str
+    title: str = ""
+    features: dict[str, list[str]] = {}
+    price: Money | None = None
+    value: Money | None = None
+    stock: tuple[Stock, ...] = ()
+    withdrawn: bool = False
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="offer"):
+    """What is shown: it targets one item or a set.
+
+    Valid in [valid_from, valid_until), microseconds; empty `channels` means all; empty `stock`
+    means not tracked.
+    """
+
+    id: str
+    title: str = ""
+    items: tuple[str, ...] = ()
+    features: dict[str, list[str]] = {}
+    price: Money | None = None
+    value: Money | None = None
+    valid_from: int | None = None
+    valid_until: int | None = None
+    channels: tuple[str, ...] = ()
+    stock: tuple[Stock, ...] = ()
+    withdrawn: bool = False
+
+
+Row = Item | Offer
+
+
+def default_offer(item: Item) -> Offer:
+    """Return the offer that every item has."""
+    return Offer(
+        id=DEFAULT_PREFIX + item.id,
+        title=item.title,
+        items=(item.id,),
+        price=item.price,
+        value=item.value,
+        withdrawn=item.withdrawn,
+    )
+
+
+class Catalogue:
+    """All items and explicit offers at one revision; immutable.
+
+    `items` and `offers` map ids to rows, tombstones included.
+    """
+
+    def __init__(
+        self, revision: int = 0, items: Mapping[str, Item] = {}, offers: Mapping[str, Offer] = {}
+    ) -> None:
+        self.revision = revision
+        self.items = items
+        self.offers = offers
+
+    def apply(self, revision: int, rows: Iterable[Row]) -> "Catalogue":
+        """Return the catalogue of a later revision, with `rows` added or replaced."""
+        items, offers = dict(self.items), dict(self.offers)
+        for row in rows:
+            if isinstance(row, Item):
+                items[row.id] = row
+            else:
+                offers[row.id] = row
+        return Catalogue(revision, items, offers)
+
+    def offer(self, offer_id: str) -> Offer | None:
+        """Return the explicit or default offer of that id, withdrawn ones included."""
+        if offer_id.startswith(DEFAULT_PREFIX):
+            item = self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
+            return None if item is None else default_offer(item)
+        return self.offers.get(offer_id)
+
+    def all_offers(self) -> Iterator[Offer]:
+        """Yield every live offer by id: explicit ones, then the items' default offers."""
+        for offer_id in sorted(self.offers):
+            if not self.offers[offer_id].withdrawn:
+                yield self.offers[offer_id]
+        for item_id in sorted(self.items):
+            if not self.items[item_id].withdrawn:
+                yield default_offer(self.items[item_id])
+
+
+def in_stock(stock: tuple[Stock, ...], place: str) -> bool:
+    """Tell whether there is stock at `place`, or anywhere when `place` is empty.
+
+    No entries means that stock is not tracked. Entries mean that it is stocked there only.
+    """
+    if not stock:
+        return True
+    return any(entry.quantity > 0 and place in ("", entry.place) for entry in stock)
+
+
+def stock_age(stock: tuple[Stock, ...], place: str) -> int | None:
+    """Return when the stock at `place` (anywhere when empty) was last counted; None if never."""
+    counted = [entry.as_of for entry in stock if place in ("", entry.place)]
+    return max(counted, default=None)

@@ -1,0 +1,153 @@
+"""What a decision is asked, what it answers, and the record that is kept of it."""
+
+import hashlib
+from enum import IntEnum
+
+import msgspec
+
+from models.catalogue import Offer
+
+MINUTE = 60_000_000  # microseconds
+
+
+class Intent:
+    """The intents there are; a policy file will add to them."""
+
+    DEFAULT = "default"
+    REPLENISH = "replenish"
+    ALL = (DEFAULT, REPLENISH)
+
+
+class Reason(IntEnum):
+    """Why an offer of the ranking is not shown; the numbers are the contract's."""
+
+    CHANNEL = 1
+    OUT_OF_STOCK = 2
+    EXCLUDED = 3
+    NOT_INCLUDED = 4
+    PURCHASED = 5
+    DECLINED = 6
+    IN_CONTEXT = 7
+    DIVERSITY = 8
+    BELOW_CUT = 9
+
+
+class Source(IntEnum):
+    """How an offer came into the ranking; the numbers are the contract's."""
+
+    HISTORY = 1
+    POPULAR = 2
+    REPLENISH = 3
+
+
+class Flag(IntEnum):
+    """What is lesser about an answer; the numbers are the contract's."""
+
+    COLD_START = 1
+    STATE_UNAVAILABLE = 2
+    CLOCK_SET = 3
+    IDENTIFIERS_DISAGREE = 4
+    FEWER_THAN_ASKED = 5
+    NONE_ELIGIBLE = 6
+    UNKNOWN_IDS = 7
+
+
+class ContextItem(msgspec.Struct, frozen=True, array_like=True):
+    """An item before the customer right now: viewed, or in the cart."""
+
+    item: str
+    in_cart: bool = False
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one decision is asked: validated, without the identifiers."""
+
+    channel: str
+    placement: str = ""
+    intent: str = Intent.DEFAULT
+    place: str = ""
+    count: int = 10
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    context: tuple[ContextItem, ...] = ()
+
+
+class Because(msgspec.Struct, frozen=True, array_like=True):
+    """One thing the customer did that speaks for an offer."""
+
+    type: str
+    item: str
+
+
+class Shown(msgspec.Struct, frozen=True, array_like=True):
+    """One offer of the slate; `score` in units of 2^-20, `rank` from 1 in the one ranking."""
+
+    offer: str
+    item: str
+    rank: int
+    tier: int
+    score: int
+    source: Source
+    because: tuple[Because, ...] = ()
+    propensity: float = 1.0
+
+
+class Withheld(msgspec.Struct, frozen=True, array_like=True):
+    """One offer of the ranking that is not shown; `stock_as_of` in microseconds or None."""
+
+    offer: str
+    rank: int
+    reason: Reason
+    stock_as_of: int | None = None
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """Every version that a ranking depends on; `minute` in microseconds, cut to the minute."""
+
+    profile_version: int
+    catalogue_revision: int
+    release: str
+    policy: str
+    minute: int
+    intent: str
+    context: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `decide`; `candidates` are (offer id, score) of the ranking, tier by tier."""
+
+    moment: Moment
+    slate: tuple[Shown, ...]
+    withheld: tuple[Withheld, ...]
+    flags: tuple[Flag, ...]
+    unknown_ids: int
+    candidates: tuple[tuple[str, int], ...]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that replaying a decision needs beside the release.
+
+    `profile` is the stored profile at that version, compressed; `rows` are the offers of the slate
+    and of what was withheld, as the catalogue had them.
+    """
+
+    id: str
+    customer: bytes
+    time: int
+    request: Request
+    profile: bytes
+    decision: Decision
+    rows: tuple[Offer, ...] = ()
+
+
+def minute_of(now: int) -> int:
+    """Cut a time in microseconds to the minute."""
+    return now - now % MINUTE
+
+
+def context_digest(context: tuple[ContextItem, ...]) -> str:
+    """Return a short digest of context items, the same whatever their order; "" for none."""
+    if not context:
+        return ""
+    said = msgspec.msgpack.encode(sorted({(entry.item, entry.in_cart) for entry in context}))
+    return hashlib.sha256(said).hexdigest()[:16]

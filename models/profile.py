@@ -1,0 +1,263 @@
+"""The profile: everything live that a decision may use about one customer, a fold over events.
+
+`fold(compartment, events)` is indifferent to the order in which events arrive: every part of a
+compartment is either a top-K in canonical order, a sum, or a last-writer-wins by canonical order.
+A profile holds one compartment for each identifier; the customer is their merge, made when read
+(`view_of`), so that linking and unlinking move whole compartments.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from models.events import (
+    ATTRIBUTE,
+    BROWSE,
+    CART,
+    CONTACT,
+    EVENT_TYPES,
+    PURCHASE,
+    RESPONSE,
+    Event,
+    Stamp,
+    content_hash,
+    stamp_of,
+)
+
+# How many of the latest events each lane remembers.
+LANE_CAPACITY: Mapping[str, int] = {
+    BROWSE: 50,
+    CART: 50,
+    PURCHASE: 100,
+    CONTACT: 100,
+    RESPONSE: 50,
+}
+SEEN_CAPACITY = 64  # event ids a compartment recognises without a look into the log
+BUCKET_CAPACITY = 36  # calendar months with counts
+ATTRIBUTE_CAPACITY = 128
+UNDATED_BUCKET = -1
+
+_SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """One remembered event; ordered canonically."""
+
+    rank: int
+    at: int
+    key: int
+    type: str
+    channel: str
+    item: str
+    offer: str
+
+
+class Attribute(msgspec.Struct, frozen=True, array_like=True):
+    """The latest statement of one attribute; an empty value says that it is gone."""
+
+    stamp: Stamp
+    value: str
+
+
+class Compartment(msgspec.Struct, frozen=True, array_like=True):
+    """What was recorded under one identifier, bounded.
+
+    `lanes` maps a lane to its entries in canonical order; `counts` maps "type channel bucket" to a
+    number, where the bucket is months since 1970 or -1 for undated; `seen` packs the latest event
+    ids with a hash of their content; `floor` is the newest entry that `seen` ever dropped.
+    """
+
+    lanes: dict[str, tuple[Entry, ...]] = {}
+    counts: dict[str, int] = {}
+    attributes: dict[str, Attribute] = {}
+    seen: bytes = b""
+    floor: Stamp | None = None
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Two identifiers were said to be one customer; `time` in microseconds, or -1 when undated."""
+
+    time: int
+    a: bytes
+    b: bytes
+    asserted_by: str
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=True):
+    """The stored state of one customer.
+
+    `customer` is the keyed hash of its first identifier; `version` grows by one with each write;
+    `absorbing` names a customer whose link to this one is under way (any reader can finish it).
+    """
+
+    customer: bytes
+    version: int = 0
+    compartments: dict[bytes, Compartment] = {}
+    links: tuple[Link, ...] = ()
+    absorbing: bytes = b""
+
+
+class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):
+    """What remains of a customer that was linked to another: where it lives now."""
+
+    customer: bytes
+    version: int
+    to: bytes
+
+
+class Known(Enum):
+    """What a compartment knows of an event."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"  # the same id with other content
+    UNSURE = "unsure"  # older than what is remembered: only the log can tell
+
+
+def recognise(compartment: Compartment, event: Event) -> Known:
+    """Tell whether `event` was folded into `compartment` before."""
+    stamp = stamp_of(event)
+    for _, _, key, content in _SEEN.iter_unpack(compartment.seen):
+        if key == stamp.key:
+            return Known.DUPLICATE if content == content_hash(event) else Known.CONFLICT
+    if compartment.floor is not None and stamp <= compartment.floor:
+        return Known.UNSURE
+    return Known.NEW
+
+
+def fold(
+    compartment: Compartment,
+    events: Iterable[Event],
+    event_types: Mapping[str, str] = EVENT_TYPES,
+) -> Compartment:
+    """Return `compartment` with `events` added; they must be new to it and to each other.
+
+    `event_types` maps each known type to its lane.
+    """
+    added: dict[str, list[Entry]] = {}
+    counts = dict(compartment.counts)
+    attributes = dict(compartment.attributes)
+    seen = list(_SEEN.iter_unpack(compartment.seen))
+    for event in events:
+        stamp = stamp_of(event)
+        seen.append((stamp.rank, stamp.at, stamp.key, content_hash(event)))
+        count = f"{event.type} {event.channel} {_bucket(event)}"
+        counts[count] = counts.get(count, 0) + 1
+        lane = event_types[event.type]
+        if lane == ATTRIBUTE:
+            for name, value in event.attributes.items():
+                attribute = attributes.get(name)
+                if attribute is None or attribute.stamp < stamp:
+                    attributes[name] = Attribute(stamp, value)
+        else:
+            entry = Entry(
+                stamp.rank,
+                stamp.at,
+                stamp.key,
+                event.type,
+                event.channel,
+                event.item,
+                event.offer,
+            )
+            added.setdefault(lane, []).append(entry)
+
+    lanes = dict(compartment.lanes)
+    for lane, entries in added.items():
+        lanes[lane] = _latest([*lanes.get(lane, ()), *entries], LANE_CAPACITY[lane])
+    floor = compartment.floor
+    seen.sort()
+    if len(seen) > SEEN_CAPACITY:
+        dropped = Stamp(*seen[-SEEN_CAPACITY - 1][:3])
+        floor = dropped if floor is None else max(floor, dropped)
+        seen = seen[-SEEN_CAPACITY:]
+    return Compartment(
+        lanes=lanes,
+        counts=_bounded_counts(counts),
+        attributes=_bounded_attributes(attributes),
+        seen=b"".join(_SEEN.pack(*entry) for entry in seen),
+        floor=floor,
+    )
+
+
+class View(NamedTuple):
+    """A customer as a decision sees it: the merge of all compartments.
+
+    `lanes` holds entries in canonical order, bounded as in one compartment; `attributes` the values
+    in force.
+    """
+
+    lanes: Mapping[str, tuple[Entry, ...]]
+    attributes: Mapping[str, str]
+
+    def history(self, length: int) -> list[Entry]:
+        """Return the latest `length` acts (browse, cart, purchase, response), oldest first."""
+        entries = [
+            entry
+            for lane in (BROWSE, CART, PURCHASE, RESPONSE)
+            for entry in self.lanes.get(lane, ())
+        ]
+        entries.sort()
+        return entries[-length:]
+
+
+def view_of(compartments: Iterable[Compartment], unsaved: Sequence[Event] = ()) -> View:
+    """Merge compartments, and events that are true at this moment only, into one view."""
+    parts = list(compartments)
+    if unsaved:
+        parts.append(fold(Compartment(), unsaved))
+    if len(parts) == 1:
+        only = parts[0]
+        return View(only.lanes, _in_force(only.attributes))
+    lanes: dict[str, list[Entry]] = {}
+    attributes: dict[str, Attribute] = {}
+    for part in parts:
+        for lane, entries in part.lanes.items():
+            lanes.setdefault(lane, []).extend(entries)
+        for name, attribute in part.attributes.items():
+            present = attributes.get(name)
+            if present is None or (present.stamp, present.value) < (
+                attribute.stamp,
+                attribute.value,
+            ):
+                attributes[name] = attribute
+    return View(
+        {lane: _latest(entries, LANE_CAPACITY[lane]) for lane, entries in lanes.items()},
+        _in_force(attributes),
+    )
+
+
+def _in_force(attributes: Mapping[str, Attribute]) -> dict[str, str]:
+    return {name: attributes[name].value for name in sorted(attributes) if attributes[name].value}
+
+
+def _latest(entries: list[Entry], capacity: int) -> tuple[Entry, ...]:
+    entries.sort()
+    return tuple(entries[-capacity:])
+
+
+def _bucket(event: Event) -> int:
+    if event.time is None:
+        return UNDATED_BUCKET
+    moment = datetime.fromtimestamp(event.time // 1_000_000, UTC)
+    return (moment.year - 1970) * 12 + moment.month - 1
+
+
+def _bounded_counts(counts: dict[str, int]) -> dict[str, int]:
+    buckets = {int(count.rsplit(" ", 1)[1]) for count in counts} - {UNDATED_BUCKET}
+    if len(buckets) <= BUCKET_CAPACITY:
+        return counts
+    kept = set(sorted(buckets)[-BUCKET_CAPACITY:]) | {UNDATED_BUCKET}
+    return {
+        count: number for count, number in counts.items() if int(count.rsplit(" ", 1)[1]) in kept
+    }
+
+
+def _bounded_attributes(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+    if len(attributes) <= ATTRIBUTE_CAPACITY:
+        return attributes
+    latest = sorted(attributes, key=lambda name: (attributes[name].stamp, name))
+    return {name: attributes[name] for name in latest[-ATTRIBUTE_CAPACITY:]}
