@@ -1,0 +1,138 @@
+"""The registry: the releases on disk, and the one pointer that names what is in force.
+
+    REGISTRY/<release id>/        a release
+    REGISTRY/entries/<id>.json    when and where it was made; not part of the release
+    REGISTRY/pointer.json         the release and policy in force, and those before
+
+The pointer is replaced in one rename under a lock, so a reader sees the old pair or the new one.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from models.errors import BadInput, ThroughlineError
+from models.release import verify_release
+
+POINTER = "pointer.json"
+ENTRIES = "entries"
+HISTORY = 20  # pairs that rollback can reach
+
+
+class NothingToRollBack(ThroughlineError):
+    """No release was in force before this one."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a release beside its content; `created` in microseconds."""
+
+    release: str
+    created: int
+    host: str = ""
+    seconds: float = 0.0
+    peak_memory_mib: float = 0.0
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A release and the policy that decide together; `since` in microseconds."""
+
+    release: str
+    policy: str
+    since: int
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """The pair in force, and the pairs before, latest first."""
+
+    in_force: Pair | None = None
+    before: tuple[Pair, ...] = ()
+
+
+class Registry:
+    """A directory of releases. Reading needs no lock; `add`, `promote` and `rollback` take one."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def pointer(self) -> Pointer:
+        """Return what is in force; an empty pointer when nothing was promoted."""
+        try:
+            text = (self.directory / POINTER).read_bytes()
+        except FileNotFoundError:
+            return Pointer()
+        return msgspec.json.decode(text, type=Pointer)
+
+    def path(self, release_id: str) -> Path:
+        """Return the directory of a release, whether or not it exists."""
+        return self.directory / release_id
+
+    def resolve(self, prefix: str) -> str:
+        """Return the one release id that starts with `prefix` (8 digits or more).
+
+        Raises `BadInput` when none or several do.
+        """
+        if len(prefix) < 8 or not set(prefix) <= set("0123456789abcdef"):
+            raise BadInput("release_id", "want 8 or more hex digits of a release's id")
+        found = [entry.release for entry in self.entries() if entry.release.startswith(prefix)]
+        if len(found) != 1:
+            raise BadInput("release_id", "not in the registry" if not found else "names several")
+        return found[0]
+
+    def entries(self) -> list[Entry]:
+        """Return the entries of all releases, latest first."""
+        found = [
+            msgspec.json.decode(path.read_bytes(), type=Entry)
+            for path in sorted((self.directory / ENTRIES).glob("*.json"))
+        ]
+        return sorted(found, key=lambda entry: (-entry.created, entry.release))
+
+    def add(self, entry: Entry) -> None:
+        """Enter a release whose directory stands in the registry; the first entry stays."""
+        (self.directory / ENTRIES).mkdir(parents=True, exist_ok=True)
+        path = self.directory / ENTRIES / f"{entry.release}.json"
+        if not path.exists():
+            _replace(path, msgspec.json.encode(entry))
+
+    def promote(self, release_id: str, policy: str, now: int) -> Pointer:
+        """Put a release in force, verified first, and return the new pointer."""
+        verify_release(self.path(release_id))
+        with self._locked():
+            pointer = self.pointer()
+            present = pointer.in_force
+            if present and (present.release, present.policy) == (release_id, policy):
+                return pointer
+            before = (present, *pointer.before)[:HISTORY] if present else ()
+            return self._point(Pointer(Pair(release_id, policy, now), before))
+
+    def rollback(self, now: int) -> Pointer:
+        """Put the pair in force again that was before; raises `NothingToRollBack`."""
+        with self._locked():
+            pointer = self.pointer()
+            if not pointer.before:
+                raise NothingToRollBack("release: no previous release")
+            previous, *rest = pointer.before
+            return self._point(Pointer(Pair(previous.release, previous.policy, now), tuple(rest)))
+
+    def _point(self, pointer: Pointer) -> Pointer:
+        _replace(self.directory / POINTER, msgspec.json.encode(pointer))
+        return pointer
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _replace(path: Path, text: bytes) -> None:
+    scratch = path.with_name(f".{path.name}-{os.getpid()}")
+    with scratch.open("wb") as file:
+        file.write(text + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
