@@ -114,7 +114,10 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `decide`; `candidates` are (offer id, score) of the ranking, tier by tier."""
+    """The answer of `decide`.
+
+    `candidates` are (offer id, score) of the ranking, of which the first `shared` are tier 0.
+    """
 
     moment: Moment
     slate: tuple[Shown, ...]
@@ -122,6 +125,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[Flag, ...]
     unknown_ids: int
     candidates: tuple[tuple[str, int], ...]
+    shared: int
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

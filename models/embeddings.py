@@ -1,7 +1,7 @@
 """The customer's place among the items: one weighted sum of learned rows, in fixed point.
 
-LightFM scores a pair as u.i + b_u + b_i. With the item's bias as last dimension of its vector, and a
-1 there in the customer's, one inner product gives u.i + b_i; b_u is the same for all offers of a
+LightFM scores a pair as u.i + b_u + b_i. With the item's bias as last dimension of its vector, and
+a 1 there in the customer's, one inner product gives u.i + b_i; b_u is the same for all offers of a
 customer and is added to the score.
 """
 

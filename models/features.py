@@ -6,6 +6,7 @@ its decay, and the history is normalised as a whole. Training builds its matrice
 function, so a column means the same on both sides.
 """
 
+from collections.abc import Mapping
 from math import isqrt
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,15 @@ from models.profile import Entry, View
 
 DAY = 86_400_000_000  # microseconds
 CONSTANT = "constant"
+TYPE_WEIGHTS: Mapping[str, float] = {
+    "purchase": 1.0,
+    "add_to_cart": 1.0,
+    "view": 1.0,
+    "click": 1.0,
+    "redeem": 1.0,
+    "session": 1.0,
+    "call": 1.0,
+}
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +39,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     length: int = 50
     decay: Literal["step", "age", "none"] = "step"
     factor: float = 0.95
-    types: dict[str, float] = {
-        "purchase": 1.0,
-        "add_to_cart": 1.0,
-        "view": 1.0,
-        "click": 1.0,
-        "redeem": 1.0,
-        "session": 1.0,
-        "call": 1.0,
-    }
+    types: dict[str, float] = msgspec.field(default_factory=lambda: dict(TYPE_WEIGHTS))
     by_channel: tuple[str, ...] = ()
 
 

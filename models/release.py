@@ -1,8 +1,8 @@
 """A release: one trained, immutable directory, its manifest, and how it is verified and loaded.
 
 The id of a release is the SHA-256 of its canonical `manifest.json`, which lists the SHA-256 and
-size of every other file; the directory bears the id as its name. Nothing is parsed before its digest is
-verified: the formats themselves do not notice a flipped bit.
+size of every other file; the directory bears the id as its name. Nothing is parsed before its
+digest is verified: the formats themselves do not notice a flipped bit.
 """
 
 import hashlib
