@@ -69,18 +69,29 @@ class Ranker:
             Candidate(row, row, score, index.offer_id(row), self.source)
             for row, score in zip(items.tolist(), self._scores(items).tolist(), strict=True)
         ]
-        for row in rows[rows >= index.item_count].tolist():
-            lead, score = self._lead(index.members_of(row))
+        sets = rows[rows >= index.item_count].tolist()
+        for row, (lead, score) in zip(sets, self._leads(sets), strict=True):
             found.append(Candidate(row, lead, score, index.offer_id(row), self.source))
         found.sort(key=lambda candidate: (-candidate.score, candidate.offer))
         return found
 
-    def _lead(self, members: Rows) -> tuple[int, int]:
+    def _leads(self, sets: list[int]) -> list[tuple[int, int]]:
+        """Return (item row, score) of the lead of each explicit offer; ties go to the first row."""
+        if not sets:
+            return []
+        groups = [self._free(self.index.members_of(row)) for row in sets]
+        scores = self._scores(np.concatenate(groups))
+        leads, start = [], 0
+        for group in groups:
+            best = start + int(scores[start : start + len(group)].argmax())
+            leads.append((int(group[best - start]), int(scores[best])))
+            start += len(group)
+        return leads
+
+    def _free(self, members: Rows) -> Rows:
+        """Return the members that may lead, in row order; all of them where none may."""
         free = members[~self.barred[members] & self.index.live[members]]
-        chosen = free if len(free) else members
-        scores = self._scores(chosen)
-        best = int(np.lexsort((chosen, -scores))[0])
-        return int(chosen[best]), int(scores[best])
+        return np.sort(free if len(free) else members)
 
     def _scores(self, items: Rows) -> Fixed:
         if self._popularity is not None:
