@@ -57,7 +57,7 @@ def history_columns(view: View, config: HistoryConfig, minute: int) -> list[Colu
 
     The weights of all columns together have Euclidean length 1; no history gives no columns.
     """
-    acts = [entry for entry in view.history(config.length) if entry.type in config.types]
+    acts = view.history(config.length, config.types)
     columns: list[Column] = []
     decay = ONE
     factor = scale(config.factor)

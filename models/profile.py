@@ -7,7 +7,7 @@ A profile holds one compartment for each identifier; the customer is their merge
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
@@ -193,12 +193,16 @@ class View(NamedTuple):
     lanes: Mapping[str, tuple[Entry, ...]]
     attributes: Mapping[str, str]
 
-    def history(self, length: int) -> list[Entry]:
-        """Return the latest `length` acts (browse, cart, purchase, response), oldest first."""
+    def history(self, length: int, types: Container[str]) -> list[Entry]:
+        """Return the latest `length` acts of the given types, oldest first.
+
+        Acts are what the customer did; contacts are what was done to them.
+        """
         entries = [
             entry
             for lane in (BROWSE, CART, PURCHASE, RESPONSE)
             for entry in self.lanes.get(lane, ())
+            if entry.type in types
         ]
         entries.sort()
         return entries[-length:]
