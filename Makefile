@@ -1,0 +1,73 @@
+# `make demo` and `make test` need only Python 3.11 to 3.13 with its headers, make and a C compiler.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check protos contract prove clean
+
+# The first Python that fits and, as LightFM is compiled where it has no wheel, has its headers.
+FITS := import os, sys, sysconfig; \
+  header = os.path.join(sysconfig.get_path("include"), "Python.h"); \
+  sys.exit(not ((3, 11) <= sys.version_info < (3, 14) and os.path.exists(header)))
+PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.13 python3.11,\
+  $(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
+
+NO_PYTHON := no Python 3.11 to 3.13 with headers found; on Debian: \
+  apt install python3 python3-venv python3-dev; or: make PYTHON=/path/to/python3
+
+BIN := .venv/bin
+# uv takes the Python of .venv and never fetches one.
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+UV_SYNC := $(BIN)/uv sync --quiet --frozen --inexact
+
+help:
+	@echo 'make demo           simulate a retailer, train, serve, follow one customer; KEEP=1 stays up'
+	@echo 'make test           run the tests'
+	@echo 'make check          lint, types and the contract'
+	@echo 'make prove          run the long proofs'
+	@echo 'make protos         generate the Python code of the contract again'
+	@echo 'make contract       make the protos of today the contract that must not be broken'
+	@echo 'make clean          remove the environment and what the demo left'
+
+demo: .venv/.demo
+	$(BIN)/throughline demo $(if $(KEEP),--keep)
+
+test: .venv/.all
+	$(BIN)/pytest -q -m 'not prove'
+
+prove: .venv/.all
+	$(BIN)/pytest -m prove
+
+check: .venv/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python protos/generate.py --check
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against protos/contract.binpb
+
+protos: .venv/.all
+	$(BIN)/python protos/generate.py
+
+contract: .venv/.all
+	$(BIN)/buf build --output protos/contract.binpb
+
+clean:
+	rm -rf .venv var
+
+# Stamps: an environment is made once, and again when the lock or the project file changes.
+.venv/.uv:
+	@test -n '$(PYTHON)' || { echo '$(NO_PYTHON)' >&2; exit 1; }
+	@echo 'Making .venv with $(PYTHON)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@touch $@
+
+.venv/.demo: .venv/.uv uv.lock pyproject.toml
+	@echo 'Installing what the demo needs into .venv'
+	@$(UV_SYNC) --extra train --extra data
+	@touch $@
+
+.venv/.all: .venv/.uv uv.lock pyproject.toml
+	@echo 'Installing everything into .venv'
+	@$(UV_SYNC) --all-extras
+	@touch $@ .venv/.demo

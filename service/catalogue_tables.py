@@ -1,0 +1,97 @@
+"""Items and offers as a person reads them, or as one JSON object a line."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich.table import Table
+from throughline.v1.common_pb2 import Stock
+from throughline.v1.offer_pb2 import Item, Offer
+
+from service.terminal import money, output, table
+
+MessageT = TypeVar("MessageT", bound=Message)
+MOST_PLACES = 3
+
+
+def show(
+    rows: Sequence[MessageT],
+    as_table: Callable[[Sequence[MessageT]], Table],
+    as_json: bool,
+    more: bool = False,
+) -> None:
+    """Print rows as a table, or as JSON lines; `more` says that there would be more."""
+    if as_json:
+        for row in rows:
+            print(MessageToJson(row, preserving_proto_field_name=True, indent=None))
+        return
+    console = output()
+    console.print(as_table(rows) if rows else "None.")
+    if more:
+        console.print("There are more; --count lists them.")
+
+
+def offers(rows: Sequence[Offer]) -> Table:
+    """Return a table of offers."""
+    columns = ("offer", "title", "items", "price", "valid", "channels", "stock")
+    return table(
+        columns,
+        [
+            (
+                offer.offer_id,
+                offer.title,
+                _items(offer.item_ids),
+                money(offer.price),
+                _validity(offer),
+                ", ".join(offer.channels) or "all",
+                _stock(offer.stock),
+            )
+            for offer in rows
+        ],
+    )
+
+
+def items(rows: Sequence[Item]) -> Table:
+    """Return a table of items."""
+    return table(
+        ("item", "title", "features", "price", "stock"),
+        [
+            (
+                item.item_id,
+                item.title,
+                ", ".join(
+                    f"{name}={'|'.join(said.values)}"
+                    for name, said in sorted(item.features.items())
+                ),
+                money(item.price),
+                _stock(item.stock),
+            )
+            for item in rows
+        ],
+    )
+
+
+def _items(ids: Sequence[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{len(ids):,} items"
+
+
+def _features(item: Item) -> str:
+    said = sorted(item.features.items())
+    return ", ".join(f"{name}={'|'.join(feature.values)}" for name, feature in said)
+
+
+def _validity(offer: Offer) -> str:
+    start = offer.valid_from.ToJsonString() if offer.HasField("valid_from") else ""
+    end = offer.valid_until.ToJsonString() if offer.HasField("valid_until") else ""
+    if not (start or end):
+        return "always"
+    return " ".join(part for part in (start and f"from {start}", end and f"until {end}") if part)
+
+
+def _stock(stock: Iterable[Stock]) -> str:
+    told = [f"{entry.quantity:,} at {entry.place or 'no place'}" for entry in stock]
+    if not told:
+        return "not tracked"
+    rest = len(told) - MOST_PLACES
+    return ", ".join(told[:MOST_PLACES]) + (f" and {rest} more places" if rest > 0 else "")

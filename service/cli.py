@@ -1,0 +1,89 @@
+"""The command `throughline`: gathers every command and turns what goes wrong into one line.
+
+    64 usage   65 bad data   66 missing input   69 no service   73 cannot write   78 configuration
+
+are the exit codes beside 0 and 1, as in sysexits.h.
+"""
+
+import os
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
+from service import commands_catalogue, commands_client, commands_data, commands_releases
+from service.demo import demo
+from service.help import CommandsByPurpose
+from service.serve import serve
+
+# Packages of an extra, by the extra that brings them.
+EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
+
+app = typer.Typer(
+    name="throughline",
+    cls=CommandsByPurpose,
+    help="The same next best offer for a person on every channel, in milliseconds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN = "Run a service"
+ASK = "Talk to a running service"
+LEARN = "Data and training"
+
+app.command(rich_help_panel=RUN)(demo)
+app.command(rich_help_panel=RUN)(serve)
+app.add_typer(commands_releases.app, name="releases", rich_help_panel=RUN)
+app.command(rich_help_panel=ASK)(commands_client.recommend)
+app.command(rich_help_panel=ASK)(commands_client.record)
+app.command(rich_help_panel=ASK)(commands_client.link)
+app.command(rich_help_panel=ASK)(commands_client.customer)
+app.add_typer(commands_catalogue.offers, name="offers", rich_help_panel=ASK)
+app.add_typer(commands_catalogue.items, name="items", rich_help_panel=ASK)
+app.command(rich_help_panel=LEARN)(commands_data.load)
+app.add_typer(commands_data.log, name="log", rich_help_panel=LEARN)
+for point in sorted(entry_points(group="throughline.commands"), key=lambda found: found.name):
+    for command in point.load().registered_commands:
+        app.command(command.name, rich_help_panel=LEARN)(command.callback)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(f"this needs the extra `{extra}`: pip install 'throughline[{extra}]'", 1)
+    except ThroughlineError as error:
+        _fail(str(error), _code(error))
+    except FileNotFoundError as error:
+        _fail(f"{error.filename}: not found", os.EX_NOINPUT)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}", os.EX_CANTCREAT)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _code(error: ThroughlineError) -> int:
+    if isinstance(error, BadInput | BadDataset | BadRelease):
+        return os.EX_DATAERR
+    if isinstance(error, StoreUnavailable):
+        return os.EX_UNAVAILABLE
+    # What an error of a later layer knows better, it says.
+    return int(getattr(error, "exit_code", 1))
+
+
+def _fail(text: str, code: int) -> None:
+    print(f"throughline: {text}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""A typed client of a running service: one channel, its stubs, and failures a person can read."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_status import rpc_status
+from throughline.v1.customer_pb2_grpc import CustomerServiceStub
+from throughline.v1.event_pb2_grpc import EventServiceStub
+from throughline.v1.offer_pb2_grpc import OfferServiceStub
+from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
+from throughline.v1.release_pb2_grpc import ReleaseServiceStub
+
+from models.errors import ThroughlineError
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+_EXIT_CODES = {
+    grpc.StatusCode.INVALID_ARGUMENT: os.EX_DATAERR,
+    grpc.StatusCode.OUT_OF_RANGE: os.EX_DATAERR,
+    grpc.StatusCode.UNAVAILABLE: os.EX_UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: os.EX_UNAVAILABLE,
+}
+
+
+class CallFailed(ThroughlineError):
+    """A call that the service refused or could not answer, told in one line."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(f"{code.name}: {text}")
+        self.code = code
+        self.exit_code = _EXIT_CODES.get(code, 1)
+
+
+class Client:
+    """The stubs of every service over one channel; made by `connect`.
+
+    `timeout` is the deadline of each call in seconds.
+    """
+
+    def __init__(self, channel: grpc.Channel, server: str, timeout: float) -> None:
+        self.recommendations = RecommendationServiceStub(channel)
+        self.events = EventServiceStub(channel)
+        self.customers = CustomerServiceStub(channel)
+        self.offers = OfferServiceStub(channel)
+        self.releases = ReleaseServiceStub(channel)
+        self._server = server
+        self._timeout = timeout
+
+    def call(
+        self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ResponseT]", request: RequestT
+    ) -> ResponseT:
+        """Call one method and return its answer; raises `CallFailed`."""
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise _failure(error, self._server) from None
+
+
+@contextmanager
+def connect(server: str, timeout: float = 10.0) -> Iterator[Client]:
+    """Yield a client of the service at `server` (host:port); closes its channel at the end."""
+    with grpc.insecure_channel(server) as channel:
+        yield Client(channel, server, timeout)
+
+
+def _failure(error: grpc.RpcError, server: str) -> CallFailed:
+    # Every RpcError that a call raises is a Call as well; the stubs cannot say so.
+    call = cast(grpc.Call, error)
+    code = call.code()
+    details = _details(call)
+    if code is grpc.StatusCode.UNAVAILABLE and not details:
+        return CallFailed(code, f"no service answers at {server}; is `throughline serve` up?")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return CallFailed(code, f"{server} did not answer in time; try again or raise it")
+    text = call.details() or "no details"
+    # The message of a status often repeats what its details say.
+    said = [detail for detail in details if detail not in text]
+    return CallFailed(code, "; ".join([text, *said]))
+
+
+def _details(call: grpc.Call) -> list[str]:
+    status = rpc_status.from_call(call)
+    said = []
+    for packed in () if status is None else status.details:
+        bad, info, retry = BadRequest(), ErrorInfo(), RetryInfo()
+        if packed.Unpack(bad):
+            said += [f"{field.field}: {field.description}" for field in bad.field_violations]
+        elif packed.Unpack(info):
+            said.append(f"reason {info.reason}")
+        elif packed.Unpack(retry):
+            said.append(f"retry in {retry.retry_delay.ToMilliseconds() / 1000:g} s")
+    return said

@@ -1,0 +1,188 @@
+"""The commands that talk to a running service about customers: ask, record, link, look."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# What the commands need is imported when one runs: `throughline --help` stays instant.
+
+Server = Annotated[
+    str, typer.Option("--server", envvar="THROUGHLINE_SERVER", help="The service, host:port.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the contract's answer as JSON.")]
+Ids = Annotated[
+    list[str],
+    typer.Option(
+        "--id", metavar="NAMESPACE:VALUE", help="Who, such as loyalty:L1. Repeat for several."
+    ),
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+
+
+def recommend(
+    ids: Ids,
+    channel: Annotated[str, typer.Option(help="The channel that will show it.")],
+    placement: Annotated[str, typer.Option(help="The slot on that channel.")] = "",
+    intent: Annotated[str, typer.Option(help="default or replenish.")] = "",
+    place: Annotated[str, typer.Option(help="The store the customer is at.")] = "",
+    count: Annotated[int, typer.Option(help="How many offers; 0 for the default of 10.")] = 0,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="OFFER", help="Only these offers.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="OFFER", help="Not these offers.")
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(metavar="view:ITEM|cart:ITEM", help="What the customer has before them."),
+    ] = None,
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what to offer a customer here and now, with the reasons."""
+    from throughline.v1.recommendation_pb2 import RecommendRequest
+
+    from service.answers import recommendation
+    from service.client import connect
+    from service.parsing import context_item, identifiers
+    from service.terminal import output, print_json
+
+    request = RecommendRequest(
+        identifiers=identifiers(ids),
+        channel=channel,
+        placement=placement,
+        intent=intent,
+        place=place,
+        count=count,
+        include=include or (),
+        exclude=exclude or (),
+        context_items=[context_item(text) for text in context or ()],
+    )
+    with connect(server, timeout) as client:
+        answer = client.call(client.recommendations.Recommend, request)
+    if as_json:
+        print_json(answer)
+    else:
+        output().print(*recommendation(answer), sep="\n")
+
+
+def record(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Events, one JSON object a line; `-` reads stdin.", allow_dash=True),
+    ] = None,
+    identifier: Annotated[str, typer.Option("--id", metavar="NAMESPACE:VALUE", help="Who.")] = "",
+    event_type: Annotated[str, typer.Option("--type", help="What: view, purchase, ...")] = "",
+    channel: Annotated[str, typer.Option(help="Where: web, app, till, ...")] = "",
+    item: Annotated[str, typer.Option(help="The item it is about.")] = "",
+    offer: Annotated[str, typer.Option(help="The offer it is about.")] = "",
+    placement: Annotated[str, typer.Option(help="The slot on the channel.")] = "",
+    place: Annotated[str, typer.Option(help="The store.")] = "",
+    quantity: Annotated[float, typer.Option(help="How many or how much.")] = 0.0,
+    amount: Annotated[str, typer.Option(help='What was paid, such as "3.50 EUR".')] = "",
+    decision: Annotated[str, typer.Option(help="The decision that it answers.")] = "",
+    attribute: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For attributes_changed.")
+    ] = None,
+    time: Annotated[str, typer.Option(help="When; default: this computer's present.")] = "",
+    event_id: Annotated[str, typer.Option(help="Makes it idempotent; default: a new one.")] = "",
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Record one event given by options, or many from a file or stdin.
+
+    A row of the file is a JSON object with the contract's field names: event_id, identifier
+    ("loyalty:L1"), type, channel, time ("2026-03-01T17:30:00Z"), item_id, ...
+    """
+    from throughline.v1.event_pb2 import Event
+
+    from models.errors import BadInput
+    from service import parsing, recording
+    from service.client import connect
+
+    if (file is None) == (not identifier):
+        raise BadInput("record", "want either a file of events, or --id, --type and --channel")
+    if file is not None:
+        events = parsing.json_lines(file, Event)
+    else:
+        event = Event(
+            event_id=event_id or uuid.uuid4().hex,
+            identifier=parsing.identifier(identifier),
+            type=event_type,
+            channel=channel,
+            time=parsing.moment(time),
+            item_id=item,
+            offer_id=offer,
+            placement=placement,
+            place=place,
+            quantity=quantity,
+            amount=parsing.money(amount) if amount else None,
+            decision_id=decision,
+            attributes=dict(parsing.pair(text, "--attribute") for text in attribute or ()),
+        )
+        events = [event]
+    with connect(server, timeout) as client:
+        recorded = recording.send(client, events)
+    recording.report(recorded, as_json)
+    if recorded.refused:
+        raise typer.Exit(os.EX_DATAERR)
+
+
+def link(
+    a: Annotated[str, typer.Argument(help="The one identifier, namespace:value.")],
+    b: Annotated[str, typer.Argument(help="The other identifier.")],
+    by: Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")],
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """State that two identifiers belong to one customer."""
+    from throughline.v1.customer_pb2 import LinkIdentifiersRequest
+
+    from service.client import connect
+    from service.parsing import identifier
+    from service.terminal import output, print_json
+
+    request = LinkIdentifiersRequest(
+        a=identifier(a, "the first identifier"),
+        b=identifier(b, "the second identifier"),
+        asserted_by=by,
+    )
+    with connect(server, timeout) as client:
+        answer = client.call(client.customers.LinkIdentifiers, request)
+    if as_json:
+        print_json(answer)
+        return
+    said = "Linked" if answer.changed else "Linked before already"
+    output().print(f"{said}: customer {answer.customer_id}, profile {answer.profile_version}")
+
+
+def customer(
+    ids: Ids,
+    recent: Annotated[int, typer.Option(help="How many of the latest events; 0: 20.")] = 0,
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is known of a customer."""
+    from throughline.v1.customer_pb2 import GetCustomerRequest
+
+    from service import answers
+    from service.client import connect
+    from service.parsing import identifiers
+    from service.terminal import output, print_json
+
+    request = GetCustomerRequest(identifiers=identifiers(ids), recent=recent)
+    with connect(server, timeout) as client:
+        answer = client.call(client.customers.GetCustomer, request)
+    if as_json:
+        print_json(answer)
+    else:
+        output().print(*answers.customer(answer), sep="\n")

@@ -1,0 +1,151 @@
+"""The commands that move datasets: `throughline load` and `throughline log export`."""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# What the commands need is imported when one runs: `throughline --help` stays instant, and a
+# service without the extra `data` still has its other commands.
+
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", help="sqlite:DIRECTORY or redis://HOST:PORT/DB.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key-file", help="File with the key of the identifiers, in hex.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="The server's settings, a TOML file.")
+]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Nobody waits for a load or an export as one waits for a decision.
+TIMEOUT = 10.0  # seconds
+
+log = typer.Typer(help="The event log of a store.", no_args_is_help=True)
+
+
+def load(
+    dataset: Annotated[Path, typer.Argument(help="Directory of the dataset.")],
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+) -> None:
+    """Bring a dataset's items, offers, links, customers and events into a store.
+
+    It may be repeated, and interrupted: whatever is there already counts once. It works beside a
+    running service, which sees the history at once and new items within a second.
+    """
+    from models.identifiers import key_fingerprint
+    from service.clock import Clock
+    from service.keys import load_key
+    from service.load import load_dataset
+    from service.settings import read_settings
+    from service.store import open_store
+    from service.terminal import output, table
+
+    settings = read_settings(config, store=store, key_file=key_file)
+    if not dataset.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "not found", str(dataset))
+    key = load_key(settings)
+    opened = open_store(
+        settings.store,
+        key_fingerprint=key_fingerprint(key),
+        event_types=settings.names.event_types,
+        timeout=max(TIMEOUT, settings.redis_timeout),
+    )
+    try:
+        with _progress() as progress:
+            now = Clock(settings.start_time).now()
+            report = load_dataset(dataset, opened, key, now, progress, settings.names)
+    finally:
+        opened.close()
+    columns = ("table", "rows", "stored", "duplicates", "conflicts", "skipped")
+    rows = [
+        (count.table, *(str(getattr(count, name)) for name in columns[1:]))
+        for count in report.tables
+    ]
+    made = table(columns, rows)
+    for column in made.columns[1:]:
+        column.justify = "right"
+    output().print(made)
+
+
+@log.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Directory to write the dataset to; must not exist.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Only what arrived at this time or later, UTC. Without it the log is complete.",
+            metavar="TIME",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"],
+        ),
+    ] = None,
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+) -> None:
+    """Write the log, the catalogue and the decisions as a dataset, which training reads.
+
+    Identifiers in it are keyed hashes. It works beside a running service, on the log as it stood
+    when the command began.
+    """
+    from models.identifiers import key_fingerprint
+    from service.export import check_free, export_log
+    from service.keys import DATABASE, EMBEDDED, load_key
+    from service.settings import read_settings
+    from service.store import open_store
+    from service.terminal import output, table
+
+    settings = read_settings(config, store=store, key_file=key_file)
+    check_free(out)
+    directory = Path(settings.store.removeprefix(EMBEDDED))
+    if settings.store.startswith(EMBEDDED) and not (directory / DATABASE).exists():
+        raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
+    fingerprint = key_fingerprint(load_key(settings))
+    start = None if since is None else (since.replace(tzinfo=UTC) - EPOCH) // timedelta.resolution
+    opened = open_store(
+        settings.store,
+        key_fingerprint=fingerprint,
+        timeout=max(TIMEOUT, settings.redis_timeout),
+    )
+    try:
+        with _progress() as progress:
+            report = export_log(
+                opened,
+                out,
+                start,
+                fingerprint,
+                lambda table, rows: progress(table, rows, None),
+                settings.event_types,
+                settings.channels,
+            )
+    finally:
+        opened.close()
+    rows = [(name, str(count)) for name, count in report.rows.items()]
+    output().print(table(("table", "rows"), rows, f"{out}: {report.kind}"))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield what shows progress by table: name, rows done, rows in all if known."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+    from service.terminal import errors
+
+    console = errors()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def show(table: str, done: int, rows: int | None) -> None:
+            if table not in tasks:
+                tasks[table] = bars.add_task(table, total=rows)
+            bars.update(tasks[table], completed=done)
+
+        yield show

@@ -1,0 +1,153 @@
+"""The commands that show trained releases and move the one in force.
+
+They work on a registry's directory, or with --server on a running service, which tries a release
+in a child process before it takes over. A service follows its registry's pointer by itself.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Show trained releases, and choose which one decides.")
+
+DirectoryOption = Annotated[
+    Path,
+    typer.Option("--registry", help="Directory of the releases.", envvar="THROUGHLINE_REGISTRY"),
+]
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", help="A running service, host:port, instead of a directory."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ReleaseArgument = Annotated[
+    str, typer.Argument(metavar="RELEASE", help="The release's id, or its first 8 or more digits.")
+]
+
+DEFAULT_REGISTRY = Path("var/registry")
+
+
+@app.command("list")
+def list_releases(
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    server: ServerOption = None,
+    timeout: Timeout = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """List the releases, latest first, with their measured quality."""
+    from throughline.v1.release_pb2 import ListReleasesRequest
+
+    from service.release_list import listed, releases_table
+    from service.terminal import output, print_json
+
+    if server is None:
+        answer = listed(registry)
+    else:
+        from service.client import connect
+
+        with connect(server, timeout) as client:
+            answer = client.call(client.releases.ListReleases, ListReleasesRequest())
+    if as_json:
+        print_json(answer)
+    elif answer.releases:
+        output().print(releases_table(answer.releases))
+    else:
+        output().print(f"No releases in {server or registry}.")
+
+
+@app.command()
+def verify(
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="A directory, or an id in the registry.")
+    ],
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+) -> None:
+    """Verify every file of a release, load it in a child process, and try its golden requests."""
+    from models.registry import Registry
+    from service.terminal import busy, output
+    from service.trial import try_release
+
+    directory = Path(release)
+    if not directory.is_dir():
+        held = Registry(registry)
+        directory = held.path(held.resolve(release))
+    with busy("Verifying"):
+        try_release(directory)
+    output().print(f"Verified: {directory.resolve().name}")
+
+
+@app.command()
+def promote(
+    release: ReleaseArgument,
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    server: ServerOption = None,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Put a release in force, after it was verified and tried."""
+    import time
+
+    from throughline.v1.release_pb2 import PromoteReleaseRequest
+
+    from models.policy import BUILT_IN
+    from models.registry import Registry
+    from service.terminal import busy
+    from service.trial import try_release
+
+    if server is not None:
+        from service.client import connect
+
+        with connect(server, timeout) as client, busy("Trying the release"):
+            request = PromoteReleaseRequest(release_id=release)
+            answer = client.call(client.releases.PromoteRelease, request)
+        _told(answer.release_id, answer.previous_release_id)
+        return
+    held = Registry(registry)
+    release_id = held.resolve(release)
+    with busy("Trying the release"):
+        try_release(held.path(release_id))
+    before = held.pointer().in_force
+    held.promote(release_id, BUILT_IN.digest, time.time_ns() // 1000)
+    _told(release_id, before.release if before else "")
+
+
+@app.command()
+def rollback(
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    server: ServerOption = None,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Put the release in force again that was before this one."""
+    import time
+
+    from throughline.v1.release_pb2 import RollbackReleaseRequest
+
+    from models.registry import Registry
+    from service.terminal import busy
+    from service.trial import try_release
+
+    if server is not None:
+        from service.client import connect
+
+        with connect(server, timeout) as client, busy("Trying the release"):
+            answer = client.call(client.releases.RollbackRelease, RollbackReleaseRequest())
+        _told(answer.release_id, answer.previous_release_id)
+        return
+    held = Registry(registry)
+    pointer = held.pointer()
+    if pointer.before:
+        with busy("Trying the release"):
+            try_release(held.path(pointer.before[0].release))
+    after = held.rollback(time.time_ns() // 1000).in_force
+    previous = pointer.in_force
+    _told(after.release if after else "", previous.release if previous else "")
+
+
+def _told(release: str, previous: str) -> None:
+    from service.terminal import output
+
+    output().print(f"In force: {release}")
+    if previous == release:
+        output().print("It was in force before already.")
+    elif previous:
+        output().print(f"Before:   {previous}")

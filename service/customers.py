@@ -1,0 +1,88 @@
+"""CustomerService: shows what is known of a customer, and joins identifiers into one."""
+
+from collections import Counter
+
+import grpc
+from throughline.v1 import common_pb2
+from throughline.v1 import customer_pb2 as pb
+from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
+
+from models.identifiers import Identifier
+from models.profile import Profile, view_of
+from service import limits
+from service.decision_messages import timestamp
+from service.parts import Parts
+from service.validation import Check
+
+
+class Customers(CustomerServiceServicer):
+    """Answers `GetCustomer` and `LinkIdentifiers`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def GetCustomer(  # noqa: N802
+        self, request: pb.GetCustomerRequest, context: grpc.ServicerContext
+    ) -> pb.GetCustomerResponse:
+        """Return what is known of a customer."""
+        check = Check()
+        identifiers = check.identifiers(request.identifiers, self._parts.names.namespaces)
+        recent = check.count("recent", request.recent, limits.RECENT, limits.DEFAULT_RECENT)
+        check.done()
+        customer = self._parts.store.read(self._parts.hashes(identifiers))
+        response = pb.GetCustomerResponse(
+            known=customer.known, customer_id=customer.profile.customer.hex()
+        )
+        if customer.known:
+            _fill(response, customer.profile, recent)
+        response.flags.extend(int(flag) for flag in self._parts.flags(customer.disagree))  # type: ignore[misc]
+        return response
+
+    def LinkIdentifiers(  # noqa: N802
+        self, request: pb.LinkIdentifiersRequest, context: grpc.ServicerContext
+    ) -> pb.LinkIdentifiersResponse:
+        """Join two identifiers; the link is on the clock's time."""
+        check = Check()
+        a = self._required(check, "a", request.a)
+        b = self._required(check, "b", request.b)
+        check.name("asserted_by", request.asserted_by)
+        check.done()
+        first, second = self._parts.hashes([a, b])
+        linked = self._parts.store.link(first, second, request.asserted_by, self._parts.clock.now())
+        return pb.LinkIdentifiersResponse(
+            customer_id=linked.customer.hex(),
+            profile_version=linked.version,
+            changed=linked.changed,
+        )
+
+    def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
+        if not message.ByteSize():
+            check.fail(field, "required")
+            return Identifier("", "")
+        return check.identifier(field, message, self._parts.names.namespaces)
+
+
+def _fill(response: pb.GetCustomerResponse, profile: Profile, recent: int) -> None:
+    linked = {identifier for link in profile.links for identifier in (link.a, link.b)}
+    response.profile_version = profile.version
+    response.identifier_count = len({profile.customer, *profile.compartments, *linked})
+    for link in sorted(profile.links):
+        entry = response.links.add(asserted_by=link.asserted_by)
+        if link.time >= 0:
+            entry.time.CopyFrom(timestamp(link.time))
+    view = view_of(profile.compartments.values())
+    response.attributes.update(view.attributes)
+    remembered = sorted(event for lane in view.lanes.values() for event in lane)
+    for event in reversed(remembered[-recent:]):
+        told = response.recent.add(
+            type=event.type, channel=event.channel, item_id=event.item, offer_id=event.offer
+        )
+        if event.rank:
+            told.time.CopyFrom(timestamp(event.at))
+    counts: Counter[tuple[str, str]] = Counter()
+    for compartment in profile.compartments.values():
+        for name, number in compartment.counts.items():
+            type_, channel, _ = name.split(" ")
+            counts[type_, channel] += number
+    for (type_, channel), number in sorted(counts.items()):
+        response.counts.add(type=type_, channel=channel, count=number)

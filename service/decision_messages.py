@@ -1,0 +1,96 @@
+"""Between the messages of RecommendationService and the decision's own types."""
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from throughline.v1 import recommendation_pb2 as pb
+
+from models.catalogue import Catalogue
+from models.decision import ContextItem, Decision, Intent, Request
+from service import limits
+from service.catalogue_messages import money_message
+from service.names import Names
+from service.validation import Check
+
+
+def request_of(check: Check, message: pb.RecommendRequest, names: Names) -> Request:
+    """Read what a decision is asked, adding every violation to `check`."""
+    return Request(
+        channel=check.name("channel", message.channel, names.channels),
+        placement=check.name("placement", message.placement, names.placements, required=False),
+        intent=check.name("intent", message.intent, names.intents, required=False)
+        or Intent.DEFAULT,
+        place=check.text("place", message.place, limits.PLACE_BYTES),
+        count=check.count("count", message.count, limits.COUNT, limits.DEFAULT_COUNT),
+        include=_ids(check, "include", tuple(message.include), limits.INCLUDE),
+        exclude=_ids(check, "exclude", tuple(message.exclude), limits.EXCLUDE),
+        context=_context(check, message),
+    )
+
+
+def answer(
+    response: pb.RecommendResponse, decision_id: str, decision: Decision, catalogue: Catalogue
+) -> None:
+    """Fill `response` with a decision that was made on `catalogue`."""
+    response.decision_id = decision_id
+    for shown in decision.slate:
+        offer = catalogue.offer(shown.offer)
+        entry = response.offers.add(
+            offer_id=shown.offer,
+            item_id=shown.item,
+            rank=shown.rank,
+            tier=shown.tier,
+            score=shown.score,
+            source=int(shown.source),
+            propensity=shown.propensity,
+        )
+        if offer is not None:
+            entry.title = offer.title
+            if offer.price is not None:
+                entry.price.CopyFrom(money_message(offer.price))
+        for because in shown.because:
+            entry.because.add(type=because.type, item_id=because.item)
+    for withheld in decision.withheld:
+        gap = response.withheld.add(
+            offer_id=withheld.offer,
+            rank=withheld.rank,
+            reason=int(withheld.reason),
+        )
+        if withheld.stock_as_of is not None:
+            gap.stock_as_of.FromMicroseconds(withheld.stock_as_of)
+    moment = decision.moment
+    response.moment.profile_version = moment.profile_version
+    response.moment.catalogue_revision = moment.catalogue_revision
+    response.moment.release = moment.release
+    response.moment.policy = moment.policy
+    response.moment.minute.CopyFrom(timestamp(moment.minute))
+    response.moment.intent = moment.intent
+    response.moment.context = moment.context
+    response.flags.extend(int(flag) for flag in decision.flags)  # type: ignore[misc]
+    response.unknown_ids = decision.unknown_ids
+
+
+def timestamp(microseconds: int) -> Timestamp:
+    """Return the message of a time in microseconds."""
+    made = Timestamp()
+    made.FromMicroseconds(microseconds)
+    return made
+
+
+def _ids(check: Check, field: str, ids: tuple[str, ...], most: int) -> tuple[str, ...]:
+    if not check.size(field, ids, most):
+        return ()
+    for at, value in enumerate(ids):
+        check.id(f"{field}[{at}]", value)
+    return ids
+
+
+def _context(check: Check, message: pb.RecommendRequest) -> tuple[ContextItem, ...]:
+    if not check.size("context_items", message.context_items, limits.CONTEXT_ITEMS):
+        return ()
+    for at, entry in enumerate(message.context_items):
+        check.id(f"context_items[{at}].item_id", entry.item_id)
+        if entry.kind not in pb.ContextKind.values():
+            check.fail(f"context_items[{at}].kind", "unknown value")
+    return tuple(
+        ContextItem(entry.item_id, entry.kind == pb.CONTEXT_KIND_IN_CART)
+        for entry in message.context_items
+    )

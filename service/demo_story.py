@@ -1,0 +1,259 @@
+"""The demo's story: one customer over web, app, e-mail, till and call centre, by gRPC alone."""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+from throughline.v1.common_pb2 import FLAG_CLOCK_SET, Identifier, Stock
+from throughline.v1.customer_pb2 import LinkIdentifiersRequest
+from throughline.v1.event_pb2 import Event
+from throughline.v1.offer_pb2 import GetItemRequest, UpsertItemsRequest
+from throughline.v1.recommendation_pb2 import (
+    WITHHOLD_REASON_OUT_OF_STOCK,
+    WITHHOLD_REASON_PURCHASED,
+    RecommendRequest,
+    RecommendResponse,
+    WithholdReason,
+)
+
+from models.errors import ThroughlineError
+from service.answers import moment_in_words, recommendation, why_not
+from service.client import Client
+from service.demo_cast import Cast
+from service.demo_check import Told, ranking
+from service.parsing import identifier
+from service.recording import send
+from service.terminal import table
+from service.words import reason_in_short, reason_in_words
+
+COUNT = 5
+SEEN_WITHIN = 5.0  # seconds after which every instance must decide by a change of the catalogue
+
+SAID = (FLAG_CLOCK_SET,)  # told once, at the start
+WIDTH = 100
+
+
+class StoryFailed(ThroughlineError):
+    """Something that the demo promises did not happen."""
+
+
+class Story:
+    """Tells the story and keeps every answer for the check.
+
+    `began` is the reading of `time.monotonic` when the service's clock stood at `cast.start`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        console: Console,
+        cast: Cast,
+        began: float,
+    ) -> None:
+        self.told: list[Told] = []
+        self._client = client
+        self._console = console
+        self._began = began
+        self._start = cast.start
+        self._browsed = cast.browsed
+        self._place = cast.place
+        self._loyalty = identifier(f"loyalty:{cast.loyalty}")
+        self._cookie = identifier("cookie:demo-browser")
+        self._device = identifier("device:demo-phone")
+        address = hashlib.sha256(b"demo@example.com").hexdigest()
+        self._email = identifier(f"email_sha256:{address}")
+        # How each channel knows her, once she has logged in.
+        self._known = {
+            "web": self._cookie,
+            "app": self._device,
+            "email": self._email,
+            "till": self._loyalty,
+            "call_center": self._loyalty,
+        }
+
+    def tell(self) -> None:
+        """Tell the whole story; raises `StoryFailed` where a promise does not hold."""
+        self._anonymous_on_web()
+        self._login_on_app()
+        self._same_on_every_channel()
+        bought = self._purchase_at_the_till()
+        self._left_out_everywhere(bought)
+        self._out_of_stock()
+
+    def _anonymous_on_web(self) -> None:
+        self._title("1. Web: a browser that nobody knows")
+        self._say("The home page asks for a new cookie. Nothing is known: the answer says so.")
+        self._show("web", self._cookie)
+        self._say(f"The visitor looks at {', '.join(self._browsed)}; the home page asks again.")
+        self._record(self._cookie, "web", "view", self._browsed)
+        self._show("web", self._cookie)
+
+    def _login_on_app(self) -> None:
+        self._title("2. App: she logs in, and is somebody with a history")
+        self._say(
+            f"The login links phone, browser and e-mail address to {self._loyalty.namespace} "
+            f"{self._loyalty.value}: from now on every channel sees one customer."
+        )
+        for other in (self._device, self._cookie, self._email):
+            request = LinkIdentifiersRequest(a=self._loyalty, b=other, asserted_by="login")
+            self._client.call(self._client.customers.LinkIdentifiers, request)
+        self._show("app", self._device)
+
+    def _same_on_every_channel(self) -> None:
+        self._title("3. E-mail, and every other channel: the same ranking")
+        self._say(
+            "The nightly e-mail asks under the address, the web under the cookie, the till by card."
+        )
+        self._compare(self._ask_everywhere())
+
+    def _purchase_at_the_till(self) -> str:
+        self._title("4. Till: she buys what was offered first")
+        answer = self._ask("till", self._loyalty)
+        if not answer.offers:
+            raise StoryFailed("the till was told no offer")
+        first = answer.offers[0]
+        self._say(f"Bought: {first.title or first.item_id} ({first.item_id}), at {self._place}.")
+        self._record(self._loyalty, "till", "purchase", [first.item_id], answer.decision_id)
+        return f"item:{first.item_id}"
+
+    def _left_out_everywhere(self, bought: str) -> None:
+        self._say("The very next answers, on the web and on the agent's screen:")
+        self._show("web", self._cookie)
+        self._show("call_center", self._loyalty)
+        for channel in ("web", "call_center"):
+            self._explain(channel, bought, WITHHOLD_REASON_PURCHASED)
+        self._compare(self._ask_everywhere())
+
+    def _out_of_stock(self) -> None:
+        self._title("5. Stock: the last one is sold")
+        answer = self._ask("till", self._loyalty, place=self._place)
+        if not answer.offers:
+            raise StoryFailed("the till was told no offer")
+        offer, item = answer.offers[0].offer_id, answer.offers[0].item_id
+        self._say(f"{item} is counted at {self._place}: none left. Elsewhere there are some.")
+        before = answer.moment.catalogue_revision
+        self._sell_out(item)
+        self._await_revision(before)
+        self._say(f"The till at {self._place}:")
+        self._show("till", self._loyalty, place=self._place)
+        self._explain("till", offer, WITHHOLD_REASON_OUT_OF_STOCK, place=self._place)
+        self._say("The web, which ships from anywhere:")
+        self._show("web", self._cookie)
+        self._ask_everywhere()
+
+    def _ask(
+        self, channel: str, who: Identifier, place: str = "", include: Sequence[str] = ()
+    ) -> RecommendResponse:
+        request = RecommendRequest(
+            identifiers=[who], channel=channel, count=COUNT, place=place, include=include
+        )
+        answer = self._client.call(self._client.recommendations.Recommend, request)
+        self.told.append(Told(channel, answer))
+        return answer
+
+    def _ask_everywhere(self) -> dict[str, RecommendResponse]:
+        """Ask on every channel within one minute, so that all answers are of one moment."""
+        for _ in range(3):
+            answers = {channel: self._ask(channel, who) for channel, who in self._known.items()}
+            moments = {
+                answer.moment.SerializeToString(deterministic=True) for answer in answers.values()
+            }
+            if len(moments) == 1:
+                return answers
+        raise StoryFailed("the channels were never answered at one moment")
+
+    def _show(self, channel: str, who: Identifier, place: str = "") -> None:
+        answer = self._ask(channel, who, place)
+        at = f" at {place}" if place else ""
+        self._console.print()
+        self._console.print(Text(f"{channel}{at}, asked under {who.namespace}", "bold"))
+        self._console.print(*recommendation(answer, most_withheld=COUNT, unsaid=SAID), sep="\n")
+
+    def _explain(
+        self, channel: str, offer: str, reason: WithholdReason.ValueType, place: str = ""
+    ) -> None:
+        """Ask a channel for this offer only; it must refuse for this reason."""
+        answer = self._ask(channel, self._known[channel], place, include=[offer])
+        for withheld in answer.withheld:
+            if withheld.offer_id == offer and withheld.reason == reason:
+                said = f"{channel}: {offer} stands at rank {withheld.rank}, and is not shown: "
+                self._console.print(Text(said + why_not(withheld), "green"))
+                return
+        raise StoryFailed(f"{channel} does not say of {offer}: {reason_in_words(reason)}")
+
+    def _compare(self, answers: dict[str, RecommendResponse]) -> None:
+        """Print one ranking, and what each channel made of every place in it."""
+        self._say("One ranking, and what each channel makes of it:")
+        told = {channel: _cells(answer) for channel, answer in answers.items()}
+        ranks: dict[int, str] = {}
+        for answer in answers.values():
+            ranks |= ranking(answer)
+        rows = [
+            (str(rank), offer, *(told[channel].get(rank, "") for channel in answers))
+            for rank, offer in sorted(ranks.items())
+        ]
+        self._console.print(table(("rank", "offer", *answers), rows))
+        self._console.print(Text(moment_in_words(next(iter(answers.values())).moment), "dim"))
+
+    def _record(
+        self,
+        who: Identifier,
+        channel: str,
+        kind: str,
+        items: Sequence[str],
+        decision: str = "",
+    ) -> None:
+        events = [
+            Event(
+                event_id=uuid.uuid4().hex,
+                identifier=who,
+                type=kind,
+                channel=channel,
+                time=self._now(),
+                item_id=item,
+                decision_id=decision,
+                place=self._place if channel == "till" else "",
+            )
+            for item in items
+        ]
+        for row, result in send(self._client, events).refused:
+            raise StoryFailed(f"event {row} refused: {result.outcome.detail}")
+
+    def _sell_out(self, item_id: str) -> None:
+        item = self._client.call(self._client.offers.GetItem, GetItemRequest(item_id=item_id)).item
+        elsewhere = [entry for entry in item.stock if entry.place not in ("", self._place)]
+        del item.stock[:]
+        item.stock.add(place=self._place, quantity=0, as_of=self._now())
+        item.stock.extend(elsewhere or [Stock(place="warehouse", quantity=100, as_of=self._now())])
+        self._client.call(self._client.offers.UpsertItems, UpsertItemsRequest(items=[item]))
+
+    def _await_revision(self, before: int) -> None:
+        deadline = time.monotonic() + SEEN_WITHIN
+        while time.monotonic() < deadline:
+            if self._ask("web", self._cookie).moment.catalogue_revision > before:
+                return
+            time.sleep(0.05)
+        raise StoryFailed(f"the catalogue's change was not seen within {SEEN_WITHIN:g} s")
+
+    def _now(self) -> Timestamp:
+        made = Timestamp()
+        made.FromDatetime(self._start + timedelta(seconds=time.monotonic() - self._began))
+        return made
+
+    def _title(self, text: str) -> None:
+        self._console.print()
+        self._console.print(Rule(Text(text, "bold"), align="left"), width=WIDTH)
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(text))
+
+
+def _cells(answer: RecommendResponse) -> dict[int, str]:
+    shown = {offer.rank: f"shown {at}." for at, offer in enumerate(answer.offers, start=1)}
+    return shown | {offer.rank: reason_in_short(offer.reason) for offer in answer.withheld}

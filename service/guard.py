@@ -1,0 +1,166 @@
+"""What stands around every method: safe parsing, opaque internal errors, and a pool for each kind.
+
+gRPC's own ways are not fit for callers: bytes that do not parse give INTERNAL, and the text of an
+exception, with whatever values it holds, goes out on the wire. Here the first is INVALID_ARGUMENT,
+and of the second the caller gets a reference to the log.
+"""
+
+import secrets
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import grpc
+import structlog
+
+from models.errors import ThroughlineError
+from service.status import Malformed, internal_status, status_of
+
+_log = structlog.get_logger(__name__)
+
+Behaviour = Callable[..., Any]
+
+
+class _Unparsed:
+    """Stands for a request whose bytes are not its message."""
+
+
+_UNPARSED = _Unparsed()
+
+
+class GuardedServer:
+    """A server as the generated `add_..._to_server` functions see it, guarding what they add.
+
+    `pools` names the thread pool of a method, as `Service/Method` or as `Service` for the rest of
+    it; everything else runs in the server's own pool.
+    """
+
+    def __init__(self, server: grpc.Server, pools: Mapping[str, ThreadPoolExecutor]) -> None:
+        self._server = server
+        self._pools = pools
+        self._streams: set[grpc.ServicerContext] = set()
+        self._lock = threading.Lock()
+
+    def as_server(self) -> grpc.Server:
+        """Return self under the type that generated code asks for."""
+        return cast(grpc.Server, self)
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Leave out the second registration that generated code makes for old callers."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]"
+    ) -> None:
+        """Register the methods of a service, each one guarded."""
+        guarded = {
+            name: self._guarded(service.rpartition(".")[2], name, handler)
+            for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service, guarded)
+
+    def cancel_streams(self) -> None:
+        """End open streams (health watches, reflection), which no drain would see the end of."""
+        with self._lock:
+            open_now = list(self._streams)
+        for context in open_now:
+            context.cancel()
+
+    def _guarded(
+        self, service: str, name: str, handler: "grpc.RpcMethodHandler[Any, Any]"
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
+        parse = cast(Any, handler.request_deserializer)
+        message = str(parse.__self__.DESCRIPTOR.name)
+        safe, serializer = _safely(parse), handler.response_serializer
+        method = f"{service}/{name}"
+        if handler.stream_stream:
+            stream = self._tracked(_guarded_stream(handler.stream_stream, message, method))
+            return grpc.stream_stream_rpc_method_handler(stream, safe, serializer)
+        if handler.unary_stream:
+            watch = self._tracked(_guarded(handler.unary_stream, message, method))
+            for attribute in ("experimental_non_blocking", "experimental_thread_pool"):
+                setattr(watch, attribute, getattr(handler.unary_stream, attribute, None))
+            return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
+        unary = _guarded(cast(Behaviour, handler.unary_unary), message, method)
+        pool = self._pools.get(method) or self._pools.get(service)
+        if pool is not None:
+            unary.experimental_thread_pool = pool  # type: ignore[attr-defined]
+        return grpc.unary_unary_rpc_method_handler(unary, safe, serializer)
+
+    def _tracked(self, behaviour: Behaviour) -> Behaviour:
+        def tracked(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+            with self._lock:
+                self._streams.add(context)
+            if not context.add_callback(lambda: self._forget(context)):
+                self._forget(context)
+            return behaviour(request, context, *more)
+
+        return tracked
+
+    def _forget(self, context: grpc.ServicerContext) -> None:
+        with self._lock:
+            self._streams.discard(context)
+
+
+def _safely(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    def parsed(data: bytes) -> object:
+        try:
+            return parse(data)
+        except Exception:
+            return _UNPARSED
+
+    return parsed
+
+
+def _guarded(behaviour: Behaviour, message: str, method: str) -> Behaviour:
+    def guarded(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+        try:
+            if request is _UNPARSED:
+                raise Malformed(message)
+            return behaviour(request, context, *more)
+        except Exception as error:
+            status = _status_of(error, method)
+        # Outside of the handler: it raises, to end the call.
+        return context.abort_with_status(status)
+
+    return guarded
+
+
+def _guarded_stream(behaviour: Behaviour, message: str, method: str) -> Behaviour:
+    def parsed(requests: Iterator[object]) -> Iterator[object]:
+        for request in requests:
+            if request is _UNPARSED:
+                raise Malformed(message)
+            yield request
+
+    def guarded(requests: Iterator[object], context: grpc.ServicerContext) -> Iterator[object]:
+        try:
+            yield from behaviour(parsed(requests), context)
+            return
+        except Exception as error:
+            if not context.is_active():
+                return  # the caller left, or we cancelled: nobody to tell
+            status = _status_of(error, method)
+        context.abort_with_status(status)
+
+    return guarded
+
+
+def _status_of(error: Exception, method: str) -> grpc.Status:
+    if isinstance(error, ThroughlineError):
+        status = status_of(error)
+        _log.debug("refused", method=method, code=status.code.name)
+        return status
+    reference = secrets.token_hex(8)
+    log_fault(error, reference, method)
+    return internal_status(reference)
+
+
+def log_fault(error: BaseException, reference: str, where: str) -> None:
+    """Log an unexpected error by its type and its frames; its text may hold a caller's values."""
+    frames = [
+        f"{frame.filename}:{frame.lineno} {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    _log.error("fault", ref=reference, where=where, error=type(error).__name__, frames=frames)

@@ -1,0 +1,195 @@
+"""The history in a dataset, checked and in the order in which it is loaded.
+
+Events come by customer and in canonical order, whatever the order of the file: each profile is then
+written once for all its events in a chunk, and no event is older than what its profile remembers,
+so none has to be looked up.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Metadata
+from models.errors import BadInput
+from models.events import EVENT_TYPES, Event, attributes_event, event_key
+from models.identifiers import (
+    HASH_BYTES,
+    HASHED_NAMESPACES,
+    Identifier,
+    hash_identifier,
+)
+from models.profile import Link
+from service.limits import ID_BYTES
+from service.names import Names
+from service.parquet import Table
+from service.rows import attributes_of, event_of
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")
+
+
+class Events:
+    """The table `events` as it is loaded: `len` events, those that contradict another left out.
+
+    `conflicts` counts rows that repeat an event id of their identifier at another time; the first
+    such row of the file stands.
+    """
+
+    def __init__(self, directory: Path, metadata: Metadata, key: bytes, names: Names) -> None:
+        """Read and check every row; raises `BadDataset` naming file, row, column and reason."""
+        table = self._table = Table(directory, "events")
+        _check_types(table, metadata, names.event_types)
+        self._codes, self._hashes = _hashed(
+            table, ("namespace", "identifier"), metadata, key, names
+        )
+        time, timed = table.integers("time")
+        sequence, ordered = table.integers("sequence")
+        _refuse(table, timed & ordered, "sequence", "set beside a time")
+        _refuse(table, ~timed, "time", "missing in a timed dataset", metadata.kind == "timed")
+        _check_attributes(table)
+        keys = _event_keys(table)
+        at = np.where(timed, time, sequence)
+        conflict = _contradictions(self._codes, keys, timed, at)
+        order = np.lexsort((keys, at, timed, _by_hash(self._hashes)[self._codes]))
+        self._order = order[~conflict[order]]
+        self.rows = len(table)
+        self.conflicts = int(conflict.sum())
+
+    def __len__(self) -> int:
+        """Return how many events there are to load."""
+        return len(self._order)
+
+    def read(self, start: int, stop: int) -> list[Event]:
+        """Return events [start, stop) in the order of loading."""
+        chosen = self._order[start:stop]
+        hashes = [self._hashes[code] for code in self._codes[chosen].tolist()]
+        rows = self._table.take(chosen)
+        return [event_of(row, hash_) for row, hash_ in zip(rows, hashes, strict=True)]
+
+
+def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Event]:
+    """Return the events that stand for the rows of `customers`, in the order of the file."""
+    table = Table(directory, "customers")
+    codes, hashes = _hashed(table, ("namespace", "identifier"), metadata, key, names)
+    _check_attributes(table)
+    return [
+        attributes_event(hashes[code], attributes_of(attributes))
+        for code, (_, _, attributes) in zip(codes.tolist(), table.rows(), strict=True)
+    ]
+
+
+def read_links(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Link]:
+    """Return the links of the dataset in the order of the file."""
+    table = Table(directory, "links")
+    first, first_hashes = _hashed(table, ("namespace_a", "identifier_a"), metadata, key, names)
+    second, second_hashes = _hashed(table, ("namespace_b", "identifier_b"), metadata, key, names)
+    links: list[Link] = []
+    for row, (a, b, (*_, asserted_by, time)) in enumerate(
+        zip(first.tolist(), second.tolist(), table.rows(), strict=True)
+    ):
+        if first_hashes[a] == second_hashes[b]:
+            raise table.bad(row, "identifier_b", "links an identifier to itself")
+        when = -1 if time is None else time
+        links.append(Link(when, first_hashes[a], second_hashes[b], asserted_by))
+    # Who survives a chain of links follows their order, so it is one that the file cannot change.
+    return sorted(links)
+
+
+def _hashed(
+    table: Table, columns: tuple[str, str], metadata: Metadata, key: bytes, names: Names
+) -> tuple[NDArray[np.int64], list[bytes]]:
+    """Return the distinct keyed hashes of two columns, and which one each row has."""
+    codes, distinct = table.distinct(*columns)
+    keyed = metadata.identifiers == "keyed"
+    hashes = []
+    for code, (namespace, value) in enumerate(distinct):
+        fault = _fault_of_hash(value) if keyed else _fault(namespace, value, names)
+        if fault:
+            column, reason = columns[fault[0]], fault[1]
+            raise table.bad(int(np.argmax(codes == code)), column, reason)
+        identifier = Identifier(namespace, value)
+        hashes.append(bytes.fromhex(value) if keyed else hash_identifier(key, identifier))
+    return codes, hashes
+
+
+def _fault_of_hash(value: str) -> tuple[int, str] | None:
+    if _KEYED.fullmatch(value):
+        return None
+    return 1, f"not a keyed hash, {2 * HASH_BYTES} hex digits in lower case"
+
+
+def _fault(namespace: str, value: str, names: Names) -> tuple[int, str] | None:
+    if namespace not in names.namespaces:
+        return 0, f"{namespace!r} is not a namespace that the settings declare"
+    if not 0 < len(value.encode()) <= ID_BYTES:
+        return 1, f"want 1 to {ID_BYTES} bytes"
+    if namespace in HASHED_NAMESPACES and not _SHA256.fullmatch(value):
+        return 1, f"in {namespace}, want a SHA-256 in lower-case hex"
+    return None
+
+
+def _check_types(table: Table, metadata: Metadata, event_types: Mapping[str, str]) -> None:
+    codes, distinct = table.distinct("type")
+    for code, (name,) in enumerate(distinct):
+        row = int(np.argmax(codes == code))
+        if name not in event_types:
+            raise table.bad(row, "type", f"{name!r} is not an event type that the settings declare")
+        like = metadata.event_types.get(name)
+        if like is not None and EVENT_TYPES.get(like) != event_types[name]:
+            reason = f"{name!r} is like {like!r} in the dataset, but not in the settings"
+            raise table.bad(row, "type", reason)
+
+
+def _check_attributes(table: Table) -> None:
+    for row, text in table.present("attributes"):
+        try:
+            attributes_of(text)
+        except BadInput as error:
+            raise table.bad(row, error.field, error.reason) from None
+
+
+def _refuse(
+    table: Table, bad: NDArray[np.bool_], column: str, reason: str, applies: bool = True
+) -> None:
+    if applies and bad.any():
+        raise table.bad(int(bad.argmax()), column, reason)
+
+
+def _event_keys(table: Table) -> NDArray[np.uint64]:
+    keys = np.empty(len(table), np.uint64)
+    for row, event_id in table.present("event_id"):
+        if not event_id:
+            raise table.bad(row, "event_id", "empty")
+        keys[row] = event_key(event_id)
+    return keys
+
+
+def _contradictions(
+    codes: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    timed: NDArray[np.bool_],
+    at: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Tell which rows have identifier and event id of an earlier row, but another time."""
+    bad = np.zeros(len(codes), np.bool_)
+    order = np.lexsort((keys, codes))  # stable: the file's order within an id
+    repeated = np.flatnonzero(
+        (codes[order][1:] == codes[order][:-1]) & (keys[order][1:] == keys[order][:-1])
+    )
+    first: dict[tuple[int, int], int] = {}
+    for place in repeated.tolist():
+        earlier, later = int(order[place]), int(order[place + 1])
+        stands = first.setdefault((int(codes[later]), int(keys[later])), earlier)
+        bad[later] = bool(timed[later] != timed[stands] or at[later] != at[stands])
+    return bad
+
+
+def _by_hash(hashes: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return the rank of each hash among all, so that writes go through a store in its order."""
+    halves = np.frombuffer(b"".join(hashes), ">u8").reshape(-1, 2)
+    ranks = np.empty(len(hashes), np.int64)
+    ranks[np.lexsort((halves[:, 1], halves[:, 0]))] = np.arange(len(hashes))
+    return ranks

@@ -1,0 +1,218 @@
+"""Brings a dataset into a store: catalogue, links, customers and history, through the same fold.
+
+The whole dataset is read and checked before anything is written. Each chunk is then marked under
+the dataset's digest when it is started and when it is done; a second run skips what is done. An
+event that is older than what its profile remembers is looked up in the log, so loads may overlap
+with each other and with live events; history comes in canonical order, so that a first load has no
+such event. Events keep their own times; the limit of 7 days for live events does not hold here.
+
+Links go in before the history, so that an event is written straight to the customer it belongs to;
+the other way round every link would have to move what the fold had just written. The outcome is the
+same, since a link moves whole compartments and a fold does not mind the order.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from models.catalogue import Catalogue, Row
+from models.dataset import (
+    REQUIRED_TABLES,
+    TABLES,
+    Metadata,
+    file_digest,
+    read_metadata,
+)
+from models.errors import BadDataset, BadInput, WrongKey
+from models.identifiers import key_fingerprint
+from service.history import Events, read_customers, read_links
+from service.names import Names, declare
+from service.parquet import Table, Values, table_path
+from service.rows import item_of, offer_of
+from service.store import Store
+
+CATALOGUE_CHUNK = 1_000  # rows of one revision
+CHUNK = 20_000  # rows that one mark is set for
+SLICE = 2_000  # events that a writer of a running server may have to wait for
+
+BUILT_IN = declare()
+
+# Called with a table, how many of its rows are done, and how many it has.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class TableCount:
+    """What became of the rows of one table.
+
+    `skipped` rows are in a chunk that an earlier run finished. `conflicts` are events whose id is
+    known with other content, and catalogue rows that were withdrawn since: both stay as they are.
+    """
+
+    table: str
+    rows: int
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    skipped: int = 0
+
+
+class LoadReport(NamedTuple):
+    """What a load did, by table in the order of loading."""
+
+    tables: tuple[TableCount, ...]
+
+
+class _Outcome(NamedTuple):
+    stored: int
+    duplicates: int
+    conflicts: int
+
+
+class _Step(NamedTuple):
+    """One table to load: its rows in chunks, and what stores rows [start, stop) of it."""
+
+    table: str
+    rows: int
+    chunk: int
+    slice: int
+    put: Callable[[int, int], _Outcome]
+    conflicts: int = 0  # rows that are not loaded since they contradict others of the table
+
+
+def load_dataset(
+    directory: Path,
+    store: Store,
+    key: bytes,
+    now: int,
+    progress: Progress = lambda table, done, rows: None,
+    names: Names = BUILT_IN,
+) -> LoadReport:
+    """Load the dataset in `directory` and return what became of its rows.
+
+    `now` is the time of arrival in microseconds; `names` are those that the settings know.
+    May be repeated, after an interruption as well. Holds the tables in memory. Raises `BadDataset`
+    naming file, row, column and reason and `WrongKey` before anything is written, and
+    `StoreUnavailable` at any time.
+    """
+    metadata = read_metadata(directory)
+    if metadata.identifiers == "keyed" and metadata.key_fingerprint != key_fingerprint(key):
+        raise WrongKey(
+            f"{directory}: identifiers hashed under key {metadata.key_fingerprint}; "
+            f"the key at hand is {key_fingerprint(key)}"
+        )
+    _check_files(directory, metadata)
+    steps = _steps(directory, metadata, store, key, now, names)
+    counts = []
+    for step in steps:
+        count = TableCount(step.table, step.rows + step.conflicts, conflicts=step.conflicts)
+        # The marks of chunks of another size say nothing about these.
+        marks = f"{metadata.digest}:{step.table}:{step.chunk}"
+        for index, (start, stop) in enumerate(_spans(0, step.rows, step.chunk)):
+            if store.chunk_done(marks, index):
+                count = replace(count, skipped=count.skipped + stop - start)
+                progress(step.table, stop, step.rows)
+                continue
+            store.mark_chunk(marks, index, "started")
+            for begin, end in _spans(start, stop, step.slice):
+                outcome = step.put(begin, end)
+                count = replace(
+                    count,
+                    stored=count.stored + outcome.stored,
+                    duplicates=count.duplicates + outcome.duplicates,
+                    conflicts=count.conflicts + outcome.conflicts,
+                )
+                progress(step.table, end, step.rows)
+            store.mark_chunk(marks, index, "done")
+        counts.append(count)
+    return LoadReport(tuple(counts))
+
+
+def _steps(
+    directory: Path,
+    metadata: Metadata,
+    store: Store,
+    key: bytes,
+    now: int,
+    names: Names,
+) -> list[_Step]:
+    """Read and check the whole dataset; return what to store, in order."""
+    present = metadata.digests
+    items = _catalogue_rows(directory, "items", item_of)
+    offers = _catalogue_rows(directory, "offers", offer_of) if "offers" in present else []
+    links = read_links(directory, metadata, key, names) if "links" in present else []
+    customers = read_customers(directory, metadata, key, names) if "customers" in present else []
+    events = Events(directory, metadata, key, names)
+
+    catalogue = Catalogue().apply(*store.catalogue_changes(0))
+
+    def put_items(start: int, stop: int) -> _Outcome:
+        return _put_catalogue(store, items[start:stop], catalogue.items)
+
+    def put_offers(start: int, stop: int) -> _Outcome:
+        return _put_catalogue(store, offers[start:stop], catalogue.offers)
+
+    def put_links(start: int, stop: int) -> _Outcome:
+        return _Outcome(*store.load([], links[start:stop], now, look_up=True))
+
+    def put_customers(start: int, stop: int) -> _Outcome:
+        return _Outcome(*store.load(customers[start:stop], [], now, look_up=True))
+
+    def put_events(start: int, stop: int) -> _Outcome:
+        return _Outcome(*store.load(events.read(start, stop), [], now, look_up=True))
+
+    return [
+        _Step("items", len(items), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_items),
+        _Step("offers", len(offers), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_offers),
+        _Step("links", len(links), CHUNK, SLICE, put_links),
+        _Step("customers", len(customers), CHUNK, SLICE, put_customers),
+        _Step("events", len(events), CHUNK, SLICE, put_events, events.conflicts),
+    ]
+
+
+def _check_files(directory: Path, metadata: Metadata) -> None:
+    for name in REQUIRED_TABLES:
+        if name not in metadata.digests:
+            raise BadDataset(f"{directory}: no table {name}")
+    for name, digest in sorted(metadata.digests.items()):
+        path = table_path(directory, name)
+        if name not in TABLES:
+            raise BadDataset(f"{path}: not a table of a dataset")
+        if not path.exists():
+            raise BadDataset(f"{path}: not found")
+        if file_digest(path) != digest:
+            raise BadDataset(f"{path}: changed since it was written; its digest differs")
+
+
+def _catalogue_rows(directory: Path, name: str, row_of: Callable[[Values], Row]) -> list[Row]:
+    table = Table(directory, name)
+    rows: dict[str, Row] = {}
+    for number, values in enumerate(table.rows()):
+        try:
+            row = row_of(values)
+        except BadInput as error:
+            raise table.bad(number, error.field, error.reason) from None
+        if row.id in rows:
+            raise table.bad(number, name.removesuffix("s"), "named by an earlier row, too")
+        rows[row.id] = row
+    return list(rows.values())
+
+
+def _put_catalogue(store: Store, rows: Sequence[Row], present: Mapping[str, Row]) -> _Outcome:
+    """Store the rows that differ from those present; what was withdrawn stays withdrawn."""
+    changed, withdrawn = [], 0
+    for row in rows:
+        there = present.get(row.id)
+        if there is not None and there.withdrawn:
+            withdrawn += 1
+        elif there != row:
+            changed.append(row)
+    if changed:
+        store.put_catalogue(changed)
+    return _Outcome(len(changed), len(rows) - len(changed) - withdrawn, withdrawn)
+
+
+def _spans(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    for begin in range(start, stop, size):
+        yield begin, min(begin + size, stop)

@@ -1,0 +1,68 @@
+"""The names callers may use: the built-in ones and those that the settings declare."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from models.decision import Intent
+from models.errors import BadInput
+from models.events import CHANNELS, EVENT_TYPES
+from models.identifiers import NAMESPACES
+from service.limits import NAME_BYTES
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name that a request may use.
+
+    `event_types` maps a type to the lane of a profile that remembers it. `placements` is empty when
+    any well-formed name will do.
+    """
+
+    channels: frozenset[str]
+    event_types: Mapping[str, str]
+    namespaces: frozenset[str]
+    placements: frozenset[str]
+    intents: frozenset[str]
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` is a name: lower-case letters, digits and _, a letter first."""
+    return len(text) <= NAME_BYTES and _NAME.fullmatch(text) is not None
+
+
+def declare(
+    channels: Iterable[str] = (),
+    event_types: Mapping[str, str] = {},
+    namespaces: Iterable[str] = (),
+    placements: Iterable[str] = (),
+) -> Names:
+    """Return the built-in names with declared ones added; raises `BadInput` naming the setting.
+
+    `event_types` maps each new type to the built-in one that it behaves like.
+    """
+    given = {
+        "channels": tuple(channels),
+        "event_types": tuple(event_types),
+        "namespaces": tuple(namespaces),
+        "placements": tuple(placements),
+    }
+    for setting, names in given.items():
+        if not all(is_name(name) for name in names):
+            raise BadInput(setting, f"want names [a-z][a-z0-9_]* of at most {NAME_BYTES} bytes")
+    lanes = dict(EVENT_TYPES)
+    for new, like in event_types.items():
+        if like not in EVENT_TYPES:
+            raise BadInput("event_types", "behaves like something that is not a built-in type")
+        if new in EVENT_TYPES:
+            raise BadInput("event_types", "declares a built-in type anew")
+        lanes[new] = EVENT_TYPES[like]
+    return Names(
+        channels=frozenset((*CHANNELS, *given["channels"])),
+        event_types=lanes,
+        namespaces=frozenset((*NAMESPACES, *given["namespaces"])),
+        placements=frozenset(given["placements"]),
+        intents=frozenset(Intent.ALL),
+    )

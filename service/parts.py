@@ -1,0 +1,39 @@
+"""What every service of the contract is given: the parts that `lifecycle` has chosen at start."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from models.decision import Flag
+from models.errors import StoreUnavailable
+from models.identifiers import Identifier, hash_identifier
+from service.clock import Clock
+from service.names import Names
+from service.serving import Runtime
+from service.store import Store
+
+
+class Parts(NamedTuple):
+    """The parts of one server; `key` is what identifiers are hashed with."""
+
+    runtime: Runtime
+    store: Store
+    names: Names
+    clock: Clock
+    key: bytes
+
+    def hashes(self, identifiers: Iterable[Identifier]) -> list[bytes]:
+        """Return the keyed hashes of identifiers, in their order."""
+        return [hash_identifier(self.key, identifier) for identifier in identifiers]
+
+    def storing(self) -> bool:
+        """Tell whether the store answers."""
+        try:
+            self.store.check()
+        except StoreUnavailable:
+            return False
+        return True
+
+    def flags(self, disagree: bool) -> list[Flag]:
+        """Return what is lesser about an answer whatever it says."""
+        flags = [Flag.CLOCK_SET] if self.clock.is_set else []
+        return [*flags, Flag.IDENTIFIERS_DISAGREE] if disagree else flags

@@ -1,0 +1,131 @@
+"""RecommendationService: reads the customer, decides, records the decision, answers."""
+
+from typing import NamedTuple
+
+import grpc
+import msgspec
+from throughline.v1 import recommendation_pb2 as pb
+from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
+
+from models.catalogue import Catalogue
+from models.codec import UnknownFormat, compress, encode
+from models.decide import decide
+from models.decision import Decision, Flag, Record, Request
+from models.errors import StoreUnavailable
+from models.index import OfferIndex
+from models.policy import Policy
+from models.profile import Profile
+from service import limits
+from service.decision_messages import answer, request_of
+from service.event_messages import INVALID
+from service.parts import Parts
+from service.store import Customer
+from service.validation import Check
+
+
+class _Asked(NamedTuple):
+    """One validated request, and the hashes of whom it is about."""
+
+    request: Request
+    identifiers: list[bytes]
+
+
+class Recommendations(RecommendationServiceServicer):
+    """Answers `Recommend` and `RecommendBatch` with the same function."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def Recommend(  # noqa: N802
+        self, request: pb.RecommendRequest, context: grpc.ServicerContext
+    ) -> pb.RecommendResponse:
+        """Decide for one customer."""
+        check = Check()
+        asked = self._asked(check, request)
+        check.done()
+        index, policy = self._parts.runtime.index()
+        response = pb.RecommendResponse()
+        self._decide(response, asked, index, policy, self._read(asked))
+        return response
+
+    def RecommendBatch(  # noqa: N802
+        self, request: pb.RecommendBatchRequest, context: grpc.ServicerContext
+    ) -> pb.RecommendBatchResponse:
+        """Decide for many customers, one outcome each."""
+        check = Check()
+        check.size("requests", request.requests, limits.BATCH, least=1)
+        check.done()
+        index, policy = self._parts.runtime.index()
+        response = pb.RecommendBatchResponse()
+        away = False
+        for message in request.requests:
+            result = response.results.add()
+            check = Check()
+            asked = self._asked(check, message)
+            if check.violations:
+                result.outcome.code = INVALID
+                result.outcome.detail = str(check.violations[0])
+                continue
+            # One wait for a store that is away is enough for all two hundred.
+            customer = None if away else self._read(asked)
+            away = customer is None
+            result.outcome.SetInParent()
+            self._decide(result.response, asked, index, policy, customer)
+        return response
+
+    def _asked(self, check: Check, message: pb.RecommendRequest) -> _Asked:
+        identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)
+        request = request_of(check, message, self._parts.names)
+        return _Asked(request, [] if check.violations else self._parts.hashes(identifiers))
+
+    def _read(self, asked: _Asked) -> Customer | None:
+        """Return the customer, or None when the store cannot say."""
+        try:
+            return self._parts.store.read(asked.identifiers)
+        except (StoreUnavailable, UnknownFormat):
+            return None
+
+    def _decide(
+        self,
+        response: pb.RecommendResponse,
+        asked: _Asked,
+        index: OfferIndex,
+        policy: Policy,
+        customer: Customer | None,
+    ) -> None:
+        parts = self._parts
+        flags = parts.flags(customer is not None and customer.disagree)
+        if customer is None:
+            flags.append(Flag.STATE_UNAVAILABLE)
+        profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
+        now = parts.clock.now()
+        decision = decide(profile, index, policy, asked.request, now)
+        decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
+        decision_id = parts.store.new_decision_id(profile.customer, now)
+        parts.store.commit(
+            _record(decision_id, profile, asked.request, decision, index.catalogue, now)
+        )
+        answer(response, decision_id, decision, index.catalogue)
+
+
+def _record(
+    decision_id: str,
+    profile: Profile,
+    request: Request,
+    decision: Decision,
+    catalogue: Catalogue,
+    now: int,
+) -> Record:
+    """Return all that replaying the decision needs beside the release."""
+    offers = [shown.offer for shown in decision.slate]
+    offers += [withheld.offer for withheld in decision.withheld]
+    rows = (catalogue.offer(offer) for offer in offers)
+    return Record(
+        id=decision_id,
+        customer=profile.customer,
+        time=now,
+        request=request,
+        profile=compress(encode(profile, profile.version)),
+        decision=decision,
+        rows=tuple(row for row in rows if row is not None),
+    )

@@ -1,0 +1,82 @@
+"""Sends events to a running service in calls it accepts, and tells what became of each."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rich.progress import track
+from throughline.v1.event_pb2 import (
+    DURABILITY_RELAXED,
+    Durability,
+    Event,
+    EventResult,
+    RecordEventsRequest,
+    RecordEventsResponse,
+)
+
+from service.client import Client
+from service.terminal import errors, output, print_json, table
+
+BATCH = 1000  # events that one call may hold
+MOST_REFUSED = 20  # refusals that are listed one by one
+
+
+class Recorded(NamedTuple):
+    """One result for each event sent, in their order, and the weakest durability of the calls."""
+
+    results: list[EventResult]
+    durability: Durability.ValueType
+
+    @property
+    def refused(self) -> list[tuple[int, EventResult]]:
+        """Return the row, from 1, and the result of each event that was not stored."""
+        numbered = enumerate(self.results, start=1)
+        return [(row, result) for row, result in numbered if result.outcome.code]
+
+
+def send(client: Client, events: Sequence[Event]) -> Recorded:
+    """Send events in batches; raises `CallFailed` when a whole call fails.
+
+    A repetition after a failure is safe: event ids make it idempotent.
+    """
+    answers = [
+        client.call(client.events.RecordEvents, RecordEventsRequest(events=batch))
+        for batch in track(
+            list(_batches(events)),
+            "Recording",
+            console=errors(),
+            disable=len(events) <= BATCH or not errors().is_terminal,
+            transient=True,
+        )
+    ]
+    results = [result for answer in answers for result in answer.results]
+    return Recorded(results, max(answer.durability for answer in answers))
+
+
+def report(recorded: Recorded, as_json: bool) -> None:
+    """Print what became of the events."""
+    results = recorded.results
+    if as_json:
+        print_json(RecordEventsResponse(results=results, durability=recorded.durability))
+        return
+    console = output()
+    stored = len(results) - len(recorded.refused)
+    again = sum(result.duplicate for result in results)
+    unresolved = sum(result.unresolved for result in results)
+    relaxed = recorded.durability == DURABILITY_RELAXED
+    console.print(
+        f"Recorded {stored:,} of {len(results):,}"
+        + (f", {again:,} of them before already" if again else "")
+        + (f", {unresolved:,} about what is not in the catalogue (yet)" if unresolved else "")
+        + (" (RELAXED: the store writes to disk later)" if relaxed else "")
+    )
+    if recorded.refused:
+        rows = [
+            (str(row), str(result.outcome.code), result.outcome.detail)
+            for row, result in recorded.refused[:MOST_REFUSED]
+        ]
+        console.print(table(("row", "code", "why"), rows, f"Refused: {len(recorded.refused):,}"))
+
+
+def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    for start in range(0, len(events), BATCH):
+        yield events[start : start + BATCH]

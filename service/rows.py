@@ -1,0 +1,263 @@
+"""Between rows of a dataset and what a store keeps: events, items, offers, links, decisions.
+
+Rows are tuples in the order of the declarations in models/dataset.py; times are microseconds.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, Row, Stock
+from models.decision import Record
+from models.errors import BadInput
+from models.events import Event
+from models.profile import Link
+from service.parquet import Values
+
+KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_Value = str | bool | int | float
+_features = msgspec.json.Decoder(dict[str, _Value | list[_Value]])
+_attributes = msgspec.json.Decoder(dict[str, str])
+
+
+class _StockJson(msgspec.Struct, frozen=True, kw_only=True):
+    quantity: int
+    place: str = ""
+    as_of: int | datetime
+
+
+_stock = msgspec.json.Decoder(list[_StockJson])
+_json = msgspec.json.Encoder(order="deterministic")
+
+
+def event_of(row: Values, identifier: bytes) -> Event:
+    """Return the event of a row of `events`, under the keyed hash of its identifier."""
+    event_id, _, _, type_, channel, time, sequence, item, offer, placement, place = row[:11]
+    quantity, units, nanos, currency, decision_id, attributes = row[11:]
+    return Event(
+        event_id=event_id,
+        identifier=identifier,
+        type=type_,
+        channel=channel,
+        time=time,
+        sequence=sequence,
+        item=item or "",
+        offer=offer or "",
+        placement=placement or "",
+        place=place or "",
+        quantity=quantity or 0.0,
+        amount_units=units or 0,
+        amount_nanos=nanos or 0,
+        currency=currency or "",
+        decision_id=decision_id or "",
+        attributes={} if attributes is None else attributes_of(attributes),
+    )
+
+
+def event_row(event: Event) -> Values:
+    """Return the row of `events` that `event_of` turns into `event` again."""
+    paid = bool(event.currency or event.amount_units or event.amount_nanos)
+    return (
+        event.event_id,
+        KEYED_NAMESPACE,
+        event.identifier.hex(),
+        event.type,
+        event.channel,
+        event.time,
+        event.sequence,
+        event.item or None,
+        event.offer or None,
+        event.placement or None,
+        event.place or None,
+        event.quantity or None,
+        event.amount_units if paid else None,
+        event.amount_nanos if paid else None,
+        event.currency or None,
+        event.decision_id or None,
+        _text(event.attributes) if event.attributes else None,
+    )
+
+
+def item_of(row: Values) -> Item:
+    """Return the item of a row of `items`; raises `BadInput` naming the column."""
+    item_id, title, features, *money, currency, stock = row
+    if not item_id:
+        raise BadInput("item", "empty")
+    return Item(
+        id=item_id,
+        title=title or "",
+        features=_features_of(features),
+        price=_money_of("price", currency, *money[:2]),
+        value=_money_of("value", currency, *money[2:]),
+        stock=_stock_of(stock),
+    )
+
+
+def item_row(item: Item) -> Values:
+    """Return the row of `items` for an item."""
+    return (
+        item.id,
+        item.title or None,
+        _text(item.features) if item.features else None,
+        *_money_values(item),
+        _stock_text(item.stock),
+    )
+
+
+def offer_of(row: Values) -> Offer:
+    """Return the offer of a row of `offers`; raises `BadInput` naming the column."""
+    offer_id, title, items, features, *money, currency = row[:9]
+    valid_from, valid_until, channels, stock = row[9:]
+    if not offer_id:
+        raise BadInput("offer", "empty")
+    if offer_id.startswith(DEFAULT_PREFIX):
+        raise BadInput("offer", f"starts with {DEFAULT_PREFIX!r}, which items' own offers do")
+    if not items or None in items or "" in items:
+        raise BadInput("items", "want at least one item id, none empty")
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        raise BadInput("valid_until", "not after valid_from")
+    return Offer(
+        id=offer_id,
+        title=title or "",
+        items=tuple(items),
+        features=_features_of(features),
+        price=_money_of("price", currency, *money[:2]),
+        value=_money_of("value", currency, *money[2:]),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        channels=tuple(channel for channel in channels or () if channel),
+        stock=_stock_of(stock),
+    )
+
+
+def offer_row(offer: Offer) -> Values:
+    """Return the row of `offers` for an offer."""
+    return (
+        offer.id,
+        offer.title or None,
+        list(offer.items),
+        _text(offer.features) if offer.features else None,
+        *_money_values(offer),
+        offer.valid_from,
+        offer.valid_until,
+        list(offer.channels) or None,
+        _stock_text(offer.stock),
+    )
+
+
+def customer_row(event: Event) -> Values:
+    """Return the row of `customers` that `models.events.attributes_event` turns into `event`."""
+    return (KEYED_NAMESPACE, event.identifier.hex(), _text(event.attributes))
+
+
+def link_row(link: Link) -> Values:
+    """Return the row of `links` for a link."""
+    return (
+        KEYED_NAMESPACE,
+        link.a.hex(),
+        KEYED_NAMESPACE,
+        link.b.hex(),
+        link.asserted_by,
+        None if link.time < 0 else link.time,
+    )
+
+
+def record_row(record: Record) -> Values:
+    """Return the row of `decisions` for a decision record; bytes in its JSON are base64."""
+    moment = record.decision.moment
+    return (
+        record.id,
+        record.customer.hex(),
+        record.time,
+        record.request.channel,
+        record.request.placement or None,
+        record.request.intent,
+        moment.release or None,
+        moment.policy,
+        [shown.offer for shown in record.decision.slate],
+        _text(record),
+    )
+
+
+def attributes_of(text: str) -> dict[str, str]:
+    """Return the attributes in a JSON column; raises `BadInput` naming the column."""
+    try:
+        return _attributes.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadInput("attributes", str(error)) from None
+
+
+def _text(value: object) -> str:
+    return _json.encode(value).decode()
+
+
+def _features_of(text: str | None) -> dict[str, list[str]]:
+    if text is None:
+        return {}
+    try:
+        decoded = _features.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadInput("features", str(error)) from None
+    return {
+        name: [_word(value) for value in (values if isinstance(values, list) else [values])]
+        for name, values in sorted(decoded.items())
+    }
+
+
+def _word(value: _Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _money_of(
+    column: str, currency: str | None, units: int | None, nanos: int | None
+) -> Money | None:
+    if units is None and nanos is None:
+        return None
+    if not currency:
+        raise BadInput("currency", f"missing, but there is a {column}")
+    return Money(currency, units or 0, nanos or 0)
+
+
+def _money_values(row: Row) -> tuple[int | None, int | None, int | None, int | None, str | None]:
+    price, value = row.price, row.value
+    known = price or value
+    return (
+        price.units if price else None,
+        price.nanos if price else None,
+        value.units if value else None,
+        value.nanos if value else None,
+        known.currency if known else None,
+    )
+
+
+def _stock_of(text: str | None) -> tuple[Stock, ...]:
+    if text is None:
+        return ()
+    try:
+        entries = _stock.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadInput("stock", str(error)) from None
+    return tuple(Stock(entry.place, entry.quantity, _moment(entry.as_of)) for entry in entries)
+
+
+def _moment(value: int | datetime) -> int:
+    if isinstance(value, int):
+        return value
+    if value.tzinfo is None:
+        raise BadInput("stock", "as_of without a zone")
+    return (value - _EPOCH) // timedelta(microseconds=1)
+
+
+def _stock_text(stock: tuple[Stock, ...]) -> str | None:
+    if not stock:
+        return None
+    return _text(
+        [
+            {"place": entry.place, "quantity": entry.quantity, "as_of": entry.as_of}
+            for entry in stock
+        ]
+    )

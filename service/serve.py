@@ -1,0 +1,91 @@
+"""The command `throughline serve`: reads the settings and runs the server."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Several threads for one small product cost more than they gain, and starve the other calls.
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="TOML file of settings; options and THROUGHLINE_* variables win over it.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", help="Host and port. Default: 127.0.0.1:50051.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store", help="sqlite:DIRECTORY or redis://HOST:PORT/DB. Default: sqlite:var/data."
+        ),
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option("--registry", help="Directory of the releases. Default: var/registry."),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="File with the key of the identifiers' hashes, in hex. Default: one that the "
+            "embedded store makes in its directory; Redis needs it.",
+        ),
+    ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            "--clock",
+            help="Start the clock at this time, such as 2017-12-01T12:00:00-05:00, and let it run: "
+            "for data of the past. Every answer says so.",
+        ),
+    ] = None,
+    insecure_bind: Annotated[
+        bool,
+        typer.Option("--insecure-bind", help="Permit an address other than loopback, without TLS."),
+    ] = False,
+    log_level: Annotated[
+        str | None,
+        typer.Option("--log-level", help="debug, info, warning or error. Default: info."),
+    ] = None,
+) -> None:
+    """Serve offers over gRPC, and take events, until SIGTERM or Ctrl-C.
+
+    The registry's release in force decides. A change of it, or of the catalogue, is taken over
+    while serving. A stop lets the calls in flight end.
+    """
+    from service.settings import read_settings
+
+    settings = read_settings(
+        config,
+        listen=listen,
+        store=store,
+        registry=registry,
+        key_file=key_file,
+        clock=clock,
+        insecure_bind=insecure_bind or None,
+        log_level=log_level,
+    )
+    pin_threads()
+    # Only now: numpy and FAISS read their number of threads when they are imported.
+    from service.lifecycle import run
+    from service.logs import configure_logs
+
+    configure_logs(settings.log_level)
+    run(settings)
+
+
+def pin_threads() -> None:
+    """Give numerical libraries one thread; begin anew if they were imported without."""
+    missing = {name: value for name, value in THREADS.items() if name not in os.environ}
+    os.environ.update(missing)
+    if missing and "numpy" in sys.modules:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606

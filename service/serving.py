@@ -1,0 +1,192 @@
+"""What the server decides with, and how it is replaced while it serves.
+
+`Serving` is one immutable whole: catalogue, index (which holds the release) and policy. A request
+takes it once, at its start, so every answer comes from exactly one release and one catalogue. A
+change prepares a new whole beside the old one and swaps one reference.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from models.catalogue import Catalogue
+from models.decide import decide
+from models.decision import Request
+from models.errors import BadRelease
+from models.index import OfferIndex
+from models.policy import BUILT_IN, Policy
+from models.profile import Profile
+from models.registry import NothingToRollBack, Pair, Pointer, Registry
+from models.release import Release, load_release
+from service.clock import Clock
+from service.status import NoRelease
+from service.store import Store
+from service.trial import try_release
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one request uses; `index` is None until a release is in force."""
+
+    catalogue: Catalogue
+    index: OfferIndex | None
+    policy: Policy
+
+
+class Promoted(NamedTuple):
+    """What is in force after a promotion or a rollback, and what was before ("" for nothing)."""
+
+    release: str
+    previous: str
+
+
+class Runtime:
+    """Holds what is served now and follows the store's catalogue and the registry's pointer."""
+
+    def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
+        self.registry = registry
+        self._store = store
+        self._clock = clock
+        self._serving = Serving(Catalogue(), None, BUILT_IN)
+        self._swapping = threading.Lock()  # held while a new whole is made of the present one
+        self._loading = threading.Lock()  # held from choosing a release until it serves
+        self._refused: Pair | None = None
+
+    @property
+    def serving(self) -> Serving:
+        """Return what is served now: take it once for a request."""
+        return self._serving
+
+    @property
+    def release(self) -> str:
+        """Return the id of the release that decides now; "" without one."""
+        index = self._serving.index
+        return "" if index is None else index.release.id
+
+    @property
+    def refused(self) -> str:
+        """Return the id of the release in force that is too bad to serve; "" for none."""
+        return "" if self._refused is None else self._refused.release
+
+    def index(self) -> tuple[OfferIndex, Policy]:
+        """Return what a decision needs; raises `NoRelease` while there is none."""
+        serving = self._serving
+        if serving.index is None:
+            raise NoRelease("model: none loaded")
+        return serving.index, serving.policy
+
+    def refresh_catalogue(self) -> Catalogue:
+        """Take over every change of the catalogue that the store has, and return the result."""
+        with self._swapping:
+            serving = self._serving
+            catalogue = serving.catalogue
+            while True:
+                revision, rows = self._store.catalogue_changes(catalogue.revision)
+                if revision == catalogue.revision:
+                    break
+                catalogue = catalogue.apply(revision, rows)
+            if catalogue is not serving.catalogue:
+                index = None if serving.index is None else serving.index.update(catalogue)
+                self._serving = replace(serving, catalogue=catalogue, index=index)
+                _log.debug("catalogue", revision=catalogue.revision)
+            return catalogue
+
+    def follow_catalogue(self) -> None:
+        """Take over what other processes changed in the catalogue, if anything."""
+        if self._store.revision() != self._serving.catalogue.revision:
+            self.refresh_catalogue()
+
+    def start(self) -> None:
+        """Load the release in force, or else the last one before it that can be loaded."""
+        pointer = self.registry.pointer()
+        if pointer.in_force is None:
+            _log.warning("no release in force", registry=str(self.registry.directory))
+            return
+        for pair in (pointer.in_force, *pointer.before):
+            if self._take_over(pair):
+                return
+
+    def follow_registry(self) -> None:
+        """Take over the release that another process put in force, unless it was refused."""
+        if not self._loading.acquire(blocking=False):
+            return
+        try:
+            wanted = self.registry.pointer().in_force
+            if wanted is not None and wanted != self._refused:
+                self._take_over(wanted)
+        finally:
+            self._loading.release()
+
+    def promote(self, prefix: str) -> Promoted:
+        """Try, load and put in force the release that `prefix` names.
+
+        Raises `BadInput` for a prefix that names none or several, `BadRelease` for a damaged one;
+        the one in force then stays.
+        """
+        with self._loading:
+            release_id = self.registry.resolve(prefix)
+            previous = _in_force(self.registry.pointer())
+            self._swap(
+                release_id,
+                lambda: self.registry.promote(release_id, BUILT_IN.digest, self._clock.now()),
+            )
+            _log.info("promoted", release=release_id, previous=previous)
+            return Promoted(release_id, previous)
+
+    def rollback(self) -> Promoted:
+        """Put the release in force again that was before; raises `NothingToRollBack`."""
+        with self._loading:
+            pointer = self.registry.pointer()
+            if not pointer.before:
+                raise NothingToRollBack("release: no previous release")
+            release_id, previous = pointer.before[0].release, _in_force(pointer)
+            self._swap(release_id, lambda: self.registry.rollback(self._clock.now()))
+            _log.info("rolled back", release=release_id, previous=previous)
+            return Promoted(release_id, previous)
+
+    def _take_over(self, pair: Pair) -> bool:
+        try:
+            self._swap(pair.release, lambda: None)
+        except BadRelease as error:
+            self._refused = pair
+            _log.error("release refused", release=pair.release, reason=str(error))
+            return False
+        return True
+
+    def _swap(self, release_id: str, commit: Callable[[], object]) -> None:
+        """Load a release, `commit`, and serve it; what serves now stays when either fails."""
+        index = self._serving.index
+        if index is not None and index.release.id == release_id:
+            commit()
+            return
+        release = _load(self.registry.path(release_id))
+        with self._swapping:
+            serving = self._serving
+            index = OfferIndex(release, serving.catalogue)
+            _warm(index, serving.policy, self._clock.now())
+            commit()
+            self._serving = replace(serving, index=index)
+        self._refused = None
+        _log.info("serving", release=release_id, catalogue=serving.catalogue.revision)
+
+
+def _load(directory: Path) -> Release:
+    if not directory.is_dir():
+        raise BadRelease("release: not in the registry")
+    try_release(directory)
+    return load_release(directory)
+
+
+def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
+    """Decide once for nobody, so that no caller pays for what is made on first use."""
+    decide(Profile(customer=b""), index, policy, Request(channel="web"), now)
+
+
+def _in_force(pointer: Pointer) -> str:
+    return "" if pointer.in_force is None else pointer.in_force.release

@@ -1,0 +1,76 @@
+"""The store: one class over SQLite or Redis, opened by URL."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from models.errors import BadInput, WrongKey
+from models.events import EVENT_TYPES
+from service.store.backend import Backend, Durability
+from service.store.entries import LogEntry
+from service.store.linking import Linked
+from service.store.lock import lock_directory
+from service.store.planning import Recorded
+from service.store.sqlite import SqliteBackend
+from service.store.store import Customer, LoadCount, Store
+
+__all__ = [
+    "Customer",
+    "Durability",
+    "Linked",
+    "LoadCount",
+    "LogEntry",
+    "Recorded",
+    "Store",
+    "lock_directory",
+    "open_store",
+]
+
+EMBEDDED = "sqlite:"
+REDIS = ("redis://", "rediss://", "unix://")
+TIMEOUT = 0.25  # seconds that Redis has to answer
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1000
+
+
+def open_store(
+    url: str,
+    *,
+    key_fingerprint: str,
+    event_types: Mapping[str, str] = EVENT_TYPES,
+    clock: Callable[[], int] = _wall_clock,
+    timeout: float = TIMEOUT,
+    spill: Path | None = None,
+) -> Store:
+    """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
+
+    `event_types` maps each event type to its lane; `clock` gives microseconds; `timeout` is in
+    seconds; `spill` is the directory where decision records wait while Redis is away. Raises
+    `BadInput` for another URL, `WrongKey` when the store was made under another key, and
+    `StoreUnavailable`.
+    """
+    backend: Backend
+    if url.startswith(EMBEDDED):
+        directory = Path(url.removeprefix(EMBEDDED))
+        backend = SqliteBackend(directory)
+        spill = spill or directory
+    elif url.startswith(REDIS):
+        # Only who serves a fleet pays for the client's import.
+        from service.store.redis import RedisBackend
+
+        backend = RedisBackend(url, timeout)
+    else:
+        raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
+    try:
+        kept = backend.put_if_absent("key_fingerprint", key_fingerprint)
+        if kept != key_fingerprint:
+            raise WrongKey(
+                f"store: its identifiers are hashed under key {kept}; "
+                f"the key at hand is {key_fingerprint}"
+            )
+        return Store(backend, clock, event_types, spill)
+    except BaseException:
+        backend.close()
+        raise

@@ -1,0 +1,208 @@
+"""Joins two customers into one, so that a crash at any point loses nothing and doubles nothing.
+
+The two may be kept in two shards, so no single write can join them. The surviving customer first
+says whom it is `absorbing` and takes a copy of the compartments; then the absorbed one becomes a
+forward, but only in the version that was copied (else it is copied again), and that same write logs
+the link: from there on it is real; last the intent is cleared. Nobody may use a profile that is
+absorbing: whoever meets one finishes the link first, and many may do so at once.
+
+Of two known customers the one with the smaller id survives, so that links that cross cannot wait
+for each other. An unknown identifier is absorbed by a known customer whatever their ids; if it
+becomes known meanwhile and is the smaller, the intent is called off and the link starts again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from models.codec import decode_customer, encode
+from models.errors import StoreUnavailable
+from models.profile import Compartment, Forward, Link, Profile
+from service.store.backend import Backend, Write
+from service.store.entries import link_line
+
+ATTEMPTS = 100  # lost races before giving up; each one means that somebody else got through
+LONGEST_PAUSE = 0.02  # seconds
+LINKERS = 32  # threads that wait for the disk together
+
+
+class Linked(NamedTuple):
+    """The customer that two identifiers belong to now; `changed`: this call made it so."""
+
+    customer: bytes
+    version: int
+    changed: bool
+
+
+def pause(attempt: int) -> None:
+    """Wait a little after a lost race, jittered, the longer the more were lost."""
+    time.sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.001 * (attempt + 1))))
+
+
+def link(
+    backend: Backend,
+    profile_of: Callable[[bytes], Profile | None],
+    said: Link,
+    clock: Callable[[], int],
+) -> Linked:
+    """Make the identifiers `said.a` and `said.b` one customer; durable on return.
+
+    `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
+    in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
+    finishes it, and the same call may be sent again.
+    """
+    begun = False
+    for attempt in range(ATTEMPTS):
+        a, b = profile_of(said.a), profile_of(said.b)
+        if a is not None and b is not None and a.customer == b.customer:
+            return Linked(a.customer, a.version, changed=begun and said in a.links)
+        survivor, other, absorbed = _sides(said, a, b)
+        if other in survivor.compartments:
+            continue  # one was read before the other took it over
+        if _put(backend, survivor, _absorbing(survivor, other, absorbed, said)):
+            begun = True
+            finish(backend, survivor.customer, clock)
+        else:
+            pause(attempt)
+    raise StoreUnavailable("link: too many writers at once; send it again")
+
+
+def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[Linked]:
+    """Make many links with `link_one`, in their order where they touch, else side by side.
+
+    Every link waits for the disk a few times; links that have nothing to do with each other wait
+    together.
+    """
+    parent: dict[bytes, bytes] = {}
+
+    def root(identifier: bytes) -> bytes:
+        while (above := parent.setdefault(identifier, identifier)) != identifier:
+            parent[identifier] = identifier = parent[above]
+        return identifier
+
+    for said in links:
+        parent[root(said.a)] = root(said.b)
+    chains: dict[bytes, list[int]] = {}
+    for index, said in enumerate(links):
+        chains.setdefault(root(said.a), []).append(index)
+
+    def run(indices: Sequence[int]) -> list[tuple[int, Linked]]:
+        return [(index, link_one(links[index])) for index in indices]
+
+    with ThreadPoolExecutor(LINKERS) as pool:
+        found = dict(chain.from_iterable(pool.map(run, chains.values())))
+    return [found[index] for index in range(len(links))]
+
+
+def finish(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
+    """Bring the link under way at `customer` to its end, or call it off; nothing if there is none.
+
+    Raises `StoreUnavailable`.
+    """
+    for attempt in range(ATTEMPTS):
+        survivor = _read(backend, customer)
+        if not isinstance(survivor, Profile) or not survivor.absorbing:
+            return
+        # Read after the survivor, so that a copy can never replace a later one.
+        absorbed = _read(backend, survivor.absorbing)
+        if isinstance(absorbed, Forward):
+            ours = absorbed.to == customer
+            end = replace(survivor, absorbing=b"") if ours else _called_off(backend, survivor)
+            moved = _put(backend, survivor, end)
+        elif absorbed is not None and absorbed.customer < customer:
+            moved = _put(backend, survivor, _called_off(backend, survivor))
+        elif absorbed is not None and absorbed.absorbing:
+            # Its id is greater than ours, so this cannot come round in a circle.
+            finish(backend, absorbed.customer, clock)
+            moved = True
+        elif _has_copy(survivor, absorbed):
+            moved = _forward(backend, survivor, absorbed, clock())
+        else:
+            said = survivor.links[-1]
+            copied = _absorbing(survivor, survivor.absorbing, absorbed, said)
+            moved = _put(backend, survivor, copied)
+        if not moved:
+            pause(attempt)
+    raise StoreUnavailable("link: too many writers at once; send it again")
+
+
+def _sides(
+    said: Link, a: Profile | None, b: Profile | None
+) -> tuple[Profile, bytes, Profile | None]:
+    """Return who survives, and the id and profile of who is absorbed."""
+    if a is not None and b is not None:
+        survivor, absorbed = sorted((a, b), key=lambda profile: profile.customer)
+        return survivor, absorbed.customer, absorbed
+    if a is not None:
+        return a, said.b, None
+    if b is not None:
+        return b, said.a, None
+    first, second = sorted((said.a, said.b))
+    return Profile(customer=first, compartments={first: Compartment()}), second, None
+
+
+def _absorbing(survivor: Profile, other: bytes, absorbed: Profile | None, said: Link) -> Profile:
+    """Return the survivor with a copy of what it absorbs; the link under way is its last."""
+    copy = {other: Compartment()} if absorbed is None else absorbed.compartments
+    links = {*survivor.links, *(() if absorbed is None else absorbed.links)} - {said}
+    return replace(
+        survivor,
+        compartments={**survivor.compartments, **copy},
+        links=(*sorted(links), said),
+        absorbing=other,
+    )
+
+
+def _has_copy(survivor: Profile, absorbed: Profile | None) -> bool:
+    if absorbed is None:
+        return True
+    return all(
+        survivor.compartments.get(identifier) == compartment
+        for identifier, compartment in absorbed.compartments.items()
+    )
+
+
+def _forward(backend: Backend, survivor: Profile, absorbed: Profile | None, arrival: int) -> bool:
+    """Leave a forward in the place of the absorbed, and log the link with it."""
+    expected = 0 if absorbed is None else absorbed.version
+    forward = Forward(customer=survivor.absorbing, version=expected + 1, to=survivor.customer)
+    line = link_line(survivor.links[-1], arrival)
+    blob = encode(forward, forward.version)
+    return backend.write([Write(survivor.absorbing, expected, blob, (line,))])[0]
+
+
+def _called_off(backend: Backend, survivor: Profile) -> Profile:
+    """Return the survivor as it was before: with the compartments that lead to it, no other."""
+    compartments = {
+        identifier: compartment
+        for identifier, compartment in survivor.compartments.items()
+        if _home(backend, identifier) == survivor.customer
+    }
+    links = tuple(
+        link for link in survivor.links[:-1] if link.a in compartments and link.b in compartments
+    )
+    return replace(survivor, compartments=compartments, links=links, absorbing=b"")
+
+
+def _home(backend: Backend, identifier: bytes) -> bytes:
+    customer = identifier
+    while isinstance(found := _read(backend, customer), Forward):
+        customer = found.to
+    return customer
+
+
+def _read(backend: Backend, customer: bytes) -> Profile | Forward | None:
+    blob = backend.get(customer)
+    return None if blob is None else decode_customer(blob)
+
+
+def _put(backend: Backend, before: Profile, after: Profile) -> bool:
+    """Replace `before` by the next version, unless somebody else was first."""
+    after = replace(after, version=before.version + 1)
+    write = Write(before.customer, before.version, encode(after, after.version))
+    return backend.write([write])[0]

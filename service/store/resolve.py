@@ -1,0 +1,100 @@
+"""Finds the customer of an identifier: through forwards, past links under way, by a checked cache.
+
+An identifier's key holds a profile, a forward to the customer it was linked into, or nothing. The
+cache only says where to look first: what is found there must hold the identifier's compartment,
+else the search starts again from the identifier's own key. So the common case is one read and a
+stale customer is never returned.
+"""
+
+from collections.abc import Callable, Iterable
+
+from models.codec import UnknownFormat, decode_customer
+from models.profile import Forward, Profile
+from service.store.backend import Backend
+from service.store.linking import finish
+
+CACHE_CAPACITY = 200_000
+
+Found = Profile | None | UnknownFormat
+
+
+class Resolver:
+    """Identifiers to profiles over one database, for all threads of a process."""
+
+    def __init__(self, backend: Backend, clock: Callable[[], int]) -> None:
+        """`clock` says when a link that is found half done arrives in the log (microseconds)."""
+        self._backend = backend
+        self._clock = clock
+        self._customer_of: dict[bytes, bytes] = {}
+
+    def profile(self, identifier: bytes) -> Profile | None:
+        """Return the profile of the customer known by `identifier`; None if nobody is.
+
+        Raises `StoreUnavailable`, and `UnknownFormat` for a blob of another version.
+        """
+        found = self.profiles([identifier])[identifier]
+        if isinstance(found, UnknownFormat):
+            raise found
+        return found
+
+    def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Found]:
+        """Return the same for several identifiers, with as few round trips as the hops need."""
+        found: dict[bytes, Found] = {}
+        places = {
+            identifier: self._customer_of.get(identifier, identifier) for identifier in identifiers
+        }
+        guessed = {identifier for identifier, place in places.items() if place != identifier}
+        while places:
+            stored = self._read(sorted(set(places.values())))
+            for identifier, place in list(places.items()):
+                customer = stored[place]
+                if isinstance(customer, Forward):
+                    places[identifier] = customer.to
+                elif isinstance(customer, Profile) and customer.absorbing:
+                    finish(self._backend, customer.customer, self._clock)
+                elif identifier in guessed and not _holds(customer, identifier):
+                    guessed.discard(identifier)
+                    places[identifier] = identifier
+                else:
+                    del places[identifier]
+                    found[identifier] = customer
+                    self._remember(identifier, place)
+        return _latest(found)
+
+    def _read(self, places: list[bytes]) -> dict[bytes, Forward | Found]:
+        blobs = (
+            [self._backend.get(places[0])] if len(places) == 1 else self._backend.get_many(places)
+        )
+        stored: dict[bytes, Forward | Found] = {}
+        for place, blob in zip(places, blobs, strict=True):
+            try:
+                stored[place] = None if blob is None else decode_customer(blob)
+            except UnknownFormat as error:
+                stored[place] = error
+        return stored
+
+    def _remember(self, identifier: bytes, customer: bytes) -> None:
+        if identifier == customer:
+            self._customer_of.pop(identifier, None)
+            return
+        if len(self._customer_of) >= CACHE_CAPACITY:
+            self._customer_of.clear()
+        self._customer_of[identifier] = customer
+
+
+def _holds(customer: Found, identifier: bytes) -> bool:
+    return isinstance(customer, Profile) and identifier in customer.compartments
+
+
+def _latest(found: dict[bytes, Found]) -> dict[bytes, Found]:
+    """Give identifiers of one customer, read at different hops, the same, latest profile."""
+    latest: dict[bytes, Profile] = {}
+    for profile in found.values():
+        if isinstance(profile, Profile):
+            other = latest.get(profile.customer)
+            if other is None or other.version < profile.version:
+                latest[profile.customer] = profile
+    return {
+        identifier: latest[profile.customer] if isinstance(profile, Profile) else profile
+        for identifier, profile in found.items()
+    }

@@ -1,0 +1,49 @@
+"""A release is first loaded, and answers its golden requests, in a child process.
+
+What would crash, hang or exhaust a server then does so to the child. `python -m service.trial DIR`
+is that child: it exits with 0, or prints what is wrong in one line and exits with 65.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from models.errors import BadRelease
+from models.golden import check_golden
+from models.release import load_release, read_golden, verify_release
+
+TIMEOUT_SECONDS = 30
+
+
+def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
+    """Verify a release and try it in a child process; raises `BadRelease` naming what is wrong."""
+    verify_release(directory)
+    # -P: nothing in the working directory may pass for a module of ours.
+    command = [sys.executable, "-P", "-m", "service.trial", str(directory)]
+    try:
+        child = subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BadRelease(f"trial load: not done within {timeout:g} s") from None
+    if child.returncode == os.EX_DATAERR:
+        raise BadRelease(child.stdout.decode(errors="replace").strip())
+    if child.returncode != 0:
+        raise BadRelease(f"trial load: failed with exit code {child.returncode}")
+
+
+def main(directory: Path) -> int:
+    """Load the release and check its golden requests; return the exit code."""
+    try:
+        release = load_release(directory)
+        for golden in read_golden(directory):
+            check_golden(release, golden)
+    except BadRelease as error:
+        print(error)
+        return os.EX_DATAERR
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,52 @@
+"""The closed lists of the contract in words that a person reads."""
+
+from throughline.v1 import common_pb2, recommendation_pb2
+
+REASONS: dict[int, str] = {
+    recommendation_pb2.WITHHOLD_REASON_CHANNEL: "not for this channel",
+    recommendation_pb2.WITHHOLD_REASON_OUT_OF_STOCK: "out of stock here",
+    recommendation_pb2.WITHHOLD_REASON_EXCLUDED: "excluded by the request",
+    recommendation_pb2.WITHHOLD_REASON_NOT_INCLUDED: "not among what the request includes",
+    recommendation_pb2.WITHHOLD_REASON_PURCHASED: "bought within the last 30 days",
+    recommendation_pb2.WITHHOLD_REASON_DECLINED: "declined within the last 30 days",
+    recommendation_pb2.WITHHOLD_REASON_IN_CONTEXT: "before the customer already",
+    recommendation_pb2.WITHHOLD_REASON_DIVERSITY: "the same item leads an offer above",
+    recommendation_pb2.WITHHOLD_REASON_BELOW_CUT: "below what this channel's answer holds",
+}
+
+SOURCES: dict[int, str] = {
+    recommendation_pb2.SOURCE_HISTORY: "near what the customer did",
+    recommendation_pb2.SOURCE_POPULAR: "popular with similar customers",
+    recommendation_pb2.SOURCE_REPLENISH: "bought before",
+}
+
+FLAGS: dict[int, str] = {
+    common_pb2.FLAG_COLD_START: "cold start: nothing known of this customer's behaviour",
+    common_pb2.FLAG_STATE_UNAVAILABLE: "the store did not answer: decided without history",
+    common_pb2.FLAG_CLOCK_SET: "the server's clock is set to another time",
+    common_pb2.FLAG_IDENTIFIERS_DISAGREE: "the identifiers belong to different customers",
+    common_pb2.FLAG_FEWER_THAN_ASKED: "fewer offers than asked are eligible",
+    common_pb2.FLAG_NONE_ELIGIBLE: "no offer is eligible",
+    common_pb2.FLAG_UNKNOWN_IDS: "some ids of the request are not in the catalogue",
+}
+
+
+def reason_in_words(reason: int) -> str:
+    """Return why an offer is withheld; its number when it is newer than this client."""
+    return REASONS.get(reason) or f"reason {reason}"
+
+
+def reason_in_short(reason: int) -> str:
+    """Return the contract's own name of a reason, in lower case."""
+    known = recommendation_pb2.WithholdReason.values()
+    if reason not in known:
+        return f"reason {reason}"
+    name = recommendation_pb2.WithholdReason.Name(
+        recommendation_pb2.WithholdReason.ValueType(reason)
+    )
+    return name.removeprefix("WITHHOLD_REASON_").replace("_", " ").lower()
+
+
+def flag_in_words(flag: int) -> str:
+    """Return what is lesser about an answer."""
+    return FLAGS.get(flag) or f"flag {flag}"

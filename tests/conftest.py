@@ -1,0 +1,131 @@
+"""A real Redis for the tests: each server is a child of the test run, on a free loopback port."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.store import Store, open_store
+
+COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
+FINGERPRINT = "0123456789abcdef"
+
+
+class RedisServer:
+    """A redis-server that keeps every write on disk in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self._directory),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+        }
+        arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL)
+        with self.client() as client:
+            for _ in range(200):
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    time.sleep(0.05)
+                else:
+                    return
+        raise AssertionError("redis-server does not answer")
+
+    def client(self) -> redis.Redis:
+        """Return a plain client of the server."""
+        return redis.Redis.from_url(self.url, socket_timeout=5)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the server."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def require_redis() -> None:
+    """Skip, or fail where THROUGHLINE_REQUIRE_REDIS=1, when there is no redis-server."""
+    if Path(COMMAND).exists():
+        return
+    if os.environ.get("THROUGHLINE_REQUIRE_REDIS") == "1":
+        pytest.fail("redis-server is not installed, and THROUGHLINE_REQUIRE_REDIS=1")
+    pytest.skip("NOT TESTED AGAINST REDIS: redis-server is not installed (apt install it)")
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The one server that tests share; they must not stop it."""
+    require_redis()
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """The shared server, emptied."""
+    with shared_redis.client() as client:
+        client.flushall()
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test alone, which may be stopped and started."""
+    require_redis()
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    server = RedisServer(directory)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, once for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'store'}"
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return server.url
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Store]]:
+    """Open stores by URL; they are closed after the test."""
+    stores: list[Store] = []
+
+    def open_(url: str) -> Store:
+        stores.append(open_store(url, key_fingerprint=FINGERPRINT, timeout=2.0))
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()

@@ -1,0 +1,78 @@
+"""What is typed becomes the message that it says, and what is printed can be typed again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from throughline.v1.common_pb2 import Money
+from throughline.v1.event_pb2 import Event
+from throughline.v1.recommendation_pb2 import CONTEXT_KIND_IN_CART, ContextItem
+
+from models.errors import BadDataset, BadInput
+from service import parsing, terminal
+
+
+@given(st.integers(0, 10**12), st.integers(0, 999_999_999))
+def test_money_is_read_as_it_is_printed(units: int, nanos: int) -> None:
+    """No amount loses a billionth between being printed and being read."""
+    amount = Money(currency="EUR", units=units, nanos=nanos)
+    assert parsing.money(terminal.money(amount)) == amount
+
+
+@given(st.text(min_size=1).filter(lambda text: ":" not in text), st.text(min_size=1))
+def test_identifiers_may_hold_colons(namespace: str, value: str) -> None:
+    """The namespace ends at the first colon; everything after it is the value."""
+    read = parsing.identifier(f"{namespace}:{value}")
+    assert (read.namespace, read.value) == (namespace, value)
+
+
+def test_times_without_an_offset_are_utc() -> None:
+    """An offset counts; without one the time is UTC."""
+    assert parsing.moment("2026-03-01T17:30:00").ToJsonString() == "2026-03-01T17:30:00Z"
+    assert parsing.moment("2026-03-01T17:30:00+02:00").ToJsonString() == "2026-03-01T15:30:00Z"
+
+
+def test_context_items_say_how() -> None:
+    """An item is before the customer on the page or in the cart."""
+    read = parsing.context_item("cart:item:1")
+    assert read == ContextItem(item_id="item:1", kind=CONTEXT_KIND_IN_CART)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        *((parsing.identifier, text) for text in ("", "loyalty", "loyalty:", ":L1")),
+        *(
+            (parsing.money, text)
+            for text in ("", "3.50", "EUR", "x EUR", "NaN EUR", "1e-10 EUR", "1e99 EUR")
+        ),
+        *((parsing.moment, text) for text in ("noon", "2026-13-01")),
+        *((parsing.context_item, text) for text in ("item1", "seen:item1", "view:")),
+    ],
+)
+def test_what_cannot_be_read_names_its_option(parse: Callable[[str], object], text: str) -> None:
+    """A wrong value is refused with the option that it came by."""
+    with pytest.raises(BadInput, match=r"^--"):
+        parse(text)
+
+
+def test_json_lines_take_identifiers_as_text(tmp_path: Path) -> None:
+    """An identifier may be `namespace:value` or the contract's object; empty lines do not count."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(
+        '{"identifier": "loyalty:L1"}\n\n'
+        '{"identifier": {"namespace": "loyalty", "value": "L1"}, "quantity": 2}\n'
+    )
+    first, second = parsing.json_lines(path, Event)
+    assert first.identifier == second.identifier
+    assert second.quantity == 2
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    """A file without rows is a mistake, not a success."""
+    path = tmp_path / "events.jsonl"
+    path.touch()
+    with pytest.raises(BadDataset, match="no rows"):
+        parsing.json_lines(path, Event)

@@ -1,0 +1,199 @@
+"""Releases taken over while serving: promoted, rolled back, refused, and by other processes."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import msgspec
+import pytest
+from google.protobuf.message import Message
+from throughline.v1 import release_pb2
+
+from models.errors import BadRelease
+from models.features import HistoryConfig
+from models.golden import answer_golden
+from models.policy import BUILT_IN
+from models.release import Golden, GoldenEvent, write_release
+from service.trial import try_release
+from tests.running import Running, enter_release, running
+from tests.small import small_content, small_release, write_small_release
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def promote(live: Running, release_id: str) -> release_pb2.PromoteReleaseResponse:
+    """Promote over the wire."""
+    request = release_pb2.PromoteReleaseRequest(release_id=release_id)
+    return live.client.releases.PromoteRelease(request, timeout=60)
+
+
+def rollback(live: Running) -> release_pb2.RollbackReleaseResponse:
+    """Roll back over the wire."""
+    return live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
+
+
+def failure(call: Callable[[], Message]) -> tuple[grpc.StatusCode, str]:
+    """Return code and details of a call that must fail."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return raised.value.code(), raised.value.details() or ""
+
+
+def damage(directory: Path, name: str) -> None:
+    """Flip one bit in the middle of a file."""
+    path = directory / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
+    """A swap costs no call: every answer meanwhile names the one release or the other."""
+    with running(tmp_path) as live:
+        first = live.server.parts.runtime.release
+        second = enter_release(live.registry.directory, seed=2)
+        seen: list[str] = []
+        failed: list[grpc.RpcError] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                try:
+                    seen.append(live.recommend("a", count=3).moment.release)
+                except grpc.RpcError as error:
+                    failed.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            promoted = promote(live, second[:8])
+            assert (promoted.release_id, promoted.previous_release_id) == (second, first)
+            assert live.recommend("a").moment.release == second
+            back = rollback(live)
+            assert (back.release_id, back.previous_release_id) == (first, second)
+            assert live.recommend("a").moment.release == first
+        finally:
+            stop.set()
+            asking.join()
+        assert failed == []
+        assert set(seen) == {first, second}
+        code, details = failure(lambda: rollback(live))
+        assert (code, details) == (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "release: no previous release",
+        )
+
+
+def test_releases_are_listed_latest_first(tmp_path: Path) -> None:
+    """The list tells which release decides and what each one is."""
+    with running(tmp_path) as live:
+        second = enter_release(live.registry.directory, seed=2)
+        listed = live.client.releases.ListReleases(release_pb2.ListReleasesRequest()).releases
+        assert listed[0].release_id == second
+        assert [release.in_force for release in listed] == [False, True]
+        assert [(release.label, release.items) for release in listed] == [("ORGANIC", 40)] * 2
+
+
+def test_damaged_release_is_refused_and_the_next_is_not(tmp_path: Path) -> None:
+    """A damaged release is refused with the file named, again and again; a good one follows."""
+    with running(tmp_path) as live:
+        first = live.server.parts.runtime.release
+        bad = enter_release(live.registry.directory, seed=2)
+        damage(live.registry.path(bad), "item_vectors.npy")
+        for _ in range(2):
+            code, details = failure(lambda: promote(live, bad))
+            assert code == grpc.StatusCode.INVALID_ARGUMENT
+            assert details == "item_vectors.npy: digest mismatch"
+            assert live.recommend("a").moment.release == first
+        good = enter_release(live.registry.directory, seed=3)
+        assert promote(live, good).previous_release_id == first
+        assert live.recommend("a").moment.release == good
+
+
+def test_pointer_moved_by_another_process_is_followed(tmp_path: Path) -> None:
+    """A release put in force in the registry's directory serves soon after, without a call."""
+    with running(tmp_path) as live:
+        second = enter_release(live.registry.directory, seed=2)
+        live.registry.promote(second, BUILT_IN.digest, 2)
+        assert eventually(lambda: live.recommend("a", count=1).moment.release == second)
+
+
+def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
+    """A damaged release that the pointer names is refused, and the one that serves goes on."""
+    with running(tmp_path) as live:
+        first = live.server.parts.runtime.release
+        bad = enter_release(live.registry.directory, seed=2)
+        live.registry.promote(bad, BUILT_IN.digest, 2)
+        damage(live.registry.path(bad), "vocabulary.json")
+        refused = eventually(lambda: live.server.parts.runtime.refused == bad)
+        assert refused
+        assert live.recommend("a").moment.release == first
+        live.registry.rollback(3)
+        good = enter_release(live.registry.directory, seed=3)
+        live.registry.promote(good, BUILT_IN.digest, 4)
+        assert eventually(lambda: live.recommend("a", count=1).moment.release == good)
+
+
+def test_start_falls_back_to_the_last_good_release(tmp_path: Path) -> None:
+    """A server that starts with a damaged release in force serves the one before it."""
+    with running(tmp_path) as live:
+        first = live.server.parts.runtime.release
+        second = enter_release(live.registry.directory, seed=2)
+        promote(live, second)
+    damage(live.registry.path(second), "popularity.npy")
+    with running(tmp_path, rows=[]) as again:
+        assert again.recommend("a").moment.release == first
+
+
+def test_catalogue_changed_by_another_process_is_followed(tmp_path: Path) -> None:
+    """A row written to the store by somebody else decides within a second."""
+    with running(tmp_path) as live:
+        before = live.recommend("a").moment.catalogue_revision
+        rows = list(live.server.parts.runtime.serving.catalogue.items.values())[:1]
+        live.server.parts.store.put_catalogue(rows)
+        assert eventually(
+            lambda: live.recommend("a", count=1).moment.catalogue_revision == before + 1, 1
+        )
+
+
+@pytest.mark.parametrize("attributes", [{"segment": "young"}, {}])
+@pytest.mark.parametrize("history", [(), (GoldenEvent("view", "web", "item3", 0),)])
+def test_trial_asks_the_golden_requests(
+    tmp_path: Path, history: tuple[GoldenEvent, ...], attributes: dict[str, str]
+) -> None:
+    """A release passes its trial with the golden answers it was made with, and with no others."""
+    content = small_content()
+    expected = answer_golden(small_release(tmp_path / "plain"), history, attributes, 5)
+    good = Golden(history=history, attributes=attributes, expected=expected)
+    wrong = msgspec.structs.replace(good, expected=(expected[1], expected[0], *expected[2:]))
+    manifest = {
+        "label": "ORGANIC",
+        "simulated": True,
+        "data": {},
+        "history": HistoryConfig(),
+        "configuration": {},
+        "versions": {},
+        "metrics": (),
+    }
+    _, directory = write_release(tmp_path, content, (good,), **manifest)
+    try_release(directory)
+    _, directory = write_release(tmp_path, content, (good, wrong), **manifest)
+    with pytest.raises(BadRelease, match=r"^golden.json: "):
+        try_release(directory)
+
+
+def test_trial_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    """A release whose trial takes too long is refused."""
+    _, directory = write_small_release(tmp_path)
+    with pytest.raises(BadRelease, match=r"^trial load: not done within 0.01 s$"):
+        try_release(directory, timeout=0.01)

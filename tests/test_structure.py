@@ -1,0 +1,133 @@
+"""The project's shape: imports go one way, and heavy packages stay where they belong."""
+
+import ast
+import configparser
+import importlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("service", "training", "models")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# What would let the outside into the pure middle: network, clock, environment, chance, storage.
+IMPURE = {
+    *("asyncio", "grpc", "http", "multiprocessing", "random", "redis", "requests", "secrets"),
+    *("socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid"),
+    *("google", "polars", "pyarrow", "pydantic", "pydantic_settings", "structlog", "throughline"),
+}
+
+# Packages that exactly one file, or one package, may import.
+ONLY_IN = {
+    "pyarrow": ("service/parquet.py",),
+    "lightfm": ("training/fit.py",),
+    "polars": ("training/",),
+    "redis": ("service/",),
+    "grpc": ("service/",),
+}
+
+
+def name_of(path: Path) -> str:
+    """Return a module's path below the project, as the tests show it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted name of every import of a module, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: relative import"
+            yield node.module or ""
+
+
+def tops(path: Path) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_one_way(path: Path) -> None:
+    """Service and training use models and never each other; models uses neither."""
+    package = path.relative_to(ROOT).parts[0]
+    forbidden = {
+        "service": {"training", "tests"},
+        "training": {"service", "throughline", "tests"},
+        "models": {"service", "training", "tests"},
+    }[package]
+    assert not tops(path) & forbidden
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.is_relative_to(ROOT / "models")], ids=name_of
+)
+def test_the_middle_is_pure(path: Path) -> None:
+    """A module of models opens no connection, reads no clock or environment, draws no chance."""
+    assert not tops(path) & IMPURE
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Attribute):
+            read = ast.unparse(node)
+            assert read not in {"os.environ", "os.getenv", "np.random", "numpy.random"}, read
+            assert not read.endswith((".now", ".utcnow", ".today")), read
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_heavy_packages_stay_where_they_belong(path: Path) -> None:
+    """Parquet, LightFM, Polars, Redis and gRPC are imported only where the design puts them."""
+    for package in tops(path) & ONLY_IN.keys():
+        assert name_of(path).startswith(ONLY_IN[package]), package
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_does(path: Path) -> None:
+    """A module has a docstring, and at most 350 lines."""
+    source = path.read_text(encoding="utf-8")
+    if path.name != "__init__.py" or source:
+        assert ast.get_docstring(ast.parse(source))
+    assert source.count("\n") <= 350
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_can_be_imported(package: str) -> None:
+    """Each module imports by its name, without a warning."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        importlib.import_module(".".join(part for part in parts if part != "__init__"))
+
+
+def test_serving_needs_neither_training_nor_parquet() -> None:
+    """Everything that `throughline serve` imports works without the extras."""
+    program = """
+import sys
+for name in ("lightfm", "polars", "scipy", "pyarrow"):
+    sys.modules[name] = None
+import service.serve, service.client, service.answers, service.demo, service.recording
+import models.decide
+"""
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)
+
+
+def test_no_package_clashes_with_another() -> None:
+    """The console script, and the packages, are the only ones of their names in the environment."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"throughline": "service.cli:main"}
+    claims = []
+    for metadata in (
+        Path(importlib.import_module("grpc").__file__ or "")
+        .parents[1]
+        .glob("*.dist-info/entry_points.txt")
+    ):
+        points = configparser.ConfigParser(delimiters=("=",), strict=False)
+        points.read_string(metadata.read_text(encoding="utf-8"))
+        if points.has_option("console_scripts", "throughline"):
+            claims.append(metadata.parent.name)
+    assert len(claims) == 1
+    for package in (*PACKAGES, "throughline"):
+        found = importlib.import_module(package).__path__
+        assert all(Path(entry).is_relative_to(ROOT) for entry in found), package

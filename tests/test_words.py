@@ -1,0 +1,26 @@
+"""What a person reads covers the closed lists of the contract."""
+
+import pytest
+from throughline.v1 import common_pb2, recommendation_pb2
+
+from service import words
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [
+        (words.REASONS, recommendation_pb2.WithholdReason.values()),
+        (words.SOURCES, recommendation_pb2.Source.values()),
+        (words.FLAGS, common_pb2.Flag.values()),
+    ],
+)
+def test_every_value_has_words(said: dict[int, str], numbers: list[int]) -> None:
+    """Each value but the unspecified one is told in words, and no two in the same."""
+    assert set(said) == set(numbers) - {0}
+    assert len(set(said.values())) == len(said)
+
+
+def test_newer_values_are_shown_by_number() -> None:
+    """A service that is newer than the client is still understood."""
+    assert words.reason_in_words(99) == words.reason_in_short(99) == "reason 99"
+    assert words.flag_in_words(99) == "flag 99"

@@ -1,0 +1,32 @@
+"""What an import did, as tables for a person to read."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from training.importing import Imported
+from training.terminal import table
+
+
+def import_report(imported: Imported) -> Iterator[Table | str]:
+    """Yield the rows by file, the rejects by file and reason, notes, and the tables written."""
+    rejects = imported.rejects
+    rows = []
+    for tally in rejects.tallies:
+        counts = (tally.read, tally.kept, tally.skipped, tally.repeated, tally.rejected)
+        rows.append((tally.file, tally.table, *(f"{count:,}" for count in counts)))
+    yield table(
+        "Rows", ("file", "table"), ("read", "kept", "skipped", "repeated", "rejected"), rows
+    )
+    if rejects.rejected:
+        yield table(
+            f"Rejects: {rejects.share:.2%} of the rows",
+            ("file", "column", "reason"),
+            ("rows",),
+            [(*where, f"{count:,}") for *where, count in rejects.by_reason()],
+        )
+    yield from (f"Note: {note}." for note in rejects.notes)
+    written = [(name, f"{count:,}") for name, count in imported.metadata.rows.items()]
+    if imported.truth_rows is not None:
+        written.append(("truth", f"{imported.truth_rows:,}"))
+    yield table("Written", ("table",), ("rows",), written)

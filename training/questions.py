@@ -1,0 +1,53 @@
+"""Questions: the cases of an evaluation, each with the customer as known when it is asked."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from models.decision import minute_of
+from models.events import Event
+from models.profile import View
+from training.examples import Folder
+from training.log import Log
+from training.splits import Case, bound_of
+
+
+@dataclass(frozen=True)
+class Question:
+    """A case ready to be asked of any ranker.
+
+    `view` is the customer as a decision would see it at `minute` (microseconds); `events` are all
+    earlier events of the customer, `acts` how many of them are acts; `masked` are items left out of
+    the list.
+    """
+
+    case: Case
+    view: View
+    minute: int
+    events: Sequence[Event]
+    acts: int
+    touched: frozenset[str]
+    masked: frozenset[str]
+
+
+def questions(log: Log, cases: Iterable[Case], mask: Iterable[str] = ()) -> list[Question]:
+    """Return a question for each case; `mask` names event types whose items are left out."""
+    masked = frozenset(mask)
+    return [_question(log, case, masked) for case in cases]
+
+
+def _question(log: Log, case: Case, masked: frozenset[str]) -> Question:
+    events: Sequence[Event] = ()
+    if case.customer is not None:
+        events = log.customers[case.customer].events
+        if case.before is not None:
+            events = [event for event in events if bound_of(event) < case.before]
+    acts = [event for event in events if log.is_act(event)]
+    return Question(
+        case=case,
+        view=Folder(log, events).view(),
+        minute=0 if case.now is None else minute_of(case.now),
+        events=events,
+        acts=len(acts),
+        touched=frozenset(event.item for event in acts if event.item),
+        masked=frozenset(event.item for event in events if event.item and event.type in masked),
+    )

@@ -1,0 +1,87 @@
+"""Ranked lists: how a release, and how any matrix of scores, orders the items for a question.
+
+All lists are rows of one universe of items, -1 where a list ends early, so that every ranker is
+measured by the same code.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue, Item
+from models.decision import Source
+from models.embeddings import place_customer
+from models.index import OfferIndex
+from models.policy import BUILT_IN
+from models.ranking import Ranker
+from models.release import Release
+from training.questions import Question
+
+Lists = NDArray[np.int64]
+BLOCK = 256  # questions scored at once
+
+Progress = Callable[[int, int], None]
+
+
+def release_lists(
+    release: Release,
+    asked: Sequence[Question],
+    most: int,
+    progress: Progress = lambda done, of: None,
+) -> Lists:
+    """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.
+
+    The default offers of all items stand for election: no policy, no stock, no cool-down.
+    """
+    index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
+    lists = np.full((len(asked), most), -1, np.int64)
+    barred = np.zeros(index.item_count, np.bool_)
+    for at, question in enumerate(asked):
+        customer = place_customer(question.view, release, question.minute)
+        ranker = Ranker(index, customer, barred, Source.HISTORY)
+        allowed = np.ones(index.item_count, np.bool_)
+        allowed[masked_rows(question, index.item_row)] = False
+        rows = ranker.nearest(max(most, BUILT_IN.candidates), allowed)
+        found = [candidate.row for candidate in ranker.rank(rows)[:most]]
+        lists[at, : len(found)] = found
+        if at % BLOCK == 0:
+            progress(at, len(asked))
+    progress(len(asked), len(asked))
+    return lists
+
+
+def score_lists(
+    blocks: Iterator[NDArray[np.float64]],
+    asked: Sequence[Question],
+    row_of: dict[str, int],
+    most: int,
+    seed: int,
+) -> Lists:
+    """Return lists from scores, which come in blocks of up to `BLOCK` questions by all items.
+
+    Equal scores are ordered at random under `seed`: an order by item could follow the answer.
+    """
+    items = len(row_of)
+    most_found = min(most, items)
+    shuffled = np.random.default_rng([seed, 4]).permutation(items)
+    lists = np.full((len(asked), most), -1, np.int64)
+    first = 0
+    for scores in blocks:
+        for at in range(len(scores)):
+            scores[at, masked_rows(asked[first + at], row_of)] = -np.inf
+        scores = scores[:, shuffled]
+        top = np.argpartition(-scores, most_found - 1, axis=1)[:, :most_found]
+        top.sort(axis=1)
+        best = np.take_along_axis(scores, top, axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")
+        rows = shuffled[np.take_along_axis(top, order, axis=1)]
+        rows[np.take_along_axis(best, order, axis=1) == -np.inf] = -1
+        lists[first : first + len(scores), :most_found] = rows
+        first += len(scores)
+    return lists
+
+
+def masked_rows(question: Question, row_of: dict[str, int]) -> list[int]:
+    """Return the rows of the items that a question leaves out."""
+    return [row_of[item] for item in question.masked if item in row_of]

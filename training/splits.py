@@ -1,0 +1,199 @@
+"""Split a log into what training may see and the cases it is measured on.
+
+A timed (or mixed) log is split by time: the last window is the test, everything before trains. An
+ordered one gives each customer's last target moment, an undated one a target item per customer, in
+random order under the seed; a customer with a single one keeps it for training.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from models.errors import BadDataset
+from models.events import PURCHASE, Event
+from models.features import DAY
+from training.log import EPOCH, Customer, Log, microseconds
+
+TEST_DAYS = 28
+SHORTEST_SHARE = 5  # the test is never longer than a fifth of the log
+# What a target is, strongest first, where a log has no purchases.
+STRENGTH = ("accept", "redeem", "add_to_cart", "click", "view")
+
+
+class Bound(NamedTuple):
+    """A place in time or sequence; events with a smaller (rank, at) come before it."""
+
+    rank: int
+    at: int
+
+
+class Target(NamedTuple):
+    """An item that a customer turned to, and on which channel, where that is known."""
+
+    item: str
+    channel: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with its answer: what a customer turned to after a moment.
+
+    `customer` is a place in the log's customers, or None for somebody it does not know. `before`
+    bounds the history; None means all of it. `now` is in microseconds, None where data has no time.
+    """
+
+    customer: int | None
+    targets: tuple[Target, ...]
+    before: Bound | None
+    now: int | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """What training sees, the cases it is measured on, and in words how it was cut."""
+
+    training: Log
+    cases: tuple[Case, ...]
+    meaning: str
+    window: tuple[int, int] | None
+
+
+def bound_of(event: Event) -> Bound:
+    """Return the place of an event in time or sequence, ties included."""
+    if event.time is not None:
+        return Bound(1, event.time)
+    return Bound(0, event.sequence or 0)
+
+
+def is_dated(event: Event) -> bool:
+    """Tell whether an event has a time or a sequence."""
+    return event.time is not None or event.sequence is not None
+
+
+def target_types(log: Log) -> tuple[str, ...]:
+    """Return the event types a model of this log learns to predict: purchases, or the strongest.
+
+    Raises `BadDataset` where no event of the log names an item.
+    """
+    present = {event.type for customer in log.customers for event in customer.events if event.item}
+    purchases = tuple(sorted(name for name in present if log.lanes[name] == PURCHASE))
+    if purchases:
+        return purchases
+    for like in STRENGTH:
+        found = {name for name in present if log.metadata.event_types.get(name, name) == like}
+        if found:
+            return tuple(sorted(found))
+    raise BadDataset("events.parquet: no event that says what a customer turned to names an item")
+
+
+def split(log: Log, targets: Iterable[str], seed: int, test_days: int | None = None) -> Split:
+    """Split `log` as its kind asks; `test_days` is the window of a timed one (28 by default)."""
+    wanted = frozenset(targets)
+    if log.metadata.kind in ("timed", "mixed"):
+        return _by_time(log, wanted, test_days)
+    if log.metadata.kind == "ordered":
+        return _last_out(log, wanted)
+    return _one_out(log, wanted, seed)
+
+
+def without_events_from(log: Log, start: int) -> Log:
+    """Return the log as it was just before `start` (microseconds); undated events stay."""
+    return replace(
+        log,
+        customers=tuple(
+            _keep(customer, lambda event: event.time is None or event.time < start)
+            for customer in log.customers
+        ),
+    )
+
+
+def _by_time(log: Log, wanted: frozenset[str], test_days: int | None) -> Split:
+    times = [
+        event.time
+        for customer in log.customers
+        for event in customer.events
+        if event.time is not None
+    ]
+    if not times:
+        return Split(log, (), "no timed event: nothing held out", None)
+    first, end = min(times), max(times) + 1
+    days = TEST_DAYS if test_days is None else test_days
+    start = _days_before(end, days, log.metadata.zone)
+    if test_days is None:
+        start = max(start, end - max(1, (end - first) // SHORTEST_SHARE))
+    cases = []
+    for at, customer in enumerate(log.customers):
+        targets = _targets(
+            event
+            for event in customer.events
+            if event.time is not None and event.time >= start and _hit(event, wanted)
+        )
+        if targets:
+            cases.append(Case(at, targets, Bound(1, start), start))
+    meaning = f"the last {(end - start) / DAY:.1f} days are the test, what came before the history"
+    return Split(without_events_from(log, start), tuple(cases), meaning, (start, end))
+
+
+def _days_before(end: int, days: int, zone: str) -> int:
+    """Return the midnight in `zone` that begins the last `days` days before `end`."""
+    local = (EPOCH + timedelta(microseconds=end - 1)).astimezone(ZoneInfo(zone))
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return microseconds((midnight - timedelta(days=days - 1)).astimezone(UTC))
+
+
+def _last_out(log: Log, wanted: frozenset[str]) -> Split:
+    cases, customers = [], []
+    for at, customer in enumerate(log.customers):
+        moments = sorted({bound_of(event) for event in customer.events if _hit(event, wanted)})
+        if len(moments) < 2:
+            customers.append(customer)
+            continue
+        last = moments[-1]
+        targets = _targets(
+            event for event in customer.events if bound_of(event) == last and _hit(event, wanted)
+        )
+        cases.append(Case(at, targets, last, None))
+        customers.append(_keep(customer, lambda event, last=last: bound_of(event) < last))
+    meaning = "each customer's last target is the test, what came before it the history"
+    return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
+
+
+def _one_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
+    """Hold out one target item of each customer; its events of other types stay as they are."""
+    random = np.random.default_rng([seed, 1])
+    cases, customers = [], []
+    for at, customer in enumerate(log.customers):
+        items = sorted({event.item for event in customer.events if _hit(event, wanted)})
+        if len(items) < 2:
+            customers.append(customer)
+            continue
+        out = items[int(random.integers(len(items)))]
+        targets = _targets(
+            event for event in customer.events if event.item == out and _hit(event, wanted)
+        )
+        cases.append(Case(at, targets, None, None))
+        customers.append(
+            _keep(customer, lambda event, out=out: event.item != out or event.type not in wanted)
+        )
+    meaning = "one target item of each customer is the test, in random order under the seed"
+    return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
+
+
+def _targets(events: Iterable[Event]) -> tuple[Target, ...]:
+    """Return each item once, with the channel of its first event."""
+    first: dict[str, str] = {}
+    for event in events:
+        first.setdefault(event.item, event.channel)
+    return tuple(Target(item, channel) for item, channel in first.items())
+
+
+def _hit(event: Event, wanted: frozenset[str]) -> bool:
+    return bool(event.item) and event.type in wanted
+
+
+def _keep(customer: Customer, keep: Callable[..., bool]) -> Customer:
+    return replace(customer, events=tuple(event for event in customer.events if keep(event)))
