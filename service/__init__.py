@@ -1,0 +1,1 @@
+"""Online: gRPC, stores, life cycle, and the command line."""

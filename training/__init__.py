@@ -1,0 +1,1 @@
+"""Offline: read the log, make examples, fit, evaluate, and write a release."""

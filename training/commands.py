@@ -1,6 +1,8 @@
 """The commands of training: each parses its options, calls, prints, and gives the exit code."""
 
+import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +10,8 @@ from typing import Annotated
 import typer
 
 from models.errors import BadInput
+from models.registry import Registry
+from models.release import load_release
 from training.terminal import errors, output, progress_bar
 
 app = typer.Typer(no_args_is_help=True, help="Data and training.")
@@ -101,3 +105,135 @@ def simulate(
         markup=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(help="The dataset to learn from.")],
+    registry: Annotated[
+        Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Directory of the releases.")
+    ] = Path("var/registry"),
+    test_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days held out at the end.", show_default="28, at most a fifth"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same data and seed: the same release.")] = 0,
+    dimensions: Annotated[
+        int, typer.Option(min=8, max=512, help="Length of a vector, a multiple of 8.")
+    ] = 64,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 30,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Fit again on everything after measuring.")
+    ] = False,
+) -> None:
+    """Learn from a dataset, measure against the baselines, and write a release.
+
+    The last part of the data is held out to measure on. The release is entered in the registry and
+    decides nothing until it is promoted: throughline releases promote.
+    """
+    from training.fit import Settings
+    from training.report import quality_tables
+    from training.train import train as run
+
+    if dimensions % 8:
+        raise typer.BadParameter("want a multiple of 8", param_hint="--dimensions")
+    with progress_bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def steps(step: str) -> Callable[[int, int], None]:
+            bar.update(task, description=step, completed=0, total=None)
+            return lambda done, of: bar.update(task, completed=done, total=of)
+
+        trained = run(
+            dataset,
+            registry,
+            Settings(dimensions=dimensions, epochs=epochs),
+            seed=seed,
+            test_days=test_days,
+            refit=refit,
+            steps=steps,
+        )
+    console = output()
+    console.print(f"Learnt to predict: {', '.join(trained.targets)}. Split: {trained.meaning}.")
+    for part in quality_tables(trained.measured):
+        console.print(part)
+    if refit:
+        console.print("Fitted again on everything; the figures are those of the fit before.")
+    console.print(
+        f"{trained.seconds:.0f} s, at most {trained.peak_memory_mib:.0f} MiB of memory. "
+        f"The release is {trained.directory}.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def evaluate(
+    release: Annotated[str, typer.Argument(help="A release's directory, or its id.")],
+    truth: Annotated[
+        Path, typer.Option(help="Parquet with columns customer, item and optionally before.")
+    ],
+    histories: Annotated[Path, typer.Option(help="The dataset that histories come from.")],
+    mask: Annotated[
+        str, typer.Option(help="Event types whose items are left out of a customer's list.")
+    ] = "",
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], help="The moment decisions are made at."
+        ),
+    ] = None,
+    k: Annotated[str, typer.Option(help="Lengths of the lists.")] = "10,20",
+    registry: Annotated[
+        Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Where a release's id is looked up.")
+    ] = Path("var/registry"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Measure a release against what customers turned to, slice by slice.
+
+    A case is a distinct customer and `before`; R@k = hits / min(k, distinct targets), HR@k any hit,
+    MRR@k the reciprocal rank of the first, NDCG@k binary; means over the cases.
+    """
+    from training.evaluate import as_json as figures
+    from training.evaluate import evaluate_release, read_truth
+    from training.log import read_log
+    from training.report import all_metrics
+
+    ks = _lengths(k)
+    directory = Path(release)
+    if not directory.is_dir():
+        found = Registry(registry)
+        directory = found.path(found.resolve(release))
+    loaded = load_release(directory)
+    if at is not None and at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        log = read_log(histories)
+        masked = [name for name in mask.split(",") if name]
+        for name in masked:
+            if name not in log.lanes:
+                raise typer.BadParameter(f"{name}: not an event type", param_hint="--mask")
+        cases = read_truth(truth, log, at)
+        bar.update(task, description="ranking")
+        measured = evaluate_release(
+            loaded,
+            cases,
+            log,
+            masked,
+            ks,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    if as_json:
+        typer.echo(json.dumps(figures(measured)))
+    else:
+        output().print(all_metrics(measured))
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    lengths = text.split(",")
+    if not all(
+        length.isascii() and length.isdigit() and 0 < int(length) <= 1000 for length in lengths
+    ):
+        raise typer.BadParameter("want lengths from 1 to 1000, such as 10,20", param_hint="--k")
+    return tuple(sorted({int(length) for length in lengths}))

@@ -95,7 +95,9 @@ def fit(
     for epoch in range(settings.epochs):
         model.fit_partial(interactions, user_features=users, item_features=items)
         progress(epoch + 1, settings.epochs)
-    return _exported(model, names, scales, trained, features, settings.feature_weight, catalogue, examples)
+    return _exported(
+        model, names, scales, trained, features, settings.feature_weight, catalogue, examples
+    )
 
 
 def fit_by_customer(
