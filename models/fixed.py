@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 BITS = 20
 ONE = 1 << BITS
 
-# |vector| < 32 and weights of at most 64 keep 64-dimensional sums of products below 2^63.
-LIMIT = 32.0
+# |value| < 64 and a customer of up to 100 columns keep 64-dimensional sums of products below 2^63.
+LIMIT = 64.0
 
 Fixed = NDArray[np.int64]
 
 
 def to_fixed(values: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Round to units of 2^-20; raises `ValueError` for what is not finite or not below 32."""
+    """Round to units of 2^-20; raises `ValueError` for what is not finite or not below 64."""
     if not np.isfinite(values).all() or (np.abs(values) >= LIMIT).any():
         raise ValueError(f"not finite, or not below {LIMIT:g}")
     return np.rint(values.astype(np.float64) * ONE).astype(np.int32)

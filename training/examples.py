@@ -29,8 +29,9 @@ class Examples:
     """Rows in CSR form, and their targets.
 
     `indices` and `weights` hold the columns of row r from `starts[r]` to `starts[r + 1]`; `names`
-    are the columns, of which `described` are attributes or the constant. `positives` are (row, item) pairs; `others` are pairs of a row and another
-    target of the same customer, which must not be drawn as a negative. `items` are the ids.
+    are the columns, of which `described` are attributes or the constant. `positives` are
+    (row, item) pairs; `others` are pairs of a row and another target of the same customer, which
+    must not be drawn as a negative. `items` are the ids.
     """
 
     names: list[str]

@@ -20,8 +20,7 @@ def recall(hits: Hits, targets: Counts, k: int) -> Values:
 
 def hit_rate(hits: Hits, targets: Counts, k: int) -> Values:
     """HR@k = 1 if any of the first k is a hit, else 0."""
-    found: Values = hits[:, :k].any(axis=1).astype(np.float64)
-    return found
+    return np.asarray(hits[:, :k].any(axis=1), np.float64)
 
 
 def reciprocal_rank(hits: Hits, targets: Counts, k: int) -> Values:

@@ -1,4 +1,4 @@
-"""A fitted model as the content of a release: configuration by kind of data, arrays, golden requests."""
+"""A fitted model as the content of a release: configuration, arrays, golden requests."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -29,7 +29,7 @@ LIBRARIES = ("throughline", "lightfm-next", "numpy", "scipy", "polars")
 
 
 def history_for(log: Log) -> HistoryConfig:
-    """Return how history counts for this kind of data: by step where there is order, else evenly."""
+    """Return how history counts: decayed by step where there is order, else evenly."""
     if log.metadata.kind == "undated":
         return HistoryConfig(decay="none", factor=1.0)
     return HistoryConfig(decay="step", factor=STEP_DECAY)

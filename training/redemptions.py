@@ -40,8 +40,8 @@ def measure_redemptions(
     )
     before: dict[str, int] = {}
     cases: dict[tuple[int, int], set[str]] = {}
-    for at, customer in enumerate(log.customers):
-        for event in customer.events:
+    for at, person in enumerate(log.customers):
+        for event in person.events:
             if event.type != "redeem" or not event.offer or event.time is None:
                 continue
             if event.time < window[0]:

@@ -4,21 +4,34 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from training.redemptions import SLICE as REDEEMED
 from training.slices import ALL, Measured
 from training.terminal import table
 
+BY_SLICE = ("release", "popularity", "own counts")
 SHOWN = ("recall@10", "ndcg@10")
 
 
 def quality_tables(measured: Sequence[Measured]) -> list[Table]:
-    """Return one table of rankers over all cases, and one of the release by slice."""
+    """Return one table of rankers over all cases, one by slice, and one of redeemed offers.
+
+    By slice only the strongest simple baselines are shown; the report file holds every figure.
+    """
     whole = [found for found in measured if found.slice == ALL]
-    parts = [found for found in measured if found.slice != ALL]
+    offers = [found for found in measured if found.slice == REDEEMED]
+    parts = [
+        found
+        for found in measured
+        if found.slice not in (ALL, REDEEMED) and found.ranker in BY_SLICE
+    ]
     tables = []
     if whole:
         tables.append(_table(f"Quality over {whole[0].n:,} cases [95 % interval]", whole, "ranker"))
     if parts:
         tables.append(_table("By slice", parts, "both"))
+    if offers:
+        title = f"Offers ranked against {offers[0].n:,} redemptions, those valid at the moment"
+        tables.append(_table(title, offers, "ranker"))
     return tables
 
 
