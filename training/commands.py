@@ -10,8 +10,6 @@ from typing import Annotated
 import typer
 
 from models.errors import BadInput
-from models.registry import Registry
-from models.release import load_release
 from training.terminal import errors, output, progress_bar
 
 app = typer.Typer(no_args_is_help=True, help="Data and training.")
@@ -121,7 +119,7 @@ def train(
     dimensions: Annotated[
         int, typer.Option(min=8, max=512, help="Length of a vector, a multiple of 8.")
     ] = 64,
-    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 15,
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit again on everything after measuring.")
     ] = False,
@@ -194,6 +192,8 @@ def evaluate(
     A case is a distinct customer and `before`; R@k = hits / min(k, distinct targets), HR@k any hit,
     MRR@k the reciprocal rank of the first, NDCG@k binary; means over the cases.
     """
+    from models.registry import Registry
+    from models.release import load_release
     from training.evaluate import as_json as figures
     from training.evaluate import evaluate_release, read_truth
     from training.log import read_log
