@@ -13,14 +13,16 @@ ONE = 1 << BITS
 
 # |value| < 64 and a customer of up to 100 columns keep 64-dimensional sums of products below 2^63.
 LIMIT = 64.0
+# A customer's bias is added once and never multiplied.
+BIAS_LIMIT = 2000.0
 
 Fixed = NDArray[np.int64]
 
 
-def to_fixed(values: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Round to units of 2^-20; raises `ValueError` for what is not finite or not below 64."""
-    if not np.isfinite(values).all() or (np.abs(values) >= LIMIT).any():
-        raise ValueError(f"not finite, or not below {LIMIT:g}")
+def to_fixed(values: NDArray[np.float32], limit: float = LIMIT) -> NDArray[np.int32]:
+    """Round to units of 2^-20; raises `ValueError` for what is not finite or not below `limit`."""
+    if not np.isfinite(values).all() or (np.abs(values) >= limit).any():
+        raise ValueError(f"not finite, or not below {limit:g}")
     return np.rint(values.astype(np.float64) * ONE).astype(np.int32)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadRelease
 from models.features import HistoryConfig
-from models.fixed import to_fixed
+from models.fixed import BIAS_LIMIT, to_fixed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -128,7 +128,7 @@ class Release:
         self.vectors = content.item_vectors
         self.feature_vectors = content.item_feature_vectors
         self.item_weights = content.item_weights
-        self.users_fixed = to_fixed(content.user_feature_vectors)
+        self.users_fixed = _users_fixed(content.user_feature_vectors)
         self.popularity_fixed = to_fixed(content.popularity)
         self.item_row = _rows(content.vocabulary.items)
         self.item_feature_row = _rows(content.vocabulary.item_features)
@@ -230,6 +230,7 @@ def load_release(directory: Path) -> Release:
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise BadRelease(f"{name}.npy: shape {arrays[name].shape}; want {shape}")
+        _check_range(name, arrays[name])
     if dimensions % 8:
         raise BadRelease(f"item_vectors.npy: dimension {dimensions}; want a multiple of 8")
     if (arrays["item_weights"] <= 0).any():
@@ -260,11 +261,26 @@ def _array(path: Path) -> NDArray[np.float32]:
         raise BadRelease(f"{path.name}: not an array") from None
     if array.dtype != np.float32:
         raise BadRelease(f"{path.name}: dtype {array.dtype}; want float32")
-    try:
-        to_fixed(array)
-    except ValueError as error:
-        raise BadRelease(f"{path.name}: {error}") from None
     return np.ascontiguousarray(array)
+
+
+def _users_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return vectors in units of 2^-20; the bias, in the last column, may be larger."""
+    parts = to_fixed(vectors[:, :-1]), to_fixed(vectors[:, -1:], BIAS_LIMIT)
+    return np.concatenate(parts, axis=1)
+
+
+def _check_range(name: str, array: NDArray[np.float32]) -> None:
+    try:
+        if name == "user_feature_vectors":
+            _users_fixed(array)
+        elif name == "item_weights":
+            if not np.isfinite(array).all():
+                raise ValueError("not finite")
+        else:
+            to_fixed(array)
+    except ValueError as error:
+        raise BadRelease(f"{name}.npy: {error}") from None
 
 
 def _rows(names: list[str]) -> dict[str, int]:

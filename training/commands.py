@@ -119,7 +119,7 @@ def train(
     dimensions: Annotated[
         int, typer.Option(min=8, max=512, help="Length of a vector, a multiple of 8.")
     ] = 64,
-    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 15,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 30,
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit again on everything after measuring.")
     ] = False,

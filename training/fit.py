@@ -30,7 +30,7 @@ class Settings:
     """
 
     dimensions: int = 64
-    epochs: int = 15
+    epochs: int = 30
     learning_rate: float = 0.05
     most_draws: int = 20
     least_rows: int = 3

@@ -21,7 +21,7 @@ from training.fit import Progress, Settings, fit
 from training.log import Log
 from training.popularity import popularity
 
-PREFIXES = 8
+PREFIXES = 30
 GOLDENS = 8
 GOLDEN_TOP = 10
 STEP_DECAY = 0.95
