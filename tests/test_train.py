@@ -1,0 +1,112 @@
+"""Training end to end on a small simulated retailer, and evaluation of what it wrote."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from models.errors import BadDataset
+from models.golden import check_golden
+from models.registry import Registry
+from models.release import load_release, read_golden
+from training.evaluate import as_json, evaluate_release, read_truth
+from training.fit import Settings
+from training.log import read_log
+from training.retailer import Setting
+from training.simulate import simulate
+from training.train import train
+
+QUICK = Settings(dimensions=16, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small simulated dataset."""
+    directory = tmp_path_factory.mktemp("shop") / "data"
+    simulate(directory, Setting(60, 40, 60, 1, datetime(2026, 3, 1, tzinfo=UTC)), lambda done: None)
+    return directory
+
+
+def test_same_data_and_seed_give_the_same_release(shop: Path, tmp_path: Path) -> None:
+    """Two runs on the same data under one seed write one id, another seed another."""
+    ids = [train(shop, tmp_path / str(run), QUICK).release for run in range(2)]
+    assert ids[0] == ids[1]
+    assert train(shop, tmp_path / "2", QUICK, seed=5).release != ids[0]
+
+
+def test_a_release_is_entered_loads_and_answers_its_golden_requests(
+    shop: Path, tmp_path: Path
+) -> None:
+    """What training writes is verified, answers its golden requests, and decides nothing yet."""
+    trained = train(shop, tmp_path, QUICK)
+    registry = Registry(tmp_path)
+    assert [entry.release for entry in registry.entries()] == [trained.release]
+    assert registry.pointer().in_force is None
+    release = load_release(trained.directory)
+    golden = read_golden(trained.directory)
+    assert len(golden) > 1
+    for request in golden:
+        check_golden(release, request)
+    assert release.manifest.simulated
+    assert {"release", "popularity", "own counts", "item-kNN", "LightFM by customer"} <= {
+        found.ranker for found in trained.measured
+    }
+
+
+def test_no_identifier_is_in_a_release(shop: Path, tmp_path: Path) -> None:
+    """No file of a release holds the value of any customer's identifier."""
+    trained = train(shop, tmp_path, QUICK)
+    identifiers = pl.read_parquet(shop / "events.parquet")["identifier"].unique().to_list()
+    # Shorter ones could stand there by chance, in a digest or in the bytes of an array.
+    values = [value for value in identifiers if len(value) >= 8]
+    written = b"".join(path.read_bytes() for path in sorted(trained.directory.iterdir()))
+    assert values
+    assert not [value for value in values if value.encode() in written]
+
+
+def test_evaluation_counts_as_it_says(shop: Path, tmp_path: Path) -> None:
+    """Unknown targets are misses, unknown customers are cold, and masked items are not listed."""
+    release = load_release(train(shop, tmp_path, QUICK).directory)
+    log = read_log(shop)
+    events = pl.read_parquet(shop / "events.parquet").filter(pl.col("type") == "purchase")
+    first = events.row(0, named=True)
+    known = f"{first['namespace']}:{first['identifier']}"
+    truth = tmp_path / "truth.parquet"
+    pl.DataFrame(
+        {
+            "customer": [known, known, "cookie:nobody", "cookie:nobody"],
+            "item": [first["item"], first["item"], release.items[0], "no-such-item"],
+        }
+    ).write_parquet(truth)
+    cases = read_truth(truth, log, None)
+    assert [len(case.targets) for case in cases] == [1, 2]
+    ks = (len(release.items),)
+    figures = as_json(evaluate_release(release, cases, log, (), ks))
+    assert figures["n"] == 2
+    name = f"recall@{ks[0]}"
+    assert figures["metrics"][name]["value"] == pytest.approx((1 + 1 / 2) / 2)  # type: ignore[index]
+    slices = figures["slices"]
+    assert isinstance(slices, dict)
+    assert slices["cold"]["n"] == 1
+    assert slices["targets known to the release"]["metrics"][name]["value"] == 1.0
+    masked = as_json(evaluate_release(release, cases[:1], log, ("purchase",), ks))
+    assert masked["metrics"][name]["value"] == 0.0  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"customer": ["x:1"]}, "column item: missing"),
+        ({"customer": ["no-namespace"], "item": ["i"]}, "row 1: column customer"),
+        ({"customer": ["x:1"], "item": ["i"], "before": [3]}, "column before"),
+    ],
+)
+def test_a_bad_truth_names_the_column(
+    shop: Path, tmp_path: Path, columns: dict[str, list[object]], reason: str
+) -> None:
+    """A truth that cannot be read is refused with the column, and the row where there is one."""
+    truth = tmp_path / "truth.parquet"
+    pl.DataFrame(columns).write_parquet(truth)
+    with pytest.raises(BadDataset, match=reason):
+        read_truth(truth, read_log(shop), None)
