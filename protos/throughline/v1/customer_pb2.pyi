@@ -105,7 +105,7 @@ class GetCustomerResponse(_message.Message):
 
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventCount]:
-        """How many events of each type and channel, over all time."""
+        """How many events of each type and channel, over the 36 latest months with any."""
 
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Flag.ValueType]:

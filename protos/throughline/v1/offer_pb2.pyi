@@ -293,7 +293,7 @@ class GetItemResponse(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision that last changed it."""
+    """The catalogue revision it was read at."""
     @_builtins.property
     def item(self) -> Global___Item:
         """The item."""
@@ -493,7 +493,7 @@ class GetOfferResponse(_message.Message):
     OFFER_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision that last changed it."""
+    """The catalogue revision it was read at."""
     @_builtins.property
     def offer(self) -> Global___Offer:
         """The offer."""

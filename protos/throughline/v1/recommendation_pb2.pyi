@@ -84,7 +84,7 @@ class _WithholdReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withho
     WITHHOLD_REASON_CHANNEL: _WithholdReason.ValueType  # 1
     """The offer is not for this channel."""
     WITHHOLD_REASON_OUT_OF_STOCK: _WithholdReason.ValueType  # 2
-    """None of its items is in stock at the place asked for."""
+    """The item that leads it, or the offer itself, is out of stock at the place asked for."""
     WITHHOLD_REASON_EXCLUDED: _WithholdReason.ValueType  # 3
     """The request excludes it."""
     WITHHOLD_REASON_NOT_INCLUDED: _WithholdReason.ValueType  # 4
@@ -108,7 +108,7 @@ WITHHOLD_REASON_UNSPECIFIED: WithholdReason.ValueType  # 0
 WITHHOLD_REASON_CHANNEL: WithholdReason.ValueType  # 1
 """The offer is not for this channel."""
 WITHHOLD_REASON_OUT_OF_STOCK: WithholdReason.ValueType  # 2
-"""None of its items is in stock at the place asked for."""
+"""The item that leads it, or the offer itself, is out of stock at the place asked for."""
 WITHHOLD_REASON_EXCLUDED: WithholdReason.ValueType  # 3
 """The request excludes it."""
 WITHHOLD_REASON_NOT_INCLUDED: WithholdReason.ValueType  # 4
