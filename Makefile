@@ -35,7 +35,7 @@ test: .venv/.all
 	$(BIN)/pytest -q -m 'not prove'
 
 prove: .venv/.all
-	$(BIN)/pytest -m prove
+	$(BIN)/pytest -m prove -rP
 
 check: .venv/.all
 	$(BIN)/ruff check .
