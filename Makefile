@@ -23,7 +23,7 @@ help:
 	@echo 'make demo           simulate a retailer, train, serve, follow one customer; KEEP=1 stays up'
 	@echo 'make test           run the tests'
 	@echo 'make check          lint, types and the contract'
-	@echo 'make prove          run the long proofs'
+	@echo 'make prove          run the long proofs and print what each one showed'
 	@echo 'make protos         generate the Python code of the contract again'
 	@echo 'make contract       make the protos of today the contract that must not be broken'
 	@echo 'make clean          remove the environment and what the demo left'
@@ -35,7 +35,7 @@ test: .venv/.all
 	$(BIN)/pytest -q -m 'not prove'
 
 prove: .venv/.all
-	$(BIN)/pytest -m prove -rP
+	$(BIN)/pytest -m prove
 
 check: .venv/.all
 	$(BIN)/ruff check .

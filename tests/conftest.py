@@ -13,6 +13,9 @@ import pytest
 import redis
 
 from service.store import Store, open_store
+from tests.proof import proof, pytest_terminal_summary
+
+__all__ = ["proof", "pytest_terminal_summary"]
 
 COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
 FINGERPRINT = "0123456789abcdef"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.proof import Proof
+
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT.parent / "shared" / "data"
 MINUTES, GIBIBYTES = 15, 6
@@ -17,7 +19,7 @@ MINUTES, GIBIBYTES = 15, 6
 @pytest.mark.data
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not TABLES.is_dir(), reason=f"the public research tables are not in {TABLES}")
-def test_a_million_events_from_file_to_release(tmp_path: Path) -> None:
+def test_a_million_events_from_file_to_release(tmp_path: Path, proof: Proof) -> None:
     """Import and training of 1.16 million events take at most 15 minutes and 6 GiB."""
     started = time.monotonic()
     mapping = ROOT / "examples" / "taobao" / "mapping.toml"
@@ -33,6 +35,10 @@ def test_a_million_events_from_file_to_release(tmp_path: Path) -> None:
         assert child.returncode == 0
         peak = max(peak, usage.ru_maxrss / 1024**2)
     minutes = (time.monotonic() - started) / 60
-    print(f"\n1.16 million events from file to release: {minutes:.1f} min, {peak:.2f} GiB")
     assert minutes <= MINUTES
     assert peak <= GIBIBYTES
+    proof(
+        "scale",
+        "1.16 million events imported, trained on and evaluated",
+        f"{minutes:.1f} min, {peak:.2f} GiB",
+    )
