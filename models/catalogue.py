@@ -28,13 +28,18 @@ class Stock(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="item"):
-    """What events are about and what the model learns."""
+    """What events are about and what the model learns.
+
+    Its default offer is valid in [valid_from, valid_until), microseconds.
+    """
 
     id: str
     title: str = ""
     features: dict[str, list[str]] = {}
     price: Money | None = None
     value: Money | None = None
+    valid_from: int | None = None
+    valid_until: int | None = None
     stock: tuple[Stock, ...] = ()
     withdrawn: bool = False
 
@@ -70,6 +75,8 @@ def default_offer(item: Item) -> Offer:
         items=(item.id,),
         price=item.price,
         value=item.value,
+        valid_from=item.valid_from,
+        valid_until=item.valid_until,
         withdrawn=item.withdrawn,
     )
 

@@ -66,6 +66,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("value_nanos", "int64", True, "see value_units"),
         Column("currency", "string", True, "ISO 4217, of price and value"),
         Column("stock", "json", True, "list of {place, quantity, as_of}; absent: not tracked"),
+        Column("valid_from", "timestamp", True, "first moment its own offer may be shown"),
+        Column("valid_until", "timestamp", True, "first moment it may not; absent: never"),
     ),
     "offers": (
         Column("offer", "string", False, "the offer's id"),

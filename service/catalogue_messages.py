@@ -45,10 +45,6 @@ def offer_message(offer: Offer) -> offer_pb2.Offer:
         offer_id=offer.id, title=offer.title, item_ids=offer.items, channels=offer.channels
     )
     _fill(message, offer)
-    if offer.valid_from is not None:
-        message.valid_from.FromMicroseconds(offer.valid_from)
-    if offer.valid_until is not None:
-        message.valid_until.FromMicroseconds(offer.valid_until)
     return message
 
 
@@ -64,6 +60,10 @@ def _fill(message: offer_pb2.Item | offer_pb2.Offer, row: Item | Offer) -> None:
         message.price.CopyFrom(money_message(row.price))
     if row.value is not None:
         message.value.CopyFrom(money_message(row.value))
+    if row.valid_from is not None:
+        message.valid_from.FromMicroseconds(row.valid_from)
+    if row.valid_until is not None:
+        message.valid_until.FromMicroseconds(row.valid_until)
     for entry in row.stock:
         message.stock.add(place=entry.place, quantity=entry.quantity).as_of.FromMicroseconds(
             entry.as_of
@@ -72,12 +72,15 @@ def _fill(message: offer_pb2.Item | offer_pb2.Offer, row: Item | Offer) -> None:
 
 def _item_of(check: Check, at: str, message: offer_pb2.Item, now: int) -> Item:
     price, value = _price_and_value(check, at, message)
+    valid_from, valid_until = _validity(check, at, message)
     return Item(
         id=check.id(f"{at}.item_id", message.item_id),
         title=check.text(f"{at}.title", message.title, limits.TITLE_BYTES),
         features=_features(check, f"{at}.features", message.features),
         price=price,
         value=value,
+        valid_from=valid_from,
+        valid_until=valid_until,
         stock=_stock(check, f"{at}.stock", message.stock, now),
     )
 
@@ -92,13 +95,7 @@ def _offer_of(check: Check, at: str, message: offer_pb2.Offer, names: Names, now
     if check.size(f"{at}.channels", message.channels, len(names.channels)):
         for number, channel in enumerate(message.channels):
             check.name(f"{at}.channels[{number}]", channel, names.channels)
-    valid_from = valid_until = None
-    if message.HasField("valid_from"):
-        valid_from = check.time(f"{at}.valid_from", message.valid_from)
-    if message.HasField("valid_until"):
-        valid_until = check.time(f"{at}.valid_until", message.valid_until)
-    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        check.fail(f"{at}.valid_until", "not after valid_from")
+    valid_from, valid_until = _validity(check, at, message)
     price, value = _price_and_value(check, at, message)
     return Offer(
         id=message.offer_id,
@@ -112,6 +109,19 @@ def _offer_of(check: Check, at: str, message: offer_pb2.Offer, names: Names, now
         channels=tuple(sorted(set(message.channels))),
         stock=_stock(check, f"{at}.stock", message.stock, now),
     )
+
+
+def _validity(
+    check: Check, at: str, message: offer_pb2.Item | offer_pb2.Offer
+) -> tuple[int | None, int | None]:
+    valid_from = valid_until = None
+    if message.HasField("valid_from"):
+        valid_from = check.time(f"{at}.valid_from", message.valid_from)
+    if message.HasField("valid_until"):
+        valid_until = check.time(f"{at}.valid_until", message.valid_until)
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        check.fail(f"{at}.valid_until", "not after valid_from")
+    return valid_from, valid_until
 
 
 def _price_and_value(

@@ -55,7 +55,7 @@ def offers(rows: Sequence[Offer]) -> Table:
 def items(rows: Sequence[Item]) -> Table:
     """Return a table of items."""
     return table(
-        ("item", "title", "features", "price", "stock"),
+        ("item", "title", "features", "price", "valid", "stock"),
         [
             (
                 item.item_id,
@@ -65,6 +65,7 @@ def items(rows: Sequence[Item]) -> Table:
                     for name, said in sorted(item.features.items())
                 ),
                 money(item.price),
+                _validity(item),
                 _stock(item.stock),
             )
             for item in rows
@@ -81,7 +82,7 @@ def _features(item: Item) -> str:
     return ", ".join(f"{name}={'|'.join(feature.values)}" for name, feature in said)
 
 
-def _validity(offer: Offer) -> str:
+def _validity(offer: Item | Offer) -> str:
     start = offer.valid_from.ToJsonString() if offer.HasField("valid_from") else ""
     end = offer.valid_until.ToJsonString() if offer.HasField("valid_until") else ""
     if not (start or end):

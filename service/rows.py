@@ -82,15 +82,18 @@ def event_row(event: Event) -> Values:
 
 def item_of(row: Values) -> Item:
     """Return the item of a row of `items`; raises `BadInput` naming the column."""
-    item_id, title, features, *money, currency, stock = row
+    item_id, title, features, *money, currency, stock, valid_from, valid_until = row
     if not item_id:
         raise BadInput("item", "empty")
+    _check_validity(valid_from, valid_until)
     return Item(
         id=item_id,
         title=title or "",
         features=_features_of(features),
         price=_money_of("price", currency, *money[:2]),
         value=_money_of("value", currency, *money[2:]),
+        valid_from=valid_from,
+        valid_until=valid_until,
         stock=_stock_of(stock),
     )
 
@@ -103,6 +106,8 @@ def item_row(item: Item) -> Values:
         _text(item.features) if item.features else None,
         *_money_values(item),
         _stock_text(item.stock),
+        item.valid_from,
+        item.valid_until,
     )
 
 
@@ -116,8 +121,7 @@ def offer_of(row: Values) -> Offer:
         raise BadInput("offer", f"starts with {DEFAULT_PREFIX!r}, which items' own offers do")
     if not items or None in items or "" in items:
         raise BadInput("items", "want at least one item id, none empty")
-    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        raise BadInput("valid_until", "not after valid_from")
+    _check_validity(valid_from, valid_until)
     return Offer(
         id=offer_id,
         title=title or "",
@@ -191,6 +195,11 @@ def attributes_of(text: str) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return _json.encode(value).decode()
+
+
+def _check_validity(valid_from: int | None, valid_until: int | None) -> None:
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        raise BadInput("valid_until", "not after valid_from")
 
 
 def _features_of(text: str | None) -> dict[str, list[str]]:

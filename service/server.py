@@ -42,7 +42,7 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE = (
         (release_pb2, "ReleaseService"),
     )
 )
-_OPTIONS = (
+OPTIONS = (
     ("grpc.so_reuseport", 0),  # else a second server would take half the calls of the first
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),  # what the client does not want it refuses itself
@@ -72,7 +72,7 @@ class Server:
         }
         self._server = grpc.server(
             self._pools["other"],
-            options=_OPTIONS,
+            options=OPTIONS,
             maximum_concurrent_rpcs=settings.max_concurrent_calls,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)

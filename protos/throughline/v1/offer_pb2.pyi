@@ -77,6 +77,8 @@ class Item(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     STOCK_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id, 1 to 256 bytes, without control characters. Required."""
     title: _builtins.str
@@ -101,6 +103,14 @@ class Item(_message.Message):
         these places only.
         """
 
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """The first moment its default offer may be shown. Default: always."""
+
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment its default offer may not be shown any more; after valid_from. Default: never."""
+
     def __init__(
         self,
         *,
@@ -110,10 +120,12 @@ class Item(_message.Message):
         price: _common_pb2.Money | None = ...,
         value: _common_pb2.Money | None = ...,
         stock: _abc.Iterable[_common_pb2.Stock] | None = ...,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "item_id", b"item_id", "price", b"price", "stock", b"stock", "title", b"title", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "item_id", b"item_id", "price", b"price", "stock", b"stock", "title", b"title", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

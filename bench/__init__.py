@@ -1,0 +1,1 @@
+"""Benchmarks of Throughline, each one command that prints how it measured."""
