@@ -48,7 +48,7 @@ def child(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, core),  # noqa: PLW1509
+        preexec_fn=lambda: os.sched_setaffinity(0, core),
     )
     assert process.stdout is not None
     try:
@@ -106,7 +106,7 @@ def redis(core: Sequence[int], directory: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [found, *words],
         stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, core),  # noqa: PLW1509
+        preexec_fn=lambda: os.sched_setaffinity(0, core),
     )
     try:
         for _ in range(200):

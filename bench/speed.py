@@ -43,9 +43,7 @@ class Caller:
     def __init__(self, port: int, requests: Sequence[bytes]) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
-        self._call = self._channel.unary_unary(
-            "/throughline.v1.RecommendationService/Recommend"
-        )
+        self._call = self._channel.unary_unary("/throughline.v1.RecommendationService/Recommend")
         self._requests = requests
         self._at = 0
 
@@ -121,7 +119,14 @@ def main() -> None:
     core, other = processes.cores()
     stores = options.store or ["sqlite", "redis"]
     table = Table(
-        "store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200",
+        "store",
+        "eligible",
+        "echo us",
+        "service us",
+        "ratio",
+        "least",
+        "most",
+        "recall@200",
         title="CPU of one Recommend against an empty echo",
     )
     missed, noisy = [], []
@@ -147,7 +152,10 @@ def main() -> None:
                         ) as service,
                     ):
                         spent = measure(
-                            echo, service, requests_of(made.customers), options.rounds,
+                            echo,
+                            service,
+                            requests_of(made.customers),
+                            options.rounds,
                             options.calls,
                         )
                     ratios = [b / a for a, b in zip(*spent, strict=True)]
@@ -155,9 +163,14 @@ def main() -> None:
                     quarters = statistics.quantiles(ratios, n=4)
                     spread = (quarters[2] - quarters[0]) / ratio
                     table.add_row(
-                        name, f"{share:.0%}", f"{statistics.median(spent[0]):.0f}",
-                        f"{statistics.median(spent[1]):.0f}", f"{ratio:.1f}",
-                        f"{min(ratios):.1f}", f"{max(ratios):.1f}", f"{found[moment]:.3f}",
+                        name,
+                        f"{share:.0%}",
+                        f"{statistics.median(spent[0]):.0f}",
+                        f"{statistics.median(spent[1]):.0f}",
+                        f"{ratio:.1f}",
+                        f"{min(ratios):.1f}",
+                        f"{max(ratios):.1f}",
+                        f"{found[moment]:.3f}",
                     )
                     what = f"{name} at {share:.0%} eligible"
                     if spread > NOISE:

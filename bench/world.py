@@ -1,7 +1,7 @@
 """The load that the figure of record is measured under, made from a seed: simulated, and says so.
 
-100,000 offers of dimension 64, of which 80 % may be shown at one moment and 1 % at another (by their
-validity dates, which retrieval sees), and customers with 50 acts and 100 offers seen.
+100,000 offers of dimension 64, of which 80 % may be shown at one moment and 1 % at another (by
+their validity dates, which retrieval sees), and customers with 50 acts and 100 offers seen.
 """
 
 from dataclasses import dataclass

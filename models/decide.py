@@ -7,6 +7,7 @@ tier 1, scored by the same function and always below. Nothing is ever reordered 
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,10 +31,12 @@ from models.decision import (
 from models.eligibility import cooling
 from models.embeddings import Customer, carried_by, place_customer
 from models.events import Event
-from models.index import Mask, OfferIndex, Rows
+from models.fixed import Rows
+from models.index import OfferIndex
 from models.policy import Policy
 from models.profile import Profile, view_of
-from models.ranking import Candidate, Ranker, barred_items, tier_one, tier_zero
+from models.ranking import Ranker, Ranking, tier_one, tier_zero
+from models.search import Allowed, allow
 
 BECAUSE_MOST = 3
 
@@ -52,11 +55,13 @@ def decide(
     replenish = request.intent == Intent.REPLENISH
     closed = cooling(view, request.context, policy, now, replenish=replenish)
     source = _source(customer, replenish)
-    ranker = Ranker(index, customer, barred_items(index, set(closed)), source)
+    closed_rows = _rows(index, closed)
+    barred = closed_rows[closed_rows < index.item_count]
+    ranker = Ranker(index, customer, barred, source)
     eligible = index.eligible(now)
-    ranking = tier_zero(ranker, view, policy, eligible, _rows(index, closed), replenish=replenish)
+    ranking = tier_zero(ranker, view, policy, eligible, closed_rows, replenish=replenish)
 
-    walk = _Walk(index, request, closed, customer)
+    walk = _Walk(index, request, closed)
     walk.take(ranking, tier=0)
     if not walk.full and not replenish:
         allowed = _allowed_here(index, request, eligible, ranking)
@@ -73,33 +78,37 @@ def decide(
             intent=request.intent,
             context=context_digest(request.context),
         ),
-        slate=tuple(walk.shown),
+        slate=_slate(walk.shown, customer, index, source),
         withheld=tuple(walk.withheld[: walk.withheld_above]),
         flags=_flags(customer, walk, request, unknown),
         unknown_ids=unknown,
-        candidates=tuple((candidate.offer, candidate.score) for candidate in walk.ranking),
+        candidates=tuple(walk.offers),
         shared=len(ranking),
     )
+
+
+class _Place(NamedTuple):
+    """One offer's place in the ranking: its row, the item row that leads it, its score."""
+
+    offer: str
+    row: int
+    lead: int
+    score: int
+    rank: int
+    tier: int
 
 
 class _Walk:
     """One channel's way down the ranking: each offer is shown, or withheld with a reason."""
 
-    def __init__(
-        self,
-        index: OfferIndex,
-        request: Request,
-        closed: dict[str, Reason],
-        customer: Customer,
-    ) -> None:
+    def __init__(self, index: OfferIndex, request: Request, closed: dict[str, Reason]) -> None:
         self.index = index
         self.request = request
         self.closed = closed
-        self.customer = customer
         self.include = frozenset(request.include)
         self.exclude = frozenset(request.exclude)
-        self.ranking: list[Candidate] = []
-        self.shown: list[Shown] = []
+        self.offers: list[str] = []
+        self.shown: list[_Place] = []
         self.withheld: list[Withheld] = []
         self.withheld_above = 0  # how many of `withheld` stand above the last offer shown
         self.leads: set[int] = set()
@@ -112,76 +121,85 @@ class _Walk:
     def full(self) -> bool:
         return self.missing <= 0
 
-    def take(self, candidates: list[Candidate], tier: int) -> None:
-        """Walk on over `candidates`, which stand below everything before."""
-        start = len(self.ranking)
-        self.ranking.extend(candidates)
-        for rank, candidate in enumerate(candidates, start + 1):
+    def take(self, ranking: Ranking, tier: int) -> None:
+        """Walk on over `ranking`, which stands below everything before."""
+        ids = self.index.ids
+        first = len(self.offers) + 1
+        rows = ranking.rows.tolist()
+        offers = [ids[row] for row in rows]
+        self.offers.extend(offers)
+        leads, scores = ranking.leads.tolist(), ranking.scores.tolist()
+        for at, (offer, row) in enumerate(zip(offers, rows, strict=True)):
             if self.full:
                 break
-            reason = self._reason(candidate)
+            place = _Place(offer, row, leads[at], scores[at], first + at, tier)
+            reason = self._reason(place)
             if reason is None:
-                self.leads.add(candidate.lead)
-                self.shown.append(self._show(candidate, rank, tier))
+                self.leads.add(place.lead)
+                self.shown.append(place)
                 self.withheld_above = len(self.withheld)
             else:
-                as_of = self._counted(candidate) if reason == Reason.OUT_OF_STOCK else None
-                self.withheld.append(Withheld(candidate.offer, rank, reason, as_of))
+                as_of = self._counted(place.lead) if reason == Reason.OUT_OF_STOCK else None
+                self.withheld.append(Withheld(offer, place.rank, reason, as_of))
         if not self.full:
             # Not even the end of the ranking filled the slate: every absence is of interest.
             self.withheld_above = len(self.withheld)
 
-    def _reason(self, candidate: Candidate) -> Reason | None:
-        reason = self.closed.get(candidate.offer)
+    def _reason(self, place: _Place) -> Reason | None:
+        offer = place.offer
+        reason = self.closed.get(offer)
         if reason is not None:
             return reason
-        if not self.index.shown_on(candidate.row, self.request.channel):
+        if not self.index.shown_on(place.row, self.request.channel):
             return Reason.CHANNEL
-        if not self._in_stock(candidate):
+        if self.request.place and not self._in_stock(place):
             return Reason.OUT_OF_STOCK
-        if candidate.offer in self.exclude:
+        if offer in self.exclude:
             return Reason.EXCLUDED
-        if self.include and candidate.offer not in self.include:
+        if self.include and offer not in self.include:
             return Reason.NOT_INCLUDED
-        if candidate.lead in self.leads:
+        if place.lead in self.leads:
             return Reason.DIVERSITY
         return None
 
-    def _in_stock(self, candidate: Candidate) -> bool:
+    def _in_stock(self, place: _Place) -> bool:
         """Tell whether the lead, and the offer itself, are in stock at the place asked for."""
-        place = self.request.place
-        if not place:
-            return True
-        catalogue = self.index.catalogue
-        if not in_stock(catalogue.items[self.index.item_ids[candidate.lead]].stock, place):
+        catalogue, where = self.index.catalogue, self.request.place
+        if not in_stock(catalogue.items[self.index.item_ids[place.lead]].stock, where):
             return False
-        offer = catalogue.offers.get(candidate.offer)
-        return offer is None or in_stock(offer.stock, place)
+        offer = catalogue.offers.get(place.offer)
+        return offer is None or in_stock(offer.stock, where)
 
-    def _counted(self, candidate: Candidate) -> int | None:
-        item = self.index.catalogue.items[self.index.item_ids[candidate.lead]]
+    def _counted(self, lead: int) -> int | None:
+        item = self.index.catalogue.items[self.index.item_ids[lead]]
         return stock_age(item.stock, self.request.place) or stock_age(item.stock, "")
 
-    def _show(self, candidate: Candidate, rank: int, tier: int) -> Shown:
-        vector = self.index.fixed[candidate.lead].astype(np.int64)
-        because = carried_by(self.customer, vector, self.index.release, BECAUSE_MOST)
-        return Shown(
-            offer=candidate.offer,
-            item=self.index.item_ids[candidate.lead],
-            rank=rank,
-            tier=tier,
-            score=candidate.score,
-            source=candidate.source,
-            because=tuple(Because(column.type, column.item) for column in because),
+
+def _slate(
+    places: list[_Place], customer: Customer, index: OfferIndex, source: Source
+) -> tuple[Shown, ...]:
+    leads = np.array([place.lead for place in places], np.int64)
+    carried = carried_by(customer, index.fixed, leads, index.release, BECAUSE_MOST)
+    return tuple(
+        Shown(
+            offer=place.offer,
+            item=index.item_ids[place.lead],
+            rank=place.rank,
+            tier=place.tier,
+            score=place.score,
+            source=source,
+            because=tuple(Because(column.type, column.item) for column in columns),
         )
+        for place, columns in zip(places, carried, strict=True)
+    )
 
 
 def _allowed_here(
-    index: OfferIndex, request: Request, eligible: Mask, ranking: list[Candidate]
-) -> Mask:
+    index: OfferIndex, request: Request, eligible: Allowed, ranking: Ranking
+) -> Allowed:
     """Return which rows beyond `ranking` the request's own filter lets through."""
-    allowed = eligible & index.stocked_at(request.place)
-    allowed[[candidate.row for candidate in ranking]] = False
+    allowed = eligible.mask & index.stocked_at(request.place)
+    allowed[ranking.rows] = False
     if request.include:
         included = np.zeros_like(allowed)
         included[_rows(index, request.include)] = True
@@ -190,7 +208,7 @@ def _allowed_here(
     for row in (np.flatnonzero(allowed[index.item_count :]) + index.item_count).tolist():
         if not index.shown_on(row, request.channel):
             allowed[row] = False
-    return allowed
+    return allow(allowed, index.item_count)
 
 
 def _rows(index: OfferIndex, offers: Iterable[str]) -> Rows:

@@ -116,7 +116,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `decide`.
 
-    `candidates` are (offer id, score) of the ranking, of which the first `shared` are tier 0.
+    `candidates` are the ids of the ranking, in order, of which the first `shared` are tier 0.
     """
 
     moment: Moment
@@ -124,7 +124,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     withheld: tuple[Withheld, ...]
     flags: tuple[Flag, ...]
     unknown_ids: int
-    candidates: tuple[tuple[str, int], ...]
+    candidates: tuple[str, ...]
     shared: int
 
 

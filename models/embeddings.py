@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.compiled import compiled
 from models.features import Column, attribute_columns, history_columns
-from models.fixed import ONE, Fixed, dot, weighted_sum
+from models.fixed import BITS, ONE, Fixed, Rows, Table, weighted_sum
 from models.profile import View
 from models.release import Release
 
@@ -26,7 +27,7 @@ class Customer(NamedTuple):
     vector: Fixed
     bias: int
     columns: list[Column]
-    rows: list[int]
+    rows: Rows
     segments: list[int]
 
     @property
@@ -38,47 +39,65 @@ class Customer(NamedTuple):
 def place_customer(view: View, release: Release, minute: int) -> Customer:
     """Return the customer of `view` in the space of `release` at `minute` (microseconds)."""
     row_of = release.user_feature_row
-    history = [
-        (column, row_of[column.name])
-        for column in history_columns(view, release.history, minute)
-        if column.name in row_of
-    ]
-    attributes = [
-        (column, row_of[column.name]) for column in attribute_columns(view) if column.name in row_of
-    ]
-    known = history + attributes
-    rows = np.array([row for _, row in known], np.int64)
-    weights = np.array([column.weight for column, _ in known], np.int64)
-    total = weighted_sum(release.users_fixed[rows], weights)
+    columns, rows, weights = [], [], []
+    for column in history_columns(view, release.history, minute):
+        row = row_of.get(column.name)
+        if row is not None:
+            columns.append(column)
+            rows.append(row)
+            weights.append(column.weight)
+    for column in attribute_columns(view):
+        row = row_of.get(column.name)
+        if row is not None:
+            rows.append(row)
+            weights.append(column.weight)
+    known = np.array(rows, np.int64)
+    total = weighted_sum(release.users_fixed, known, np.array(weights, np.int64))
     bias = int(total[-1])
     total[-1] = ONE
+    segment_row = release.segment_row
     segments = [
-        release.segment_row[name]
+        segment_row[name]
         for name in (f"{name}={value}" for name, value in view.attributes.items())
-        if name in release.segment_row
+        if name in segment_row
     ]
-    return Customer(
-        total,
-        bias,
-        [column for column, _ in history],
-        [row for _, row in history],
-        segments or [0],
-    )
+    return Customer(total, bias, columns, known[: len(columns)], segments or [0])
 
 
-def carried_by(customer: Customer, item_vector: Fixed, release: Release, most: int) -> list[Column]:
-    """Return up to `most` history columns that speak most for an item, most first.
+def carried_by(
+    customer: Customer, items: Table, leads: Rows, release: Release, most: int
+) -> list[list[Column]]:
+    """Return, for each of `leads` (rows of `items`), the columns that speak most for that item.
 
-    `item_vector` is (D,) in units of 2^-20. Columns that speak against it are left out.
+    `items` is (n, D) in units of 2^-20. Each list holds up to `most` history columns, most first;
+    those that speak against the item are left out.
     """
     if not customer.columns:
-        return []
-    rows = release.users_fixed[np.array(customer.rows, np.int64)].copy()
-    rows[:, -1] = 0  # the customer's bias speaks for every item alike
-    strength = dot(rows, item_vector)
-    found = [
-        (-int(strength[at]) * column.weight, at, column)
-        for at, column in enumerate(customer.columns)
-        if strength[at] > 0
-    ]
-    return [column for _, _, column in sorted(found)[:most]]
+        return [[] for _ in leads]
+    weights = np.array([column.weight for column in customer.columns], np.int64)
+    found = _strongest(release.users_fixed, customer.rows, weights, items, leads, most)
+    columns = customer.columns
+    return [[columns[at] for at in row if at >= 0] for row in found.tolist()]
+
+
+@compiled("int64[:,::1](int32[:,::1], int64[::1], int64[::1], int32[:,::1], int64[::1], int64)")
+def _strongest(
+    users: Table, rows: Rows, weights: Fixed, items: Table, leads: Rows, most: int
+) -> Rows:
+    """Return (leads, most) positions in `rows` by weighted product, -1 where none is positive."""
+    found = np.full((leads.size, most), -1, np.int64)
+    dimensions = items.shape[1] - 1  # the customer's bias speaks for every item alike
+    strength = np.empty(rows.size, np.int64)
+    for i in range(leads.size):
+        for at in range(rows.size):
+            total = np.int64(0)
+            for j in range(dimensions):
+                total += np.int64(users[rows[at], j]) * np.int64(items[leads[i], j])
+            strength[at] = ((total + ONE // 2) >> BITS) * weights[at]
+        for place in range(min(most, rows.size)):
+            strongest = np.argmax(strength)
+            if strength[strongest] <= 0:
+                break
+            found[i, place] = strongest
+            strength[strongest] = 0
+    return found

@@ -6,7 +6,8 @@ its decay, and the history is normalised as a whole. Training builds its matrice
 function, so a column means the same on both sides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from math import isqrt
 from typing import Literal, NamedTuple
 
@@ -58,24 +59,31 @@ def history_columns(view: View, config: HistoryConfig, minute: int) -> list[Colu
     The weights of all columns together have Euclidean length 1; no history gives no columns.
     """
     acts = view.history(config.length, config.types)
-    columns: list[Column] = []
-    decay = ONE
+    type_weights = {kind: scale(weight) for kind, weight in config.types.items()}
     factor = scale(config.factor)
-    for entry in reversed(acts):
-        if config.decay == "age":
-            decay = _aged(entry, factor, minute)
-        weight = product(scale(config.types[entry.type]), decay)
-        if config.decay == "step":
-            decay = product(decay, factor)
-        for name in _names(entry, config):
-            columns.append(Column(name, weight, entry.type, entry.item))
-    columns.reverse()
-    length = isqrt(sum(column.weight**2 for column in columns))
+    if config.decay == "age":
+        decays: Sequence[int] = [_aged(entry, factor, minute) for entry in acts]
+    elif config.decay == "step":
+        decays = _steps(factor, config.length)[config.length - len(acts) :]
+    else:
+        decays = [ONE] * len(acts)
+    named: list[tuple[str, int, Entry]] = []
+    for entry, decay in zip(acts, decays, strict=True):
+        kind, item = entry.type, entry.item
+        weight = (type_weights[kind] * decay + ONE // 2) >> BITS
+        if not item:
+            named.append((f"{kind}@{entry.channel}", weight, entry))
+            continue
+        named.append((f"{kind}:{item}", weight, entry))
+        if kind in config.by_channel:
+            named.append((f"{kind}@{entry.channel}:{item}", weight, entry))
+    length = isqrt(sum(weight * weight for _, weight, _ in named))
     if length == 0:
         return []
+    half = length // 2
     return [
-        column._replace(weight=((column.weight << BITS) + length // 2) // length)
-        for column in columns
+        Column(name, ((weight << BITS) + half) // length, entry.type, entry.item)
+        for name, weight, entry in named
     ]
 
 
@@ -85,13 +93,13 @@ def attribute_columns(view: View) -> list[Column]:
     return [Column(name, ONE, "", "") for name in names]
 
 
-def _names(entry: Entry, config: HistoryConfig) -> list[str]:
-    if not entry.item:
-        return [f"{entry.type}@{entry.channel}"]
-    names = [f"{entry.type}:{entry.item}"]
-    if entry.type in config.by_channel:
-        names.append(f"{entry.type}@{entry.channel}:{entry.item}")
-    return names
+@cache
+def _steps(factor: int, length: int) -> tuple[int, ...]:
+    """Return the decays of the latest `length` acts, oldest first."""
+    decays = [ONE]
+    while len(decays) < length:
+        decays.append(product(decays[-1], factor))
+    return tuple(reversed(decays))
 
 
 def _aged(entry: Entry, factor: int, minute: int) -> int:

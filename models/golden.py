@@ -35,7 +35,8 @@ def answer_golden(
         table = release.popularity_fixed[customer.segments].astype(np.int64)
         scores = table.sum(axis=0) // len(customer.segments)
     else:
-        scores = dot(to_fixed(release.vectors), customer.vector) + customer.bias
+        every = np.arange(len(release.items))
+        scores = dot(to_fixed(release.vectors), every, customer.vector) + customer.bias
     order = np.argsort(-scores, kind="stable")[:most]
     return tuple((release.items[row], int(scores[row])) for row in order)
 

@@ -1,36 +1,49 @@
-"""The offers of a catalogue, placed in a release's space and made searchable with FAISS.
+"""The offers of a catalogue, placed in a release's space and made searchable.
 
 `OfferIndex` joins one release with one catalogue. Row k of its items is also the default offer of
-that item; offers over one item or a set follow after them, each as a list of member items. Small
-catalogues are searched exactly in float32. From 20,000 items on vectors are held as bfloat16, which
-is faster at the same recall@200 (measured .998 on 100,000 vectors); scores never come from here.
+that item; offers over one item or a set follow after them, each with its member items.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import DEFAULT_PREFIX, Catalogue, Offer, in_stock
-from models.fixed import to_fixed
+from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, in_stock
+from models.fixed import Fixed, Rows, to_fixed
 from models.release import Release
+from models.search import Allowed, Mask, VectorSearch, allow
 
-EXACT_UP_TO = 20_000
 MEMBERS = 64  # an offer over more items is judged by its 64 most popular ones
 PLACES_KEPT = 256  # stock masks kept, one a place
-SPARSE_SHARE = 0.03  # below this share of eligible rows, gathering them beats searching around them
+SEGMENTS_KEPT = 64  # rankings by popularity kept, one a combination of segments
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+ALWAYS, NEVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+
+
+class Popularity(NamedTuple):
+    """Items by popularity in some segments: `scores` (items,) in units of 2^-20, and the order."""
+
+    scores: Fixed
+    order: Rows
+
+
+class _Eligible(NamedTuple):
+    """What may be shown on some channel from `since` to before `until` (microseconds)."""
+
+    since: int
+    until: int
+    allowed: Allowed
 
 
 class OfferIndex:
-    """Offers by row, immutable: items' default offers in rows 0 to `item_count` - 1, then `sets`.
+    """Offers by row, immutable: items' default offers in rows 0 to `item_count` - 1, then the sets.
 
-    `vectors` (rows, D) float32 retrieve, `fixed` (items, D) in units of 2^-20 score. `members[s]`
-    holds the item rows of the s-th explicit offer, most popular first. `live` marks rows that are
-    neither withdrawn nor out of stock everywhere; validity in time is added by `eligible`.
+    `ids` are the offers' ids by row and `ranks` each id's place among all of them. `vectors`
+    (items, D) float32 retrieve, `fixed` are the same in units of 2^-20 and score. The items of the
+    s-th explicit offer are `members[starts[s] : starts[s + 1]]`, ascending. `live` marks rows that
+    are neither withdrawn nor out of stock everywhere; validity in time is added by `eligible`.
     """
 
     def __init__(self, release: Release, catalogue: Catalogue) -> None:
@@ -39,29 +52,25 @@ class OfferIndex:
         self.item_ids = sorted(catalogue.items)
         self.item_row = {item_id: row for row, item_id in enumerate(self.item_ids)}
         self.item_count = len(self.item_ids)
+        self.set_ids = sorted(catalogue.offers)
+        self.set_row = {offer_id: row for row, offer_id in enumerate(self.set_ids)}
+        self.ids = [*(DEFAULT_PREFIX + item_id for item_id in self.item_ids), *self.set_ids]
+        self.ranks = _ranks(self.ids)
         self.release_row = np.array(
             [release.item_row.get(item_id, -1) for item_id in self.item_ids], np.int64
         )
-        items = self._item_vectors()
-        self.fixed = to_fixed(items)
-        weights = self._item_weights()
-        self.set_ids = sorted(catalogue.offers)
-        self.set_row = {offer_id: row for row, offer_id in enumerate(self.set_ids)}
-        self.members = [self._members(catalogue.offers[name], weights) for name in self.set_ids]
-        sets = np.zeros((len(self.set_ids), release.dimensions), np.float32)
-        for row, members in enumerate(self.members):
-            if len(members):
-                share = weights[members] / weights[members].sum()
-                sets[row] = share @ items[members]
-        self.vectors = items
-        self.set_vectors = sets
-        self._search = _build(items)
+        self.vectors = self._item_vectors()
+        self.fixed = to_fixed(self.vectors)
+        self.search = VectorSearch(self.vectors, self.fixed)
+        self._place_sets()
+        self._popular: dict[tuple[int, ...], Popularity] = {}
+        self._eligible: _Eligible
         self._refresh()
 
     def update(self, catalogue: Catalogue) -> "OfferIndex":
         """Return the index of a later catalogue.
 
-        Vectors and FAISS are shared when no id, feature or membership changed, which is what a
+        Vectors and search are shared when no id, feature or membership changed, which is what a
         change of price, stock or validity is.
         """
         if not self._same_vectors(catalogue):
@@ -72,12 +81,6 @@ class OfferIndex:
         index._refresh()
         return index
 
-    def offer_id(self, row: int) -> str:
-        """Return the id of the offer in `row`."""
-        if row < self.item_count:
-            return DEFAULT_PREFIX + self.item_ids[row]
-        return self.set_ids[row - self.item_count]
-
     def row_of(self, offer_id: str) -> int | None:
         """Return the row of an offer, or None where the catalogue does not have it."""
         if offer_id.startswith(DEFAULT_PREFIX):
@@ -86,41 +89,49 @@ class OfferIndex:
         return None if row is None else self.item_count + row
 
     def members_of(self, row: int) -> Rows:
-        """Return the item rows that the offer in `row` is valid for (at most 64)."""
+        """Return the item rows that the offer in `row` is valid for (at most 64), ascending."""
         if row < self.item_count:
             return np.array([row], np.int64)
-        return self.members[row - self.item_count]
+        at = row - self.item_count
+        return self.members[self.starts[at] : self.starts[at + 1]]
 
-    def eligible(self, now: int) -> Mask:
+    def eligible(self, now: int) -> Allowed:
         """Return which rows may be shown on some channel at `now` (microseconds)."""
-        if not self.set_ids:
-            return self.live
-        valid = self.live.copy()
-        valid[self.item_count :] &= (self._valid_from <= now) & (now < self._valid_until)
-        return valid
+        kept = self._eligible
+        if not kept.since <= now < kept.until:
+            # Between two bounds of validity nothing changes, so most calls find what is kept.
+            at = int(np.searchsorted(self._bounds, now, side="right"))
+            valid = self.live & (self._valid_from <= now) & (now < self._valid_until)
+            kept = self._eligible = _Eligible(
+                int(self._bounds[at - 1]) if at else ALWAYS,
+                int(self._bounds[at]) if at < len(self._bounds) else NEVER,
+                allow(valid, self.item_count),
+            )
+        return kept.allowed
 
-    def search(self, vector: NDArray[np.float32], most: int, allowed: Mask) -> Rows:
-        """Return up to `most` item rows nearest to `vector` (D,) among `allowed`, best first."""
-        items = allowed[: self.item_count]
-        count = int(items.sum())
-        if count == 0:
-            return np.empty(0, np.int64)
-        most = min(most, count)
-        if count < SPARSE_SHARE * self.item_count or count <= most:
-            rows = np.flatnonzero(items)
-            return _best(rows, self.vectors[rows] @ vector, most)
-        # The bitmap must outlive the search: the selector only points at it.
-        bitmap = np.packbits(items, bitorder="little")
-        selector = faiss.IDSelectorBitmap(self.item_count, faiss.swig_ptr(bitmap))
-        parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        _, found = self._search.search(vector[None, :], most, params=parameters)
-        nearest: Rows = found[0]
-        return nearest[nearest >= 0]
-
-    def search_sets(self, vector: NDArray[np.float32], most: int, allowed: Mask) -> Rows:
-        """Return up to `most` rows of explicit offers nearest to `vector` among `allowed`."""
+    def sets_near(self, point: NDArray[np.float32], most: int, allowed: Mask) -> Rows:
+        """Return up to `most` rows of explicit offers nearest to `point` (D,) among `allowed`."""
         sets = np.flatnonzero(allowed[self.item_count :])
-        return _best(sets, self.set_vectors[sets] @ vector, most) + self.item_count
+        if len(sets) > most:
+            scores = (self.set_vectors @ point)[sets]
+            kept = np.argpartition(-scores, most)[:most]
+            sets = sets[kept[np.lexsort((sets[kept], -scores[kept]))]]
+        return sets + self.item_count
+
+    def popular(self, segments: list[int]) -> Popularity:
+        """Return the items by their mean log share over `segments`, most popular first."""
+        key = tuple(segments)
+        found = self._popular.get(key)
+        if found is None:
+            table = self.release.popularity_fixed[segments].astype(np.int64)
+            mean = table.sum(axis=0) // len(segments)
+            scores = np.full(self.item_count, int(mean.min()), np.int64)
+            known = self.release_row >= 0
+            scores[known] = mean[self.release_row[known]]
+            found = Popularity(scores, np.argsort(-scores, kind="stable"))
+            if len(self._popular) < SEGMENTS_KEPT:
+                self._popular[key] = found
+        return found
 
     def stocked_at(self, place: str) -> Mask:
         """Return which rows have an item in stock at `place`, or anywhere when it is empty."""
@@ -159,17 +170,24 @@ class OfferIndex:
                 vectors[row] = release.feature_vectors[features].sum(axis=0)
         return vectors
 
-    def _item_weights(self) -> NDArray[np.float32]:
-        release = self.release
-        weights = np.full(self.item_count, release.item_weights.min(), np.float32)
+    def _place_sets(self) -> None:
+        """Find the members of each explicit offer, and place it at their weighted mean."""
+        weights = np.full(self.item_count, self.release.item_weights.min(), np.float32)
         known = self.release_row >= 0
-        weights[known] = release.item_weights[self.release_row[known]]
-        return weights
+        weights[known] = self.release.item_weights[self.release_row[known]]
+        members = [self._members(self.catalogue.offers[name], weights) for name in self.set_ids]
+        self.set_vectors = np.zeros((len(members), self.release.dimensions), np.float32)
+        for at, rows in enumerate(members):
+            if len(rows):
+                share = weights[rows] / weights[rows].sum()
+                self.set_vectors[at] = share @ self.vectors[rows]
+        self.starts = np.cumsum([0, *map(len, members)])
+        self.members = np.concatenate([np.empty(0, np.int64), *members])
 
     def _members(self, offer: Offer, weights: NDArray[np.float32]) -> Rows:
         rows = {self.item_row[item] for item in offer.items if item in self.item_row}
         ordered = sorted(rows, key=lambda row: (-float(weights[row]), row))
-        return np.array(ordered[:MEMBERS], np.int64)
+        return np.array(sorted(ordered[:MEMBERS]), np.int64)
 
     def _same_vectors(self, catalogue: Catalogue) -> bool:
         mine = self.catalogue
@@ -187,20 +205,23 @@ class OfferIndex:
 
     def _refresh(self) -> None:
         """Work out what depends on stock, withdrawal and validity, and not on vectors."""
-        offers = [self.catalogue.offers[offer_id] for offer_id in self.set_ids]
-        always, never = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+        items, offers = self.catalogue.items, self.catalogue.offers
+        rows: list[Item | Offer] = [
+            *(items[item_id] for item_id in self.item_ids),
+            *(offers[offer_id] for offer_id in self.set_ids),
+        ]
         self._valid_from = np.array(
-            [always if offer.valid_from is None else offer.valid_from for offer in offers], np.int64
+            [ALWAYS if row.valid_from is None else row.valid_from for row in rows], np.int64
         )
         self._valid_until = np.array(
-            [never if offer.valid_until is None else offer.valid_until for offer in offers],
-            np.int64,
+            [NEVER if row.valid_until is None else row.valid_until for row in rows], np.int64
         )
-        self._tracked = [
-            row for row, item_id in enumerate(self.item_ids) if self.catalogue.items[item_id].stock
-        ]
+        bounds = np.unique(np.concatenate([self._valid_from, self._valid_until]))
+        self._bounds = bounds[(bounds > ALWAYS) & (bounds < NEVER)]
+        self._tracked = [row for row, item_id in enumerate(self.item_ids) if items[item_id].stock]
         self._stocked: dict[str, Mask] = {}
         self.live = self._stock_mask("")
+        self._eligible = _Eligible(0, 0, allow(np.zeros(len(rows), np.bool_), self.item_count))
 
     def _stock_mask(self, place: str) -> Mask:
         """Return which rows are not withdrawn and have an item in stock at `place`."""
@@ -210,34 +231,19 @@ class OfferIndex:
             if not in_stock(items[self.item_ids[row]].stock, place):
                 mask[row] = False
         sets = np.zeros(len(self.set_ids), np.bool_)
-        for row, offer_id in enumerate(self.set_ids):
+        for at, offer_id in enumerate(self.set_ids):
             offer = self.catalogue.offers[offer_id]
             if not offer.withdrawn and in_stock(offer.stock, place):
-                sets[row] = bool(mask[self.members[row]].any())
+                sets[at] = bool(mask[self.members[self.starts[at] : self.starts[at + 1]]].any())
         return np.concatenate([mask, sets])
+
+
+def _ranks(ids: list[str]) -> Rows:
+    ranks = np.empty(len(ids), np.int64)
+    ranks[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return ranks
 
 
 def _feature_rows(features: Mapping[str, list[str]], row_of: Mapping[str, int]) -> list[int]:
     names = (f"{name}={value}" for name, values in features.items() for value in values)
     return sorted(row_of[name] for name in names if name in row_of)
-
-
-def _best(rows: Rows, scores: NDArray[np.float32], most: int) -> Rows:
-    if len(rows) > most:
-        kept = np.argpartition(-scores, most)[:most]
-        rows, scores = rows[kept], scores[kept]
-    return rows[np.lexsort((rows, -scores))]
-
-
-def _build(vectors: NDArray[np.float32]) -> faiss.Index:
-    count, dimensions = vectors.shape
-    index: faiss.Index
-    if count <= EXACT_UP_TO:
-        index = faiss.IndexFlatIP(dimensions)
-    else:
-        index = faiss.IndexScalarQuantizer(
-            dimensions, faiss.ScalarQuantizer.QT_bf16, faiss.METRIC_INNER_PRODUCT
-        )
-    if count:
-        index.add(vectors)
-    return index

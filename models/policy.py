@@ -5,6 +5,7 @@ decision like that of any other.
 """
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -20,7 +21,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the policy's canonical JSON, in hex."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        return _digest(self)
+
+
+@lru_cache(64)
+def _digest(policy: Policy) -> str:
+    return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()
 
 
 BUILT_IN = Policy()

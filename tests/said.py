@@ -54,7 +54,7 @@ def record(decision_id: str, customer: bytes, time: int) -> Record:
         withheld=(),
         flags=(),
         unknown_ids=0,
-        candidates=(("item:a", 1),),
+        candidates=("item:a",),
         shared=1,
     )
     return Record(

@@ -100,8 +100,7 @@ def test_two_requests_of_one_moment_walk_one_ranking(
     tiers = [answer.candidates[: answer.shared] for answer in answers]
     assert tiers[0] == tiers[1]
     for answer in answers:
-        ranked = [offer for offer, _ in answer.candidates]
-        assert all(ranked[rank - 1] == offer for rank, offer in walk_of(answer))
+        assert all(answer.candidates[rank - 1] == offer for rank, offer in walk_of(answer))
 
 
 @settings(max_examples=40, deadline=None)

@@ -75,7 +75,7 @@ def record(store: Store, number: int) -> Record:
             withheld=(),
             flags=(),
             unknown_ids=0,
-            candidates=(("coupon", 5),),
+            candidates=("coupon",),
             shared=1,
         ),
     )

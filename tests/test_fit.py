@@ -112,7 +112,9 @@ def test_index_score_is_lightfms_predict(items: list[int]) -> None:
         user_features=sparse.csr_matrix(row[None, :]),
     )
     customer = place_customer(view, release, 0)
-    scores = (dot(to_fixed(release.vectors), customer.vector) + customer.bias) / ONE
+    scores = (
+        dot(to_fixed(release.vectors), np.arange(ITEMS), customer.vector) + customer.bias
+    ) / ONE
     np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 

@@ -131,6 +131,8 @@ class Items(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     features: dict[str, Spec] | None = None
     price: Spec | None = None
     value: Spec | None = None
+    valid_from: Spec | None = None
+    valid_until: Spec | None = None
 
 
 class Offers(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,6 +16,7 @@ from models.index import OfferIndex
 from models.policy import BUILT_IN
 from models.ranking import Ranker
 from models.release import Release
+from models.search import NONE, allow
 from training.questions import Question
 
 Lists = NDArray[np.int64]
@@ -36,14 +37,13 @@ def release_lists(
     """
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
     lists = np.full((len(asked), most), -1, np.int64)
-    barred = np.zeros(index.item_count, np.bool_)
+    every = allow(np.ones(index.item_count, np.bool_), index.item_count)
     for at, question in enumerate(asked):
         customer = place_customer(question.view, release, question.minute)
-        ranker = Ranker(index, customer, barred, Source.HISTORY)
-        allowed = np.ones(index.item_count, np.bool_)
-        allowed[masked_rows(question, index.item_row)] = False
-        rows = ranker.nearest(max(most, BUILT_IN.candidates), allowed)
-        found = [candidate.row for candidate in ranker.rank(rows)[:most]]
+        ranker = Ranker(index, customer, NONE, Source.HISTORY)
+        masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
+        rows = ranker.nearest(max(most, BUILT_IN.candidates), every, masked)
+        found = ranker.rank(rows).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
             progress(at, len(asked))

@@ -16,6 +16,7 @@ from models.embeddings import place_customer
 from models.index import OfferIndex
 from models.ranking import Ranker
 from models.release import Release
+from models.search import NONE
 from training.bootstrap import intervals
 from training.examples import Folder
 from training.log import Log
@@ -52,18 +53,17 @@ def measure_redemptions(
     rankings: dict[str, list[list[str]]] = {"release": [], "offer popularity": [], "chance": []}
     answers: list[set[str]] = []
     for (at, time), redeemed in sorted(cases.items()):
-        valid = index.eligible(time)[index.item_count :]
+        valid = index.eligible(time).mask[index.item_count :]
         rows = np.flatnonzero(valid) + index.item_count
-        names = [index.offer_id(row) for row in rows.tolist()]
+        names = [index.ids[row] for row in rows.tolist()]
         known = redeemed & set(names)
         if not known:
             continue
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
         customer = place_customer(Folder(log, events).view(), release, minute_of(time))
-        barred = np.zeros(index.item_count, np.bool_)
-        ranked = Ranker(index, customer, barred, Source.HISTORY).rank(rows)
+        ranking = Ranker(index, customer, NONE, Source.HISTORY).rank(rows)
         shuffled = [names[place] for place in random.permutation(len(names))]
-        rankings["release"].append([candidate.offer for candidate in ranked])
+        rankings["release"].append([index.ids[row] for row in ranking.rows.tolist()])
         rankings["offer popularity"].append(
             sorted(shuffled, key=lambda offer: -before.get(offer, 0))
         )

@@ -170,6 +170,8 @@ def _items(goods: Goods, setting: Setting) -> pl.DataFrame:
         "value_nanos": value[1],
         "currency": [retailer.CURRENCY] * len(goods.ids),
         "stock": stock,
+        "valid_from": [None] * len(goods.ids),
+        "valid_until": [None] * len(goods.ids),
     }
     return pl.DataFrame(columns, schema=schema("items"))
 
