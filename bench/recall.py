@@ -1,5 +1,48 @@
-"""How many of the exact best 200 offers retrieval finds, at each moment of the load."""
+"""How many of the exact best offers retrieval finds, at each moment of the load."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.world import SHARES, World
+from models.catalogue import Catalogue
+from models.embeddings import place_customer
+from models.events import Event
+from models.fixed import dot
+from models.index import OfferIndex
+from models.policy import BUILT_IN
+from models.profile import Compartment, fold, view_of
+from models.release import load_release
+from models.search import NONE
+
+CUSTOMERS = 200
 
 
-def recall(made, registry):  # type: ignore
-    return dict.fromkeys((1800000000000000, 1800000000000000 + 30 * 86400000000), 1.0)
+def recall(world: World, release: Path) -> dict[int, float]:
+    """Return the share of the exact best 200 that is found, for each moment of `SHARES`."""
+    index = OfferIndex(load_release(release), Catalogue().apply(1, world.items))
+    lives: dict[bytes, list[Event]] = {}
+    for event in world.events:
+        lives.setdefault(event.identifier, []).append(event)
+    found = {}
+    for moment in SHARES:
+        hits = wanted = 0
+        for events in list(lives.values())[:CUSTOMERS]:
+            view = view_of([fold(Compartment(), events)])
+            vector = place_customer(view, index.release, moment).vector
+            allowed = index.eligible(moment)
+            exact = _exact(index, vector, allowed.mask)
+            near = index.search.nearest(vector, BUILT_IN.candidates, allowed, NONE)
+            hits += len(np.intersect1d(exact, near))
+            wanted += len(exact)
+        found[moment] = hits / wanted
+    return found
+
+
+def _exact(
+    index: OfferIndex, vector: NDArray[np.int64], allowed: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    rows = np.flatnonzero(allowed[: index.item_count])
+    scores = dot(index.fixed, rows, vector)
+    return rows[np.lexsort((rows, -scores))[: BUILT_IN.candidates]]

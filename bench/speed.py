@@ -136,8 +136,8 @@ def main() -> None:
         key_file.write_text(KEY)
         console.print(f"making {options.offers:,} offers and {world.CUSTOMERS:,} customers ...")
         made = world.make_world(bytes.fromhex(KEY), options.offers)
-        world.enter_release(made, directory / "registry")
-        found = recall(made, directory / "registry")
+        release_id = world.enter_release(made, directory / "registry")
+        found = recall(made, directory / "registry" / release_id)
         with processes.redis([other], directory / "redis") as url:
             urls = {"sqlite": f"sqlite:{directory / 'data'}", "redis": url}
             for name in stores:

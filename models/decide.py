@@ -15,6 +15,7 @@ from models.catalogue import in_stock, stock_age
 from models.decision import (
     MINUTE,
     Because,
+    Candidates,
     ContextItem,
     Decision,
     Flag,
@@ -82,7 +83,7 @@ def decide(
         withheld=tuple(walk.withheld[: walk.withheld_above]),
         flags=_flags(customer, walk, request, unknown),
         unknown_ids=unknown,
-        candidates=tuple(walk.offers),
+        candidates=_candidates(index, np.concatenate(walk.rows)),
         shared=len(ranking),
     )
 
@@ -107,7 +108,7 @@ class _Walk:
         self.closed = closed
         self.include = frozenset(request.include)
         self.exclude = frozenset(request.exclude)
-        self.offers: list[str] = []
+        self.rows: list[Rows] = []
         self.shown: list[_Place] = []
         self.withheld: list[Withheld] = []
         self.withheld_above = 0  # how many of `withheld` stand above the last offer shown
@@ -124,14 +125,13 @@ class _Walk:
     def take(self, ranking: Ranking, tier: int) -> None:
         """Walk on over `ranking`, which stands below everything before."""
         ids = self.index.ids
-        first = len(self.offers) + 1
-        rows = ranking.rows.tolist()
-        offers = [ids[row] for row in rows]
-        self.offers.extend(offers)
+        first = sum(map(len, self.rows)) + 1
+        self.rows.append(ranking.rows)
         leads, scores = ranking.leads.tolist(), ranking.scores.tolist()
-        for at, (offer, row) in enumerate(zip(offers, rows, strict=True)):
+        for at, row in enumerate(ranking.rows.tolist()):
             if self.full:
                 break
+            offer = ids[row]
             place = _Place(offer, row, leads[at], scores[at], first + at, tier)
             reason = self._reason(place)
             if reason is None:
@@ -191,6 +191,16 @@ def _slate(
             because=tuple(Because(column.type, column.item) for column in columns),
         )
         for place, columns in zip(places, carried, strict=True)
+    )
+
+
+def _candidates(index: OfferIndex, rows: Rows) -> Candidates:
+    known = np.full(len(rows), -1, np.int32)
+    items = rows < index.item_count
+    known[items] = index.release_row[rows[items]]
+    return Candidates(
+        known.astype("<i4").tobytes(),
+        tuple(index.ids[row] for row in rows[known < 0].tolist()),
     )
 
 

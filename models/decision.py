@@ -1,11 +1,13 @@
 """What a decision is asked, what it answers, and the record that is kept of it."""
 
 import hashlib
+import struct
+from collections.abc import Sequence
 from enum import IntEnum
 
 import msgspec
 
-from models.catalogue import Offer
+from models.catalogue import DEFAULT_PREFIX, Offer
 
 MINUTE = 60_000_000  # microseconds
 
@@ -113,10 +115,27 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     context: str
 
 
+class Candidates(msgspec.Struct, frozen=True, array_like=True):
+    """The offers of the ranking, in order, as small as they can be kept.
+
+    `rows` are rows of the release's items as little-endian int32, -1 for what the release does not
+    know; these, explicit offers and new items, stand in `named` by their ids.
+    """
+
+    rows: bytes
+    named: tuple[str, ...]
+
+    def ids(self, items: Sequence[str]) -> list[str]:
+        """Return the ids of the offers, given the release's items."""
+        named = iter(self.named)
+        rows = struct.unpack(f"<{len(self.rows) // 4}i", self.rows)
+        return [next(named) if row < 0 else DEFAULT_PREFIX + items[row] for row in rows]
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `decide`.
 
-    `candidates` are the ids of the ranking, in order, of which the first `shared` are tier 0.
+    The first `shared` of `candidates` are tier 0.
     """
 
     moment: Moment
@@ -124,7 +143,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     withheld: tuple[Withheld, ...]
     flags: tuple[Flag, ...]
     unknown_ids: int
-    candidates: tuple[str, ...]
+    candidates: Candidates
     shared: int
 
 

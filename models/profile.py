@@ -45,7 +45,7 @@ _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """One remembered event; ordered canonically."""
+    """One remembered event; ordered canonically, `key` being the first half of the event's."""
 
     rank: int
     at: int
@@ -159,7 +159,7 @@ def fold(
             entry = Entry(
                 stamp.rank,
                 stamp.at,
-                stamp.key,
+                stamp.key >> 32,
                 event.type,
                 event.channel,
                 event.item,

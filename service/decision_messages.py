@@ -1,12 +1,13 @@
 """Between the messages of RecommendationService and the decision's own types."""
 
+from collections.abc import Mapping
+
 from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Catalogue
+from models.catalogue import Offer
 from models.decision import ContextItem, Decision, Intent, Request
 from service import limits
-from service.catalogue_messages import money_message
 from service.names import Names
 from service.validation import Check
 
@@ -27,25 +28,30 @@ def request_of(check: Check, message: pb.RecommendRequest, names: Names) -> Requ
 
 
 def answer(
-    response: pb.RecommendResponse, decision_id: str, decision: Decision, catalogue: Catalogue
+    response: pb.RecommendResponse,
+    decision_id: str,
+    decision: Decision,
+    offers: Mapping[str, Offer],
 ) -> None:
-    """Fill `response` with a decision that was made on `catalogue`."""
+    """Fill `response` with a decision; `offers` are those of the slate, by id."""
     response.decision_id = decision_id
     for shown in decision.slate:
-        offer = catalogue.offer(shown.offer)
+        offer = offers[shown.offer]
         entry = response.offers.add(
             offer_id=shown.offer,
             item_id=shown.item,
+            title=offer.title,
             rank=shown.rank,
             tier=shown.tier,
             score=shown.score,
             source=int(shown.source),
             propensity=shown.propensity,
         )
-        if offer is not None:
-            entry.title = offer.title
-            if offer.price is not None:
-                entry.price.CopyFrom(money_message(offer.price))
+        if offer.price is not None:
+            price = entry.price
+            price.currency = offer.price.currency
+            price.units = offer.price.units
+            price.nanos = offer.price.nanos
         for because in shown.because:
             entry.because.add(type=because.type, item_id=because.item)
     for withheld in decision.withheld:
@@ -57,13 +63,14 @@ def answer(
         if withheld.stock_as_of is not None:
             gap.stock_as_of.FromMicroseconds(withheld.stock_as_of)
     moment = decision.moment
-    response.moment.profile_version = moment.profile_version
-    response.moment.catalogue_revision = moment.catalogue_revision
-    response.moment.release = moment.release
-    response.moment.policy = moment.policy
-    response.moment.minute.CopyFrom(timestamp(moment.minute))
-    response.moment.intent = moment.intent
-    response.moment.context = moment.context
+    said = response.moment
+    said.profile_version = moment.profile_version
+    said.catalogue_revision = moment.catalogue_revision
+    said.release = moment.release
+    said.policy = moment.policy
+    said.minute.FromMicroseconds(moment.minute)
+    said.intent = moment.intent
+    said.context = moment.context
     response.flags.extend(int(flag) for flag in decision.flags)  # type: ignore[misc]
     response.unknown_ids = decision.unknown_ids
 

@@ -1,5 +1,6 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import grpc
@@ -7,7 +8,7 @@ import msgspec
 from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
-from models.catalogue import Catalogue
+from models.catalogue import Catalogue, Offer
 from models.codec import UnknownFormat, compress, encode
 from models.decide import decide
 from models.decision import Decision, Flag, Record, Request
@@ -102,10 +103,16 @@ class Recommendations(RecommendationServiceServicer):
         decision = decide(profile, index, policy, asked.request, now)
         decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
         decision_id = parts.store.new_decision_id(profile.customer, now)
-        parts.store.commit(
-            _record(decision_id, profile, asked.request, decision, index.catalogue, now)
-        )
-        answer(response, decision_id, decision, index.catalogue)
+        offers = _offers(decision, index.catalogue)
+        parts.store.commit(_record(decision_id, profile, asked.request, decision, offers, now))
+        answer(response, decision_id, decision, offers)
+
+
+def _offers(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
+    """Return the offers that were shown or withheld, as the catalogue has them, by id."""
+    shown = {entry.offer: catalogue.offer(entry.offer) for entry in decision.slate}
+    withheld = {entry.offer: catalogue.offer(entry.offer) for entry in decision.withheld}
+    return {name: offer for name, offer in (shown | withheld).items() if offer is not None}
 
 
 def _record(
@@ -113,13 +120,10 @@ def _record(
     profile: Profile,
     request: Request,
     decision: Decision,
-    catalogue: Catalogue,
+    offers: Mapping[str, Offer],
     now: int,
 ) -> Record:
     """Return all that replaying the decision needs beside the release."""
-    offers = [shown.offer for shown in decision.slate]
-    offers += [withheld.offer for withheld in decision.withheld]
-    rows = (catalogue.offer(offer) for offer in offers)
     return Record(
         id=decision_id,
         customer=profile.customer,
@@ -127,5 +131,5 @@ def _record(
         request=request,
         profile=compress(encode(profile, profile.version)),
         decision=decision,
-        rows=tuple(row for row in rows if row is not None),
+        rows=tuple(offers.values()),
     )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from models.decision import Decision, Moment, Record, Request
+from models.decision import Candidates, Decision, Moment, Record, Request
 from models.events import Event
 from service.store import Store
 
@@ -54,7 +54,7 @@ def record(decision_id: str, customer: bytes, time: int) -> Record:
         withheld=(),
         flags=(),
         unknown_ids=0,
-        candidates=("item:a",),
+        candidates=Candidates(b"", ("item:a",)),
         shared=1,
     )
     return Record(

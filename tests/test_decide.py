@@ -97,10 +97,11 @@ def test_two_requests_of_one_moment_walk_one_ranking(
     ]
     common = shared[0].keys() & shared[1].keys()
     assert all(shared[0][offer] == shared[1][offer] for offer in common)
-    tiers = [answer.candidates[: answer.shared] for answer in answers]
+    ranked = [answer.candidates.ids(index().release.items) for answer in answers]
+    tiers = [ids[: answer.shared] for ids, answer in zip(ranked, answers, strict=True)]
     assert tiers[0] == tiers[1]
-    for answer in answers:
-        assert all(answer.candidates[rank - 1] == offer for rank, offer in walk_of(answer))
+    for ids, answer in zip(ranked, answers, strict=True):
+        assert all(ids[rank - 1] == offer for rank, offer in walk_of(answer))
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, Row, Stock
 from models.dataset import Kind, read_metadata
-from models.decision import Decision, Moment, Record, Request, Shown, Source
+from models.decision import Candidates, Decision, Moment, Record, Request, Shown, Source
 from models.events import Event
 from models.identifiers import key_fingerprint
 from service import export as export_module
@@ -75,7 +75,7 @@ def record(store: Store, number: int) -> Record:
             withheld=(),
             flags=(),
             unknown_ids=0,
-            candidates=("coupon",),
+            candidates=Candidates(b"", ("coupon",)),
             shared=1,
         ),
     )
