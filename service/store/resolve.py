@@ -8,14 +8,15 @@ stale customer is never returned.
 
 from collections.abc import Callable, Iterable
 
-from models.codec import UnknownFormat, decode_customer
+from models.codec import Damaged, decode_customer
+from models.errors import Unreadable
 from models.profile import Forward, Profile
 from service.store.backend import Backend
 from service.store.linking import finish
 
 CACHE_CAPACITY = 200_000
 
-Found = Profile | None | UnknownFormat
+Found = Profile | None | Unreadable
 
 
 class Resolver:
@@ -30,10 +31,10 @@ class Resolver:
     def profile(self, identifier: bytes) -> Profile | None:
         """Return the profile of the customer known by `identifier`; None if nobody is.
 
-        Raises `StoreUnavailable`, and `UnknownFormat` for a blob of another version.
+        Raises `StoreUnavailable`, which is `Unreadable` for a blob that cannot be used.
         """
         found = self.profiles([identifier])[identifier]
-        if isinstance(found, UnknownFormat):
+        if isinstance(found, Unreadable):
             raise found
         return found
 
@@ -51,7 +52,11 @@ class Resolver:
                 if isinstance(customer, Forward):
                     places[identifier] = customer.to
                 elif isinstance(customer, Profile) and customer.absorbing:
-                    finish(self._backend, customer.customer, self._clock)
+                    try:
+                        finish(self._backend, customer.customer, self._clock)
+                    except Unreadable as error:
+                        del places[identifier]
+                        found[identifier] = error
                 elif identifier in guessed and not _holds(customer, identifier):
                     guessed.discard(identifier)
                     places[identifier] = identifier
@@ -68,8 +73,8 @@ class Resolver:
         stored: dict[bytes, Forward | Found] = {}
         for place, blob in zip(places, blobs, strict=True):
             try:
-                stored[place] = None if blob is None else decode_customer(blob)
-            except UnknownFormat as error:
+                stored[place] = None if blob is None else _of(place, blob)
+            except Unreadable as error:
                 stored[place] = error
         return stored
 
@@ -80,6 +85,14 @@ class Resolver:
         if len(self._customer_of) >= CACHE_CAPACITY:
             self._customer_of.clear()
         self._customer_of[identifier] = customer
+
+
+def _of(place: bytes, blob: bytes) -> Profile | Forward:
+    """Decode the blob found under a customer's key, which must be that customer's."""
+    customer = decode_customer(blob)
+    if customer.customer != place:
+        raise Damaged("stored value: of another customer")
+    return customer
 
 
 def _holds(customer: Found, identifier: bytes) -> bool:
