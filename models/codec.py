@@ -1,7 +1,8 @@
-"""The one codec of everything a store keeps: a format byte, a version, and msgpack.
+"""The one codec of everything a store keeps: a format byte, a version, a checksum, and msgpack.
 
 The version stands in front, in the clear, so that a server-side script can compare it without
-understanding the rest: byte 0 is the format, bytes 1 to 8 the version (big-endian).
+understanding the rest: byte 0 is the format, bytes 1 to 8 the version (big-endian), bytes 9 to 12
+the CRC-32 of all other bytes. msgpack itself takes many a flipped bit for another value.
 """
 
 import zlib
@@ -9,11 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
-from models.errors import ThroughlineError
+from models.errors import Unreadable
 from models.profile import Forward, Profile
 
-FORMAT = 1
-HEADER_BYTES = 9
+FORMAT = 2
+WITHOUT_CHECKSUM = 1  # the format before, which is still read
+CHECKSUM_AT = 9
+HEADER_BYTES = 13
 
 _encoder = msgspec.msgpack.Encoder()
 _customer: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
@@ -21,44 +24,53 @@ _customer: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(
 T = TypeVar("T")
 
 
-class UnknownFormat(ThroughlineError):
+class UnknownFormat(Unreadable):
     """A stored value of a format that this version does not know; it is left as it is."""
+
+
+class Damaged(Unreadable):
+    """A stored value whose bytes are not those that were stored; it is left as it is."""
 
 
 def encode(value: object, version: int = 0) -> bytes:
     """Return the stored form of any msgspec value."""
-    return bytes([FORMAT]) + version.to_bytes(8, "big") + _encoder.encode(value)
+    front = FORMAT.to_bytes(1, "big") + version.to_bytes(8, "big")
+    payload = _encoder.encode(value)
+    checksum = zlib.crc32(payload, zlib.crc32(front))
+    return b"".join((front, checksum.to_bytes(4, "big"), payload))
 
 
 def decode(data: bytes, type_: type[T]) -> T:
-    """Return the value that `encode` stored; raises `UnknownFormat` for another format byte."""
-    _check(data)
-    return msgspec.msgpack.decode(memoryview(data)[HEADER_BYTES:], type=type_)
+    """Return the value that `encode` stored; raises `UnknownFormat` and `Damaged`."""
+    try:
+        return msgspec.msgpack.decode(_payload(data), type=type_)
+    except msgspec.DecodeError:
+        raise damaged() from None
 
 
 def decode_customer(data: bytes) -> Profile | Forward:
-    """Return the profile, or the forward, stored for a customer."""
-    _check(data)
-    return _customer.decode(memoryview(data)[HEADER_BYTES:])
+    """Return the profile, or the forward, stored for a customer; raises as `decode` does."""
+    try:
+        return _customer.decode(_payload(data))
+    except msgspec.DecodeError:
+        raise damaged() from None
 
 
-def version_of(data: bytes) -> int:
-    """Return the version in the header."""
-    _check(data)
-    return int.from_bytes(data[1:HEADER_BYTES], "big")
+def _payload(data: bytes) -> memoryview:
+    view = memoryview(data)
+    found = data[0] if data else None
+    if found == WITHOUT_CHECKSUM:
+        return view[CHECKSUM_AT:]
+    if found != FORMAT:
+        raise UnknownFormat(
+            f"stored value: format {found} not supported; this version: up to {FORMAT}"
+        )
+    checksum = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[:CHECKSUM_AT]))
+    if checksum != int.from_bytes(view[CHECKSUM_AT:HEADER_BYTES], "big"):
+        raise damaged()
+    return view[HEADER_BYTES:]
 
 
-def compress(data: bytes) -> bytes:
-    """Deflate what is read rarely, such as a decision record."""
-    return zlib.compress(data, 6)
-
-
-def decompress(data: bytes) -> bytes:
-    """Undo `compress`."""
-    return zlib.decompress(data)
-
-
-def _check(data: bytes) -> None:
-    if not data or data[0] != FORMAT:
-        found = data[0] if data else None
-        raise UnknownFormat(f"stored value: format {found} not supported; this version: {FORMAT}")
+def damaged() -> Damaged:
+    """Return the error that says so."""
+    return Damaged("stored value: damaged")

@@ -150,8 +150,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that replaying a decision needs beside the release.
 
-    `profile` is the stored profile at that version, compressed; `rows` are the offers of the slate
-    and of what was withheld, as the catalogue had them.
+    `profile` is the customer's blob as it was stored at that version; `rows` are the offers of the
+    slate and of what was withheld, as the catalogue had them.
     """
 
     id: str

@@ -5,7 +5,8 @@
     ├── BadDataset        a dataset or a row of one that cannot be used
     ├── BadRelease        a release that must not be loaded; names the file
     ├── WrongKey          identifiers hashed under another key
-    ├── StoreUnavailable  the store did not answer; nothing was stored, a retry is safe
+    ├── StoreUnavailable  the store did not answer; a retry is safe
+    │   └── Unreadable    what it holds under a key is damaged, or of a later version
     └── Conflict          somebody else changed it first; read again and retry
 
 An unknown customer, item or offer is data, never an error.
@@ -38,7 +39,11 @@ class WrongKey(ThroughlineError):
 
 
 class StoreUnavailable(ThroughlineError):
-    """The store did not answer; nothing was stored, and the same call may be sent again."""
+    """The store did not answer; what it stored is not known, and the call may be sent again."""
+
+
+class Unreadable(StoreUnavailable):
+    """What the store holds under a key is damaged, or of a later version; it is left as it is."""
 
 
 class Conflict(ThroughlineError):

@@ -1,5 +1,7 @@
 """EventService: stores what customers did, durably, one outcome for each event."""
 
+import secrets
+
 import grpc
 from throughline.v1 import event_pb2 as pb
 from throughline.v1.event_pb2_grpc import EventServiceServicer
@@ -9,9 +11,10 @@ from models.errors import StoreUnavailable
 from models.events import Event
 from service import limits
 from service.event_messages import Refused, event_of
+from service.guard import log_fault
 from service.parts import Parts
-from service.status import code_number
-from service.store import Durability, Recorded
+from service.status import code_number, internal_text
+from service.store import Durability, Fault, Outcome, Recorded
 from service.validation import Check
 
 _DURABILITY = {
@@ -21,6 +24,7 @@ _DURABILITY = {
 _CONFLICT = Refused(
     code_number(grpc.StatusCode.ALREADY_EXISTS), "event_id: already used with other content"
 )
+_INTERNAL = code_number(grpc.StatusCode.INTERNAL)
 _UNAVAILABLE = Refused(code_number(grpc.StatusCode.UNAVAILABLE), "event: not stored; send it again")
 
 
@@ -56,10 +60,12 @@ class Events(EventServiceServicer):
         return response
 
 
-def _fill(
-    result: pb.EventResult, event: Event, outcome: Recorded | StoreUnavailable, catalogue: Catalogue
-) -> None:
+def _fill(result: pb.EventResult, event: Event, outcome: Outcome, catalogue: Catalogue) -> None:
     match outcome:
+        case Fault():
+            reference = secrets.token_hex(8)
+            log_fault(outcome.__cause__ or outcome, reference, "event")
+            _refuse(result, Refused(_INTERNAL, internal_text(reference)))
         case StoreUnavailable():
             _refuse(result, _UNAVAILABLE)
         case Recorded.CONFLICT:

@@ -1,6 +1,6 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
-from collections.abc import Mapping
+from math import inf
 from typing import NamedTuple
 
 import grpc
@@ -9,10 +9,10 @@ from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.catalogue import Catalogue, Offer
-from models.codec import UnknownFormat, compress, encode
+from models.codec import encode
 from models.decide import decide
 from models.decision import Decision, Flag, Record, Request
-from models.errors import StoreUnavailable
+from models.errors import StoreUnavailable, Unreadable
 from models.index import OfferIndex
 from models.policy import Policy
 from models.profile import Profile
@@ -22,6 +22,9 @@ from service.event_messages import INVALID
 from service.parts import Parts
 from service.store import Customer
 from service.validation import Check
+
+# Seconds: a caller with less time than that does not make a store that answers look dead.
+LEAST_PATIENCE = 0.02
 
 
 class _Asked(NamedTuple):
@@ -46,7 +49,11 @@ class Recommendations(RecommendationServiceServicer):
         check.done()
         index, policy = self._parts.runtime.index()
         response = pb.RecommendResponse()
-        self._decide(response, asked, index, policy, self._read(asked))
+        try:
+            customer = self._read(asked, context)
+        except StoreUnavailable:
+            customer = None
+        self._decide(response, asked, index, policy, customer)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -67,9 +74,12 @@ class Recommendations(RecommendationServiceServicer):
                 result.outcome.code = INVALID
                 result.outcome.detail = str(check.violations[0])
                 continue
-            # One wait for a store that is away is enough for all two hundred.
-            customer = None if away else self._read(asked)
-            away = customer is None
+            customer = None
+            try:
+                # One wait for a store that is away is enough for all two hundred.
+                customer = None if away else self._read(asked, context)
+            except StoreUnavailable as error:
+                away = not isinstance(error, Unreadable)
             result.outcome.SetInParent()
             self._decide(result.response, asked, index, policy, customer)
         return response
@@ -79,12 +89,11 @@ class Recommendations(RecommendationServiceServicer):
         request = request_of(check, message, self._parts.names)
         return _Asked(request, [] if check.violations else self._parts.hashes(identifiers))
 
-    def _read(self, asked: _Asked) -> Customer | None:
-        """Return the customer, or None when the store cannot say."""
-        try:
-            return self._parts.store.read(asked.identifiers)
-        except (StoreUnavailable, UnknownFormat):
-            return None
+    def _read(self, asked: _Asked, context: grpc.ServicerContext) -> Customer:
+        """Return the customer; raises `StoreUnavailable`, while there is time for an answer."""
+        left = context.time_remaining()
+        patience = inf if left is None else max(LEAST_PATIENCE, left / 2)
+        return self._parts.store.read(asked.identifiers, patience)
 
     def _decide(
         self,
@@ -102,10 +111,18 @@ class Recommendations(RecommendationServiceServicer):
         now = parts.clock.now()
         decision = decide(profile, index, policy, asked.request, now)
         decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
-        decision_id = parts.store.new_decision_id(profile.customer, now)
         offers = _offers(decision, index.catalogue)
-        parts.store.commit(_record(decision_id, profile, asked.request, decision, offers, now))
-        answer(response, decision_id, decision, offers)
+        record = Record(
+            id=parts.store.new_decision_id(profile.customer, now),
+            customer=profile.customer,
+            time=now,
+            request=asked.request,
+            profile=encode(profile) if customer is None else customer.blob,
+            decision=decision,
+            rows=tuple(offers.values()),
+        )
+        parts.store.commit(record)
+        answer(response, record.id, decision, offers)
 
 
 def _offers(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
@@ -113,23 +130,3 @@ def _offers(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
     shown = {entry.offer: catalogue.offer(entry.offer) for entry in decision.slate}
     withheld = {entry.offer: catalogue.offer(entry.offer) for entry in decision.withheld}
     return {name: offer for name, offer in (shown | withheld).items() if offer is not None}
-
-
-def _record(
-    decision_id: str,
-    profile: Profile,
-    request: Request,
-    decision: Decision,
-    offers: Mapping[str, Offer],
-    now: int,
-) -> Record:
-    """Return all that replaying the decision needs beside the release."""
-    return Record(
-        id=decision_id,
-        customer=profile.customer,
-        time=now,
-        request=request,
-        profile=compress(encode(profile, profile.version)),
-        decision=decision,
-        rows=tuple(offers.values()),
-    )

@@ -55,7 +55,12 @@ def status_of(error: ThroughlineError) -> grpc.Status:
 def internal_status(reference: str) -> grpc.Status:
     """Return the status for a fault of ours, found in the log under `reference`."""
     info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
-    return _status(grpc.StatusCode.INTERNAL, f"internal error; ref={reference}", [info])
+    return _status(grpc.StatusCode.INTERNAL, internal_text(reference), [info])
+
+
+def internal_text(reference: str) -> str:
+    """Return what a caller is told about a fault of ours."""
+    return f"internal error; ref={reference}"
 
 
 def code_number(code: grpc.StatusCode) -> int:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from models.dataset import read_metadata
-from models.errors import StoreUnavailable, WrongKey
+from models.errors import WrongKey
 from models.events import Event, attributes_event
 from models.identifiers import Identifier, hash_identifier, key_fingerprint
 from models.profile import Compartment, Link, fold, view_of
@@ -22,7 +22,7 @@ from service.history import Events
 from service.load import TableCount, load_dataset
 from service.names import declare
 from service.rows import item_of
-from service.store import Recorded, Store, open_store
+from service.store import Outcome, Recorded, Store, open_store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 
 NOW = START + 10**12
@@ -174,7 +174,7 @@ def test_load_works_beside_a_running_service(dataset: Path, new_store: OpenStore
         for number in range(120)
     ]
 
-    def write() -> list[Recorded | StoreUnavailable]:
+    def write() -> list[Outcome]:
         return [store.record([event], NOW)[0] for event in live]
 
     with ThreadPoolExecutor(1) as pool:

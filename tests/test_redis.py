@@ -10,7 +10,7 @@ from models.catalogue import Item
 from models.codec import encode
 from models.errors import StoreUnavailable
 from models.profile import Profile
-from service.store import Durability, Recorded, Store, open_store
+from service.store import Durability, Outcome, Recorded, Store, open_store
 from service.store.backend import Write
 from service.store.redis import RedisBackend
 from tests.conftest import FINGERPRINT, RedisServer
@@ -22,7 +22,7 @@ ANN, BOB = identifier(1), identifier(2)
 STORED, DUPLICATE = Recorded.STORED, Recorded.DUPLICATE
 
 
-def unavailable(outcomes: Sequence[Recorded | StoreUnavailable]) -> bool:
+def unavailable(outcomes: Sequence[Outcome]) -> bool:
     """Tell whether every event was refused for want of the store."""
     return all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
 

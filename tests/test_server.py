@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from throughline.v1 import common_pb2, customer_pb2, event_pb2, offer_pb2, recommendation_pb2
 
-from models.codec import decode_customer, decompress
+from models.codec import decode_customer
 from models.decide import decide
 from models.profile import Profile
 from tests.running import Running, event, loyalty, recommend_request, running
@@ -125,7 +125,7 @@ def test_decision_record_replays(live: Running) -> None:
     answer = live.recommend("recorded", channel="email", count=6)
     record = live.server.parts.store.decision(answer.decision_id)
     assert record is not None
-    profile = decode_customer(decompress(record.profile))
+    profile = decode_customer(record.profile)
     assert isinstance(profile, Profile)
     index, policy = live.server.parts.runtime.index()
     assert decide(profile, index, policy, record.request, record.time) == record.decision

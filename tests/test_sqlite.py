@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -93,6 +94,24 @@ def test_a_lock_held_too_long_refuses_writes_only(tmp_path: Path) -> None:
         assert counted(store, ANN) == 1
         other.execute("ROLLBACK")
     assert store.record([event("e2", ANN)], NOW) == [STORED]
+    store.close()
+
+
+def test_a_lock_held_too_long_is_waited_for_once(tmp_path: Path) -> None:
+    """Writers who are queued together wait for another process together, not one after another."""
+    store = StoreOver(SqliteBackend(tmp_path, busy=0.5), lambda: NOW)
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(
+                pool.map(lambda n: store.record([event("e", identifier(n))], NOW)[0], range(8))
+            )
+        # The first may be in a commit of its own, the others are then in the next.
+        assert time.monotonic() - started < 3 * 0.5
+        assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+        other.execute("ROLLBACK")
+    assert store.record([event("e", ANN)], NOW) == [STORED]
     store.close()
 
 

@@ -10,16 +10,18 @@ from service.store.backend import Backend, Durability
 from service.store.entries import LogEntry
 from service.store.linking import Linked
 from service.store.lock import lock_directory
-from service.store.planning import Recorded
+from service.store.planning import Fault, Recorded
 from service.store.sqlite import SqliteBackend
-from service.store.store import Customer, LoadCount, Store
+from service.store.store import Customer, LoadCount, Outcome, Store
 
 __all__ = [
     "Customer",
     "Durability",
+    "Fault",
     "Linked",
     "LoadCount",
     "LogEntry",
+    "Outcome",
     "Recorded",
     "Store",
     "lock_directory",

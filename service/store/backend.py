@@ -6,8 +6,11 @@ this protocol; a database only gets, compares and sets, appends, and scans. Ever
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol
+
+from models.errors import StoreUnavailable
 
 SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
@@ -19,6 +22,10 @@ class Durability(Enum):
 
     DURABLE = "durable"
     RELAXED = "relaxed"
+
+
+class Refused(StoreUnavailable):
+    """The database answered, but would not do it; something else it may do."""
 
 
 class LogLine(NamedTuple):
@@ -73,6 +80,9 @@ class Backend(Protocol):
 
     durability: Durability
     shards: int
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what the calls of this thread in the block take together, where calls may wait."""
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""

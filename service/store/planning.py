@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from models.codec import encode
+from models.errors import ThroughlineError
 from models.events import Event
 from models.profile import Compartment, Known, Profile, fold, recognise
 from service.store.backend import SKEW, Backend, LogLine, Query, Write
@@ -20,6 +21,10 @@ class Recorded(Enum):
     STORED = "stored"
     DUPLICATE = "duplicate"  # stored before, and said the same
     CONFLICT = "conflict"  # its id is stored with other content, which stays
+
+
+class Fault(ThroughlineError):
+    """An event that could not be stored through a fault of ours, its cause; again will not help."""
 
 
 class Plan(NamedTuple):

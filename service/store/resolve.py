@@ -7,15 +7,17 @@ stale customer is never returned.
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeGuard
 
-from models.codec import UnknownFormat, decode_customer
+from models.codec import Damaged, decode_customer, encode
+from models.errors import Unreadable
 from models.profile import Forward, Profile
 from service.store.backend import Backend
 from service.store.linking import finish
 
 CACHE_CAPACITY = 200_000
 
-Found = Profile | None | UnknownFormat
+Found = Profile | None | Unreadable
 
 
 class Resolver:
@@ -30,12 +32,25 @@ class Resolver:
     def profile(self, identifier: bytes) -> Profile | None:
         """Return the profile of the customer known by `identifier`; None if nobody is.
 
-        Raises `StoreUnavailable`, and `UnknownFormat` for a blob of another version.
+        Raises `StoreUnavailable`, which is `Unreadable` for a blob that cannot be used.
         """
         found = self.profiles([identifier])[identifier]
-        if isinstance(found, UnknownFormat):
+        if isinstance(found, Unreadable):
             raise found
         return found
+
+    def stored(self, identifier: bytes) -> tuple[Profile, bytes] | None:
+        """Return the same with its blob: one read, and no more, in the common case."""
+        place = self._customer_of.get(identifier, identifier)
+        blob = self._backend.get(place)
+        if blob is not None:
+            customer = _of(place, blob)
+            if _holds(customer, identifier) and not customer.absorbing:
+                return customer, blob
+        elif place == identifier:
+            return None
+        profile = self.profile(identifier)
+        return None if profile is None else (profile, encode(profile, profile.version))
 
     def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Found]:
         """Return the same for several identifiers, with as few round trips as the hops need."""
@@ -51,7 +66,11 @@ class Resolver:
                 if isinstance(customer, Forward):
                     places[identifier] = customer.to
                 elif isinstance(customer, Profile) and customer.absorbing:
-                    finish(self._backend, customer.customer, self._clock)
+                    try:
+                        finish(self._backend, customer.customer, self._clock)
+                    except Unreadable as error:
+                        del places[identifier]
+                        found[identifier] = error
                 elif identifier in guessed and not _holds(customer, identifier):
                     guessed.discard(identifier)
                     places[identifier] = identifier
@@ -68,8 +87,8 @@ class Resolver:
         stored: dict[bytes, Forward | Found] = {}
         for place, blob in zip(places, blobs, strict=True):
             try:
-                stored[place] = None if blob is None else decode_customer(blob)
-            except UnknownFormat as error:
+                stored[place] = None if blob is None else _of(place, blob)
+            except Unreadable as error:
                 stored[place] = error
         return stored
 
@@ -82,7 +101,15 @@ class Resolver:
         self._customer_of[identifier] = customer
 
 
-def _holds(customer: Found, identifier: bytes) -> bool:
+def _of(place: bytes, blob: bytes) -> Profile | Forward:
+    """Decode the blob found under a customer's key, which must be that customer's."""
+    customer = decode_customer(blob)
+    if customer.customer != place:
+        raise Damaged("stored value: of another customer")
+    return customer
+
+
+def _holds(customer: Forward | Found, identifier: bytes) -> TypeGuard[Profile]:
     return isinstance(customer, Profile) and identifier in customer.compartments
 
 

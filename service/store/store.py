@@ -5,23 +5,26 @@ with its log entries if its version is unchanged, else begin again; nothing is h
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from models.catalogue import Item, Offer, Row
-from models.codec import UnknownFormat, decode, encode
+from models.codec import decode, encode
 from models.decision import Record
-from models.errors import StoreUnavailable
+from models.errors import StoreUnavailable, Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
-from service.store.backend import Backend, CatalogueRow, Durability
+from service.store.backend import Backend, CatalogueRow, Durability, Refused
 from service.store.entries import LogEntry, decode_entry
 from service.store.linking import ATTEMPTS, Linked, link, link_all, pause
-from service.store.planning import Recorded, plan
+from service.store.planning import Fault, Recorded, plan
 from service.store.records import RecordQueue, decision_id, decode_record
 from service.store.resolve import Resolver
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
+
+Outcome = Recorded | StoreUnavailable | Fault
 
 _ROW = cast(type[Row], Item | Offer)
 
@@ -30,10 +33,12 @@ class Customer(NamedTuple):
     """A customer as read by identifiers.
 
     Nobody known by them: `known` is False and the profile empty, at version 0, under the first
-    identifier. `disagree`: some of the identifiers are of other known customers.
+    identifier. `blob` is the profile as it is stored. `disagree`: some of the identifiers are of
+    other known customers.
     """
 
     profile: Profile
+    blob: bytes
     known: bool
     disagree: bool
 
@@ -80,19 +85,27 @@ class Store:
         """How many decision records this process could not keep."""
         return self._records.dropped
 
-    def read(self, identifiers: Sequence[bytes]) -> Customer:
+    def read(self, identifiers: Sequence[bytes], patience: float = inf) -> Customer:
         """Return the customer of the first identifier that is known to be somebody's.
 
-        At least one identifier. Raises `StoreUnavailable`, and `UnknownFormat` for a customer whom
-        a later version of Throughline wrote.
+        At least one identifier. Takes no longer than one call of Redis may, or than `patience` in
+        seconds, however many round trips are needed. Raises `StoreUnavailable`, which is
+        `Unreadable` for a customer whose blob is damaged or of a later version of Throughline.
         """
-        profile = self._resolver.profile(identifiers[0])
+        with self._backend.within(patience):
+            return self._read(identifiers)
+
+    def _read(self, identifiers: Sequence[bytes]) -> Customer:
+        stored = self._resolver.stored(identifiers[0])
         others = identifiers[1:]
-        if profile is None and others:
+        if stored is None and others:
             found = self._profiles(others)
             profile = next((found[other] for other in others if found[other] is not None), None)
-        if profile is None:
-            return Customer(Profile(customer=identifiers[0]), known=False, disagree=False)
+            stored = None if profile is None else (profile, encode(profile, profile.version))
+        if stored is None:
+            nobody = Profile(customer=identifiers[0])
+            return Customer(nobody, encode(nobody), known=False, disagree=False)
+        profile, blob = stored
         strangers = [other for other in others if other not in profile.compartments]
         disagree = False
         if strangers:
@@ -100,13 +113,14 @@ class Store:
                 other is not None and other.customer != profile.customer
                 for other in self._profiles(strangers).values()
             )
-        return Customer(profile, known=True, disagree=disagree)
+        return Customer(profile, blob, known=True, disagree=disagree)
 
-    def record(self, events: Sequence[Event], now: int) -> list[Recorded | StoreUnavailable]:
+    def record(self, events: Sequence[Event], now: int) -> list[Outcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
         STORED is durable and seen by every reader from then on. The events of one customer are
-        stored together or not at all; an error for one customer leaves the others alone.
+        stored together or not at all, save that one with a `Fault` is left out; an error for one
+        customer leaves the others alone.
         """
         return self._record(events, now, look_up=True)
 
@@ -127,7 +141,7 @@ class Store:
             stored += linked.changed
             duplicates += not linked.changed
         for outcome in self._record(events, now, look_up):
-            if isinstance(outcome, StoreUnavailable):
+            if not isinstance(outcome, Recorded):
                 raise outcome
             stored += outcome is Recorded.STORED
             duplicates += outcome is Recorded.DUPLICATE
@@ -220,22 +234,17 @@ class Store:
     def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Profile | None]:
         profiles: dict[bytes, Profile | None] = {}
         for identifier, found in self._resolver.profiles(identifiers).items():
-            if isinstance(found, UnknownFormat):
+            if isinstance(found, Unreadable):
                 raise found
             profiles[identifier] = found
         return profiles
 
-    def _record(
-        self, events: Sequence[Event], now: int, look_up: bool
-    ) -> list[Recorded | StoreUnavailable]:
-        outcome: dict[int, Recorded | StoreUnavailable] = {}
+    def _record(self, events: Sequence[Event], now: int, look_up: bool) -> list[Outcome]:
+        outcome: dict[int, Outcome] = {}
         left: Sequence[int] = range(len(events))
         for attempt in range(ATTEMPTS):
-            try:
-                # Whatever made us lose may have logged an event of ours: then only a look tells.
-                self._attempt(events, left, now, look_up or attempt > 0, outcome)
-            except StoreUnavailable as error:
-                outcome.update((index, error) for index in left if index not in outcome)
+            # Whatever made us lose may have logged an event of ours: then only a look tells.
+            self._settle(events, left, now, look_up or attempt > 0, outcome)
             left = [index for index in left if index not in outcome]
             if not left:
                 break
@@ -243,13 +252,39 @@ class Store:
         busy = StoreUnavailable("customer: too many writers at once; send it again")
         return [outcome.get(index, busy) for index in range(len(events))]
 
+    def _settle(
+        self,
+        events: Sequence[Event],
+        indices: Sequence[int],
+        now: int,
+        look_up: bool,
+        outcome: dict[int, Outcome],
+    ) -> None:
+        """Try once to store the events at `indices`; whichever fails the others is told apart."""
+        try:
+            self._attempt(events, indices, now, look_up, outcome)
+        except Exception as error:
+            left = [index for index in indices if index not in outcome]
+            if isinstance(error, StoreUnavailable) and (
+                len(left) == 1 or not isinstance(error, Refused)
+            ):
+                outcome.update((index, error) for index in left)
+            elif len(left) == 1:
+                fault = Fault("event: cannot be stored")
+                fault.__cause__ = error
+                outcome[left[0]] = fault
+            else:
+                half = len(left) // 2
+                for part in (left[:half], left[half:]):
+                    self._settle(events, part, now, look_up, outcome)
+
     def _attempt(
         self,
         events: Sequence[Event],
         indices: Sequence[int],
         now: int,
         look_up: bool,
-        outcome: dict[int, Recorded | StoreUnavailable],
+        outcome: dict[int, Outcome],
     ) -> None:
         """Try once to store the events at `indices`; put in `outcome` all that is settled."""
         found = self._resolver.profiles({events[index].identifier for index in indices})
@@ -258,8 +293,8 @@ class Store:
         for index in indices:
             identifier = events[index].identifier
             profile = found[identifier]
-            if isinstance(profile, UnknownFormat):
-                outcome[index] = StoreUnavailable(str(profile))
+            if isinstance(profile, Unreadable):
+                outcome[index] = profile
                 continue
             if profile is None:
                 profile = Profile(customer=identifier)

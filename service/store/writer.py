@@ -64,6 +64,12 @@ class Writer:
     def _commit(self, batch: Sequence[_Queued]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+        except Exception as error:
+            # Another process has the lock: no job's fault, and waiting for it again is no help.
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        try:
             results = [job(self._connection) for job, _ in batch]
             self._connection.execute("COMMIT")
         except Exception as error:

@@ -221,7 +221,9 @@ class EventResult(_message.Message):
     """Its item or offer is not in the catalogue (yet); it is kept."""
     @_builtins.property
     def outcome(self) -> _common_pb2.Outcome:
-        """OK, INVALID_ARGUMENT, ALREADY_EXISTS, OUT_OF_RANGE, or UNAVAILABLE (not stored; send it again)."""
+        """OK, INVALID_ARGUMENT, ALREADY_EXISTS, OUT_OF_RANGE, UNAVAILABLE (not acknowledged; send it
+        again), or INTERNAL (a fault of ours with this event alone; to send it again does not help).
+        """
 
     def __init__(
         self,

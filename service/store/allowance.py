@@ -1,0 +1,81 @@
+"""How long a call of Redis may take: one bound over connecting, sending and all of the answer.
+
+A socket's timeout is for one read of it, so an answer that trickles in byte by byte never times
+out, and a call that must connect first may wait several times over. Here each wait gets only what
+is left.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import Any
+
+import redis
+from redis.connection import DefaultParser
+
+_LEAST = 0.001  # seconds: a socket's timeout of 0 would mean something else
+
+
+class Allowance(threading.local):
+    """The time that the calling thread has: for the call under way, and for several together."""
+
+    _until = inf
+    _until_all = inf
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound all calls in the block together."""
+        self._until_all = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until_all = inf
+
+    def begin(self, seconds: float) -> bool:
+        """Begin a call of at most `seconds`; False when there is no time for it."""
+        now = time.monotonic()
+        self._until = min(now + seconds, self._until_all)
+        return now < self._until
+
+    def left(self) -> float:
+        """Return what is left of the call under way (seconds); raises `redis.TimeoutError`."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise redis.TimeoutError("no answer in time")
+        return left
+
+    def left_to_connect(self) -> float:
+        """Return the same, or next to nothing: a raise would leave a socket open."""
+        return max(_LEAST, self._until - time.monotonic())
+
+
+def bounded(kind: type[Any], allowance: Allowance) -> type[Any]:
+    """Return the kind of connection that never waits for longer than `allowance` says."""
+
+    class Parser(DefaultParser):  # type: ignore[misc, valid-type]
+        def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:
+            if self._sock is not None:
+                self._sock.settimeout(allowance.left())
+            return super().read_from_socket(*args, **kwargs)
+
+    class Bounded(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, parser_class=Parser, **kwargs)
+
+        @property
+        def socket_connect_timeout(self) -> float:
+            # Asked for again for each address that a host name has.
+            return allowance.left_to_connect()
+
+        @socket_connect_timeout.setter
+        def socket_connect_timeout(self, seconds: float) -> None:
+            pass
+
+        def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            if self._sock is not None:
+                self._sock.settimeout(allowance.left())
+            super().send_packed_command(*args, **kwargs)
+
+    return Bounded

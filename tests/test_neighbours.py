@@ -1,0 +1,136 @@
+"""One customer or event that cannot be used never costs its neighbours in the same call."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import pytest
+
+from models.codec import Damaged, encode
+from models.errors import StoreUnavailable, Unreadable
+from models.events import EVENT_TYPES, Event
+from models.profile import Compartment, Link, Profile, fold
+from service.store import Fault, Recorded, Store, planning
+from service.store.backend import Backend, Write
+from tests.conftest import RedisServer
+from tests.said import NOW, counted, event, identifier, logged
+from tests.test_store import backend_of
+
+Open = Callable[[str], Store]
+
+ANN, BOB, CAT, DAN = (identifier(number) for number in range(1, 5))
+STORED = Recorded.STORED
+
+
+def flipped(blob: bytes) -> bytes:
+    """Return a blob with one bit of its content turned."""
+    return blob[:-1] + bytes([blob[-1] ^ 1])
+
+
+def strange(version: int) -> bytes:
+    """Return a blob of a later format."""
+    return b"\x63" + version.to_bytes(8, "big") + b"whatever"
+
+
+BROKEN = {
+    "flipped": flipped(encode(Profile(customer=BOB, version=7), 7)),
+    "cut": encode(Profile(customer=BOB, version=7), 7)[:-3],
+    "of another customer": encode(Profile(customer=ANN, version=7), 7),
+    "no profile": encode([1, 2, 3], 7),
+    "of a later version": strange(7),
+}
+
+
+def put(backend: Backend, customer: bytes, blob: bytes) -> None:
+    """Store a blob as it is, where nothing was."""
+    assert backend.write([Write(customer, 0, blob)]) == [True]
+
+
+@pytest.mark.parametrize("blob", BROKEN.values(), ids=BROKEN)
+def test_a_broken_blob_is_left_alone(store_url: str, opened: Open, blob: bytes) -> None:
+    """A blob that cannot be used, or is another customer's, is never served and never replaced."""
+    backend = backend_of(store_url)
+    put(backend, BOB, blob)
+    store = opened(store_url)
+    first, second, third = store.record([event("e1", ANN), event("e1", BOB), event("e1", CAT)], NOW)
+    assert (first, third) == (STORED, STORED)
+    assert isinstance(second, Unreadable)
+    with pytest.raises(Unreadable):
+        store.read([BOB])
+    with pytest.raises(Unreadable):
+        store.link(ANN, BOB, "login", NOW)
+    assert backend.get(BOB) == blob
+    assert counted(store, ANN) == counted(store, CAT) == 1
+    assert logged(store) == {(ANN, "e1"): 1, (CAT, "e1"): 1}
+    backend.close()
+
+
+def test_a_link_that_cannot_be_finished_concerns_its_customers(
+    store_url: str, opened: Open
+) -> None:
+    """A link under way to a damaged customer fails those two; others in the call are served."""
+    backend = backend_of(store_url)
+    half = Profile(
+        customer=ANN,
+        version=1,
+        compartments={ANN: Compartment(), BOB: Compartment()},
+        links=(Link(NOW, ANN, BOB, "login"),),
+        absorbing=BOB,
+    )
+    put(backend, ANN, encode(half, 1))
+    put(backend, BOB, BROKEN["flipped"])
+    store = opened(store_url)
+    first, second = store.record([event("e1", ANN), event("e1", CAT)], NOW)
+    assert isinstance(first, Damaged)
+    assert second is STORED
+    backend.close()
+
+
+def poisoned(
+    compartment: Compartment,
+    events: Iterable[Event],
+    event_types: Mapping[str, str] = EVENT_TYPES,
+) -> Compartment:
+    """Fold as ever, and fail on an event about the item `poison`."""
+    said = list(events)
+    if any(one.item == "poison" for one in said):
+        raise ZeroDivisionError
+    return fold(compartment, said, event_types)
+
+
+@pytest.mark.parametrize("bad", [1, 7, 50])
+def test_a_poison_event_fails_alone(
+    store_url: str, opened: Open, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    """Events that the fold fails on are told apart; the others, of one customer too, are stored."""
+    store = opened(store_url)
+    monkeypatch.setattr(planning, "fold", poisoned)
+    events = [
+        event(f"e{number}", (ANN, BOB, CAT)[number % 3], item="poison" if number < bad else "item1")
+        for number in range(100)
+    ]
+    events = events[bad // 2 :] + events[: bad // 2]
+    outcomes = store.record(events, NOW)
+    for one, outcome in zip(events, outcomes, strict=True):
+        if one.item == "poison":
+            assert isinstance(outcome, Fault)
+            assert isinstance(outcome.__cause__, ZeroDivisionError)
+        else:
+            assert outcome is STORED
+    assert sum(counted(store, who) for who in (ANN, BOB, CAT)) == 100 - bad
+    assert logged(store) == {
+        (one.identifier, one.event_id): 1 for one in events if one.item != "poison"
+    }
+    with pytest.raises(Fault):
+        store.load(events, [], NOW, look_up=False)
+
+
+def test_a_key_of_another_kind_fails_alone(redis_server: RedisServer, opened: Open) -> None:
+    """Where somebody else's value has a customer's key, that customer alone is unavailable."""
+    store = opened(redis_server.url)
+    store.record([event("e1", BOB)], NOW)
+    with redis_server.client() as client:
+        (key,) = client.keys("{*}c:*")
+        client.delete(key)
+        client.lpush(key, "not ours")
+    outcomes = store.record([event("e2", who) for who in (ANN, BOB, CAT, DAN)], NOW)
+    assert isinstance(outcomes.pop(1), StoreUnavailable)
+    assert outcomes == [STORED] * 3
