@@ -40,6 +40,11 @@ def cores() -> tuple[int, int]:
     return usable[0], usable[-1]
 
 
+def pin(core: int) -> None:
+    """Keep this process on one core."""
+    os.sched_setaffinity(0, [core])
+
+
 @contextmanager
 def child(
     command: Sequence[str], core: Sequence[int], port_of: Callable[[str], int | None], **more: str

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 from rich.console import Console
@@ -43,13 +44,15 @@ class Caller:
     def __init__(self, port: int, requests: Sequence[bytes]) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
-        self._call = self._channel.unary_unary("/throughline.v1.RecommendationService/Recommend")
+        self._call: Any = self._channel.unary_unary(
+            "/throughline.v1.RecommendationService/Recommend"
+        )
         self._requests = requests
         self._at = 0
 
     def run(self, calls: int) -> None:
         """Make calls, `IN_FLIGHT` at once; raises when one fails."""
-        waiting: deque[grpc.Future] = deque()
+        waiting: deque[Any] = deque()
         for _ in range(calls):
             if len(waiting) == IN_FLIGHT:
                 waiting.popleft().result()

@@ -111,7 +111,7 @@ class Recommendations(RecommendationServiceServicer):
         now = parts.clock.now()
         decision = decide(profile, index, policy, asked.request, now)
         decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
-        offers = _offers(decision, index.catalogue)
+        offers = offers_of(decision, index.catalogue)
         record = Record(
             id=parts.store.new_decision_id(profile.customer, now),
             customer=profile.customer,
@@ -125,7 +125,7 @@ class Recommendations(RecommendationServiceServicer):
         answer(response, record.id, decision, offers)
 
 
-def _offers(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
+def offers_of(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
     """Return the offers that were shown or withheld, as the catalogue has them, by id."""
     shown = {entry.offer: catalogue.offer(entry.offer) for entry in decision.slate}
     withheld = {entry.offer: catalogue.offer(entry.offer) for entry in decision.withheld}

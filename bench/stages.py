@@ -1,0 +1,177 @@
+"""Where the time of one `Recommend` goes: CPU of each stage, called one after the other.
+
+    python -m bench.stages
+
+One process, one thread, the load of the figure of record. What gRPC itself costs (the echo) is not
+in it, nor what the threads cost each other. Each figure is the least of several passes.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from throughline.v1 import recommendation_pb2 as pb
+
+from bench import processes, world
+from bench.speed import KEY, fill, requests_of
+from models.catalogue import Catalogue
+from models.codec import decode_customer
+from models.decide import decide
+from models.decision import Decision, Record, Request
+from models.embeddings import Customer, place_customer
+from models.fixed import Rows
+from models.identifiers import hash_identifier, key_fingerprint
+from models.index import OfferIndex
+from models.policy import BUILT_IN
+from models.profile import Profile, View, view_of
+from models.ranking import Ranker, Ranking, tier_zero
+from models.release import load_release
+from models.search import NONE
+from service.decision_messages import answer, request_of
+from service.names import declare
+from service.recommendation import offers_of
+from service.store import Store, open_store
+from service.store.records import encode_record
+from service.validation import Check
+
+CALLS, PASSES = 300, 7
+
+
+class Stages:
+    """The stages of a decision for each of `CALLS` customers, each fed by the one before."""
+
+    def __init__(self, index: OfferIndex, key: bytes, requests: Sequence[bytes]) -> None:
+        self.index, self.key, self.names = index, key, declare()
+        self.sent = requests
+        self.messages = [pb.RecommendRequest.FromString(data) for data in requests]
+        self.asked = [self.validate(at)[0] for at in range(len(requests))]
+        self.hashes = [self.validate(at)[1] for at in range(len(requests))]
+
+    def parse(self, at: int) -> pb.RecommendRequest:
+        """The request's bytes become a message."""
+        return pb.RecommendRequest.FromString(self.sent[at])
+
+    def validate(self, at: int) -> tuple[Request, bytes]:
+        """Every field is checked, the identifier hashed."""
+        check = Check()
+        found = check.identifiers(self.messages[at].identifiers, self.names.namespaces)
+        request = request_of(check, self.messages[at], self.names)
+        return request, hash_identifier(self.key, found[0])
+
+    def use(self, store: Store) -> None:
+        """Prepare what the stages after the read are fed with."""
+        self.blobs = [store.read([who]).blob for who in self.hashes]
+        self.profiles = [self.decode(at) for at in range(len(self.blobs))]
+        self.views = [self.view(at) for at in range(len(self.blobs))]
+        self.customers = [self.place(at) for at in range(len(self.blobs))]
+        self.decisions = [self.decide(at) for at in range(len(self.blobs))]
+        self.answers = [self.answer(at) for at in range(len(self.blobs))]
+
+    def decode(self, at: int) -> Profile:
+        """The stored bytes become a profile."""
+        profile = decode_customer(self.blobs[at])
+        assert isinstance(profile, Profile)
+        return profile
+
+    def view(self, at: int) -> View:
+        """The compartments are merged."""
+        return view_of(self.profiles[at].compartments.values())
+
+    def place(self, at: int) -> Customer:
+        """History becomes columns, and these a vector."""
+        return place_customer(self.views[at], self.index.release, world.MOSTLY)
+
+    def search(self, at: int) -> Rows:
+        """200 candidates are found."""
+        allowed = self.index.eligible(world.MOSTLY)
+        vector = self.customers[at].vector
+        return self.index.search.nearest(vector, BUILT_IN.candidates, allowed, NONE)
+
+    def rank(self, at: int) -> Ranking:
+        """Search, score and order."""
+        ranker = Ranker(self.index, self.customers[at], NONE, self.decisions[at].slate[0].source)
+        allowed = self.index.eligible(world.MOSTLY)
+        return tier_zero(ranker, self.views[at], BUILT_IN, allowed, NONE, replenish=False)
+
+    def decide(self, at: int) -> Decision:
+        """The whole decision: view, vector, ranking, the channel's walk, the reasons."""
+        return decide(self.profiles[at], self.index, BUILT_IN, self.asked[at], world.MOSTLY)
+
+    def answer(self, at: int) -> pb.RecommendResponse:
+        """The decision becomes a message."""
+        response = pb.RecommendResponse()
+        decision = self.decisions[at]
+        answer(response, "0" * 34, decision, offers_of(decision, self.index.catalogue))
+        return response
+
+    def serialise(self, at: int) -> bytes:
+        """The message becomes bytes."""
+        return self.answers[at].SerializeToString()
+
+    def record(self, at: int) -> int:
+        """The record is encoded and compressed, in the background; returns its bytes."""
+        decision = self.decisions[at]
+        record = Record(
+            id="0" * 34,
+            customer=self.hashes[at],
+            time=world.MOSTLY,
+            request=self.asked[at],
+            profile=self.blobs[at],
+            decision=decision,
+            rows=tuple(offers_of(decision, self.index.catalogue).values()),
+        )
+        return len(encode_record(record).blob)
+
+
+def least(stage: Callable[[int], object]) -> float:
+    """Return the CPU microseconds of one call in the best of several passes over all customers."""
+    passes = []
+    for _ in range(PASSES):
+        begun = time.thread_time()
+        for at in range(CALLS):
+            stage(at)
+        passes.append((time.thread_time() - begun) / CALLS * 1e6)
+    return min(passes)
+
+
+def main() -> None:
+    """Measure and print."""
+    core, other = processes.cores()
+    processes.pin(core)
+    key = bytes.fromhex(KEY)
+    with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
+        directory = Path(scratch)
+        print("making the load ...", file=sys.stderr)
+        made = world.make_world(key)
+        release = load_release(directory / world.enter_release(made, directory))
+        index = OfferIndex(release, Catalogue().apply(1, made.items))
+        stages = Stages(index, key, requests_of(made.customers[:CALLS]))
+        rows: list[tuple[str, str, float]] = []
+        with processes.redis([other], directory / "redis") as url:
+            for name, where in (("SQLite", f"sqlite:{directory / 'data'}"), ("Redis", url)):
+                fill(where, made)
+                store = open_store(where, key_fingerprint=key_fingerprint(key))
+                stages.use(store)
+                read = least(lambda at, store=store: store.read([stages.hashes[at]]))  # type: ignore[misc]
+                rows.append(("read", f"{name}, the profile's decoding included", read))
+                store.close()
+    for name in ("parse", "validate", "decode", "view", "place", "search", "rank", "decide"):
+        stage = getattr(stages, name)
+        rows.append((name, stage.__doc__.rstrip("."), least(stage)))
+    for name in ("answer", "serialise", "record"):
+        stage = getattr(stages, name)
+        rows.append((name, stage.__doc__.rstrip("."), least(stage)))
+    table = Table("stage", "what it does", "us", title="CPU of one Recommend by stage")
+    for name, what, spent in rows:
+        table.add_row(name, what, f"{spent:.0f}")
+    Console(width=100).print(table)
+    sizes = sorted(stages.record(at) for at in range(CALLS))
+    print(f"A decision record: {sizes[CALLS // 2]:,} bytes; {sizes[-4]:,} at the 99th percentile.")
+
+
+if __name__ == "__main__":
+    main()
