@@ -1,7 +1,7 @@
 # `make demo` and `make test` need only Python 3.11 to 3.13 with its headers, make and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check protos contract prove clean
+.PHONY: help demo test bench check protos contract prove clean
 
 # The first Python that fits and, as LightFM is compiled where it has no wheel, has its headers.
 FITS := import os, sys, sysconfig; \
@@ -24,6 +24,7 @@ help:
 	@echo 'make test           run the tests'
 	@echo 'make check          lint, types and the contract'
 	@echo 'make prove          run the long proofs and print what each one showed'
+	@echo 'make bench          measure what a Recommend costs'
 	@echo 'make protos         generate the Python code of the contract again'
 	@echo 'make contract       make the protos of today the contract that must not be broken'
 	@echo 'make clean          remove the environment and what the demo left'
@@ -36,6 +37,11 @@ test: .venv/.all
 
 prove: .venv/.all
 	$(BIN)/pytest -m prove
+
+bench: .venv/.all
+	$(BIN)/python -m bench.stages
+	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.workers
 
 check: .venv/.all
 	$(BIN)/ruff check .

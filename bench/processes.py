@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from bench.world import KEY
+
 SERVER_CORE, OTHER_CORE = 0, 1
 READY_SECONDS = 120
 
@@ -88,14 +90,11 @@ def echo(core: Sequence[int]) -> Iterator[Server]:
 
 
 @contextmanager
-def service(
-    core: Sequence[int], store: str, registry: Path, key_file: Path, clock: str, *more: str
-) -> Iterator[Server]:
-    """Yield a `throughline serve`."""
+def service(core: Sequence[int], store: str, directory: Path, *more: str) -> Iterator[Server]:
+    """Yield a `throughline serve` with the registry in `directory`."""
     command = [sys.executable, "-m", "service.cli", "serve", "--listen", "127.0.0.1:0"]
-    command += ["--store", store, "--registry", str(registry), "--key-file", str(key_file)]
-    command += ["--clock", clock, *more]
-    with child(command, core, _ready_port) as server:
+    command += ["--store", store, "--registry", str(directory / "registry"), *more]
+    with child(command, core, _ready_port, THROUGHLINE_KEY=KEY.hex()) as server:
         yield server
 
 

@@ -14,10 +14,10 @@ import statistics
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from rich.console import Console
@@ -27,15 +27,45 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.recall import recall
-from models.identifiers import key_fingerprint
-from service.store import open_store
 
-KEY = "5a" * 32
+STORES = ("sqlite", "redis")
 IN_FLIGHT = 16
 TARGET_RATIO, TARGET_RECALL = 12.0, 0.95
 NOISE = 0.15  # the middle half of the rounds may differ by this share of the median
 
-console = Console(stderr=True)
+
+class Figure(NamedTuple):
+    """What one store costs at one share of eligible offers; `ratios` has one entry a round."""
+
+    store: str
+    share: float
+    echo_us: float
+    service_us: float
+    ratios: list[float]
+    recall: float
+
+    @property
+    def ratio(self) -> float:
+        """Return the median of the rounds."""
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> float:
+        """Return what the middle half of the rounds spans, as a share of the median."""
+        first, _, third = statistics.quantiles(self.ratios, n=4)
+        return (third - first) / self.ratio
+
+    @property
+    def met(self) -> bool:
+        """Tell whether ratio and recall are as they should be."""
+        return self.ratio <= TARGET_RATIO and self.recall >= TARGET_RECALL
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store}, {self.share:.0%} eligible: {self.ratio:.1f}x an echo "
+            f"[{min(self.ratios):.1f}, {max(self.ratios):.1f}] "
+            f"({self.service_us:.0f} of {self.echo_us:.0f} us), recall@200 {self.recall:.3f}"
+        )
 
 
 class Caller:
@@ -86,7 +116,35 @@ def requests_of(customers: Sequence[str]) -> list[bytes]:
     ]
 
 
-def measure(
+def figures(stores: Sequence[str], rounds: int, calls: int, offers: int) -> Iterator[Figure]:
+    """Measure each store at each share of eligible offers."""
+    core, other = processes.cores()
+    with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
+        directory = Path(scratch)
+        made = world.make_world(offers)
+        found = recall(made, world.enter_release(made, directory / "registry"))
+        with processes.redis([other], directory / "redis") as url:
+            for store in stores:
+                where = url if store == "redis" else f"sqlite:{directory / 'data'}"
+                world.fill(where, made)
+                for moment, share in world.SHARES.items():
+                    clock = datetime.fromtimestamp(moment / 1e6, UTC).isoformat()
+                    with (
+                        processes.echo([core]) as echo,
+                        processes.service([core], where, directory, "--clock", clock) as service,
+                    ):
+                        spent = _rounds(echo, service, requests_of(made.customers), rounds, calls)
+                    yield Figure(
+                        store,
+                        share,
+                        statistics.median(spent[0]),
+                        statistics.median(spent[1]),
+                        [b / a for a, b in zip(*spent, strict=True)],
+                        found[moment],
+                    )
+
+
+def _rounds(
     echo: processes.Server,
     service: processes.Server,
     requests: Sequence[bytes],
@@ -98,106 +156,59 @@ def measure(
     answer = callers[1][1].answer()
     assert len(answer.offers) == 10, answer
     assert common_pb2.FLAG_COLD_START not in answer.flags, answer.flags
-    spent: list[list[float]] = [[], []]
+    spent: tuple[list[float], list[float]] = ([], [])
     for _, caller in callers:
         caller.run(calls)  # a warm-up, not counted
     for _ in range(rounds):
-        for at, (server, caller) in enumerate(callers):
+        for counted, (server, caller) in zip(spent, callers, strict=True):
             before = server.cpu_seconds()
             caller.run(calls)
-            spent[at].append((server.cpu_seconds() - before) / calls * 1e6)
+            counted.append((server.cpu_seconds() - before) / calls * 1e6)
     for _, caller in callers:
         caller.close()
-    return spent[0], spent[1]
+    return spent
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--store", action="append", choices=("sqlite", "redis"))
+    parser.add_argument("--store", action="append", choices=STORES)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--offers", type=int, default=world.OFFERS)
     options = parser.parse_args()
-    core, other = processes.cores()
-    stores = options.store or ["sqlite", "redis"]
-    table = Table(
-        "store",
-        "eligible",
-        "echo us",
-        "service us",
-        "ratio",
-        "least",
-        "most",
-        "recall@200",
-        title="CPU of one Recommend against an empty echo",
+    columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
+    table = Table(*columns, title="CPU of one Recommend against an empty echo")
+    console = Console(width=100)
+    found = []
+    with Console(stderr=True).status("measuring, some minutes ..."):
+        for figure in figures(
+            options.store or STORES, options.rounds, options.calls, options.offers
+        ):
+            found.append(figure)
+            table.add_row(
+                figure.store,
+                f"{figure.share:.0%}",
+                f"{figure.echo_us:.0f}",
+                f"{figure.service_us:.0f}",
+                f"{figure.ratio:.1f}",
+                f"{min(figure.ratios):.1f}",
+                f"{max(figure.ratios):.1f}",
+                f"{figure.recall:.3f}",
+            )
+    console.print(table)
+    console.print(
+        f"{options.offers:,} offers; {options.rounds} rounds of {options.calls} calls each, "
+        f"{IN_FLIGHT} in flight; the two servers on one core. Not built yet and so not in it: the "
+        "ranker, cap counters."
     )
-    missed, noisy = [], []
-    with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
-        directory = Path(scratch)
-        key_file = directory / "identifier.key"
-        key_file.write_text(KEY)
-        console.print(f"making {options.offers:,} offers and {world.CUSTOMERS:,} customers ...")
-        made = world.make_world(bytes.fromhex(KEY), options.offers)
-        release_id = world.enter_release(made, directory / "registry")
-        found = recall(made, directory / "registry" / release_id)
-        with processes.redis([other], directory / "redis") as url:
-            urls = {"sqlite": f"sqlite:{directory / 'data'}", "redis": url}
-            for name in stores:
-                console.print(f"loading {name} ...")
-                fill(urls[name], made)
-                for moment, share in world.SHARES.items():
-                    clock = datetime.fromtimestamp(moment / 1e6, UTC).isoformat()
-                    with (
-                        processes.echo([core]) as echo,
-                        processes.service(
-                            [core], urls[name], directory / "registry", key_file, clock
-                        ) as service,
-                    ):
-                        spent = measure(
-                            echo,
-                            service,
-                            requests_of(made.customers),
-                            options.rounds,
-                            options.calls,
-                        )
-                    ratios = [b / a for a, b in zip(*spent, strict=True)]
-                    ratio = statistics.median(ratios)
-                    quarters = statistics.quantiles(ratios, n=4)
-                    spread = (quarters[2] - quarters[0]) / ratio
-                    table.add_row(
-                        name,
-                        f"{share:.0%}",
-                        f"{statistics.median(spent[0]):.0f}",
-                        f"{statistics.median(spent[1]):.0f}",
-                        f"{ratio:.1f}",
-                        f"{min(ratios):.1f}",
-                        f"{max(ratios):.1f}",
-                        f"{found[moment]:.3f}",
-                    )
-                    what = f"{name} at {share:.0%} eligible"
-                    if spread > NOISE:
-                        noisy.append(f"{what}: the middle half of the rounds spans {spread:.0%}")
-                    if ratio > TARGET_RATIO or found[moment] < TARGET_RECALL:
-                        missed.append(what)
-    Console(width=120).print(table)
-    print(f"{options.rounds} rounds of {options.calls} calls each, 16 in flight; one core for")
-    print("each server in turn; not built yet and so not in it: the ranker, cap counters.")
-    for text in noisy:
-        print(f"TOO NOISY TO SAY: {text}")
-    for text in missed:
-        print(f"MISSED: {text}")
-    sys.exit(2 if noisy else 1 if missed else 0)
-
-
-def fill(url: str, made: world.World) -> None:
-    """Put catalogue and customers into a store."""
-    store = open_store(url, key_fingerprint=key_fingerprint(bytes.fromhex(KEY)), timeout=30)
-    for start in range(0, len(made.items), 1_000):
-        store.put_catalogue(made.items[start : start + 1_000])
-    for start in range(0, len(made.events), 10_000):
-        store.load(made.events[start : start + 10_000], [], world.MOSTLY, look_up=False)
-    store.close()
+    noisy = [figure for figure in found if figure.spread > NOISE]
+    for figure in noisy:
+        console.print(f"TOO NOISY TO SAY: the middle half of the rounds spans {figure.spread:.0%}")
+    for figure in found:
+        if not figure.met:
+            console.print(f"MISSED: {figure}")
+    sys.exit(2 if noisy else 0 if all(figure.met for figure in found) else 1)
 
 
 if __name__ == "__main__":

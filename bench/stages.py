@@ -17,7 +17,7 @@ from rich.table import Table
 from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
-from bench.speed import KEY, fill, requests_of
+from bench.speed import requests_of
 from models.catalogue import Catalogue
 from models.codec import decode_customer
 from models.decide import decide
@@ -142,19 +142,18 @@ def main() -> None:
     """Measure and print."""
     core, other = processes.cores()
     processes.pin(core)
-    key = bytes.fromhex(KEY)
     with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
         directory = Path(scratch)
         print("making the load ...", file=sys.stderr)
-        made = world.make_world(key)
-        release = load_release(directory / world.enter_release(made, directory))
+        made = world.make_world()
+        release = load_release(world.enter_release(made, directory))
         index = OfferIndex(release, Catalogue().apply(1, made.items))
-        stages = Stages(index, key, requests_of(made.customers[:CALLS]))
+        stages = Stages(index, world.KEY, requests_of(made.customers[:CALLS]))
         rows: list[tuple[str, str, float]] = []
         with processes.redis([other], directory / "redis") as url:
             for name, where in (("SQLite", f"sqlite:{directory / 'data'}"), ("Redis", url)):
-                fill(where, made)
-                store = open_store(where, key_fingerprint=key_fingerprint(key))
+                world.fill(where, made)
+                store = open_store(where, key_fingerprint=key_fingerprint(world.KEY))
                 stages.use(store)
                 read = least(lambda at, store=store: store.read([stages.hashes[at]]))  # type: ignore[misc]
                 rows.append(("read", f"{name}, the profile's decoding included", read))

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
-from models.identifiers import Identifier, hash_identifier
+from models.identifiers import Identifier, hash_identifier, key_fingerprint
+from models.policy import BUILT_IN
 from models.registry import Entry, Registry
 from models.release import Content, Vocabulary, write_release
+from service.store import open_store
 
 OFFERS = 100_000
 DIMENSIONS = 64  # the bias included
@@ -23,6 +25,7 @@ CATEGORIES = 400
 CUSTOMERS = 1_000
 ACTS = 50
 SEEN = 100
+KEY = b"\x5a" * 32  # of the identifiers' hashes
 DAY = 86_400_000_000  # microseconds
 # Two moments of one catalogue: what may be shown differs, nothing else does.
 MOSTLY = 1_800_000_000_000_000
@@ -43,8 +46,8 @@ class World:
     customers: list[str]
 
 
-def make_world(key: bytes, offers: int = OFFERS, seed: int = 7) -> World:
-    """Return the world of a seed; identifiers are hashed under `key`."""
+def make_world(offers: int = OFFERS, seed: int = 7) -> World:
+    """Return the world of a seed."""
     random = np.random.default_rng(seed)
     categories = random.choice(CATEGORIES, offers, p=random.dirichlet(np.full(CATEGORIES, 0.5)))
     vectors = _item_vectors(categories, random)
@@ -72,14 +75,14 @@ def make_world(key: bytes, offers: int = OFFERS, seed: int = 7) -> World:
         content,
         categories,
         _items(names, random),
-        [event for who in customers for event in _life(key, who, names, categories, random)],
+        [event for who in customers for event in _life(who, names, categories, random)],
         customers,
     )
 
 
-def enter_release(world: World, registry: Path) -> str:
-    """Write the world's release, put it in force and return its id."""
-    release_id, _ = write_release(
+def enter_release(world: World, registry: Path) -> Path:
+    """Write the world's release, put it in force and return its directory."""
+    release_id, directory = write_release(
         registry,
         world.content,
         (),
@@ -93,8 +96,18 @@ def enter_release(world: World, registry: Path) -> str:
     )
     book = Registry(registry)
     book.add(Entry(release=release_id, created=1))
-    book.promote(release_id, "", 1)
-    return release_id
+    book.promote(release_id, BUILT_IN.digest, 1)
+    return directory
+
+
+def fill(url: str, made: World) -> None:
+    """Put catalogue and customers into a store."""
+    store = open_store(url, key_fingerprint=key_fingerprint(KEY), timeout=30)
+    for start in range(0, len(made.items), 1_000):
+        store.put_catalogue(made.items[start : start + 1_000])
+    for start in range(0, len(made.events), 10_000):
+        store.load(made.events[start : start + 10_000], [], MOSTLY, look_up=False)
+    store.close()
 
 
 def _item_vectors(categories: NDArray[np.int64], random: np.random.Generator) -> Floats:
@@ -128,14 +141,13 @@ def _until(draw: float) -> int:
 
 
 def _life(
-    key: bytes,
     who: str,
     names: list[str],
     categories: NDArray[np.int64],
     random: np.random.Generator,
 ) -> list[Event]:
     """Return a customer's 50 acts in a few categories and 100 impressions, over sixty days."""
-    identifier = hash_identifier(key, Identifier("loyalty", who))
+    identifier = hash_identifier(KEY, Identifier("loyalty", who))
     tastes = categories[random.integers(0, len(names), 3)]
     pool = np.flatnonzero(np.isin(categories, tastes))
     types = ("view",) * 35 + ("add_to_cart",) * 8 + ("purchase",) * 7

@@ -1,0 +1,44 @@
+"""The long proof of speed: what one Recommend costs, and what a second worker brings."""
+
+import shutil
+import statistics
+
+import pytest
+
+from bench import speed, workers
+from bench.world import OFFERS
+from tests.conftest import require_redis
+from tests.proof import Proof
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("store", speed.STORES)
+def test_a_recommend_costs_at_most_twelve_echoes(store: str, proof: Proof) -> None:
+    """At both shares of eligible offers a Recommend costs 12 echoes at most, at a recall of .95."""
+    require_redis()
+    for figure in speed.figures([store], 15, 400, OFFERS):
+        assert figure.spread <= speed.NOISE, f"too noisy to say: {figure}"
+        assert figure.met, str(figure)
+        proof("speed", "CPU of a Recommend against an empty echo, 100,000 offers", str(figure))
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("store", speed.STORES)
+@pytest.mark.skipif(
+    shutil.which("h2load") is None, reason="h2load is not installed (apt install nghttp2-client)"
+)
+def test_two_workers_answer_more_than_one(store: str, proof: Proof) -> None:
+    """Two workers answer at least 1.6 times as many calls a second as one."""
+    require_redis()
+    found = workers.ratios(store, 7, 3_000, OFFERS)
+    gains = [two / one for one, two in found]
+    gain = statistics.median(gains)
+    one, two = (statistics.median(each) for each in zip(*found, strict=True))
+    assert gain >= workers.TARGET, gains
+    proof(
+        "workers",
+        f"Recommends a second of one worker and of two, {store}",
+        f"{one:.0f} and {two:.0f}: {gain:.2f}x [{min(gains):.2f}, {max(gains):.2f}]",
+    )
