@@ -18,6 +18,7 @@ from service.clock import Clock
 from service.keys import EMBEDDED, load_key
 from service.parts import Parts
 from service.polling import Poller
+from service.port import held_port
 from service.preflight import check, only_server, warn
 from service.server import Server
 from service.serving import Runtime
@@ -77,9 +78,11 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
         server = Server(settings, certificates, None if shared is None else shared.port)
-        server.bind()
-        closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
         if shared is None:
+            with held_port(settings.listen):
+                pass  # gRPC would tell in many lines, not one, that somebody has it
+            server.bind()
+            closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
             closing.enter_context(only_server(settings))
             clock = Clock(settings.start_time)
         else:
@@ -90,6 +93,8 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         runtime = Runtime(store, registry, clock)
         runtime.refresh_catalogue()
         runtime.start()
+        if shared is not None:
+            server.bind()  # not sooner: from now on it gets its share of the connections
         server.start(Parts(runtime, store, settings.names, clock, key))
         pollers = [
             Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),

@@ -45,9 +45,11 @@ def held_port(listen: str) -> Iterator[int]:
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    """Return the addresses that gRPC listens on for a host: of a wildcard it makes [::]."""
+    """Return the addresses that gRPC listens on for a host; of a wildcard it makes [::]."""
     if host in {"0.0.0.0", "::"} and socket.has_dualstack_ipv6():  # noqa: S104
         return [(socket.AF_INET6, "::")]
+    if host == "localhost":  # both, whatever the machine's list of hosts says
+        return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
 
