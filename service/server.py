@@ -145,7 +145,7 @@ class Server:
         """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
         self.leave()
         stopped = self._server.stop(grace)
-        self._guard.cancel_streams()
+        self._guard.end_streams()
         stopped.wait()
         for pool in self._pools.values():
             pool.shutdown()
