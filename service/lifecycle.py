@@ -74,7 +74,6 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
     with ExitStack() as closing:
         if shared is None:
             check(settings)
-            warn(settings)
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
         server = Server(settings, certificates, None if shared is None else shared.port)
@@ -84,6 +83,7 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
             server.bind()
             closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
             closing.enter_context(only_server(settings))
+            warn(settings)
             clock = Clock(settings.start_time)
         else:
             clock = Clock.shifted(shared.clock_offset)

@@ -41,7 +41,6 @@ def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
     """
     signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     check(settings)
-    warn(settings)
     with (
         held_port(settings.listen) as port,
         only_server(settings),
@@ -49,6 +48,7 @@ def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
         _scratch() as figures,
         selectors.DefaultSelector() as selector,
     ):
+        warn(settings)
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": figures}
         _Supervisor(settings, read_again, signals, port, environment, selector).run()
     _log.info("stopped")
