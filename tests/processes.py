@@ -23,22 +23,16 @@ from tests.running import enter_release
 SERVE = [sys.executable, "-P", "-m", "service.cli", "serve"]
 
 # What a client needs so that a restart costs it no call.
-RETRIES = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{}],
-                "retryPolicy": {
-                    "maxAttempts": 5,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
+RETRIES = {
+    "name": [{}],
+    "retryPolicy": {
+        "maxAttempts": 5,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    },
+}
 
 
 @dataclass
@@ -48,6 +42,11 @@ class Served:
     process: "subprocess.Popen[bytes]"
     log: Path
     port: int = 0
+
+    @property
+    def address(self) -> str:
+        """Return where it listens."""
+        return f"127.0.0.1:{self.port}"
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of the log with this event, in their order."""
@@ -121,14 +120,19 @@ def gone(pids: list[int]) -> bool:
 
 
 @contextmanager
-def clients(port: int, number: int, retries: bool = True) -> Iterator[list[Client]]:
-    """Yield clients with a connection each: a shared one would always be of the same worker."""
+def clients(target: str, number: int, retries: bool = True) -> Iterator[list[Client]]:
+    """Yield clients with a connection each: a shared one would always be of the same worker.
+
+    `target` is one address, or several as gRPC writes them, to be taken in turn.
+    """
     options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
-    options += [("grpc.service_config", RETRIES)] if retries else [("grpc.enable_retries", 0)]
-    address = f"127.0.0.1:{port}"
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if retries:
+        config["methodConfig"] = [RETRIES]
+    options += [("grpc.service_config", json.dumps(config))]
     with ExitStack() as opened:
         yield [
-            Client(opened.enter_context(grpc.insecure_channel(address, options)), address, 10)
+            Client(opened.enter_context(grpc.insecure_channel(target, options)), target, 10)
             for _ in range(number)
         ]
 
