@@ -25,7 +25,7 @@ from tests.processes import Served, clients, eventually, prepared, served
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request, running
 
-PAUSE = 0.01  # seconds between the calls of one client
+PAUSE = 0.05  # seconds between the calls of one client
 KEY = "ab" * 32
 
 
