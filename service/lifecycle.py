@@ -57,7 +57,12 @@ def run(
     """
     with serving(settings, shared) as server:
         release = server.parts.runtime.release or None
-        _log.info("ready", listen=settings.listen, port=server.port, release=release)
+        _log.info(
+            "ready" if shared is None else "worker ready",
+            listen=settings.listen,
+            port=server.port,
+            release=release,
+        )
         when_ready()
         signals.wait()
         _log.info("leaving", seconds=settings.lame_duck_seconds)

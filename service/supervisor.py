@@ -165,7 +165,12 @@ class _Supervisor:
             place.worker and place.worker.ready for place in self._places
         ):
             self._announced = True
-            _log.info("ready", workers=len(self._places), port=self._port)
+            _log.info(
+                "ready",
+                listen=self._settings.listen,
+                port=self._port,
+                workers=len(self._places),
+            )
 
     def _on_end(self, worker: WorkerProcess) -> None:
         if worker in self._leaving:

@@ -89,7 +89,7 @@ def served(
         )
     live = Served(process, path)
     try:
-        assert eventually(lambda: ready(live) or process.poll() is not None, 120)
+        assert eventually(lambda: live.said("ready") or process.poll() is not None, 120)
         assert ready(live), path.read_text()
         live.port = live.said("ready")[-1]["port"]
         yield live
@@ -97,11 +97,6 @@ def served(
         # Without the parent the workers end by themselves.
         process.kill()
         process.wait()
-
-
-def ready(live: Served) -> bool:
-    """Tell whether the server, all workers included, has begun."""
-    return any("worker" not in line for line in live.said("ready"))
 
 
 def eventually(holds: Callable[[], object], seconds: float = 30) -> bool:

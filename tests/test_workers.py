@@ -96,7 +96,8 @@ def test_the_parent_serves_nothing(live: Served) -> None:
 
 def test_logs_tell_the_worker(live: Served) -> None:
     """All processes log to one stream; a worker's lines bear its number."""
-    first, second, parent = live.said("ready")[:3]
+    first, second = live.said("worker ready")[:2]
+    (parent,) = live.said("ready")
     assert (first["worker"], second["worker"]) == (1, 2)
     assert parent["workers"] == 2
     assert first["port"] == second["port"] == parent["port"] == live.port
@@ -213,9 +214,9 @@ def test_workers_share_a_clock_that_is_set() -> None:
 
 def test_a_worker_that_dies_is_replaced(live: Served, asking: list[Client]) -> None:
     """After `kill -9` of a worker the others serve on, a new one comes, and the log tells."""
-    before, begun = live.workers(), len(live.said("ready"))
+    before, begun = live.workers(), len(live.said("worker ready"))
     os.kill(before[0], signal.SIGKILL)
-    assert eventually(lambda: len(live.said("ready")) > begun)
+    assert eventually(lambda: len(live.said("worker ready")) > begun)
     after = live.workers()
     assert len(after) == 2
     assert set(before) & set(after) == {before[1]}
@@ -235,7 +236,7 @@ def test_sighup_replaces_every_worker(directory: Path, live: Served) -> None:
         assert eventually(lambda: len(live.said(refused)) == refusals)  # noqa: B023
     assert live.workers() == before
     settings.write_text("lame_duck_seconds = 0.1\n")
-    begun = len(live.said("ready"))
+    begun = len(live.said("worker ready"))
     live.process.send_signal(signal.SIGHUP)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(keep_asking, live)
@@ -245,7 +246,7 @@ def test_sighup_replaces_every_worker(directory: Path, live: Served) -> None:
     assert len(after) == 2
     assert not set(before) & set(after)
     # One after the other, each new one ready before the old one leaves.
-    ready = {line["worker"]: line["timestamp"] for line in live.said("ready")[begun:]}
+    ready = {line["worker"]: line["timestamp"] for line in live.said("worker ready")[begun:]}
     left = {line["worker"]: line["timestamp"] for line in live.said("leaving")}
     assert ready[1] < left[1] < ready[2] < left[2]
     assert [line["seconds"] for line in live.said("leaving")] == [0.2, 0.2]
