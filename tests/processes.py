@@ -90,7 +90,7 @@ def served(
     live = Served(process, path)
     try:
         assert eventually(lambda: live.said("ready") or process.poll() is not None, 120)
-        assert ready(live), path.read_text()
+        assert live.said("ready"), path.read_text()
         live.port = live.said("ready")[-1]["port"]
         yield live
     finally:
