@@ -15,7 +15,7 @@ from throughline.v1.recommendation_pb2_grpc import (
     add_RecommendationServiceServicer_to_server,
 )
 
-from service.server import OPTIONS
+from service.server import ALONE, OPTIONS
 
 THREADS = 4
 
@@ -47,7 +47,7 @@ class Echo(RecommendationServiceServicer):
 
 def main() -> None:
     """Serve until SIGTERM."""
-    server = grpc.server(ThreadPoolExecutor(THREADS), options=OPTIONS)
+    server = grpc.server(ThreadPoolExecutor(THREADS), options=(*OPTIONS, ALONE))
     add_RecommendationServiceServicer_to_server(Echo(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

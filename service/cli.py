@@ -7,6 +7,7 @@ are the exit codes beside 0 and 1, as in sysexits.h.
 
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import typer
@@ -52,8 +53,13 @@ for point in sorted(entry_points(group="throughline.commands"), key=lambda found
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    reported(app)
+
+
+def reported(program: Callable[[], object]) -> None:
+    """Run a program; tell what goes wrong with it in one line, and exit with the code for that."""
     try:
-        app()
+        program()
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import NamedTuple, TypeVar, cast
 
 import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
@@ -14,11 +15,16 @@ from throughline.v1.offer_pb2_grpc import OfferServiceStub
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from throughline.v1.release_pb2_grpc import ReleaseServiceStub
 
-from models.errors import ThroughlineError
+from models.errors import BadInput, ThroughlineError
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
+
+# Files in PEM. Whoever names the first is a client over TLS.
+SERVER_CA = "THROUGHLINE_SERVER_CA"
+CLIENT_CERTIFICATE = "THROUGHLINE_CLIENT_CERTIFICATE"
+CLIENT_KEY = "THROUGHLINE_CLIENT_KEY"
 
 _EXIT_CODES = {
     grpc.StatusCode.INVALID_ARGUMENT: os.EX_DATAERR,
@@ -35,6 +41,35 @@ class CallFailed(ThroughlineError):
         super().__init__(f"{code.name}: {text}")
         self.code = code
         self.exit_code = _EXIT_CODES.get(code, 1)
+
+
+class Tls(NamedTuple):
+    """What a client needs for TLS, in PEM: whom it trusts, and what it shows of itself if asked.
+
+    Without `ca` it does without TLS.
+    """
+
+    ca: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+
+    @classmethod
+    def from_environment(cls) -> "Tls":
+        """Read the files that the environment names; raises `BadInput` when one is missing."""
+        names = (SERVER_CA, CLIENT_CERTIFICATE, CLIENT_KEY)
+        ca, certificate, key = (os.environ.get(name) for name in names)
+        if bool(certificate) != bool(key):
+            raise BadInput(CLIENT_CERTIFICATE, f"wanted together with {CLIENT_KEY}")
+        if certificate and not ca:
+            raise BadInput(SERVER_CA, f"missing; {CLIENT_CERTIFICATE} needs it")
+        return cls(*(Path(path).read_bytes() if path else None for path in (ca, certificate, key)))
+
+    def channel(self, server: str) -> grpc.Channel:
+        """Return a channel to `server` (host:port)."""
+        if self.ca is None:
+            return grpc.insecure_channel(server)
+        credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
+        return grpc.secure_channel(server, credentials)
 
 
 class Client:
@@ -63,10 +98,15 @@ class Client:
 
 
 @contextmanager
-def connect(server: str, timeout: float = 10.0) -> Iterator[Client]:
-    """Yield a client of the service at `server` (host:port); closes its channel at the end."""
-    with grpc.insecure_channel(server) as channel:
-        yield Client(channel, server, timeout)
+def connect(server: str, timeout: float = 10.0, tls: Tls | None = None) -> Iterator[Client]:
+    """Yield a client of the service at `server` (host:port); closes its channel at the end.
+
+    Unless `tls` is given, the environment says whether it is to be TLS.
+    """
+    tls = Tls.from_environment() if tls is None else tls
+    where = server if tls.ca is None else f"{server} over TLS"
+    with tls.channel(server) as channel:
+        yield Client(channel, where, timeout)
 
 
 def _failure(error: grpc.RpcError, server: str) -> CallFailed:

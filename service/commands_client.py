@@ -10,7 +10,14 @@ import typer
 # What the commands need is imported when one runs: `throughline --help` stays instant.
 
 Server = Annotated[
-    str, typer.Option("--server", envvar="THROUGHLINE_SERVER", help="The service, host:port.")
+    str,
+    typer.Option(
+        "--server",
+        envvar="THROUGHLINE_SERVER",
+        help="The service, host:port. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of "
+        "the authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name "
+        "what to show.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the contract's answer as JSON.")]
 Ids = Annotated[

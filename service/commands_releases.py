@@ -17,7 +17,11 @@ DirectoryOption = Annotated[
 ]
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", help="A running service, host:port, instead of a directory."),
+    typer.Option(
+        "--server",
+        help="A running service, host:port, instead of a directory. Over TLS where "
+        "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
+    ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

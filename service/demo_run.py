@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from models.errors import BadInput
-from service.client import connect
+from service.client import Tls, connect
 from service.demo_cast import Cast, choose
 from service.demo_check import check
 from service.demo_children import run, served
@@ -57,7 +57,7 @@ def run_demo(directory: Path, seed: int, keep: bool) -> bool:
         )
     )
     with served(options, server, directory / "serve.log"):
-        with connect(server) as client:
+        with connect(server, tls=Tls()) as client:
             story = Story(client, console, cast, began)
             story.tell()
         good = _judge(console, story)

@@ -16,7 +16,7 @@ import grpc
 import structlog
 
 from models.errors import ThroughlineError
-from service.status import Malformed, internal_status, status_of
+from service.status import Draining, Malformed, internal_status, status_of
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +40,8 @@ class GuardedServer:
     def __init__(self, server: grpc.Server, pools: Mapping[str, ThreadPoolExecutor]) -> None:
         self._server = server
         self._pools = pools
-        self._streams: set[grpc.ServicerContext] = set()
+        # Those open, each with what sends its next answer, if it is one that never blocks.
+        self._streams: dict[grpc.ServicerContext, Behaviour | None] = {}
         self._lock = threading.Lock()
 
     def as_server(self) -> grpc.Server:
@@ -60,12 +61,19 @@ class GuardedServer:
         }
         self._server.add_registered_method_handlers(service, guarded)
 
-    def cancel_streams(self) -> None:
+    def end_streams(self) -> None:
         """End open streams (health watches, reflection), which no drain would see the end of."""
+        status = status_of(Draining())
         with self._lock:
-            open_now = list(self._streams)
-        for context in open_now:
-            context.cancel()
+            open_now = list(self._streams.items())
+        for context, send in open_now:
+            if send is None:
+                context.cancel()
+                continue
+            context.set_code(status.code)
+            context.set_details(status.details)
+            context.set_trailing_metadata(status.trailing_metadata)
+            send(None)
 
     def _guarded(
         self, service: str, name: str, handler: "grpc.RpcMethodHandler[Any, Any]"
@@ -89,9 +97,9 @@ class GuardedServer:
         return grpc.unary_unary_rpc_method_handler(unary, safe, serializer)
 
     def _tracked(self, behaviour: Behaviour) -> Behaviour:
-        def tracked(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+        def tracked(request: object, context: grpc.ServicerContext, *more: Behaviour) -> Any:
             with self._lock:
-                self._streams.add(context)
+                self._streams[context] = more[0] if more else None
             if not context.add_callback(lambda: self._forget(context)):
                 self._forget(context)
             return behaviour(request, context, *more)
@@ -100,7 +108,7 @@ class GuardedServer:
 
     def _forget(self, context: grpc.ServicerContext) -> None:
         with self._lock:
-            self._streams.discard(context)
+            self._streams.pop(context, None)
 
 
 def _safely(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:

@@ -23,6 +23,19 @@ def load_key(settings: Settings) -> bytes:
     With neither, an embedded store has its key beside it, made when the store is; any other store
     needs one of them. Raises `ConfigurationError` naming the setting.
     """
+    key = present_key(settings)
+    if key is None:
+        path = Path(settings.store.removeprefix(EMBEDDED)) / KEY_FILE
+        _make(path)
+        key = _read(path)
+    return key
+
+
+def present_key(settings: Settings) -> bytes | None:
+    """Return the key of `settings`; None for an embedded store that is yet to be made.
+
+    Makes nothing. Raises `ConfigurationError` naming the setting.
+    """
     key = settings.key.get_secret_value()
     if key:
         return _parsed(key, "key")
@@ -34,13 +47,13 @@ def load_key(settings: Settings) -> bytes:
         )
     directory = Path(settings.store.removeprefix(EMBEDDED))
     path = directory / KEY_FILE
-    if not path.exists():
-        if (directory / DATABASE).exists():
-            raise ConfigurationError(
-                f"key_file: missing, {path} not found, but there is a store made with a key"
-            )
-        _make(path)
-    return _read(path)
+    if path.exists():
+        return _read(path)
+    if (directory / DATABASE).exists():
+        raise ConfigurationError(
+            f"key_file: missing, {path} not found, but there is a store made with a key"
+        )
+    return None
 
 
 def _make(path: Path) -> None:

@@ -1,81 +1,131 @@
-"""The life of a server: open, load, serve, follow, drain, close.
+"""The life of one process that serves: check, bind, open, load, serve, follow, drain, close.
 
 The one place that chooses the concrete parts; everything else is given them.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from types import FrameType
+from typing import NamedTuple
 
 import faiss
+import msgspec
 import structlog
 
 from models.errors import WrongKey
 from models.identifiers import key_fingerprint
 from models.registry import Registry
 from service.clock import Clock
-from service.keys import load_key
+from service.keys import EMBEDDED, load_key
 from service.parts import Parts
 from service.polling import Poller
+from service.port import held_port
+from service.preflight import check, only_server, warn
 from service.server import Server
 from service.serving import Runtime
 from service.settings import ConfigurationError, Settings
-from service.store import Store, lock_directory, open_store
+from service.signals import Signals
+from service.store import Store, open_store
+from service.tls import CertificateFiles
 
 _log = structlog.get_logger(__name__)
 
-EMBEDDED = "sqlite:"
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
+CERTIFICATE_SECONDS = 1.0
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return."""
-    asked_to_stop = threading.Event()
-    _stop_on_signals(asked_to_stop)
-    with serving(settings) as server:
+class Shared(NamedTuple):
+    """What the workers of one server have in common, as their parent has it.
+
+    The port, which the parent holds, and the offset of a clock that is set (microseconds).
+    """
+
+    port: int
+    clock_offset: int | None
+
+
+def run(
+    settings: Settings,
+    signals: Signals,
+    shared: Shared | None = None,
+    when_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until a signal, then drain and return.
+
+    A process of its own checks and locks what it uses; one with `shared` has a parent that did.
+    A second signal shortens the lame duck's wait.
+    """
+    with serving(settings, shared) as server:
         release = server.parts.runtime.release or None
-        _log.info("ready", listen=settings.listen, port=server.port, release=release)
-        asked_to_stop.wait()
+        _log.info(
+            "ready" if shared is None else "worker ready",
+            listen=settings.listen,
+            port=server.port,
+            release=release,
+        )
+        when_ready()
+        signals.wait()
+        _log.info("leaving", seconds=settings.lame_duck_seconds)
+        server.leave()
+        signals.wait(settings.lame_duck_seconds)
         _log.info("draining", seconds=settings.drain_seconds)
     _log.info("stopped")
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Server]:
+def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
-    _warn_of(settings)
     with ExitStack() as closing:
+        if shared is None:
+            check(settings)
+        registry = _open_registry(settings)
+        certificates = CertificateFiles(settings) if settings.tls else None
+        server = Server(settings, certificates, None if shared is None else shared.port)
+        if shared is None:
+            with held_port(settings.listen):
+                pass  # gRPC would tell in many lines, not one, that somebody has it
+            server.bind()
+            closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
+            closing.enter_context(only_server(settings))
+            warn(settings)
+            clock = Clock(settings.start_time)
+        else:
+            clock = Clock.shifted(shared.clock_offset)
         key = load_key(settings)
-        clock = Clock(settings.start_time)
         store = _open_store(settings, key, clock, closing)
-        runtime = Runtime(store, Registry(settings.registry), clock)
-        parts = Parts(runtime, store, settings.names, clock, key)
-        server = Server(settings, parts)
-        server.bind()
         closing.callback(server.stop, settings.drain_seconds)
+        runtime = Runtime(store, registry, clock)
         runtime.refresh_catalogue()
         runtime.start()
-        server.update_health()
-        server.start()
-        for poller in (
+        if shared is not None:
+            server.bind()  # not sooner: from now on it gets its share of the connections
+        server.start(Parts(runtime, store, settings.names, clock, key))
+        pollers = [
             Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),
             Poller("registry", FOLLOW_SECONDS, runtime.follow_registry),
             Poller("health", HEALTH_SECONDS, server.update_health),
-        ):
+        ]
+        if certificates is not None:
+            pollers.append(Poller("certificates", CERTIFICATE_SECONDS, certificates.follow))
+        for poller in pollers:
             poller.start()
             closing.callback(poller.stop)
         yield server
 
 
+def _open_registry(settings: Settings) -> Registry:
+    registry = Registry(settings.registry)
+    try:
+        registry.pointer()
+    except OSError as error:
+        raise ConfigurationError(f"registry: {error.filename}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(f"registry: {settings.registry}: pointer: {error}") from None
+    return registry
+
+
 def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack) -> Store:
-    embedded = settings.store.startswith(EMBEDDED)
-    if embedded:
-        closing.enter_context(lock_directory(Path(settings.store.removeprefix(EMBEDDED))))
     try:
         store = open_store(
             settings.store,
@@ -83,7 +133,7 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
             event_types=settings.names.event_types,
             clock=clock.now,
             timeout=settings.redis_timeout,
-            spill=None if embedded else settings.spill,
+            spill=None if settings.store.startswith(EMBEDDED) else settings.spill,
         )
     except WrongKey as error:
         raise ConfigurationError(str(error)) from None
@@ -95,18 +145,3 @@ def _close(store: Store) -> None:
     store.close()
     if store.dropped_records:
         _log.warning("decision records were dropped", count=store.dropped_records)
-
-
-def _warn_of(settings: Settings) -> None:
-    if not settings.loopback:
-        _log.warning("reachable from outside without TLS", listen=settings.listen)
-    if settings.clock is not None:
-        _log.warning("the clock is set", start=settings.clock.isoformat())
-
-
-def _stop_on_signals(asked_to_stop: threading.Event) -> None:
-    def stop(number: int, frame: FrameType | None) -> None:
-        asked_to_stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)

@@ -9,13 +9,24 @@ import sys
 import structlog
 
 
-def configure_logs(level: str) -> None:
-    """Send the logs of this process, those of libraries included, to stderr."""
+def configure_logs(level: str, worker: int | None = None) -> None:
+    """Send the logs of this process, those of libraries included, to stderr.
+
+    `worker` is its number, which every line then tells.
+    """
     terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+
+        def tell_worker(
+            logger: object, method: str, event: structlog.typing.EventDict
+        ) -> structlog.typing.EventDict:
+            return {**event, "worker": worker}
+
+        shared.append(tell_worker)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

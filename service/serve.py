@@ -1,6 +1,7 @@
 """The command `throughline serve`: reads the settings and runs the server."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,25 @@ def serve(
             "for data of the past. Every answer says so.",
         ),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option("--workers", metavar="N", help="Processes that serve. Default: 1."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-certificate", help="Serve TLS with the certificate of this PEM file."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", help="PEM file with the private key of the certificate."),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-client-ca",
+            help="Let only clients call whose certificate an authority of this PEM file signed.",
+        ),
+    ] = None,
     insecure_bind: Annotated[
         bool,
         typer.Option("--insecure-bind", help="Permit an address other than loopback, without TLS."),
@@ -59,28 +79,42 @@ def serve(
 ) -> None:
     """Serve offers over gRPC, and take events, until SIGTERM or Ctrl-C.
 
-    The registry's release in force decides. A change of it, or of the catalogue, is taken over
-    while serving. A stop lets the calls in flight end.
+    The registry's release in force decides. A change of it, of the catalogue or of certificates is
+    taken over while serving. A stop lets the calls in flight end. With several workers SIGHUP reads
+    the settings again and replaces one worker after another; a lone process ends with it.
     """
-    from service.settings import read_settings
-
-    settings = read_settings(
-        config,
-        listen=listen,
-        store=store,
-        registry=registry,
-        key_file=key_file,
-        clock=clock,
-        insecure_bind=insecure_bind or None,
-        log_level=log_level,
-    )
-    pin_threads()
-    # Only now: numpy and FAISS read their number of threads when they are imported.
-    from service.lifecycle import run
     from service.logs import configure_logs
+    from service.settings import Settings, read_settings
 
+    def read() -> Settings:
+        return read_settings(
+            config,
+            listen=listen,
+            store=store,
+            registry=registry,
+            key_file=key_file,
+            clock=clock,
+            workers=workers,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+            insecure_bind=insecure_bind or None,
+            log_level=log_level,
+        )
+
+    settings = read()
+    pin_threads()
     configure_logs(settings.log_level)
-    run(settings)
+    if settings.workers > 1:
+        from service.supervisor import supervise
+
+        supervise(settings, read)
+    else:
+        # Only now: numpy and FAISS read their number of threads when they are imported.
+        from service.lifecycle import run
+        from service.signals import Signals
+
+        run(settings, Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
 
 def pin_threads() -> None:

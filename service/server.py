@@ -1,4 +1,4 @@
-"""Builds the gRPC server: its services, thread pools, limits, health and reflection."""
+"""Builds the gRPC server: its services, thread pools, limits, TLS, health and reflection."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +29,7 @@ from service.parts import Parts
 from service.recommendation import Recommendations
 from service.releases import Releases
 from service.settings import ConfigurationError, Settings
+from service.tls import CertificateFiles, Certificates
 
 _log = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE = (
         (release_pb2, "ReleaseService"),
     )
 )
+ALONE = ("grpc.so_reuseport", 0)  # else a second server would take half the calls of the first
+SHARING = ("grpc.so_reuseport", 1)  # of a parent that keeps other servers off the port
 OPTIONS = (
-    ("grpc.so_reuseport", 0),  # else a second server would take half the calls of the first
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),  # what the client does not want it refuses itself
     ("grpc.max_metadata_size", limits.METADATA_SOFT_BYTES),
@@ -54,14 +56,27 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Server:
-    """One gRPC server over `parts`; `port` is the one it listens on once it is bound."""
+    """One gRPC server: bound first, then started with the parts that answer.
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    `port` is the one it is bound to, `parts` are those that it was started with.
+    """
+
+    parts: Parts
+
+    def __init__(
+        self,
+        settings: Settings,
+        certificates: CertificateFiles | None = None,
+        shared_port: int | None = None,
+    ) -> None:
+        """With `certificates` it serves TLS only; `shared_port` is one of several workers'."""
         # Pure Python protobuf has no limit on recursion and takes forty times as long.
         if api_implementation.Type() != "upb":
             raise ConfigurationError("protobuf: not the upb implementation")
-        self.parts = parts
         self._listen = settings.listen
+        if shared_port is not None:
+            self._listen = f"{settings.listen.rpartition(':')[0]}:{shared_port}"
+        self._certificates = certificates
         self._pools = {
             "decide": _pool("decide", settings.decide_threads),
             "ingest": _pool("ingest", settings.ingest_threads),
@@ -72,7 +87,7 @@ class Server:
         }
         self._server = grpc.server(
             self._pools["other"],
-            options=OPTIONS,
+            options=(*OPTIONS, ALONE if shared_port is None else SHARING),
             maximum_concurrent_rpcs=settings.max_concurrent_calls,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
@@ -88,18 +103,24 @@ class Server:
                 "ReleaseService": self._pools["release"],
             },
         )
-        self._add_services()
         self.port = 0
 
     def bind(self) -> None:
         """Take the port; raises `ConfigurationError` when somebody has it."""
         try:
-            self.port = self._server.add_insecure_port(self._listen)
+            if self._certificates is None:
+                self.port = self._server.add_insecure_port(self._listen)
+            else:
+                credentials = _credentials(self._certificates)
+                self.port = self._server.add_secure_port(self._listen, credentials)
         except RuntimeError:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
 
-    def start(self) -> None:
-        """Begin to answer."""
+    def start(self, parts: Parts) -> None:
+        """Begin to answer with `parts`."""
+        self.parts = parts
+        self._add_services(parts)
+        self.update_health()
         self._server.start()
 
     def update_health(self) -> None:
@@ -116,17 +137,21 @@ class Server:
             self._health.set(service, storing)
         self._health.set(RELEASE, _SERVING)
 
+    def leave(self) -> None:
+        """Say NOT_SERVING from now on, and go on to answer."""
+        self._health.enter_graceful_shutdown()
+
     def stop(self, grace: float) -> None:
         """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
-        self._health.enter_graceful_shutdown()
+        self.leave()
         stopped = self._server.stop(grace)
-        self._guard.cancel_streams()
+        self._guard.end_streams()
         stopped.wait()
         for pool in self._pools.values():
             pool.shutdown()
 
-    def _add_services(self) -> None:
-        server, parts = self._guard.as_server(), self.parts
+    def _add_services(self, parts: Parts) -> None:
+        server = self._guard.as_server()
         recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(
             Recommendations(parts), server
         )
@@ -142,3 +167,25 @@ class Server:
 
 def _pool(name: str, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+
+def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
+    """Return credentials that each new connection gets from what the files hold by then."""
+    served = files.current
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal served
+        if files.current is served:
+            return None
+        served = files.current
+        return _configuration(served)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(served),
+        changed,  # type: ignore[arg-type] # None, for no change, is missing from the stubs
+        require_client_authentication=served.client_ca is not None,
+    )
+
+
+def _configuration(held: Certificates) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(held.key, held.chain)], held.client_ca)

@@ -11,10 +11,18 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadInput, ThroughlineError
@@ -25,13 +33,22 @@ CONFIG = f"{PREFIX}CONFIG"
 
 # Of the client commands and of the tests; and what Kubernetes sets in every pod beside a service
 # called throughline.
-_NOT_OURS = tuple(f"{PREFIX}{name}" for name in ("SERVER", "REQUIRE_REDIS", "SERVICE_", "PORT"))
+_NOT_OURS = tuple(
+    f"{PREFIX}{name}" for name in ("SERVER", "CLIENT_", "REQUIRE_REDIS", "SERVICE_", "PORT")
+)
+_CLOCK_YEARS = range(1970, 2201)
 
 
 class ConfigurationError(ThroughlineError):
-    """A setting that the server cannot start with; the text starts with its name."""
+    """A setting that the server cannot start with; the text starts with its name.
+
+    It is one line, whatever a name or a path in it holds.
+    """
 
     exit_code = os.EX_CONFIG
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
 
 
 class Settings(BaseSettings):
@@ -45,6 +62,14 @@ class Settings(BaseSettings):
     insecure_bind: bool = Field(
         False, description="Permit an address other than loopback, without TLS."
     )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the certificate to serve TLS with, its chain included."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of the authorities whose clients alone may call."
+    )
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve, one for each core.")
     store: str = Field("sqlite:var/data", description="sqlite:DIRECTORY or redis://HOST:PORT/DB.")
     registry: Path = Field(Path("var/registry"), description="Directory of the releases.")
     key: SecretStr = Field(SecretStr(""), description="Key of the identifiers' hashes, in hex.")
@@ -69,12 +94,42 @@ class Settings(BaseSettings):
     max_concurrent_calls: int = Field(
         128, ge=1, le=10_000, description="Calls at once; more get RESOURCE_EXHAUSTED."
     )
+    lame_duck_seconds: float = Field(
+        1,
+        ge=0,
+        le=60,
+        description="How long a stop says NOT_SERVING and yet takes calls, for balancers to see.",
+    )
     drain_seconds: float = Field(
         30, gt=0, le=600, description="How long calls in flight may take to end at a stop."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least serious messages to log."
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what would be taken for something else: yes for 1, a number for a time."""
+        assert info.field_name is not None
+        kind = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and kind is not bool:
+            raise ValueError("want no true or false")
+        if isinstance(value, str) and (not value or "\0" in value) and kind is not SecretStr:
+            raise ValueError("empty" if not value else "holds a NUL character")
+        return value
+
+    @field_validator("clock", mode="before")
+    @classmethod
+    def _moment(cls, clock: object) -> object:
+        if not isinstance(clock, datetime | None):
+            try:
+                clock = datetime.fromisoformat(str(clock))
+            except ValueError:
+                raise ValueError("want a time such as 2017-12-01T12:00:00-05:00") from None
+        if clock is not None and clock.year not in _CLOCK_YEARS:
+            raise ValueError(f"want a year from {_CLOCK_YEARS[0]} to {_CLOCK_YEARS[-1]}")
+        return clock
 
     @field_validator("listen")
     @classmethod
@@ -102,6 +157,11 @@ class Settings(BaseSettings):
     def start_time(self) -> int | None:
         """Return the time to start the clock at, in microseconds; None: the real one."""
         return None if self.clock is None else round(self.clock.timestamp() * 1_000_000)
+
+    @property
+    def tls(self) -> bool:
+        """Tell whether clients must come over TLS."""
+        return self.tls_certificate is not None
 
     @property
     def loopback(self) -> bool:
@@ -133,15 +193,23 @@ def read_settings(config: Path | None = None, **options: object) -> Settings:
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         raise ConfigurationError(f"{field[1] if field else 'settings'}: not JSON") from None
+    except RecursionError:
+        raise ConfigurationError("settings: JSON nested too deep") from None
     _check_together(settings)
     return settings
 
 
 def _check_together(settings: Settings) -> None:
-    if not settings.loopback and not settings.insecure_bind:
-        raise ConfigurationError(
-            "listen: not a loopback address, and there is no TLS; insecure_bind permits it"
-        )
+    if settings.tls_certificate is None:
+        for name in ("tls_key", "tls_client_ca"):
+            if getattr(settings, name) is not None:
+                raise ConfigurationError(f"{name}: given without tls_certificate")
+        if not settings.loopback and not settings.insecure_bind:
+            raise ConfigurationError(
+                "listen: not a loopback address, and there is no TLS; insecure_bind permits it"
+            )
+    elif settings.tls_key is None:
+        raise ConfigurationError("tls_key: missing; tls_certificate needs it")
     if settings.key.get_secret_value() and settings.key_file is not None:
         raise ConfigurationError("key: given as well as key_file")
     try:
@@ -163,11 +231,13 @@ def _variable(name: str) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"config: {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"config: {path}: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"config: {path}: nested too deep") from None
 
 
 def _first(error: ValidationError) -> str:

@@ -20,6 +20,7 @@ from service.validation import InvalidRequest, Violation
 DOMAIN = "throughline"
 STORE_RETRY_SECONDS = 1
 RELEASE_RETRY_SECONDS = 5
+DRAINING_RETRY_SECONDS = 1
 
 
 class NotFound(ThroughlineError):
@@ -28,6 +29,13 @@ class NotFound(ThroughlineError):
 
 class NoRelease(ThroughlineError):
     """No release is in force that could decide."""
+
+
+class Draining(ThroughlineError):
+    """The server is about to end and takes no more calls."""
+
+    def __init__(self) -> None:
+        super().__init__("draining")
 
 
 class Malformed(ThroughlineError):
@@ -82,6 +90,8 @@ def _kind(error: ThroughlineError) -> tuple[grpc.StatusCode, str, int]:
             return grpc.StatusCode.NOT_FOUND, "NOT_FOUND", 0
         case StoreUnavailable():
             return grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS
+        case Draining():
+            return grpc.StatusCode.UNAVAILABLE, "DRAINING", DRAINING_RETRY_SECONDS
         case NoRelease():
             return grpc.StatusCode.UNAVAILABLE, "NO_RELEASE", RELEASE_RETRY_SECONDS
         case NothingToRollBack():

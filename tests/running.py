@@ -13,11 +13,13 @@ from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 from models.catalogue import Row
 from models.policy import BUILT_IN
 from models.registry import Entry, Registry
-from service.client import Client
+from service.client import Client, Tls
 from service.lifecycle import serving
 from service.server import Server
 from service.settings import read_settings
 from tests.small import small_rows, write_small_release
+
+PLAIN = Tls()
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,12 @@ def running(
     *,
     promoted: bool = True,
     rows: Sequence[Row] | None = None,
+    tls: Tls = PLAIN,
     **options: object,
 ) -> Iterator[Running]:
     """Yield a running server with a small release in force and a small catalogue.
 
-    `options` are settings.
+    `options` are settings; `tls` is what the client comes with.
     """
     registry = Registry(directory / "registry")
     if promoted and registry.pointer().in_force is None:
@@ -87,7 +90,7 @@ def running(
         if wanted:
             server.parts.store.put_catalogue(wanted)
             server.parts.runtime.refresh_catalogue()
-        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        with tls.channel(f"127.0.0.1:{server.port}") as channel:
             yield Running(server, registry, channel, Client(channel, "the test's server", 10))
 
 

@@ -1,5 +1,6 @@
 """README, and the pages of the examples, show only commands and targets that exist."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import typer.main
 
 from service.cli import app
+from tests.processes import RETRIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
@@ -60,3 +62,9 @@ def test_readme_shows_the_two_commands() -> None:
     lines = shown(ROOT / "README.md")
     assert any(re.match(r"make demo\b", line) for line in lines)
     assert any(re.match(r"make test\b", line) for line in lines)
+
+
+def test_readme_shows_the_retries_that_are_proven() -> None:
+    """The service configuration that README gives is the one that the proofs of restarts use."""
+    (block,) = re.findall(r"^```json\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert json.loads(block) == {"methodConfig": [RETRIES]}

@@ -35,6 +35,7 @@ from service.store.redis_calls import RedisCalls, ScriptCall
 
 PAGE = 500  # log entries, catalogue rows or records in one answer
 _SETTINGS = b"{meta}settings"
+_ALIVE = b"{meta}alive"
 _CATALOGUE = (b"{catalogue}revision", b"{catalogue}revisions", b"{catalogue}rows")
 _LINE = struct.Struct(">16sQI")  # identifier, key of the event id, content hash
 _VERSION = struct.Struct(">Q")
@@ -219,8 +220,9 @@ class RedisBackend:
         self._ask(lambda: int(self._client.hset(_chunks(dataset), index, state)))
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless Redis answers; ask again how durable it is."""
-        self._ask(lambda: _true(self._client.ping()))
+        """Raise `StoreUnavailable` unless Redis takes writes; ask again how durable it is."""
+        # A replica, or a Redis that is full, answers everything else.
+        self._ask(lambda: _true(self._client.set(_ALIVE, b"")))
         self.durability = self._durability()
 
     def close(self) -> None:

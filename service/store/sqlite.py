@@ -212,9 +212,11 @@ class SqliteBackend:
         )
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless the database can be read and its writer runs."""
+        """Raise `StoreUnavailable` unless the database can be read and written."""
         self._one("SELECT value FROM meta WHERE key = ?", "revision")
-        self._submit(lambda connection: None)
+        # Really written: a disk that is full, or read-only by now, lets a transaction begin.
+        alive = "INSERT OR REPLACE INTO meta VALUES ('alive', '')"
+        self._submit(lambda connection: connection.execute(alive).rowcount)
 
     def close(self) -> None:
         """Commit what is queued and close the file."""

@@ -1,0 +1,39 @@
+"""Signals as something to wait for, one after the other, rather than something that interrupts."""
+
+import os
+import select
+import signal
+from types import FrameType
+
+
+class Signals:
+    """Takes over signals of this process: each comes out of `wait`, in the order they came in.
+
+    To be made by the main thread. A handler that set an event could find the main thread within
+    the event's own lock, and wait for it for ever; a byte in a pipe cannot.
+    """
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        for number in numbers:
+            signal.signal(number, self._handle)
+
+    def fileno(self) -> int:
+        """Return what is readable when a signal has come."""
+        return self._read
+
+    def send(self, number: signal.Signals) -> None:
+        """Let a signal come out of `wait` as if this process had got it; from any thread."""
+        os.write(self._write, bytes((number,)))
+
+    def wait(self, seconds: float | None = None) -> signal.Signals | None:
+        """Return the next signal; None when none has come in that time."""
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        if not poll.poll(None if seconds is None else seconds * 1000):
+            return None
+        return signal.Signals(os.read(self._read, 1)[0])
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.send(signal.Signals(number))

@@ -1,0 +1,256 @@
+"""The parent of several workers: holds port and directory, starts, restarts and ends them.
+
+It serves nothing itself and never imports gRPC, which does not survive a fork; a worker is a new
+process that imports everything anew. So SIGHUP, which replaces one worker after another, brings a
+new version of the code into service, and no call is lost: the next worker serves before the one in
+its place begins to leave.
+"""
+
+import os
+import selectors
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from models.errors import ThroughlineError
+from service.clock import Clock
+from service.port import held_port
+from service.preflight import check, only_server, warn
+from service.settings import ConfigurationError, Settings
+from service.signals import Signals
+from service.worker import assignment
+from service.worker_process import WorkerProcess
+
+_log = structlog.get_logger(__name__)
+
+FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0  # seconds before a worker that ended is started again
+STEADY_SECONDS = 60.0  # who served as long begins again with the first wait
+FIXED = ("listen", "store", "workers", "clock")  # settings that SIGHUP cannot change
+
+
+def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
+    """Keep `settings.workers` workers serving until SIGTERM or SIGINT; then let them drain.
+
+    `read_again` reads the settings anew, for SIGHUP. Raises `ConfigurationError`, and `SystemExit`
+    with the exit code of a first worker that could not begin.
+    """
+    signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    check(settings)
+    with (
+        held_port(settings.listen) as port,
+        only_server(settings),
+        # Workers that keep their own figures leave them there for each other.
+        _scratch() as figures,
+        selectors.DefaultSelector() as selector,
+    ):
+        warn(settings)
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": figures}
+        _Supervisor(settings, read_again, signals, port, environment, selector).run()
+    _log.info("stopped")
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="throughline-", ignore_cleanup_errors=True)
+    except OSError:
+        raise ConfigurationError("workers: no temporary directory; TMPDIR may name one") from None
+
+
+@dataclass
+class _Place:
+    """One of the workers to be kept: who is there, and when to start the next."""
+
+    number: int
+    worker: WorkerProcess | None = None
+    due: float = float("inf")  # when there is nobody
+    failures: int = 0
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        settings: Settings,
+        read_again: Callable[[], Settings],
+        signals: Signals,
+        port: int,
+        environment: dict[str, str],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._settings = settings
+        self._read_again = read_again
+        self._signals = signals
+        self._port = port
+        self._environment = environment
+        self._selector = selector
+        self._clock_offset = Clock(settings.start_time).offset
+        self._places = [_Place(number) for number in range(1, settings.workers + 1)]
+        self._next: WorkerProcess | None = None  # to be in the place of one that serves
+        self._to_replace: deque[_Place] = deque()
+        self._leaving: list[WorkerProcess] = []
+        self._begun = False  # a worker has served
+        self._announced = False
+        self._stopping = False
+        self._exit_code = os.EX_OK
+
+    def run(self) -> None:
+        """Start the workers and keep them until a signal has ended them all."""
+        self._selector.register(self._signals.fileno(), selectors.EVENT_READ)
+        # One alone at first: what is wrong with all of them is told once, and what the first
+        # one makes (key, tables, compiled code) the others find.
+        self._places[0].due = 0
+        try:
+            while not self._stopping or self._workers():
+                self._start_due()
+                self._replace_next()
+                for key, _ in self._selector.select(self._patience()):
+                    if key.data is None:
+                        self._on_signal()
+                    else:
+                        self._on_message(key.data)
+                for worker in self._workers():
+                    worker.kill_if_late()
+        finally:
+            for worker in self._workers():
+                worker.kill()
+        if self._exit_code:
+            raise SystemExit(self._exit_code)
+
+    def _workers(self) -> list[WorkerProcess]:
+        kept = [place.worker for place in self._places if place.worker is not None]
+        return [*kept, *([] if self._next is None else [self._next]), *self._leaving]
+
+    def _patience(self) -> float | None:
+        """Return for how long nothing needs to be done, in seconds; None: until a message."""
+        times = [place.due for place in self._places if place.worker is None]
+        times += [worker.deadline for worker in self._workers()]
+        earliest = min(times)
+        return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
+
+    # What happens.
+
+    def _on_signal(self) -> None:
+        number = self._signals.wait(0)
+        if number is signal.SIGHUP:
+            self._begin_replacing()
+        elif number is not None:
+            if not self._stopping:
+                _log.info("stopping", signal=number.name)
+            self._stop()
+
+    def _on_message(self, worker: WorkerProcess) -> None:
+        if worker.receive():
+            self._on_ready(worker)
+        elif worker.ended:
+            self._selector.unregister(worker)
+            worker.close()
+            self._on_end(worker)
+
+    def _on_ready(self, worker: WorkerProcess) -> None:
+        if worker is self._next:
+            self._next = None
+            place = self._places[worker.number - 1]
+            if place.worker is not None:
+                self._let_go(place.worker)
+            place.worker = worker
+        if not self._begun:
+            self._begun = True
+            for place in self._places[1:]:
+                place.due = 0
+        if not self._announced and all(
+            place.worker and place.worker.ready for place in self._places
+        ):
+            self._announced = True
+            _log.info(
+                "ready",
+                listen=self._settings.listen,
+                port=self._port,
+                workers=len(self._places),
+            )
+
+    def _on_end(self, worker: WorkerProcess) -> None:
+        if worker in self._leaving:
+            self._leaving.remove(worker)
+            _log.info("worker left", worker=worker.number, **worker.ending())
+            if not self._to_replace and not self._stopping and not self._leaving:
+                _log.info("replaced every worker")
+            return
+        if worker is self._next:
+            self._next = None
+            self._to_replace.clear()
+            _log.error(
+                "new worker ended; the old ones stay", worker=worker.number, **worker.ending()
+            )
+            return
+        place = self._places[worker.number - 1]
+        place.worker = None
+        if not self._begun:
+            # It has told on stderr what is wrong, unless a signal ended it.
+            if worker.exit_code < 0:
+                _log.error("worker ended before it served", worker=1, **worker.ending())
+            self._exit_code = worker.exit_code if worker.exit_code > 0 else os.EX_SOFTWARE
+            self._stop()
+            return
+        place.failures = 0 if worker.served(STEADY_SECONDS) else place.failures
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2**place.failures)
+        place.failures += 1
+        place.due = time.monotonic() + wait
+        _log.error("worker ended", worker=worker.number, **worker.ending(), again_in=wait)
+
+    # What is done.
+
+    def _start_due(self) -> None:
+        if self._stopping:
+            return
+        now = time.monotonic()
+        for place in self._places:
+            if place.worker is None and place.due <= now:
+                place.worker = self._start(place.number)
+
+    def _begin_replacing(self) -> None:
+        if self._stopping:
+            return
+        try:
+            settings = self._read_again()
+            check(settings)
+            for name in FIXED:
+                if getattr(settings, name) != getattr(self._settings, name):
+                    raise ConfigurationError(f"{name}: cannot be changed without a stop")
+        except ThroughlineError as error:
+            _log.error("settings refused; no worker is replaced", reason=str(error))
+            return
+        warn(settings)
+        self._settings = settings
+        self._to_replace = deque(self._places)
+        _log.info("replacing every worker")
+
+    def _replace_next(self) -> None:
+        while self._to_replace and self._next is None and not self._leaving and not self._stopping:
+            place = self._to_replace.popleft()
+            # Where nobody is, the next one has the new settings anyway.
+            if place.worker is not None:
+                self._next = self._start(place.number)
+
+    def _start(self, number: int) -> WorkerProcess:
+        told = assignment(number, self._port, self._clock_offset, self._settings)
+        worker = WorkerProcess(number, told, self._environment)
+        self._selector.register(worker, selectors.EVENT_READ, worker)
+        return worker
+
+    def _let_go(self, worker: WorkerProcess) -> None:
+        worker.stop(self._settings.lame_duck_seconds + self._settings.drain_seconds)
+        if worker not in self._leaving:
+            self._leaving.append(worker)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._to_replace.clear()
+        for worker in self._workers():
+            self._let_go(worker)
+        self._next = None
+        for place in self._places:
+            place.worker, place.due = None, float("inf")

@@ -1,0 +1,94 @@
+"""A worker as its parent sees it: a child process, and the socket to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from service.worker import EXIT_SECONDS, READY
+
+START_SECONDS = 300.0  # a start loads a release and tries it; who takes longer hangs
+
+
+class WorkerProcess:
+    """A worker that was started; `deadline` is when it is late with what is expected of it."""
+
+    def __init__(self, number: int, assignment: bytes, environment: dict[str, str]) -> None:
+        """Start worker `number` and tell it what to do."""
+        self.number = number
+        self.ready = False
+        self.ended = False
+        self.exit_code = os.EX_OK
+        self.deadline = time.monotonic() + START_SECONDS
+        self._serving_since = float("inf")
+        self._stopping = False
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: nothing in the working directory may pass for a module of ours.
+                [sys.executable, "-P", "-m", "service.worker"],
+                stdin=theirs.fileno(),
+                env=environment,
+                start_new_session=True,  # what a terminal sends is for the parent
+            )
+        with suppress(OSError):  # has ended already: `receive` tells
+            self._socket.sendall(assignment)
+
+    def fileno(self) -> int:
+        """Return what is readable when `receive` has something to tell."""
+        return self._socket.fileno()
+
+    def receive(self) -> bool:
+        """Read what the worker says; tell whether that is that it serves. Sets `ended`."""
+        try:
+            said = self._socket.recv(64)
+        except OSError:
+            said = b""
+        if said:
+            self.ready = said == READY
+            self._serving_since = time.monotonic()
+            if not self._stopping:
+                self.deadline = float("inf")
+            return self.ready
+        self.exit_code = self._process.wait()  # the socket ends with the process
+        self.ended = True
+        return False
+
+    def served(self, seconds: float) -> bool:
+        """Tell whether it served for so long."""
+        return time.monotonic() - self._serving_since >= seconds
+
+    def stop(self, seconds: float) -> None:
+        """Let it drain, for so many seconds at most; again: without waiting for balancers."""
+        if not self._stopping:
+            self._stopping = True
+            self.deadline = time.monotonic() + seconds + EXIT_SECONDS
+        if self.ready:
+            self._process.terminate()
+        else:
+            self._process.kill()  # has nothing to drain
+
+    def kill_if_late(self) -> None:
+        """End it at once if it is past its deadline."""
+        if time.monotonic() >= self.deadline:
+            self.deadline = float("inf")
+            self._process.kill()
+
+    def kill(self) -> None:
+        """End it at once, and wait until it has ended."""
+        self._process.kill()
+        self.exit_code = self._process.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def ending(self) -> dict[str, object]:
+        """Return how it ended, to be logged: by which signal, or with which exit code."""
+        if self.exit_code < 0:
+            return {"signal": signal.Signals(-self.exit_code).name}
+        return {"exit_code": self.exit_code}
