@@ -1,7 +1,8 @@
 """Load of `Recommend` on a real server, every answer noted: when, how long, and whether right.
 
 Each customer has a profile version of its own, so that an answer made from another customer's state
-shows itself. Some calls are cancelled in flight, as impatient callers do.
+shows itself. Some calls are cancelled in flight, as impatient callers do. Beside them the server's
+health is asked, which needs no store: when that is late too, the machine was busy otherwise.
 """
 
 import itertools
@@ -10,9 +11,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 
 from service.client import Client
@@ -23,6 +25,7 @@ CUSTOMERS = 12
 CLIENTS = 4
 CALLS_PER_SECOND = 60
 CANCELLED = 0.05  # share of calls
+STALLED = 0.2  # of the deadline: so long a health check takes only on a busy machine
 
 
 class Answer(NamedTuple):
@@ -54,6 +57,7 @@ class Asking:
         """`deadline` of each call in seconds."""
         self.answers: list[Answer] = []
         self.cancelled = 0
+        self._stalls: list[tuple[float, float]] = []
         self._address = address
         self._deadline = deadline
         self._ended = threading.Event()
@@ -62,6 +66,7 @@ class Asking:
     def going_on(self) -> Iterator[None]:
         """Keep asking while the block runs."""
         threads = [threading.Thread(target=self._run, args=(n,)) for n in range(CLIENTS)]
+        threads.append(threading.Thread(target=self._watch))
         for thread in threads:
             thread.start()
         try:
@@ -74,6 +79,21 @@ class Asking:
     def between(self, since: float, until: float) -> Sequence[Answer]:
         """Return the answers to calls that were sent in that time (monotonic seconds)."""
         return [answer for answer in list(self.answers) if since <= answer.sent < until]
+
+    def excused(self, answer: Answer) -> bool:
+        """Tell whether the machine stalled while that call was under way."""
+        end = answer.sent + answer.took
+        return any(began < end and answer.sent < ended for began, ended in list(self._stalls))
+
+    def _watch(self) -> None:
+        with channel_to(self._address) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            while not self._ended.wait(0.01):
+                began = time.monotonic()
+                health.Check(health_pb2.HealthCheckRequest(), timeout=30)
+                ended = time.monotonic()
+                if ended - began > self._deadline * STALLED:
+                    self._stalls.append((began, ended))
 
     def _run(self, number: int) -> None:
         chance = random.Random(number)
