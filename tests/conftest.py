@@ -41,6 +41,7 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": "always",
             "save": "",
+            "enable-debug-command": "yes",
         }
         arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL)

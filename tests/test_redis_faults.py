@@ -18,6 +18,7 @@ from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.said import NOW, event, identifier
 
 TIMEOUT = 0.25  # seconds
+ROOM = 0.5  # seconds that a busy machine may take on top
 ANN, BOB, CAT = identifier(1), identifier(2), identifier(3)
 BLOB = encode(Profile(customer=ANN, version=1), 1)
 RECORD = decision_id(1024, ANN, NOW)
@@ -78,6 +79,15 @@ TRUE = {
 }
 
 
+def healed(backend: RedisBackend, expected: bytes, customer: bytes = ANN) -> bool:
+    """Tell whether a customer is read again, as it was, within two seconds."""
+    for _ in range(40):
+        with suppress(StoreUnavailable):
+            return backend.get(customer) == expected
+        time.sleep(0.05)
+    return False
+
+
 @pytest.fixture
 def proxy(redis_server: RedisServer) -> Iterator[FaultProxy]:
     """A proxy in front of the shared server."""
@@ -109,9 +119,9 @@ def test_rubbish_is_no_answer(proxy: FaultProxy, backend: RedisBackend, answer: 
             pass
         else:
             assert verb in TRUE.get(name, ()), f"{verb} takes {name} for an answer"
-        assert time.monotonic() - started < 3 * TIMEOUT
+        assert time.monotonic() - started < TIMEOUT + ROOM
         proxy.set(HEALTHY)
-        assert backend.get(ANN) == BLOB
+        assert healed(backend, BLOB)
         assert backend.get_many([BOB, ANN, CAT]) == [None, BLOB, None]
 
 
@@ -136,9 +146,9 @@ def test_a_call_ends_in_time(proxy: FaultProxy, backend: RedisBackend, fault: Fa
         started = time.monotonic()
         with suppress(StoreUnavailable):
             call()
-        assert time.monotonic() - started < TIMEOUT + 0.15
+        assert time.monotonic() - started < TIMEOUT + ROOM
     proxy.set(HEALTHY)
-    assert backend.get(CAT) == large
+    assert healed(backend, large, CAT)
 
 
 def test_reading_a_customer_has_one_time_in_all(proxy: FaultProxy) -> None:
@@ -150,11 +160,11 @@ def test_reading_a_customer_has_one_time_in_all(proxy: FaultProxy) -> None:
     store.link(ANN, BOB, "login", NOW)
     store.record([event("e2", CAT)], NOW)
     proxy.set(Fault(delay=0.15))
-    for allowed, least, most in ((TIMEOUT, 0.2, 0.4), (0.05, 0.04, 0.2)):
+    for allowed in (TIMEOUT, 0.05):
         time.sleep(0.41)
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.read([identifier(9), ANN, BOB, CAT], allowed)
-        assert least < time.monotonic() - started < most
+        assert allowed * 0.9 < time.monotonic() - started < allowed + ROOM / 2
     store.close()
     proxy.set(HEALTHY)

@@ -7,8 +7,7 @@ is left.
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from math import inf
 from typing import Any
 
@@ -24,14 +23,16 @@ class Allowance(threading.local):
     _until = inf
     _until_all = inf
 
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Bound all calls in the block together."""
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound all calls of this thread in the block together."""
         self._until_all = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._until_all = inf
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._until_all = inf
 
     def begin(self, seconds: float) -> bool:
         """Begin a call of at most `seconds`; False when there is no time for it."""

@@ -106,6 +106,8 @@ class RedisCalls:
     def _get_along(self, connection: Any, command: bytes) -> bytes | None:
         whole = False
         try:
+            if connection.can_read():
+                raise redis.ConnectionError("an answer that nobody waited for")
             connection.send_packed_command([command], check_health=False)
             answer = connection.read_response()
             whole = isinstance(answer, bytes)
