@@ -204,6 +204,14 @@ def load_release(directory: Path) -> Release:
     return Release(release_id, manifest, Content(vocabulary=vocabulary, **arrays))
 
 
+def read_vocabulary(directory: Path) -> tuple[Manifest, Vocabulary]:
+    """Verify and return what a release is and knows, arrays left alone; raises `BadRelease`."""
+    with ReleaseFiles(directory) as files:
+        manifest = _manifest(files, _id_of(directory))
+        text = files.read(VOCABULARY, manifest.files[VOCABULARY]).tobytes()
+    return manifest, _parsed(VOCABULARY, text, Vocabulary)
+
+
 def read_golden(directory: Path) -> tuple[Golden, ...]:
     """Verify and return the golden requests of a release; raises `BadRelease`."""
     with ReleaseFiles(directory) as files:
