@@ -16,7 +16,7 @@ import grpc
 import structlog
 
 from models.errors import ThroughlineError
-from service.status import Malformed, TooLate, internal_status, status_of
+from service.status import Malformed, TooLate, Unserved, internal_status, status_of
 
 _log = structlog.get_logger(__name__)
 
@@ -152,6 +152,8 @@ def _guarded_stream(behaviour: Behaviour, message: str, method: str) -> Behaviou
 
 
 def _status_of(error: Exception, method: str) -> grpc.Status:
+    if isinstance(error, NotImplementedError):  # so do generated methods that nobody wrote
+        error = Unserved("method: not implemented")
     if isinstance(error, ThroughlineError):
         status = status_of(error)
         _log.debug("refused", method=method, code=status.code.name)

@@ -39,6 +39,10 @@ class TooLate(ThroughlineError):
     """The caller's deadline leaves no time to answer: nothing was started."""
 
 
+class Unserved(ThroughlineError):
+    """A method of a public service that this server does not have."""
+
+
 class Malformed(ThroughlineError):
     """Bytes that are not the message."""
 
@@ -84,6 +88,8 @@ def _kind(error: ThroughlineError) -> tuple[grpc.StatusCode, str, int]:
             return grpc.StatusCode.FAILED_PRECONDITION, "RELEASE_TOO_NEW", 0
         case BadRelease():
             return grpc.StatusCode.INVALID_ARGUMENT, "BAD_RELEASE", 0
+        case Unserved():
+            return grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", 0
         case NotFound():
             return grpc.StatusCode.NOT_FOUND, "NOT_FOUND", 0
         case StoreUnavailable():

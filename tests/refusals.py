@@ -9,6 +9,7 @@ import grpc
 import pytest
 import throughline.v1
 from google.protobuf import message_factory
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -59,15 +60,17 @@ def refusal(error: grpc.RpcError) -> Refusal:
     return Refusal(call.code(), call.details() or "", reason, frozenset(violations), retry)
 
 
-def _methods() -> Iterator[tuple[str, type[Message]]]:
+def _services() -> Iterator[ServiceDescriptor]:
     for module in pkgutil.iter_modules(throughline.v1.__path__):
         if module.name.endswith("_pb2"):
             file = importlib.import_module(f"throughline.v1.{module.name}").DESCRIPTOR
-            for service in file.services_by_name.values():
-                for method in service.methods:
-                    kind = message_factory.GetMessageClass(method.input_type)
-                    yield f"{service.name}/{method.name}", kind
+            yield from file.services_by_name.values()
 
 
 # Every method of the contract, as the descriptors say, and the message that it takes.
-METHODS: dict[str, type[Message]] = dict(_methods())
+SERVICES = tuple(_services())
+METHODS: dict[str, type[Message]] = {
+    f"{service.name}/{method.name}": message_factory.GetMessageClass(method.input_type)
+    for service in SERVICES
+    for method in service.methods
+}

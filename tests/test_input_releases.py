@@ -11,6 +11,7 @@
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from throughline.v1 import release_pb2
 
 from models.registry import Entry
 from service import serving
+from service.trial import try_release
 from tests.bad_content import rehashed
 from tests.damage import copied, golden_release
 from tests.refusals import INVALID, Refusal, refused, wrong
@@ -106,18 +108,19 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
     assert told.details.startswith("release: cannot decide; ref=")
     assert live.recommend("a").moment.release == first
     live.registry.promote(second, "policy", 2)
-    live.server.parts.runtime.follow_registry()
+    end = time.monotonic() + 20
+    while live.server.parts.runtime.refused != second and time.monotonic() < end:
+        time.sleep(0.05)
+    assert live.server.parts.runtime.refused == second
     for _ in range(3):
         live.server.parts.runtime.follow_registry()
     assert len(calls) == 2
-    assert live.server.parts.runtime.refused == second
 
 
 def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a release is loaded, a second promotion or a rollback is ABORTED at once."""
     second = enter_release(live.registry.directory, seed=2)
     loading, leave = threading.Event(), threading.Event()
-    try_release = serving.try_release
 
     def wait(directory: Path) -> None:
         loading.set()

@@ -95,6 +95,7 @@ def many(kind: type[Message], field: str, count: int, **others: object) -> Messa
     }
     make = entries.get(field, str)
     getattr(request, field).extend(make(f"x{at}") for at in range(count))
+    assert isinstance(request, Message)
     return request
 
 
@@ -118,7 +119,7 @@ def test_repeated_field_over_its_limit(live: Running, method: str, field: str, m
     """One entry more than a repeated field may have refuses the call, with the limit."""
     others = {"channel": "web"} if method == RECOMMEND else {}
     if others and field != "identifiers":
-        others["identifiers"] = [loyalty("a")]  # type: ignore[assignment,list-item]
+        others["identifiers"] = [loyalty("a")]  # type: ignore[assignment]
     request = many(METHODS[method], field, most + 1, **others)
     assert refused(live, method, request) == wrong(f"{field}: too many; max {most}")
 
