@@ -56,6 +56,7 @@ class Fuzzer:
         self._chance = random.Random(seed)
         self._now = now
         self._ids = (*(f"{canary}-{number}" for number in range(50)), *OFFERS, *known)
+        self._good = {**_GOOD, "release_id": known or self._ids}
         self._texts = (*NAMES, *self._ids, *ODD, canary + "\x07", f"{canary}@x.org")
 
     def requests(self, count: int) -> Iterator[tuple[Method, bytes]]:
@@ -81,8 +82,9 @@ class Fuzzer:
         return data[: 1 << 20]
 
     def nasty(self, method: Method) -> bytes:
-        """Return a well-formed message of any values."""
-        return self._message(method.request, odd=0.5).SerializeToString()
+        """Return a well-formed message of any values, few or many of them odd."""
+        odd = self._chance.choice((0.05, 0.2, 0.5))
+        return self._message(method.request, odd).SerializeToString()
 
     def plausible(self, method: Method) -> bytes:
         """Return a message that is mostly as it should be."""
@@ -126,8 +128,8 @@ class Fuzzer:
             case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
                 return chance.randbytes(8)
             case FieldDescriptor.CPPTYPE_STRING:
-                if chance.random() >= odd and field.name in _GOOD:
-                    return chance.choice(_GOOD[field.name])
+                if chance.random() >= odd and field.name in self._good:
+                    return chance.choice(self._good[field.name])
                 return chance.choice(self._texts if chance.random() < odd else self._ids)
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
                 return chance.choice(FLOATS if chance.random() < odd else FLOATS[:2])
@@ -185,9 +187,9 @@ _GOOD: dict[str, Sequence[str]] = {
     "type": ("view", "purchase", "click", "attributes_changed", "dismiss"),
     "intent": ("default", "replenish", ""),
     "placement": ("home", ""),
-    "currency": ("EUR", "USD"),
+    "currency": ("EUR",),
     "asserted_by": ("login", "agent"),
-    "place": ("", "s1", "s2"),
+    "place": tuple(f"s{number}" for number in range(20)),
     "page_token": ("",),
 }
 _MUTATIONS: tuple[Callable[[Fuzzer, Method, bytes], bytes], ...] = (
