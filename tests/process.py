@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 class ServerProcess:
