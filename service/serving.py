@@ -117,11 +117,11 @@ class Runtime:
 
     def follow_registry(self) -> None:
         """Take over the release that another process put in force, unless it was refused."""
-        if not self._loading.acquire(blocking=False):
+        if self._moved() is None or not self._loading.acquire(blocking=False):
             return
         try:
-            wanted = self.registry.pointer().in_force
-            if wanted is not None and wanted != self._refused:
+            wanted = self._moved()  # it may have been taken over meanwhile
+            if wanted is not None:
                 self._take_over(wanted)
         finally:
             self._loading.release()
@@ -155,6 +155,13 @@ class Runtime:
             self._swap(release_id, lambda: self.registry.rollback(self._clock.now()))
             _log.info("rolled back", release=release_id, previous=previous)
             return Promoted(release_id, previous)
+
+    def _moved(self) -> Pair | None:
+        """Return the pair in force when it is neither served nor refused."""
+        wanted = self.registry.pointer().in_force
+        if wanted is None or wanted == self._refused or wanted.release == self.release:
+            return None
+        return wanted
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

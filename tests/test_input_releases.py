@@ -19,7 +19,7 @@ import grpc
 import pytest
 from throughline.v1 import release_pb2
 
-from models.registry import Entry
+from models.registry import Entry, Pointer
 from service import serving
 from service.trial import try_release
 from tests.bad_content import rehashed
@@ -139,6 +139,30 @@ def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> No
     leave.set()
     assert first.result().release_id == second
     assert live.client.releases.PromoteRelease(named(second)).release_id == second
+
+
+def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the server only looks whether the pointer was moved, nobody is turned away."""
+    runtime = live.server.parts.runtime
+    second = enter_release(live.registry.directory, seed=2)
+    looking, leave = threading.Event(), threading.Event()
+    pointer = runtime.registry.pointer
+
+    def slowly() -> Pointer:
+        if threading.current_thread() is follower:
+            looking.set()
+            leave.wait(20)
+        return pointer()
+
+    follower = threading.Thread(target=runtime.follow_registry)
+    monkeypatch.setattr(runtime.registry, "pointer", slowly)
+    follower.start()
+    try:
+        assert looking.wait(10)
+        assert live.client.releases.PromoteRelease(named(second)).release_id == second
+    finally:
+        leave.set()
+        follower.join()
 
 
 def test_nothing_to_roll_back_to(live: Running) -> None:
