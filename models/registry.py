@@ -9,18 +9,24 @@ The pointer is replaced in one rename under a lock, so a reader sees the old pai
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from models.errors import BadInput, ThroughlineError
-from models.release import verify_release
+from models.canonical import NotCanonical, decode_json
+from models.errors import BadInput, BadRelease, ThroughlineError
+from models.release_files import ReleaseFiles
 
 POINTER = "pointer.json"
 ENTRIES = "entries"
 HISTORY = 20  # pairs that rollback can reach
+
+_ID = re.compile("[0-9a-f]{64}")
+T = TypeVar("T")
 
 
 class NothingToRollBack(ThroughlineError):
@@ -59,12 +65,18 @@ class Registry:
         self.directory = directory
 
     def pointer(self) -> Pointer:
-        """Return what is in force; an empty pointer when nothing was promoted."""
-        try:
-            text = (self.directory / POINTER).read_bytes()
-        except FileNotFoundError:
+        """Return what is in force; an empty pointer when nothing was promoted.
+
+        Raises `BadRelease` when it cannot be read.
+        """
+        path = self.directory / POINTER
+        if not path.exists():
             return Pointer()
-        return msgspec.json.decode(text, type=Pointer)
+        pointer = _read(path, Pointer)
+        pairs = (*((pointer.in_force,) if pointer.in_force else ()), *pointer.before)
+        if not all(_ID.fullmatch(pair.release) for pair in pairs):
+            raise BadRelease(f"{POINTER}: names what is no release's id")
+        return pointer
 
     def path(self, release_id: str) -> Path:
         """Return the directory of a release, whether or not it exists."""
@@ -83,11 +95,13 @@ class Registry:
         return found[0]
 
     def entries(self) -> list[Entry]:
-        """Return the entries of all releases, latest first."""
-        found = [
-            msgspec.json.decode(path.read_bytes(), type=Entry)
-            for path in sorted((self.directory / ENTRIES).glob("*.json"))
-        ]
+        """Return the entries of all releases, latest first.
+
+        A release whose entry cannot be read is still there, as the oldest: one bad file must not
+        hide the others.
+        """
+        paths = (self.directory / ENTRIES).glob("*.json")
+        found = [_entry(path) for path in paths if _ID.fullmatch(path.stem)]
         return sorted(found, key=lambda entry: (-entry.created, entry.release))
 
     def add(self, entry: Entry) -> None:
@@ -98,8 +112,7 @@ class Registry:
             _replace(path, msgspec.json.encode(entry))
 
     def promote(self, release_id: str, policy: str, now: int) -> Pointer:
-        """Put a release in force, verified first, and return the new pointer."""
-        verify_release(self.path(release_id))
+        """Put a release in force that was verified and tried, and return the new pointer."""
         with self._locked():
             pointer = self.pointer()
             present = pointer.in_force
@@ -127,6 +140,25 @@ class Registry:
         with (self.directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        entry = _read(path, Entry)
+    except BadRelease:
+        entry = None
+    if entry is None or entry.release != path.stem:
+        return Entry(release=path.stem, created=0)
+    return entry
+
+
+def _read(path: Path, type_: type[T]) -> T:
+    with ReleaseFiles(path.parent) as files:
+        text = files.small(path.name)
+    try:
+        return decode_json(text, type_)
+    except NotCanonical as error:
+        raise BadRelease(f"{path.name}: {error}") from None
 
 
 def _replace(path: Path, text: bytes) -> None:

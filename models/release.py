@@ -8,35 +8,35 @@ digest is verified: the formats themselves do not notice a flipped bit.
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import ARRAYS, check_arrays
+from models.canonical import NotCanonical, decode_canonical, decode_json, encode_canonical
 from models.errors import BadRelease
 from models.features import HistoryConfig
 from models.fixed import BIAS_LIMIT, to_fixed
+from models.release_files import FileDigest, ReleaseFiles, foreign
+
+T = TypeVar("T")
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.json"
 GOLDEN = "golden.json"
-ARRAYS = (
-    "item_vectors",
-    "item_feature_vectors",
-    "user_feature_vectors",
-    "popularity",
-    "item_weights",
-)
+
+HISTORY_LENGTH = 1000
+TYPE_WEIGHT = 1000.0
+
+
 FILES = (VOCABULARY, GOLDEN, *(f"{name}.npy" for name in ARRAYS))
 
 
-class FileDigest(msgspec.Struct, frozen=True):
-    """What a content file must be."""
-
-    sha256: str
-    size: int
+class NewerRelease(BadRelease):
+    """A release of a format that only a later version of Throughline can read."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,10 +150,10 @@ def write_release(
     """
     scratch = parent / f".writing-{os.getpid()}"
     scratch.mkdir(parents=True)
-    (scratch / VOCABULARY).write_bytes(_canonical(content.vocabulary))
-    (scratch / GOLDEN).write_bytes(_canonical(golden))
-    for name in ARRAYS:
-        array = np.ascontiguousarray(getattr(content, name), dtype=np.float32)
+    (scratch / VOCABULARY).write_bytes(encode_canonical(content.vocabulary))
+    (scratch / GOLDEN).write_bytes(encode_canonical(golden))
+    for name, layout in ARRAYS.items():
+        array = np.ascontiguousarray(getattr(content, name), dtype=layout.dtype)
         np.save(scratch / f"{name}.npy", array, allow_pickle=False)
     files = {
         name: FileDigest(
@@ -162,7 +162,7 @@ def write_release(
         )
         for name in FILES
     }
-    text = _canonical(Manifest(files=files, **manifest))
+    text = encode_canonical(Manifest(files=files, **manifest))
     (scratch / MANIFEST).write_bytes(text)
     release_id = hashlib.sha256(text).hexdigest()
     directory = parent / release_id
@@ -180,61 +180,92 @@ def verify_release(directory: Path) -> Manifest:
 
     Raises `BadRelease` with the file at fault.
     """
-    path = directory / MANIFEST
-    if not path.is_file() or path.is_symlink():
-        raise BadRelease(f"{MANIFEST}: missing")
-    text = path.read_bytes()
-    if hashlib.sha256(text).hexdigest() != directory.resolve().name:
-        raise BadRelease(f"{MANIFEST}: digest mismatch")
-    try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise BadRelease(f"{MANIFEST}: {error}") from None
-    if manifest.format > FORMAT:
-        raise BadRelease(f"{MANIFEST}: format {manifest.format} not supported; max {FORMAT}")
-    for name in sorted(FILES):
-        if name not in manifest.files:
-            raise BadRelease(f"{name}: not in the manifest")
-    for entry in sorted(directory.iterdir()):
-        if entry.name != MANIFEST and entry.name not in FILES:
-            raise BadRelease(f"{entry.name[:64]!r}: unexpected entry")
-        if entry.is_symlink() or not entry.is_file():
-            raise BadRelease(f"{entry.name}: not a plain file")
-    for name in sorted(FILES):
-        file, wanted = directory / name, manifest.files[name]
-        if not file.exists():
-            raise BadRelease(f"{name}: missing")
-        if file.stat().st_size != wanted.size:
-            raise BadRelease(f"{name}: size mismatch")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != wanted.sha256:
-            raise BadRelease(f"{name}: digest mismatch")
+    with ReleaseFiles(directory) as files:
+        manifest = _manifest(files, _id_of(directory))
+        for name in sorted(FILES):
+            files.verify(name, manifest.files[name])
     return manifest
 
 
 def load_release(directory: Path) -> Release:
-    """Verify and load a release; raises `BadRelease` with the file at fault."""
-    manifest = verify_release(directory)
+    """Verify and load a release; raises `BadRelease` with the file at fault.
+
+    Each file is read once; nothing is parsed before all are verified.
+    """
+    release_id = _id_of(directory)
+    with ReleaseFiles(directory) as files:
+        manifest = _manifest(files, release_id)
+        data = {name: files.read(name, manifest.files[name]) for name in sorted(FILES)}
+    vocabulary = _parsed(VOCABULARY, data.pop(VOCABULARY).tobytes(), Vocabulary)
+    _check_vocabulary(vocabulary)
+    _check_history(manifest.history)
+    sizes = {kind: len(names) for kind, names in msgspec.structs.asdict(vocabulary).items()}
+    arrays = check_arrays(sizes, data)
+    return Release(release_id, manifest, Content(vocabulary=vocabulary, **arrays))
+
+
+def read_vocabulary(directory: Path) -> tuple[Manifest, Vocabulary]:
+    """Verify and return what a release is and knows, arrays left alone; raises `BadRelease`."""
+    with ReleaseFiles(directory) as files:
+        manifest = _manifest(files, _id_of(directory))
+        text = files.read(VOCABULARY, manifest.files[VOCABULARY]).tobytes()
+    return manifest, _parsed(VOCABULARY, text, Vocabulary)
+
+
+def read_golden(directory: Path) -> tuple[Golden, ...]:
+    """Verify and return the golden requests of a release; raises `BadRelease`."""
+    with ReleaseFiles(directory) as files:
+        manifest = _manifest(files, _id_of(directory))
+        text = files.read(GOLDEN, manifest.files[GOLDEN]).tobytes()
+    return _parsed(GOLDEN, text, tuple[Golden, ...])
+
+
+def _id_of(directory: Path) -> str:
+    """Return the name of a directory; a link to one must itself be called by the id."""
+    return directory.absolute().name
+
+
+def _manifest(files: ReleaseFiles, release_id: str) -> Manifest:
+    """Return the manifest, and see that the directory has what it lists and nothing else."""
+    text = files.small(MANIFEST)
+    if hashlib.sha256(text).hexdigest() != release_id:
+        raise BadRelease(f"{MANIFEST}: digest mismatch")
+    found = _format_of(text)
+    if found > FORMAT:
+        raise NewerRelease(f"{MANIFEST}: format {found} not supported; max {FORMAT}")
+    manifest = _parsed(MANIFEST, text, Manifest)
+    for name in sorted(FILES):
+        if name not in manifest.files:
+            raise BadRelease(f"{name}: not in the manifest")
+    for name in sorted(manifest.files.keys() - set(FILES)):
+        raise BadRelease(f"{MANIFEST}: unexpected entry {foreign(name)}")
+    for name in files.names():
+        if name != MANIFEST and name not in FILES:
+            raise BadRelease(f"{foreign(name)}: unexpected entry")
+    return manifest
+
+
+class _Format(msgspec.Struct):
+    """All that a manifest of any format has."""
+
+    format: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+def _format_of(text: bytes) -> int:
     try:
-        vocabulary = msgspec.json.decode((directory / VOCABULARY).read_bytes(), type=Vocabulary)
-    except msgspec.MsgspecError as error:
-        raise BadRelease(f"{VOCABULARY}: {error}") from None
-    arrays = {name: _array(directory / f"{name}.npy") for name in ARRAYS}
-    dimensions = arrays["item_vectors"].shape[-1]
-    shapes = {
-        "item_vectors": (len(vocabulary.items), dimensions),
-        "item_feature_vectors": (len(vocabulary.item_features), dimensions),
-        "user_feature_vectors": (len(vocabulary.user_features), dimensions),
-        "popularity": (len(vocabulary.segments), len(vocabulary.items)),
-        "item_weights": (len(vocabulary.items),),
-    }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise BadRelease(f"{name}.npy: shape {arrays[name].shape}; want {shape}")
-        _check_range(name, arrays[name])
-    if dimensions % 8:
-        raise BadRelease(f"item_vectors.npy: dimension {dimensions}; want a multiple of 8")
-    if (arrays["item_weights"] <= 0).any():
-        raise BadRelease("item_weights.npy: not positive")
+        return decode_json(text, _Format).format
+    except NotCanonical as error:
+        raise BadRelease(f"{MANIFEST}: {error}") from None
+
+
+def _parsed(name: str, text: bytes, type_: type[T]) -> T:
+    try:
+        return decode_canonical(text, type_)
+    except NotCanonical as error:
+        raise BadRelease(f"{name}: {error}") from None
+
+
+def _check_vocabulary(vocabulary: Vocabulary) -> None:
     for kind, names in msgspec.structs.asdict(vocabulary).items():
         if len(set(names)) != len(names):
             raise BadRelease(f"{VOCABULARY}: {kind}: duplicate name")
@@ -242,26 +273,16 @@ def load_release(directory: Path) -> Release:
         raise BadRelease(f"{VOCABULARY}: items: empty")
     if vocabulary.segments[:1] != [""]:
         raise BadRelease(f'{VOCABULARY}: segments: want "" first')
-    content = Content(vocabulary=vocabulary, **arrays)
-    return Release(directory.resolve().name, manifest, content)
 
 
-def read_golden(directory: Path) -> tuple[Golden, ...]:
-    """Return the golden requests of a verified release."""
-    try:
-        return msgspec.json.decode((directory / GOLDEN).read_bytes(), type=tuple[Golden, ...])
-    except msgspec.MsgspecError as error:
-        raise BadRelease(f"{GOLDEN}: {error}") from None
-
-
-def _array(path: Path) -> NDArray[np.float32]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise BadRelease(f"{path.name}: not an array") from None
-    if array.dtype != np.float32:
-        raise BadRelease(f"{path.name}: dtype {array.dtype}; want float32")
-    return np.ascontiguousarray(array)
+def _check_history(history: HistoryConfig) -> None:
+    """Refuse what fixed-point arithmetic cannot hold."""
+    if not 1 <= history.length <= HISTORY_LENGTH:
+        raise BadRelease(f"{MANIFEST}: history.length: want 1 to {HISTORY_LENGTH:,}")
+    if not 0 < history.factor <= 1:
+        raise BadRelease(f"{MANIFEST}: history.factor: want more than 0, at most 1")
+    if not all(0 <= weight <= TYPE_WEIGHT for weight in history.types.values()):
+        raise BadRelease(f"{MANIFEST}: history.types: want weights of 0 to {TYPE_WEIGHT:,.0f}")
 
 
 def _users_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -270,22 +291,5 @@ def _users_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.concatenate(parts, axis=1)
 
 
-def _check_range(name: str, array: NDArray[np.float32]) -> None:
-    try:
-        if name == "user_feature_vectors":
-            _users_fixed(array)
-        elif name == "item_weights":
-            if not np.isfinite(array).all():
-                raise ValueError("not finite")
-        else:
-            to_fixed(array)
-    except ValueError as error:
-        raise BadRelease(f"{name}.npy: {error}") from None
-
-
 def _rows(names: list[str]) -> dict[str, int]:
     return {name: row for row, name in enumerate(names)}
-
-
-def _canonical(value: object) -> bytes:
-    return msgspec.json.encode(value, order="deterministic") + b"\n"

@@ -86,7 +86,7 @@ def promote(
     release: ReleaseArgument,
     registry: DirectoryOption = DEFAULT_REGISTRY,
     server: ServerOption = None,
-    timeout: Timeout = 60.0,
+    timeout: Timeout = 120.0,
 ) -> None:
     """Put a release in force, after it was verified and tried."""
     import time
@@ -119,7 +119,7 @@ def promote(
 def rollback(
     registry: DirectoryOption = DEFAULT_REGISTRY,
     server: ServerOption = None,
-    timeout: Timeout = 60.0,
+    timeout: Timeout = 120.0,
 ) -> None:
     """Put the release in force again that was before this one."""
     import time

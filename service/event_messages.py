@@ -7,7 +7,7 @@ import grpc
 from throughline.v1 import event_pb2 as pb
 
 from models.events import ATTRIBUTE, Event
-from models.identifiers import hash_identifier
+from models.identifiers import Identifier, hash_identifier
 from service import limits
 from service.names import Names
 from service.status import code_number
@@ -32,7 +32,11 @@ def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | R
     """Read one event; its identifier is hashed under `key` here and goes no further."""
     check = Check()
     check.id("event_id", message.event_id)
-    identifier = check.identifier("identifier", message.identifier, names.namespaces)
+    identifier = Identifier("", "")
+    if message.HasField("identifier"):
+        identifier = check.identifier("identifier", message.identifier, names.namespaces)
+    else:
+        check.fail("identifier", "required")
     check.name("type", message.type, names.event_types)
     check.name("channel", message.channel, names.channels)
     time = None

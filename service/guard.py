@@ -16,11 +16,13 @@ import grpc
 import structlog
 
 from models.errors import ThroughlineError
-from service.status import Draining, Malformed, internal_status, status_of
+from service.status import Draining, Malformed, TooLate, Unserved, internal_status, status_of
 
 _log = structlog.get_logger(__name__)
 
 Behaviour = Callable[..., Any]
+
+LEAST_SECONDS = 0.001  # no method answers faster: with less left, work would be for nobody
 
 
 class _Unparsed:
@@ -124,6 +126,8 @@ def _safely(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
 def _guarded(behaviour: Behaviour, message: str, method: str) -> Behaviour:
     def guarded(request: object, context: grpc.ServicerContext, *more: object) -> Any:
         try:
+            if context.time_remaining() < LEAST_SECONDS:
+                raise TooLate("deadline: too short")
             if request is _UNPARSED:
                 raise Malformed(message)
             return behaviour(request, context, *more)
@@ -156,6 +160,8 @@ def _guarded_stream(behaviour: Behaviour, message: str, method: str) -> Behaviou
 
 
 def _status_of(error: Exception, method: str) -> grpc.Status:
+    if isinstance(error, NotImplementedError):  # so do generated methods that nobody wrote
+        error = Unserved("method: not implemented")
     if isinstance(error, ThroughlineError):
         status = status_of(error)
         _log.debug("refused", method=method, code=status.code.name)

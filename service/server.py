@@ -82,7 +82,7 @@ class Server:
             "ingest": _pool("ingest", settings.ingest_threads),
             "bulk": _pool("bulk", settings.bulk_threads),
             "catalogue": _pool("catalogue", 2),
-            "release": _pool("release", 1),
+            "release": _pool("release", 2),
             "other": _pool("other", 4),
         }
         self._server = grpc.server(

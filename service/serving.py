@@ -5,8 +5,10 @@ takes it once, at its start, so every answer comes from exactly one release and 
 change prepares a new whole beside the old one and swaps one reference.
 """
 
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +25,8 @@ from models.profile import Profile
 from models.registry import NothingToRollBack, Pair, Pointer, Registry
 from models.release import Release, load_release
 from service.clock import Clock
-from service.status import NoRelease
+from service.guard import log_fault
+from service.status import LoadInProgress, NoRelease
 from service.store import Store
 from service.trial import try_release
 
@@ -114,11 +117,11 @@ class Runtime:
 
     def follow_registry(self) -> None:
         """Take over the release that another process put in force, unless it was refused."""
-        if not self._loading.acquire(blocking=False):
+        if self._moved() is None or not self._loading.acquire(blocking=False):
             return
         try:
-            wanted = self.registry.pointer().in_force
-            if wanted is not None and wanted != self._refused:
+            wanted = self._moved()  # it may have been taken over meanwhile
+            if wanted is not None:
                 self._take_over(wanted)
         finally:
             self._loading.release()
@@ -126,10 +129,10 @@ class Runtime:
     def promote(self, prefix: str) -> Promoted:
         """Try, load and put in force the release that `prefix` names.
 
-        Raises `BadInput` for a prefix that names none or several, `BadRelease` for a damaged one;
-        the one in force then stays.
+        Raises `BadInput` for a prefix that names none or several, `BadRelease` for a damaged one,
+        `LoadInProgress` while another is loaded; the one in force then stays.
         """
-        with self._loading:
+        with self._alone():
             release_id = self.registry.resolve(prefix)
             previous = _in_force(self.registry.pointer())
             self._swap(
@@ -140,8 +143,11 @@ class Runtime:
             return Promoted(release_id, previous)
 
     def rollback(self) -> Promoted:
-        """Put the release in force again that was before; raises `NothingToRollBack`."""
-        with self._loading:
+        """Put the release in force again that was before.
+
+        Raises `NothingToRollBack`, and as `promote` does.
+        """
+        with self._alone():
             pointer = self.registry.pointer()
             if not pointer.before:
                 raise NothingToRollBack("release: no previous release")
@@ -149,6 +155,23 @@ class Runtime:
             self._swap(release_id, lambda: self.registry.rollback(self._clock.now()))
             _log.info("rolled back", release=release_id, previous=previous)
             return Promoted(release_id, previous)
+
+    def _moved(self) -> Pair | None:
+        """Return the pair in force when it is neither served nor refused."""
+        wanted = self.registry.pointer().in_force
+        if wanted is None or wanted == self._refused or wanted.release == self.release:
+            return None
+        return wanted
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the right to load a release; who comes second must look anew at what is in force."""
+        if not self._loading.acquire(blocking=False):
+            raise LoadInProgress("model: load in progress")
+        try:
+            yield
+        finally:
+            self._loading.release()
 
     def _take_over(self, pair: Pair) -> bool:
         try:
@@ -166,14 +189,27 @@ class Runtime:
             commit()
             return
         release = _load(self.registry.path(release_id))
+        # Not under the lock: changes of the catalogue need not wait for it.
+        index = self._prepared(release, self._serving)
         with self._swapping:
             serving = self._serving
-            index = OfferIndex(release, serving.catalogue)
-            _warm(index, serving.policy, self._clock.now())
+            if index.catalogue is not serving.catalogue:
+                index = index.update(serving.catalogue)
             commit()
             self._serving = replace(serving, index=index)
         self._refused = None
         _log.info("serving", release=release_id, catalogue=serving.catalogue.revision)
+
+    def _prepared(self, release: Release, serving: Serving) -> OfferIndex:
+        """Return the index of a release, which has decided once."""
+        try:
+            index = OfferIndex(release, serving.catalogue)
+            _warm(index, serving.policy, self._clock.now())
+        except Exception as error:
+            reference = secrets.token_hex(8)
+            log_fault(error, reference, "release")
+            raise BadRelease(f"release: cannot decide; ref={reference}") from None
+        return index
 
 
 def _load(directory: Path) -> Release:

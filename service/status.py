@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
 from models.registry import NothingToRollBack
+from models.release import NewerRelease
 from service.validation import InvalidRequest, Violation
 
 DOMAIN = "throughline"
@@ -36,6 +37,18 @@ class Draining(ThroughlineError):
 
     def __init__(self) -> None:
         super().__init__("draining")
+
+
+class LoadInProgress(ThroughlineError):
+    """A release is being loaded; what is in force may be another one afterwards."""
+
+
+class TooLate(ThroughlineError):
+    """The caller's deadline leaves no time to answer: nothing was started."""
+
+
+class Unserved(ThroughlineError):
+    """A method of a public service that this server does not have."""
 
 
 class Malformed(ThroughlineError):
@@ -84,8 +97,12 @@ def _kind(error: ThroughlineError) -> tuple[grpc.StatusCode, str, int]:
             return grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", 0
         case Malformed():
             return grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", 0
+        case NewerRelease():
+            return grpc.StatusCode.FAILED_PRECONDITION, "RELEASE_TOO_NEW", 0
         case BadRelease():
             return grpc.StatusCode.INVALID_ARGUMENT, "BAD_RELEASE", 0
+        case Unserved():
+            return grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", 0
         case NotFound():
             return grpc.StatusCode.NOT_FOUND, "NOT_FOUND", 0
         case StoreUnavailable():
@@ -96,8 +113,12 @@ def _kind(error: ThroughlineError) -> tuple[grpc.StatusCode, str, int]:
             return grpc.StatusCode.UNAVAILABLE, "NO_RELEASE", RELEASE_RETRY_SECONDS
         case NothingToRollBack():
             return grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_TO_ROLL_BACK", 0
+        case LoadInProgress():
+            return grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS", 0
         case Conflict():
             return grpc.StatusCode.ABORTED, "CONFLICT", 0
+        case TooLate():
+            return grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", 0
         case _:
             return grpc.StatusCode.FAILED_PRECONDITION, "FAILED_PRECONDITION", 0
 

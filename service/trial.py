@@ -11,9 +11,11 @@ from pathlib import Path
 
 from models.errors import BadRelease
 from models.golden import check_golden
-from models.release import load_release, read_golden, verify_release
+from models.release import GOLDEN, Golden, Release, load_release, read_golden, verify_release
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
+NICENESS = 5  # a quarter of a busy core: enough for the child to end in time
+MOST_SAID = 500  # bytes
 
 
 def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -21,14 +23,19 @@ def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
     verify_release(directory)
     # -P: nothing in the working directory may pass for a module of ours.
     command = [sys.executable, "-P", "-m", "service.trial", str(directory)]
-    try:
-        child = subprocess.run(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise BadRelease(f"trial load: not done within {timeout:g} s") from None
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        # The server's own calls come first, on as few cores as there may be.
+        os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+        try:
+            said, _ = child.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise BadRelease(f"trial load: not done within {timeout:g} s") from None
+        finally:
+            child.kill()
     if child.returncode == os.EX_DATAERR:
-        raise BadRelease(child.stdout.decode(errors="replace").strip())
+        raise BadRelease(said[:MOST_SAID].decode(errors="replace").strip())
     if child.returncode != 0:
         raise BadRelease(f"trial load: failed with exit code {child.returncode}")
 
@@ -38,11 +45,20 @@ def main(directory: Path) -> int:
     try:
         release = load_release(directory)
         for golden in read_golden(directory):
-            check_golden(release, golden)
+            _ask(release, golden)
     except BadRelease as error:
         print(error)
         return os.EX_DATAERR
     return os.EX_OK
+
+
+def _ask(release: Release, golden: Golden) -> None:
+    try:
+        check_golden(release, golden)
+    except BadRelease:
+        raise
+    except Exception as error:
+        raise BadRelease(f"{GOLDEN}: cannot be answered: {type(error).__name__}") from None
 
 
 if __name__ == "__main__":

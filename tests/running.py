@@ -46,7 +46,7 @@ class Running:
     def raw(self, method: str, data: bytes) -> bytes:
         """Send bytes as they are to a method, `Service/Method`; raises `grpc.RpcError`."""
         call: Any = self.channel.unary_unary(f"/throughline.v1.{method}")
-        answer: bytes = call(data, timeout=10)
+        answer: bytes = call(data, timeout=60)
         return answer
 
 

@@ -1,5 +1,6 @@
 """Releases: their id follows from their content, and a damaged one is refused by name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,43 @@ def test_the_pointer_moves_and_rolls_back(tmp_path: Path) -> None:
     assert registry.resolve(ids[0][:12]) == ids[0]
     with pytest.raises(BadInput):
         registry.resolve("0000")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff", b'{"a":' * 10**5, b'{"release": "../../x"}', None]
+)
+def test_an_unreadable_entry_hides_nothing(tmp_path: Path, text: bytes | None) -> None:
+    """An entry that cannot be read, or names another release, leaves all releases to be found."""
+    registry = Registry(tmp_path)
+    ids = [write_small_release(tmp_path, seed=seed)[0] for seed in (1, 2)]
+    for at, release in enumerate(ids):
+        registry.add(Entry(release=release, created=at + 1))
+    path = tmp_path / "entries" / f"{ids[1]}.json"
+    path.unlink()
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(text)
+    (tmp_path / "entries" / "notes.json").write_bytes(b"{}")
+    assert [entry.release for entry in registry.entries()] == ids
+    assert registry.resolve(ids[1][:8]) == ids[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b'{"in_force": {"release": "../x", "policy": "p", "since": 1}}',
+        b'{"in_force": {"release": "x"}}',
+    ],
+)
+def test_an_unreadable_pointer_says_so(tmp_path: Path, text: bytes) -> None:
+    """A pointer that cannot be read, or leads out of the registry, is an error that names it."""
+    registry = Registry(tmp_path)
+    release, _ = write_small_release(tmp_path)
+    registry.promote(release, "policy", 1)
+    (tmp_path / "pointer.json").write_bytes(text)
+    with pytest.raises(BadRelease, match=r"^pointer.json: "):
+        registry.pointer()

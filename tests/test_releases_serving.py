@@ -21,7 +21,7 @@ from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not holds():

@@ -66,14 +66,16 @@ class ReleaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteRelease(self, request, context):
-        """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged.
+        """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
+        FAILED_PRECONDITION when its format is of a later version; ABORTED while another is loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackRelease(self, request, context):
-        """Puts the release in force again that was before this one. FAILED_PRECONDITION without one.
+        """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
+        otherwise as PromoteRelease.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
