@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_status import rpc_status
 from throughline.v1.customer_pb2_grpc import CustomerServiceStub
 from throughline.v1.event_pb2_grpc import EventServiceStub
@@ -18,7 +20,7 @@ from models.errors import ThroughlineError
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
-
+HealthCheck: TypeAlias = "grpc.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse]"
 
 _EXIT_CODES = {
     grpc.StatusCode.INVALID_ARGUMENT: os.EX_DATAERR,
@@ -49,6 +51,8 @@ class Client:
         self.customers = CustomerServiceStub(channel)
         self.offers = OfferServiceStub(channel)
         self.releases = ReleaseServiceStub(channel)
+        # The typed stubs of grpc_health leave the methods out.
+        self.health: HealthCheck = HealthStub(channel).Check  # type: ignore[attr-defined]
         self._server = server
         self._timeout = timeout
 
