@@ -15,6 +15,7 @@ import typer
 from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
 from service import commands_catalogue, commands_client, commands_data, commands_releases
 from service.demo import demo
+from service.health import health
 from service.help import CommandsByPurpose
 from service.serve import serve
 
@@ -42,6 +43,7 @@ app.command(rich_help_panel=ASK)(commands_client.recommend)
 app.command(rich_help_panel=ASK)(commands_client.record)
 app.command(rich_help_panel=ASK)(commands_client.link)
 app.command(rich_help_panel=ASK)(commands_client.customer)
+app.command(rich_help_panel=ASK)(health)
 app.add_typer(commands_catalogue.offers, name="offers", rich_help_panel=ASK)
 app.add_typer(commands_catalogue.items, name="items", rich_help_panel=ASK)
 app.command(rich_help_panel=LEARN)(commands_data.load)

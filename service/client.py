@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_status import rpc_status
 from throughline.v1.customer_pb2_grpc import CustomerServiceStub
 from throughline.v1.event_pb2_grpc import EventServiceStub
@@ -19,7 +21,7 @@ from models.errors import BadInput, ThroughlineError
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
-
+HealthCheck: TypeAlias = "grpc.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse]"
 
 # Files in PEM. Whoever names the first is a client over TLS.
 SERVER_CA = "THROUGHLINE_SERVER_CA"
@@ -84,6 +86,8 @@ class Client:
         self.customers = CustomerServiceStub(channel)
         self.offers = OfferServiceStub(channel)
         self.releases = ReleaseServiceStub(channel)
+        # The typed stubs of grpc_health leave the methods out.
+        self.health: HealthCheck = HealthStub(channel).Check  # type: ignore[attr-defined]
         self._server = server
         self._timeout = timeout
 

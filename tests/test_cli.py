@@ -12,7 +12,10 @@ import typer.main
 
 from service import cli
 
-HEAVY = ("grpc", "numpy", "faiss", "polars", "pyarrow", "lightfm", "pydantic", "google.protobuf")
+HEAVY = (
+    *("grpc", "numpy", "faiss", "polars", "pyarrow", "lightfm", "pydantic"),
+    *("rich", "google.protobuf"),
+)
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -41,7 +44,7 @@ def test_every_command_is_there() -> None:
     """The commands that the project promises exist."""
     assert set(COMMANDS) >= {
         *("demo", "serve", "load", "log export", "import", "simulate", "train", "evaluate"),
-        *("recommend", "record", "link", "customer"),
+        *("recommend", "record", "link", "customer", "health"),
         *("offers list", "offers get", "offers upsert", "offers withdraw"),
         *("items list", "items get", "items upsert", "items withdraw"),
         *("releases list", "releases verify", "releases promote", "releases rollback"),

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from models.errors import BadInput
-from training.terminal import errors, output, progress_bar
 
 app = typer.Typer(no_args_is_help=True, help="Data and training.")
 
@@ -46,6 +45,7 @@ def import_(
     """
     from training.import_report import import_report
     from training.importing import import_dataset
+    from training.terminal import errors, output, progress_bar
 
     reject_file = rejects or out.with_name(out.name + ".rejects.csv")
     try:
@@ -88,7 +88,7 @@ def simulate(
     """
     from training.retailer import Setting
     from training.simulate import simulate as run
-    from training.terminal import table
+    from training.terminal import output, progress_bar, table
 
     setting = Setting(customers, items, days, seed, end.replace(tzinfo=UTC))
     with progress_bar() as bar:
@@ -131,6 +131,7 @@ def train(
     """
     from training.fit import Settings
     from training.report import quality_tables
+    from training.terminal import output, progress_bar
     from training.train import train as run
 
     if dimensions % 8:
@@ -198,6 +199,7 @@ def evaluate(
     from training.evaluate import evaluate_release, read_truth
     from training.log import read_log
     from training.report import all_metrics
+    from training.terminal import output, progress_bar
 
     ks = _lengths(k)
     directory = Path(release)
