@@ -47,6 +47,7 @@ class Events(EventServiceServicer):
         events = [event for event in read if isinstance(event, Event)]
         stored = parts.store.record(events, now) if events else []
         if stored and all(isinstance(outcome, StoreUnavailable) for outcome in stored):
+            parts.metrics.events.unavailable(len(read))
             raise StoreUnavailable(str(stored[0]))
         outcomes = iter(stored)
         catalogue = parts.runtime.serving.catalogue
@@ -57,6 +58,7 @@ class Events(EventServiceServicer):
                 _refuse(result, event)
             else:
                 _fill(result, event, next(outcomes), catalogue)
+        parts.metrics.events.add(response.results)
         return response
 
 

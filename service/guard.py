@@ -1,12 +1,14 @@
-"""What stands around every method: safe parsing, opaque internal errors, and a pool for each kind.
+"""What stands around every method: safe parsing, opaque internal errors, a pool, and a count.
 
 gRPC's own ways are not fit for callers: bytes that do not parse give INTERNAL, and the text of an
 exception, with whatever values it holds, goes out on the wire. Here the first is INVALID_ARGUMENT,
-and of the second the caller gets a reference to the log.
+and of the second the caller gets a reference to the log. Every call is counted here, by how it
+ended; only what gRPC itself refuses, for too many calls at once, never comes this far.
 """
 
 import secrets
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +18,22 @@ import grpc
 import structlog
 
 from models.errors import ThroughlineError
-from service.status import Draining, Malformed, TooLate, Unserved, internal_status, status_of
+from service.metrics_calls import Calls, MethodCalls
+from service.status import (
+    FAULT,
+    Draining,
+    Kind,
+    Malformed,
+    TooLate,
+    Unserved,
+    internal_status,
+    kind_of,
+    status_of,
+)
 
 _log = structlog.get_logger(__name__)
+
+_DRAINING = kind_of(Draining())
 
 Behaviour = Callable[..., Any]
 
@@ -39,9 +54,13 @@ class GuardedServer:
     it; everything else runs in the server's own pool.
     """
 
-    def __init__(self, server: grpc.Server, pools: Mapping[str, ThreadPoolExecutor]) -> None:
+    def __init__(
+        self, server: grpc.Server, pools: Mapping[str, ThreadPoolExecutor], calls: Calls
+    ) -> None:
         self._server = server
         self._pools = pools
+        self._calls = calls
+        server.add_generic_rpc_handlers((_Unknown(calls),))
         # Those open, each with what sends its next answer, if it is one that never blocks.
         self._streams: dict[grpc.ServicerContext, Behaviour | None] = {}
         self._lock = threading.Lock()
@@ -84,15 +103,18 @@ class GuardedServer:
         message = str(parse.__self__.DESCRIPTOR.name)
         safe, serializer = _safely(parse), handler.response_serializer
         method = f"{service}/{name}"
+        calls = self._calls.method(method)
         if handler.stream_stream:
-            stream = self._tracked(_guarded_stream(handler.stream_stream, message, method))
+            stream = self._tracked(_guarded_stream(handler.stream_stream, message, method, calls))
             return grpc.stream_stream_rpc_method_handler(stream, safe, serializer)
         if handler.unary_stream:
-            watch = self._tracked(_guarded(handler.unary_stream, message, method))
+            watch = self._tracked(
+                _guarded(handler.unary_stream, message, method, calls, stays_open=True)
+            )
             for attribute in ("experimental_non_blocking", "experimental_thread_pool"):
                 setattr(watch, attribute, getattr(handler.unary_stream, attribute, None))
             return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
-        unary = _guarded(cast(Behaviour, handler.unary_unary), message, method)
+        unary = _guarded(cast(Behaviour, handler.unary_unary), message, method, calls)
         pool = self._pools.get(method) or self._pools.get(service)
         if pool is not None:
             unary.experimental_thread_pool = pool  # type: ignore[attr-defined]
@@ -123,23 +145,40 @@ def _safely(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
     return parsed
 
 
-def _guarded(behaviour: Behaviour, message: str, method: str) -> Behaviour:
+def _guarded(
+    behaviour: Behaviour, message: str, method: str, calls: MethodCalls, stays_open: bool = False
+) -> Behaviour:
+    """`stays_open`: the call goes on when the behaviour has returned, until the caller leaves."""
+
+    def ended(context: grpc.ServicerContext, started: int) -> None:
+        code = _code_of(context)
+        # Nothing but `end_streams` sets this code for a call that nobody refused.
+        calls.ended(code, _DRAINING.reason if code is _DRAINING.code else "", started)
+
     def guarded(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+        started = time.perf_counter_ns()
         try:
             if context.time_remaining() < LEAST_SECONDS:
                 raise TooLate("deadline: too short")
             if request is _UNPARSED:
                 raise Malformed(message)
-            return behaviour(request, context, *more)
+            response = behaviour(request, context, *more)
         except Exception as error:
-            status = _status_of(error, method)
+            status, kind = _status_of(error, method)
+        else:
+            if not (stays_open and context.add_callback(lambda: ended(context, started))):
+                ended(context, started)
+            return response
+        calls.ended(kind.code, kind.reason, started)
         # Outside of the handler: it raises, to end the call.
         return context.abort_with_status(status)
 
     return guarded
 
 
-def _guarded_stream(behaviour: Behaviour, message: str, method: str) -> Behaviour:
+def _guarded_stream(
+    behaviour: Behaviour, message: str, method: str, calls: MethodCalls
+) -> Behaviour:
     def parsed(requests: Iterator[object]) -> Iterator[object]:
         for request in requests:
             if request is _UNPARSED:
@@ -147,28 +186,53 @@ def _guarded_stream(behaviour: Behaviour, message: str, method: str) -> Behaviou
             yield request
 
     def guarded(requests: Iterator[object], context: grpc.ServicerContext) -> Iterator[object]:
+        started = time.perf_counter_ns()
         try:
             yield from behaviour(parsed(requests), context)
-            return
         except Exception as error:
             if not context.is_active():
+                calls.ended(grpc.StatusCode.CANCELLED, "", started)
                 return  # the caller left, or we cancelled: nobody to tell
-            status = _status_of(error, method)
+            status, kind = _status_of(error, method)
+        else:
+            calls.ended(_code_of(context), "", started)
+            return
+        calls.ended(kind.code, kind.reason, started)
         context.abort_with_status(status)
 
     return guarded
 
 
-def _status_of(error: Exception, method: str) -> grpc.Status:
+class _Unknown(grpc.GenericRpcHandler):
+    """Counts the calls of methods that there are not, and leaves their answer to gRPC."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
+        self._calls.unknown()
+
+
+def _status_of(error: Exception, method: str) -> tuple[grpc.Status, Kind]:
     if isinstance(error, NotImplementedError):  # so do generated methods that nobody wrote
         error = Unserved("method: not implemented")
     if isinstance(error, ThroughlineError):
-        status = status_of(error)
-        _log.debug("refused", method=method, code=status.code.name)
-        return status
+        kind = kind_of(error)
+        _log.debug("refused", method=method, code=kind.code.name)
+        return status_of(error), kind
     reference = secrets.token_hex(8)
     log_fault(error, reference, method)
-    return internal_status(reference)
+    return internal_status(reference), FAULT
+
+
+def _code_of(context: grpc.ServicerContext) -> grpc.StatusCode:
+    """Return how a call ends whose handler has returned, or that was given up."""
+    said: grpc.StatusCode | None = cast(Any, context).code()  # health tells NOT_FOUND this way
+    if said is not None or context.is_active():
+        return said or grpc.StatusCode.OK
+    remaining = context.time_remaining()
+    late = remaining is not None and remaining <= 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
 
 
 def log_fault(error: BaseException, reference: str, where: str) -> None:

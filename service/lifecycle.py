@@ -16,6 +16,9 @@ from models.identifiers import key_fingerprint
 from models.registry import Registry
 from service.clock import Clock
 from service.keys import EMBEDDED, load_key
+from service.metrics import Metrics
+from service.metrics_export import exported
+from service.metrics_watch import Watch
 from service.parts import Parts
 from service.polling import Poller
 from service.port import held_port
@@ -32,6 +35,7 @@ _log = structlog.get_logger(__name__)
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
 CERTIFICATE_SECONDS = 1.0
+METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
 class Shared(NamedTuple):
@@ -81,7 +85,12 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
             check(settings)
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
-        server = Server(settings, certificates, None if shared is None else shared.port)
+        metrics = Metrics(settings.names.channels)
+        closing.callback(metrics.refresh)  # the last of all: what is counted at the end counts
+        if shared is None and settings.metrics_listen is not None:
+            closing.enter_context(exported(settings.metrics_listen, metrics.collect))
+        port = None if shared is None else shared.port
+        server = Server(settings, metrics.calls, certificates, port)
         if shared is None:
             with held_port(settings.listen):
                 pass  # gRPC would tell in many lines, not one, that somebody has it
@@ -96,11 +105,12 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         store = _open_store(settings, key, clock, closing)
         closing.callback(server.stop, settings.drain_seconds)
         runtime = Runtime(store, registry, clock)
+        metrics.watch(Watch(metrics, store, runtime).look)
         runtime.refresh_catalogue()
         runtime.start()
         if shared is not None:
             server.bind()  # not sooner: from now on it gets its share of the connections
-        server.start(Parts(runtime, store, settings.names, clock, key))
+        server.start(Parts(runtime, store, settings.names, clock, key, metrics))
         pollers = [
             Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),
             Poller("registry", FOLLOW_SECONDS, runtime.follow_registry),
@@ -108,6 +118,8 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         ]
         if certificates is not None:
             pollers.append(Poller("certificates", CERTIFICATE_SECONDS, certificates.follow))
+        if shared is not None:
+            pollers.append(Poller("metrics", METRICS_SECONDS, metrics.refresh))
         for poller in pollers:
             poller.start()
             closing.callback(poller.stop)

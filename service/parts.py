@@ -7,6 +7,7 @@ from models.decision import Flag
 from models.errors import StoreUnavailable
 from models.identifiers import Identifier, hash_identifier
 from service.clock import Clock
+from service.metrics import Metrics
 from service.names import Names
 from service.serving import Runtime
 from service.store import Store
@@ -20,6 +21,7 @@ class Parts(NamedTuple):
     names: Names
     clock: Clock
     key: bytes
+    metrics: Metrics
 
     def hashes(self, identifiers: Iterable[Identifier]) -> list[bytes]:
         """Return the keyed hashes of identifiers, in their order."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from service.keys import EMBEDDED, present_key
-from service.settings import ConfigurationError, Settings
+from service.settings import ConfigurationError, Settings, is_loopback
 from service.store.lock import lock_directory
 from service.tls import CertificateFiles
 
@@ -37,6 +37,8 @@ def warn(settings: Settings) -> None:
     """Log what is permitted and yet worth knowing."""
     if not settings.loopback and not settings.tls:
         _log.warning("reachable from outside without TLS", listen=settings.listen)
+    if settings.metrics_listen is not None and not is_loopback(settings.metrics_listen):
+        _log.warning("metrics are reachable from outside", listen=settings.metrics_listen)
     if settings.clock is not None:
         _log.warning("the clock is set", start=settings.clock.isoformat())
     for name in ("tls_key", "key_file"):

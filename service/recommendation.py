@@ -19,6 +19,7 @@ from models.profile import Profile
 from service import limits
 from service.decision_messages import answer, request_of
 from service.event_messages import INVALID
+from service.metrics_answers import Laps
 from service.parts import Parts
 from service.store import Customer
 from service.validation import Check
@@ -44,16 +45,19 @@ class Recommendations(RecommendationServiceServicer):
         self, request: pb.RecommendRequest, context: grpc.ServicerContext
     ) -> pb.RecommendResponse:
         """Decide for one customer."""
+        laps = Laps()
         check = Check()
         asked = self._asked(check, request)
         check.done()
+        laps.end("parse")
         index, policy = self._parts.runtime.index()
         response = pb.RecommendResponse()
         try:
             customer = self._read(asked, context)
         except StoreUnavailable:
             customer = None
-        self._decide(response, asked, index, policy, customer)
+        laps.end("read")
+        self._decide(response, asked, index, policy, customer, laps)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -68,20 +72,24 @@ class Recommendations(RecommendationServiceServicer):
         away = False
         for message in request.requests:
             result = response.results.add()
+            laps = Laps()
             check = Check()
             asked = self._asked(check, message)
             if check.violations:
                 result.outcome.code = INVALID
                 result.outcome.detail = str(check.violations[0])
+                self._parts.metrics.answers.refuse()
                 continue
+            laps.end("parse")
             customer = None
             try:
                 # One wait for a store that is away is enough for all two hundred.
                 customer = None if away else self._read(asked, context)
             except StoreUnavailable as error:
                 away = not isinstance(error, Unreadable)
+            laps.end("read")
             result.outcome.SetInParent()
-            self._decide(result.response, asked, index, policy, customer)
+            self._decide(result.response, asked, index, policy, customer, laps)
         return response
 
     def _asked(self, check: Check, message: pb.RecommendRequest) -> _Asked:
@@ -102,6 +110,7 @@ class Recommendations(RecommendationServiceServicer):
         index: OfferIndex,
         policy: Policy,
         customer: Customer | None,
+        laps: Laps,
     ) -> None:
         parts = self._parts
         flags = parts.flags(customer is not None and customer.disagree)
@@ -111,6 +120,7 @@ class Recommendations(RecommendationServiceServicer):
         now = parts.clock.now()
         decision = decide(profile, index, policy, asked.request, now)
         decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
+        laps.end("decide")
         offers = offers_of(decision, index.catalogue)
         record = Record(
             id=parts.store.new_decision_id(profile.customer, now),
@@ -122,7 +132,10 @@ class Recommendations(RecommendationServiceServicer):
             rows=tuple(offers.values()),
         )
         parts.store.commit(record)
+        laps.end("record")
         answer(response, record.id, decision, offers)
+        laps.end("answer")
+        parts.metrics.answers.add(asked.request.channel, decision, laps)
 
 
 def offers_of(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:

@@ -11,6 +11,9 @@ import typer
 # Several threads for one small product cost more than they gain, and starve the other calls.
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+# Where workers leave their figures for their parent; the metrics library looks when it is imported.
+WORKERS_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+
 
 def serve(
     config: Annotated[
@@ -72,6 +75,12 @@ def serve(
         bool,
         typer.Option("--insecure-bind", help="Permit an address other than loopback, without TLS."),
     ] = False,
+    metrics_listen: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics-listen", help="Host and port of metrics for Prometheus. Default: none."
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option("--log-level", help="debug, info, warning or error. Default: info."),
@@ -99,6 +108,7 @@ def serve(
             tls_key=tls_key,
             tls_client_ca=tls_client_ca,
             insecure_bind=insecure_bind or None,
+            metrics_listen=metrics_listen,
             log_level=log_level,
         )
 
@@ -110,6 +120,8 @@ def serve(
 
         supervise(settings, read)
     else:
+        # Of another program's making: the figures of a lone process are its own.
+        os.environ.pop(WORKERS_FIGURES, None)
         # Only now: numpy and FAISS read their number of threads when they are imported.
         from service.lifecycle import run
         from service.signals import Signals

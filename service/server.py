@@ -24,6 +24,7 @@ from service import limits
 from service.customers import Customers
 from service.events import Events
 from service.guard import GuardedServer
+from service.metrics_calls import Calls
 from service.offers import Offers
 from service.parts import Parts
 from service.recommendation import Recommendations
@@ -66,10 +67,14 @@ class Server:
     def __init__(
         self,
         settings: Settings,
+        calls: Calls,
         certificates: CertificateFiles | None = None,
         shared_port: int | None = None,
     ) -> None:
-        """With `certificates` it serves TLS only; `shared_port` is one of several workers'."""
+        """`calls` counts what is called. With `certificates` it serves TLS only.
+
+        `shared_port` is one of several workers'.
+        """
         # Pure Python protobuf has no limit on recursion and takes forty times as long.
         if api_implementation.Type() != "upb":
             raise ConfigurationError("protobuf: not the upb implementation")
@@ -102,6 +107,7 @@ class Server:
                 "OfferService": self._pools["catalogue"],
                 "ReleaseService": self._pools["release"],
             },
+            calls,
         )
         self.port = 0
 

@@ -7,6 +7,7 @@ change prepares a new whole beside the old one and swaps one reference.
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -60,6 +61,9 @@ class Runtime:
         self._swapping = threading.Lock()  # held while a new whole is made of the present one
         self._loading = threading.Lock()  # held from choosing a release until it serves
         self._refused: Pair | None = None
+        self.swaps = 0  # releases taken over
+        self.refusals = 0  # releases that were not fit for it
+        self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
 
     @property
     def serving(self) -> Serving:
@@ -98,12 +102,14 @@ class Runtime:
                 index = None if serving.index is None else serving.index.update(catalogue)
                 self._serving = replace(serving, catalogue=catalogue, index=index)
                 _log.debug("catalogue", revision=catalogue.revision)
+            self.catalogue_checked = time.monotonic()
             return catalogue
 
     def follow_catalogue(self) -> None:
         """Take over what other processes changed in the catalogue, if anything."""
         if self._store.revision() != self._serving.catalogue.revision:
             self.refresh_catalogue()
+        self.catalogue_checked = time.monotonic()
 
     def start(self) -> None:
         """Load the release in force, or else the last one before it that can be loaded."""
@@ -188,9 +194,13 @@ class Runtime:
         if index is not None and index.release.id == release_id:
             commit()
             return
-        release = _load(self.registry.path(release_id))
-        # Not under the lock: changes of the catalogue need not wait for it.
-        index = self._prepared(release, self._serving)
+        try:
+            release = _load(self.registry.path(release_id))
+            # Not under the lock: changes of the catalogue need not wait for it.
+            index = self._prepared(release, self._serving)
+        except BadRelease:
+            self.refusals += 1
+            raise
         with self._swapping:
             serving = self._serving
             if index.catalogue is not serving.catalogue:
@@ -198,6 +208,7 @@ class Runtime:
             commit()
             self._serving = replace(serving, index=index)
         self._refused = None
+        self.swaps += 1
         _log.info("serving", release=release_id, catalogue=serving.catalogue.revision)
 
     def _prepared(self, release: Release, serving: Serving) -> OfferIndex:

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         None, description="PEM file of the authorities whose clients alone may call."
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve, one for each core.")
+    metrics_listen: str | None = Field(
+        None, description="Host and port to serve metrics on, for Prometheus; none: nowhere."
+    )
     store: str = Field("sqlite:var/data", description="sqlite:DIRECTORY or redis://HOST:PORT/DB.")
     registry: Path = Field(Path("var/registry"), description="Directory of the releases.")
     key: SecretStr = Field(SecretStr(""), description="Key of the identifiers' hashes, in hex.")
@@ -131,6 +134,11 @@ class Settings(BaseSettings):
             raise ValueError(f"want a year from {_CLOCK_YEARS[0]} to {_CLOCK_YEARS[-1]}")
         return clock
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _none_or_host_and_port(cls, listen: str | None) -> str | None:
+        return None if listen is None else cls._host_and_port(listen)
+
     @field_validator("listen")
     @classmethod
     def _host_and_port(cls, listen: str) -> str:
@@ -166,13 +174,7 @@ class Settings(BaseSettings):
     @property
     def loopback(self) -> bool:
         """Tell whether `listen` is reachable from this machine only."""
-        host = self.listen.rpartition(":")[0].strip("[]")
-        if host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.listen)
 
 
 def read_settings(config: Path | None = None, **options: object) -> Settings:
@@ -210,12 +212,31 @@ def _check_together(settings: Settings) -> None:
             )
     elif settings.tls_key is None:
         raise ConfigurationError("tls_key: missing; tls_certificate needs it")
+    if (
+        settings.metrics_listen is not None
+        and not is_loopback(settings.metrics_listen)
+        and not settings.insecure_bind
+    ):
+        raise ConfigurationError(
+            "metrics_listen: not a loopback address, and there is no TLS; insecure_bind permits it"
+        )
     if settings.key.get_secret_value() and settings.key_file is not None:
         raise ConfigurationError("key: given as well as key_file")
     try:
         _ = settings.names
     except BadInput as error:
         raise ConfigurationError(str(error)) from None
+
+
+def is_loopback(listen: str) -> bool:
+    """Tell whether an address, host:port, is reachable from this machine only."""
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_unknown(variables: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ the domain is a fault of ours: the caller gets a reference to the log and nothin
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -58,9 +59,45 @@ class Malformed(ThroughlineError):
         super().__init__(f"request: not a valid {message}")
 
 
+class Kind(NamedTuple):
+    """A kind of failure: its code, its reason, and the seconds after which to retry (0: never)."""
+
+    code: grpc.StatusCode
+    reason: str
+    retry: int = 0
+
+
+_INVALID, _UNMET = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
+_AWAY = grpc.StatusCode.UNAVAILABLE
+_KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
+    (InvalidRequest, Kind(_INVALID, "INVALID_REQUEST")),
+    (BadInput, Kind(_INVALID, "INVALID_REQUEST")),
+    (Malformed, Kind(_INVALID, "MALFORMED_REQUEST")),
+    (NewerRelease, Kind(_UNMET, "RELEASE_TOO_NEW")),
+    (BadRelease, Kind(_INVALID, "BAD_RELEASE")),
+    (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
+    (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
+    (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
+    (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
+    (NoRelease, Kind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
+    (NothingToRollBack, Kind(_UNMET, "NOTHING_TO_ROLL_BACK")),
+    (LoadInProgress, Kind(grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS")),
+    (Conflict, Kind(grpc.StatusCode.ABORTED, "CONFLICT")),
+    (TooLate, Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT")),
+    (ThroughlineError, Kind(_UNMET, "FAILED_PRECONDITION")),
+)
+FAULT = Kind(grpc.StatusCode.INTERNAL, "INTERNAL")
+KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), FAULT)))
+
+
+def kind_of(error: ThroughlineError) -> Kind:
+    """Return which kind of failure `error` is, one of `KINDS`."""
+    return next(kind for type_, kind in _KINDS if isinstance(error, type_))
+
+
 def status_of(error: ThroughlineError) -> grpc.Status:
     """Return the status that tells a caller about `error`."""
-    code, reason, retry = _kind(error)
+    code, reason, retry = kind_of(error)
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
     violations = _violations(error)
     if violations:
@@ -75,8 +112,8 @@ def status_of(error: ThroughlineError) -> grpc.Status:
 
 def internal_status(reference: str) -> grpc.Status:
     """Return the status for a fault of ours, found in the log under `reference`."""
-    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
-    return _status(grpc.StatusCode.INTERNAL, internal_text(reference), [info])
+    info = error_details_pb2.ErrorInfo(reason=FAULT.reason, domain=DOMAIN)
+    return _status(FAULT.code, internal_text(reference), [info])
 
 
 def internal_text(reference: str) -> str:
@@ -88,39 +125,6 @@ def code_number(code: grpc.StatusCode) -> int:
     """Return the number of a status code in google.rpc.Code."""
     number: int = code.value[0]
     return number
-
-
-def _kind(error: ThroughlineError) -> tuple[grpc.StatusCode, str, int]:
-    """Return (code, reason, seconds after which a retry makes sense or 0)."""
-    match error:
-        case InvalidRequest() | BadInput():
-            return grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", 0
-        case Malformed():
-            return grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", 0
-        case NewerRelease():
-            return grpc.StatusCode.FAILED_PRECONDITION, "RELEASE_TOO_NEW", 0
-        case BadRelease():
-            return grpc.StatusCode.INVALID_ARGUMENT, "BAD_RELEASE", 0
-        case Unserved():
-            return grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", 0
-        case NotFound():
-            return grpc.StatusCode.NOT_FOUND, "NOT_FOUND", 0
-        case StoreUnavailable():
-            return grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS
-        case Draining():
-            return grpc.StatusCode.UNAVAILABLE, "DRAINING", DRAINING_RETRY_SECONDS
-        case NoRelease():
-            return grpc.StatusCode.UNAVAILABLE, "NO_RELEASE", RELEASE_RETRY_SECONDS
-        case NothingToRollBack():
-            return grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_TO_ROLL_BACK", 0
-        case LoadInProgress():
-            return grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS", 0
-        case Conflict():
-            return grpc.StatusCode.ABORTED, "CONFLICT", 0
-        case TooLate():
-            return grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", 0
-        case _:
-            return grpc.StatusCode.FAILED_PRECONDITION, "FAILED_PRECONDITION", 0
 
 
 def _violations(error: ThroughlineError) -> Sequence[Violation]:

@@ -13,14 +13,18 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from models.errors import ThroughlineError
 from service.clock import Clock
+from service.metrics_export import metrics_of_workers, worker_ended
 from service.port import held_port
 from service.preflight import check, only_server, warn
+from service.serve import WORKERS_FIGURES
 from service.settings import ConfigurationError, Settings
 from service.signals import Signals
 from service.worker import assignment
@@ -30,7 +34,13 @@ _log = structlog.get_logger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0  # seconds before a worker that ended is started again
 STEADY_SECONDS = 60.0  # who served as long begins again with the first wait
-FIXED = ("listen", "store", "workers", "clock")  # settings that SIGHUP cannot change
+FIXED = (
+    "listen",
+    "metrics_listen",
+    "store",
+    "workers",
+    "clock",
+)  # settings that SIGHUP cannot change
 
 
 def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
@@ -43,13 +53,13 @@ def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
     check(settings)
     with (
         held_port(settings.listen) as port,
-        only_server(settings),
-        # Workers that keep their own figures leave them there for each other.
         _scratch() as figures,
+        _exported(settings, Path(figures)),
+        only_server(settings),
         selectors.DefaultSelector() as selector,
     ):
         warn(settings)
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": figures}
+        environment = {**os.environ, WORKERS_FIGURES: figures}
         _Supervisor(settings, read_again, signals, port, environment, selector).run()
     _log.info("stopped")
 
@@ -59,6 +69,12 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
         return tempfile.TemporaryDirectory(prefix="throughline-", ignore_cleanup_errors=True)
     except OSError:
         raise ConfigurationError("workers: no temporary directory; TMPDIR may name one") from None
+
+
+def _exported(settings: Settings, figures: Path) -> AbstractContextManager[object]:
+    if settings.metrics_listen is None:
+        return nullcontext()
+    return metrics_of_workers(settings.metrics_listen, figures)
 
 
 @dataclass
@@ -148,6 +164,7 @@ class _Supervisor:
         elif worker.ended:
             self._selector.unregister(worker)
             worker.close()
+            worker_ended(Path(self._environment[WORKERS_FIGURES]), worker.pid)
             self._on_end(worker)
 
     def _on_ready(self, worker: WorkerProcess) -> None:

@@ -37,6 +37,11 @@ class WorkerProcess:
         with suppress(OSError):  # has ended already: `receive` tells
             self._socket.sendall(assignment)
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the process."""
+        return self._process.pid
+
     def fileno(self) -> int:
         """Return what is readable when `receive` has something to tell."""
         return self._socket.fileno()

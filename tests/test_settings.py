@@ -52,6 +52,8 @@ def test_file_may_be_named_in_the_environment(
         ('listen = "nowhere"', "listen: want host:port"),
         ('listen = "127.0.0.1:99999"', "listen: want host:port"),
         ('listen = "0.0.0.0:50051"', "listen: not a loopback address"),
+        ('metrics_listen = "9464"', "metrics_listen: want host:port"),
+        ('metrics_listen = "0.0.0.0:9464"', "metrics_listen: not a loopback address"),
         ('store = "postgres://x"', "store: want sqlite:DIRECTORY or redis"),
         ('store = "sqlite:"', "store: want a directory"),
         ("decide_threads = 0", "decide_threads: "),
@@ -107,6 +109,10 @@ def test_address_outside_needs_permission() -> None:
     with pytest.raises(ConfigurationError, match="insecure_bind"):
         read_settings(listen="[::]:1")
     assert not read_settings(listen="0.0.0.0:1", insecure_bind=True).loopback
+    with pytest.raises(ConfigurationError, match=r"^metrics_listen: .* insecure_bind permits it$"):
+        read_settings(metrics_listen="[::]:9464")
+    assert read_settings(metrics_listen="0.0.0.0:9464", insecure_bind=True).metrics_listen
+    assert read_settings(metrics_listen="[::1]:9464").metrics_listen
     assert read_settings(listen="localhost:1").loopback
     assert read_settings(listen="[::1]:1").loopback
 

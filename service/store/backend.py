@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from models.errors import StoreUnavailable
+from service.store.counts import Errors
 
 SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
@@ -76,10 +77,18 @@ class StoredDecision(NamedTuple):
 
 
 class Backend(Protocol):
-    """A database that keeps a store. Safe to use from many threads."""
+    """A database that keeps a store. Safe to use from many threads.
+
+    `errors` counts the requests that failed.
+    """
 
     durability: Durability
     shards: int
+    errors: Errors
+
+    @property
+    def breaker_openings(self) -> int:
+        """Return how often the database stopped answering."""
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together, where calls may wait."""

@@ -24,6 +24,8 @@ class Breaker:
         self._failing = False
         self._closed_until = 0.0
         self._probing = threading.Lock()
+        self._counting = threading.Lock()
+        self.openings = 0  # times that calls began to fail
 
     def run(self, call: Callable[[], T]) -> T:
         """Return what `call` returns; raises what it raises, or `Open` without calling it."""
@@ -41,7 +43,9 @@ class Breaker:
             result = call()
         except self._failures:
             self._closed_until = time.monotonic() + self._rest
-            self._failing = True
+            with self._counting:
+                self.openings += not self._failing
+                self._failing = True
             raise
         self._failing = False
         return result

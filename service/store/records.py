@@ -95,14 +95,11 @@ _compressors = _Compressors()
 
 
 class RecordQueue:
-    """Takes records from every thread and stores them from its own.
-
-    `dropped` counts those that were lost because queue and file were full or a frame was damaged.
-    """
+    """Takes records from every thread and stores them from its own."""
 
     def __init__(self, backend: Backend, spill: Path | None) -> None:
         """`spill` is the directory of the file; without one, only the queue bridges an outage."""
-        self.dropped = 0
+        self._counts = {"stored": 0, "spilled": 0, "dropped": 0}
         self._backend = backend
         self._spill = None if spill is None else _Spill(spill)
         self._queue: dict[str, Record] = {}
@@ -115,12 +112,30 @@ class RecordQueue:
         """Queue a record; returns at once."""
         with self._lock:
             if len(self._queue) >= QUEUE_CAPACITY:
-                self.dropped += 1
+                self._counts["dropped"] += 1
                 return
             self._queue[record.id] = record
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._run, name="records", daemon=True)
                 self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Return how many wait in memory."""
+        return len(self._queue)
+
+    @property
+    def dropped(self) -> int:
+        """Return how many were lost: queue and file were full, or a frame was damaged."""
+        return self._counts["dropped"]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many were stored, spilled to the file, and dropped.
+
+        What was spilled is stored later, by this process or another, and then counts there, too.
+        """
+        with self._lock:
+            return dict(self._counts)
 
     def waiting(self, decision_id: str) -> Record | None:
         """Return a record that is queued and not yet stored."""
@@ -135,6 +150,7 @@ class RecordQueue:
                 while batch := self._batch():
                     self._backend.put_decisions([encode_record(record) for record in batch])
                     self._forget(batch)
+                    self._count("stored", len(batch))
             except StoreUnavailable:
                 self._put_aside()
 
@@ -145,7 +161,7 @@ class RecordQueue:
             self._thread.join()
         self.flush()
         with self._lock:
-            self.dropped += len(self._queue)
+            self._counts["dropped"] += len(self._queue)
             self._queue.clear()
         if self._spill is not None:
             self._spill.close()
@@ -164,12 +180,18 @@ class RecordQueue:
             for record in batch:
                 del self._queue[record.id]
 
+    def _count(self, outcome: str, number: int) -> None:
+        with self._lock:
+            self._counts[outcome] += number
+
     def _put_aside(self) -> None:
         if self._spill is None:
             return
         while batch := self._batch():
-            self.dropped += self._spill.append([encode_record(record) for record in batch])
+            dropped = self._spill.append([encode_record(record) for record in batch])
             self._forget(batch)
+            self._count("spilled", len(batch) - dropped)
+            self._count("dropped", dropped)
 
     def _move_over(self, spill: "_Spill") -> None:
         if not spill.size:
@@ -177,14 +199,16 @@ class RecordQueue:
         batch: list[StoredDecision] = []
         for decision in spill.read():
             if decision is None:
-                self.dropped += 1
+                self._count("dropped", 1)
                 continue
             batch.append(decision)
             if len(batch) == BATCH:
                 self._backend.put_decisions(batch)
+                self._count("stored", len(batch))
                 batch = []
         if batch:
             self._backend.put_decisions(batch)
+            self._count("stored", len(batch))
         spill.clear()
 
 

@@ -81,12 +81,18 @@ class RedisBackend:
         self._calls = RedisCalls(url, timeout)
         self._client = self._calls.client
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
+        self.errors = self._calls.errors
         self.durability = self._durability()
         self.shards = int(self.put_if_absent("shards", str(SHARDS)))
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
         return self._calls.within(seconds)
+
+    @property
+    def breaker_openings(self) -> int:
+        """Return how often Redis stopped answering."""
+        return self._calls.breaker_openings
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""

@@ -18,6 +18,7 @@ from models.errors import StoreUnavailable
 from service.store.allowance import Allowance, bounded
 from service.store.backend import Refused
 from service.store.breaker import Breaker, Open
+from service.store.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, Errors
 
 T = TypeVar("T")
 
@@ -52,9 +53,15 @@ class RedisCalls:
         pool.connection_class = bounded(pool.connection_class, self._allowance)
         options = pool.connection_kwargs
         self._name = f"redis at {options.get('host', options.get('path'))}"
+        self.errors = Errors()
         self._breaker = Breaker((redis.ConnectionError, redis.TimeoutError, OSError))
         self._digests: dict[bytes, str] = {}
         self._kept: deque[Any] = deque()  # connections for `get`, each used by one thread at a time
+
+    @property
+    def breaker_openings(self) -> int:
+        """Return how often Redis stopped answering."""
+        return self._breaker.openings
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
@@ -63,16 +70,21 @@ class RedisCalls:
     def ask(self, call: Callable[[], T]) -> T:
         """Return what `call` makes of Redis's answers; raises nothing but `StoreUnavailable`."""
         if not self._allowance.begin(self._timeout):
+            self.errors.add(NOT_ASKED)
             raise StoreUnavailable(f"{self._name}: no time left")
         try:
             return self._breaker.run(call)
         except Open:
+            self.errors.add(NOT_ASKED)
             raise StoreUnavailable(f"{self._name}: away; asked again in a moment") from None
         except redis.ResponseError as error:
+            self.errors.add(REFUSED)
             raise Refused(f"{self._name}: {_code(error)}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            self.errors.add(NO_ANSWER)
             raise StoreUnavailable(f"{self._name}: {error}") from None
         except Exception as error:
+            self.errors.add(RUBBISH)
             # No answer to what was asked: nor is what else may come along these connections.
             self._drop_kept()
             self.client.connection_pool.disconnect(inuse_connections=False)

@@ -23,6 +23,7 @@ from service.store.backend import (
     StoredDecision,
     Write,
 )
+from service.store.counts import REFUSED, Errors
 from service.store.writer import Writer
 
 DATABASE = "throughline.db"
@@ -66,6 +67,7 @@ class SqliteBackend:
 
     durability = Durability.DURABLE
     shards = SHARDS
+    breaker_openings = 0  # a file needs no breaker
 
     def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
         """`busy` says how long to wait for the lock of another process, in seconds."""
@@ -77,6 +79,7 @@ class SqliteBackend:
             raise StoreUnavailable(f"{directory}: {error.strerror}") from None
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self.errors = Errors()
         with self._errors():
             connection = self._connect()
             try:
@@ -267,6 +270,7 @@ class SqliteBackend:
         try:
             yield
         except sqlite3.Error as error:
+            self.errors.add(REFUSED)
             raise StoreUnavailable(f"{self._path}: {error}") from None
 
     def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:

@@ -16,6 +16,7 @@ from models.errors import StoreUnavailable, Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
 from service.store.backend import Backend, CatalogueRow, Durability, Refused
+from service.store.counts import StoreCounts
 from service.store.entries import LogEntry, decode_entry
 from service.store.linking import ATTEMPTS, Linked, link, link_all, pause
 from service.store.planning import Fault, Recorded, plan
@@ -84,6 +85,15 @@ class Store:
     def dropped_records(self) -> int:
         """How many decision records this process could not keep."""
         return self._records.dropped
+
+    def counts(self) -> StoreCounts:
+        """Return how the store has fared in this process."""
+        return StoreCounts(
+            self._backend.errors.counts(),
+            self._backend.breaker_openings,
+            self._records.counts(),
+            self._records.queued,
+        )
 
     def read(self, identifiers: Sequence[bytes], patience: float = inf) -> Customer:
         """Return the customer of the first identifier that is known to be somebody's.

@@ -1,0 +1,88 @@
+"""Counts decisions: the time each stage took, what was lesser about them, what was withheld."""
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prometheus_client import Counter
+
+from models.decision import Decision, Flag, Reason
+from service.metrics_tally import Count, DurationHistogram, Tally
+
+STAGES = ("parse", "read", "decide", "record", "answer")
+PLAIN, FLAGGED = "plain", "flagged"
+OTHER = "other"  # a channel that is not declared, which no request can name
+
+
+class Laps:
+    """How long each stage of one decision took; the first begins when this is made."""
+
+    __slots__ = ("_last", "nanoseconds")
+
+    def __init__(self) -> None:
+        self.nanoseconds: dict[str, int] = {}
+        self._last = time.perf_counter_ns()
+
+    def end(self, stage: str) -> None:
+        """Say that a stage, one of `STAGES`, ends here."""
+        now = time.perf_counter_ns()
+        self.nanoseconds[stage] = now - self._last
+        self._last = now
+
+
+class _OfChannel(NamedTuple):
+    plain: Count
+    flagged: Count
+    flags: dict[int, Count]
+
+
+class Answers:
+    """Counts the decisions of a server."""
+
+    def __init__(
+        self,
+        tally: Tally,
+        channels: Iterable[str],
+        *,
+        stages: DurationHistogram,
+        answers: Counter,
+        flags: Counter,
+        withheld: Counter,
+        refused: Counter,
+    ) -> None:
+        """`channels` are the declared ones."""
+        self._lock = tally.lock
+        self._stages = {stage: tally.durations(stages.labels(stage)) for stage in STAGES}
+        self._channels = {
+            channel: _OfChannel(
+                tally.count(answers.labels(channel, PLAIN)),
+                tally.count(answers.labels(channel, FLAGGED)),
+                {flag: tally.count(flags.labels(channel, flag.name.lower())) for flag in Flag},
+            )
+            for channel in sorted({*channels, OTHER})
+        }
+        self._refused = tally.count(refused)
+        self._withheld = {
+            reason: tally.count(withheld.labels(reason.name.lower())) for reason in Reason
+        }
+
+    def refuse(self) -> None:
+        """Count a request of a batch that was refused, while the call is answered."""
+        with self._lock:
+            self._refused.number += 1
+
+    def add(self, channel: str, decision: Decision, laps: Laps) -> None:
+        """Count a decision that is about to be answered."""
+        counts = self._channels.get(channel) or self._channels[OTHER]
+        stages, withheld = self._stages, self._withheld
+        with self._lock:
+            for stage, nanoseconds in laps.nanoseconds.items():
+                stages[stage].add(nanoseconds)
+            if decision.flags:
+                counts.flagged.number += 1
+                for flag in decision.flags:
+                    counts.flags[flag].number += 1
+            else:
+                counts.plain.number += 1
+            for offer in decision.withheld:
+                withheld[offer.reason].number += 1

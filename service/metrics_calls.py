@@ -1,0 +1,73 @@
+"""Counts calls by how they ended, and measures them."""
+
+import time
+from collections.abc import Callable
+
+import grpc
+from prometheus_client import Counter
+
+from service.metrics_tally import Count, DurationHistogram, Durations, Tally
+from service.status import KINDS
+
+# Until the caller left or its deadline passed; the status then says why nobody got the answer.
+_WITHOUT_REASON = (
+    grpc.StatusCode.OK,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
+ENDS = (*((code, "") for code in _WITHOUT_REASON), *((kind.code, kind.reason) for kind in KINDS))
+OTHER = "other"  # the method of calls that name none of ours
+
+
+class MethodCalls:
+    """Counts the calls of one method."""
+
+    def __init__(
+        self, tally: Tally, seconds: Durations, child: Callable[[grpc.StatusCode, str], Counter]
+    ) -> None:
+        self._tally = tally
+        self._seconds = seconds
+        self._child = child
+        # All of them from the start: what appears with its first refusal shows no increase.
+        self._ends = {end: tally.count(child(*end)) for end in ENDS}
+        self._ok = self._ends[grpc.StatusCode.OK, ""]
+
+    def ended(self, code: grpc.StatusCode, reason: str, started: int) -> None:
+        """Count a call that `started` then, by `time.perf_counter_ns`, and ends now."""
+        taken = time.perf_counter_ns() - started
+        count = self._ok if code is grpc.StatusCode.OK else self._end(code, reason)
+        with self._tally.lock:
+            count.number += 1
+            self._seconds.add(taken)
+
+    def _end(self, code: grpc.StatusCode, reason: str) -> Count:
+        end = (code, reason)
+        if end not in self._ends:
+            # A code that a service of gRPC's own has set; it has no reason.
+            end = (code, "")
+            if end not in self._ends:
+                self._ends[end] = self._tally.count(self._child(*end))
+        return self._ends[end]
+
+
+class Calls:
+    """Counts the calls of a server; every method is named once, at its start."""
+
+    def __init__(self, tally: Tally, calls: Counter, seconds: DurationHistogram) -> None:
+        self._tally = tally
+        self._calls = calls
+        self._seconds = seconds
+        self._unknown = tally.count(self._of(OTHER)(grpc.StatusCode.UNIMPLEMENTED, ""))
+
+    def method(self, name: str) -> MethodCalls:
+        """Return what counts the calls of a method, `Service/Method`."""
+        seconds = self._tally.durations(self._seconds.labels(name))
+        return MethodCalls(self._tally, seconds, self._of(name))
+
+    def unknown(self) -> None:
+        """Count a call of a method that there is not."""
+        with self._tally.lock:
+            self._unknown.number += 1
+
+    def _of(self, method: str) -> Callable[[grpc.StatusCode, str], Counter]:
+        return lambda code, reason: self._calls.labels(method, code.name, reason)

@@ -1,0 +1,87 @@
+"""Counts events by what became of each, as their sender was told."""
+
+import re
+from collections import Counter as Multiset
+from collections.abc import Iterable
+
+import grpc
+from prometheus_client import Counter
+from throughline.v1.event_pb2 import EventResult
+
+from service.metrics_tally import Tally
+from service.status import code_number
+
+STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"
+UNAVAILABLE, REFUSED, FAULT = "unavailable", "refused", "fault"
+OTHER = "other"
+# Why an event is refused: the reason that its sender is told, without the field and the limit.
+REFUSALS = frozenset(
+    {
+        *("control_character", "in_the_future", "invalid_timestamp", "looks_like_a_clear_e_mail"),
+        *("looks_like_a_clear_phone_number", "negative", "not_a_name", "not_an_identifier"),
+        *("not_finite", "older_than_7_days", "only_with_attributes_changed", "required"),
+        *(
+            "too_large",
+            "too_long",
+            "too_many",
+            "unknown",
+            "want_a_sha_256_in_64_lower_case_hex_digits",
+        ),
+        OTHER,
+    }
+)
+ENDS = (
+    *((outcome, "") for outcome in (STORED, DUPLICATE, CONFLICT, UNAVAILABLE, FAULT)),
+    *((REFUSED, reason) for reason in sorted(REFUSALS)),
+)
+
+_CONFLICT = code_number(grpc.StatusCode.ALREADY_EXISTS)
+_INTERNAL = code_number(grpc.StatusCode.INTERNAL)
+_UNAVAILABLE = code_number(grpc.StatusCode.UNAVAILABLE)
+_NO_LETTER = re.compile("[^a-z0-9]+")
+
+
+class Events:
+    """Counts the events that a server received."""
+
+    def __init__(self, tally: Tally, events: Counter, unresolved: Counter) -> None:
+        self._lock = tally.lock
+        self._ends = {end: tally.count(events.labels(*end)) for end in ENDS}
+        self._unresolved = tally.count(unresolved)
+
+    def add(self, results: Iterable[EventResult]) -> None:
+        """Count the events of one call by their results."""
+        ends: Multiset[tuple[str, str]] = Multiset()
+        unresolved = 0
+        for result in results:
+            ends[_end(result)] += 1
+            unresolved += result.unresolved
+        with self._lock:
+            for end, number in ends.items():
+                self._ends[end].number += number
+            self._unresolved.number += unresolved
+
+    def unavailable(self, number: int) -> None:
+        """Count events of a call that failed as a whole, because nothing could be stored."""
+        with self._lock:
+            self._ends[UNAVAILABLE, ""].number += number
+
+
+def refusal(detail: str) -> str:
+    """Return the label for `<field>: <reason>[; limit]`, one of `REFUSALS`."""
+    reason = detail.partition(": ")[2].partition(";")[0]
+    label = _NO_LETTER.sub("_", reason.lower()).strip("_")
+    return label if label in REFUSALS else OTHER
+
+
+def _end(result: EventResult) -> tuple[str, str]:
+    code = result.outcome.code
+    if code == 0:
+        return (DUPLICATE if result.duplicate else STORED), ""
+    if code == _CONFLICT:
+        return CONFLICT, ""
+    if code == _UNAVAILABLE:
+        return UNAVAILABLE, ""
+    if code == _INTERNAL:
+        return FAULT, ""
+    return REFUSED, refusal(result.outcome.detail)

@@ -1,0 +1,81 @@
+"""Metrics over HTTP, in the format of Prometheus: of this process, or of all workers of a parent.
+
+Workers serve none themselves: each writes its figures to mapped files in a directory that the
+parent names in `PROMETHEUS_MULTIPROC_DIR` before it starts them, and the parent adds them up.
+Nothing here imports gRPC, so that a parent stays small.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from service.settings import ConfigurationError
+
+_log = structlog.get_logger(__name__)
+
+RELEASE = "throughline_release_info"
+
+
+@contextmanager
+def metrics_of_workers(listen: str, directory: Path) -> Iterator[int]:
+    """Serve the sum over all workers, which were given `directory`; yield the port."""
+    with exported(listen, collect_workers(directory)) as port:
+        yield port
+
+
+def worker_ended(directory: Path, pid: int) -> None:
+    """Let go of what a worker that has ended had at the moment; what it counted stays counted."""
+    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+
+
+def collect_workers(directory: Path) -> Callable[[], Iterable[Metric]]:
+    """Return what reads the sum over all workers that were given `directory`."""
+    collector = MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
+    collect: Callable[[], Iterable[Metric]] = collector.collect
+    return collect
+
+
+@contextmanager
+def exported(listen: str, collect: Callable[[], Iterable[Metric]]) -> Iterator[int]:
+    """Serve what `collect` returns, and this process's own standard metrics; yield the port.
+
+    Raises `ConfigurationError` when somebody has the address.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), registry_of(collect))
+    except OSError:
+        raise ConfigurationError(f"metrics_listen: cannot bind to {listen}") from None
+    try:
+        _log.info("metrics", listen=listen, port=server.server_port)
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def registry_of(collect: Callable[[], Iterable[Metric]]) -> CollectorRegistry:
+    """Return a registry of what `collect` returns and of the process's own standard metrics."""
+    registry = CollectorRegistry()
+    registry.register(_InForce(collect))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class _InForce(Collector):
+    """Leaves out the releases that decide nowhere any more: a mapped file keeps every label."""
+
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._collect():
+            if metric.name == RELEASE:
+                metric.samples = [sample for sample in metric.samples if sample.value]
+            yield metric
