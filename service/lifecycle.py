@@ -1,11 +1,10 @@
-"""The life of one process that serves: check, bind, open, load, serve, follow, drain, close.
+"""The life of one process that serves: bind, open, load, serve, follow, drain, close.
 
 The one place that chooses the concrete parts; everything else is given them.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
 
 import faiss
 import msgspec
@@ -14,6 +13,7 @@ import structlog
 from models.errors import WrongKey
 from models.identifiers import key_fingerprint
 from models.registry import Registry
+from service.assignment import Shared
 from service.clock import Clock
 from service.keys import EMBEDDED, load_key
 from service.metrics import Metrics
@@ -21,12 +21,12 @@ from service.metrics_export import exported
 from service.metrics_watch import Watch
 from service.parts import Parts
 from service.polling import Poller
-from service.port import held_port
-from service.preflight import check, only_server, warn
+from service.preflight import only_server, warn
 from service.server import Server
 from service.serving import Runtime
 from service.settings import ConfigurationError, Settings
 from service.signals import Signals
+from service.status import NoRelease
 from service.store import Store, open_store
 from service.tls import CertificateFiles
 
@@ -38,26 +38,16 @@ CERTIFICATE_SECONDS = 1.0
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
-class Shared(NamedTuple):
-    """What the workers of one server have in common, as their parent has it.
-
-    The port, which the parent holds, and the offset of a clock that is set (microseconds).
-    """
-
-    port: int
-    clock_offset: int | None
-
-
 def run(
     settings: Settings,
     signals: Signals,
     shared: Shared | None = None,
-    when_ready: Callable[[], None] = lambda: None,
+    when_ready: Callable[[bool], None] = lambda deciding: None,
 ) -> None:
     """Serve until a signal, then drain and return.
 
-    A process of its own checks and locks what it uses; one with `shared` has a parent that did.
-    A second signal shortens the lame duck's wait.
+    A process of its own locks what it uses; one with `shared` has a parent that did.
+    `when_ready` is told whether a release decides. A second signal shortens the lame duck's wait.
     """
     with serving(settings, shared) as server:
         release = server.parts.runtime.release or None
@@ -67,7 +57,7 @@ def run(
             port=server.port,
             release=release,
         )
-        when_ready()
+        when_ready(release is not None)
         signals.wait()
         _log.info("leaving", seconds=settings.lame_duck_seconds)
         server.leave()
@@ -81,8 +71,6 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
     with ExitStack() as closing:
-        if shared is None:
-            check(settings)
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
         metrics = Metrics(settings.names.channels)
@@ -92,8 +80,6 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         port = None if shared is None else shared.port
         server = Server(settings, metrics.calls, certificates, port)
         if shared is None:
-            with held_port(settings.listen):
-                pass  # gRPC would tell in many lines, not one, that somebody has it
             server.bind()
             closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
             closing.enter_context(only_server(settings))
@@ -109,6 +95,8 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         runtime.refresh_catalogue()
         runtime.start()
         if shared is not None:
+            if shared.others_decide and registry.pointer().in_force and not runtime.release:
+                raise NoRelease("release: none can be loaded, and other workers have one")
             server.bind()  # not sooner: from now on it gets its share of the connections
         server.start(Parts(runtime, store, settings.names, clock, key, metrics))
         pollers = [

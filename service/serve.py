@@ -120,6 +120,13 @@ def serve(
 
         supervise(settings, read)
     else:
+        from service.port import held_port
+        from service.preflight import check
+
+        check(settings)
+        with held_port(settings.listen):
+            pass  # gRPC would tell in many lines, not one, that somebody has it
+
         # Of another program's making: the figures of a lone process are its own.
         os.environ.pop(WORKERS_FIGURES, None)
         # Only now: numpy and FAISS read their number of threads when they are imported.

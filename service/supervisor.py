@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from models.errors import ThroughlineError
+from service.assignment import Shared, assignment
 from service.clock import Clock
 from service.metrics_export import metrics_of_workers, worker_ended
 from service.port import held_port
@@ -27,7 +28,6 @@ from service.preflight import check, only_server, warn
 from service.serve import WORKERS_FIGURES
 from service.settings import ConfigurationError, Settings
 from service.signals import Signals
-from service.worker import assignment
 from service.worker_process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
@@ -86,6 +86,13 @@ class _Place:
     due: float = float("inf")  # when there is nobody
     failures: int = 0
 
+    def wait_longer(self) -> float:
+        """Put the next start off, further after each failure; return the seconds."""
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0**self.failures)
+        self.failures += 1
+        self.due = time.monotonic() + wait
+        return wait
+
 
 class _Supervisor:
     def __init__(
@@ -107,6 +114,7 @@ class _Supervisor:
         self._places = [_Place(number) for number in range(1, settings.workers + 1)]
         self._next: WorkerProcess | None = None  # to be in the place of one that serves
         self._to_replace: deque[_Place] = deque()
+        self._replacing = False
         self._leaving: list[WorkerProcess] = []
         self._begun = False  # a worker has served
         self._announced = False
@@ -193,15 +201,10 @@ class _Supervisor:
         if worker in self._leaving:
             self._leaving.remove(worker)
             _log.info("worker left", worker=worker.number, **worker.ending())
-            if not self._to_replace and not self._stopping and not self._leaving:
-                _log.info("replaced every worker")
             return
         if worker is self._next:
             self._next = None
-            self._to_replace.clear()
-            _log.error(
-                "new worker ended; the old ones stay", worker=worker.number, **worker.ending()
-            )
+            self._give_up_replacing(worker=worker.number, **worker.ending())
             return
         place = self._places[worker.number - 1]
         place.worker = None
@@ -212,11 +215,11 @@ class _Supervisor:
             self._exit_code = worker.exit_code if worker.exit_code > 0 else os.EX_SOFTWARE
             self._stop()
             return
-        place.failures = 0 if worker.served(STEADY_SECONDS) else place.failures
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2**place.failures)
-        place.failures += 1
-        place.due = time.monotonic() + wait
-        _log.error("worker ended", worker=worker.number, **worker.ending(), again_in=wait)
+        if worker.served(STEADY_SECONDS):
+            place.failures = 0
+        _log.error(
+            "worker ended", worker=worker.number, **worker.ending(), again_in=place.wait_longer()
+        )
 
     # What is done.
 
@@ -227,6 +230,8 @@ class _Supervisor:
         for place in self._places:
             if place.worker is None and place.due <= now:
                 place.worker = self._start(place.number)
+                if place.worker is None:
+                    place.wait_longer()
 
     def _begin_replacing(self) -> None:
         if self._stopping:
@@ -242,24 +247,45 @@ class _Supervisor:
             return
         warn(settings)
         self._settings = settings
-        self._to_replace = deque(self._places)
+        self._to_replace, self._replacing = deque(self._places), True
         _log.info("replacing every worker")
 
     def _replace_next(self) -> None:
-        while self._to_replace and self._next is None and not self._leaving and not self._stopping:
+        """One at a time: the next begins when the one before has left."""
+        if self._stopping or not self._replacing or self._next is not None or self._leaving:
+            return
+        while self._to_replace:
             place = self._to_replace.popleft()
             # Where nobody is, the next one has the new settings anyway.
             if place.worker is not None:
                 self._next = self._start(place.number)
+                if self._next is None:
+                    self._give_up_replacing(worker=place.number)
+                return
+        self._replacing = False
+        _log.info("replaced every worker")
 
-    def _start(self, number: int) -> WorkerProcess:
-        told = assignment(number, self._port, self._clock_offset, self._settings)
-        worker = WorkerProcess(number, told, self._environment)
+    def _give_up_replacing(self, **what: object) -> None:
+        self._to_replace.clear()
+        self._replacing = False
+        _log.error("no new worker; the old ones stay", **what)
+
+    def _start(self, number: int) -> WorkerProcess | None:
+        """Start a worker; None when there can be no further process."""
+        settings = self._settings
+        deciding = any(worker.decides for worker in self._workers())
+        told = assignment(number, Shared(self._port, self._clock_offset, deciding), settings)
+        leaving = settings.lame_duck_seconds + settings.drain_seconds
+        try:
+            worker = WorkerProcess(number, told, self._environment, leaving)
+        except OSError as error:
+            _log.error("worker cannot be started", worker=number, reason=error.strerror)
+            return None
         self._selector.register(worker, selectors.EVENT_READ, worker)
         return worker
 
     def _let_go(self, worker: WorkerProcess) -> None:
-        worker.stop(self._settings.lame_duck_seconds + self._settings.drain_seconds)
+        worker.stop()
         if worker not in self._leaving:
             self._leaving.append(worker)
 

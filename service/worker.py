@@ -1,7 +1,6 @@
 """One of several workers: `python -P -m service.worker`, as `service.supervisor` starts it.
 
-Standard input is a socket to the parent. On it comes one line of JSON, the assignment; back goes a
-line when the worker serves; and its end is the end of the parent, which a worker does not outlive.
+Standard input is a socket to the parent. When that ends, so has the parent, and so does the worker.
 """
 
 import os
@@ -9,30 +8,11 @@ import signal
 import socket
 import threading
 import time
-from typing import Any, NamedTuple
+from contextlib import suppress
 
-import msgspec
-
+from service.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
 from service.settings import Settings
 from service.signals import Signals
-
-READY = b"ready\n"
-EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed
-
-
-class Assignment(NamedTuple):
-    """What a parent tells a worker; `clock_offset` (microseconds) only if the clock is set."""
-
-    number: int
-    port: int
-    clock_offset: int | None
-    settings: dict[str, Any]
-
-
-def assignment(number: int, port: int, clock_offset: int | None, settings: Settings) -> bytes:
-    """Return the line that tells a worker what to do: all settings as they hold, the key too."""
-    held = settings.model_dump(mode="json") | {"key": settings.key.get_secret_value()}
-    return msgspec.json.encode(Assignment(number, port, clock_offset, held)) + b"\n"
 
 
 def main() -> None:
@@ -43,22 +23,23 @@ def main() -> None:
     signals = Signals(signal.SIGTERM)
     parent = _take_stdin()
     with parent.makefile("rb") as lines:
-        assigned = msgspec.json.decode(lines.readline(), type=Assignment)
+        assigned = read_assignment(lines.readline())
     settings = Settings(**assigned.settings)
     serving = threading.Event()
     watched = (parent, serving, signals, settings.drain_seconds)
     threading.Thread(target=_end_with_parent, args=watched, name="parent", daemon=True).start()
 
-    from service.lifecycle import Shared, run
+    from service.lifecycle import run
     from service.logs import configure_logs
 
     configure_logs(settings.log_level, worker=assigned.number)
 
-    def tell() -> None:
+    def tell(deciding: bool) -> None:
         serving.set()
-        parent.sendall(READY)
+        with suppress(OSError):  # the parent has ended; so shall we
+            parent.sendall(DECIDING if deciding else SERVING)
 
-    run(settings, signals, Shared(assigned.port, assigned.clock_offset), tell)
+    run(settings, signals, assigned.shared, tell)
 
 
 def _take_stdin() -> socket.socket:

@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
-from service.worker import EXIT_SECONDS, READY
+from service.assignment import DECIDING, EXIT_SECONDS
 
 START_SECONDS = 300.0  # a start loads a release and tries it; who takes longer hangs
 
@@ -16,17 +16,25 @@ START_SECONDS = 300.0  # a start loads a release and tries it; who takes longer 
 class WorkerProcess:
     """A worker that was started; `deadline` is when it is late with what is expected of it."""
 
-    def __init__(self, number: int, assignment: bytes, environment: dict[str, str]) -> None:
-        """Start worker `number` and tell it what to do."""
+    def __init__(
+        self, number: int, assignment: bytes, environment: dict[str, str], leaving: float
+    ) -> None:
+        """Start worker `number`, tell it what to do, and later allow it `leaving` seconds to end.
+
+        Raises `OSError` when there can be no further process.
+        """
         self.number = number
         self.ready = False
+        self.decides = False  # by a release, as it said when it was ready
         self.ended = False
         self.exit_code = os.EX_OK
         self.deadline = time.monotonic() + START_SECONDS
         self._serving_since = float("inf")
         self._stopping = False
-        self._socket, theirs = socket.socketpair()
-        with theirs:
+        self._leaving = leaving
+        ours, theirs = socket.socketpair()
+        with ExitStack() as opened, theirs:
+            opened.enter_context(ours)
             self._process = subprocess.Popen(
                 # -P: nothing in the working directory may pass for a module of ours.
                 [sys.executable, "-P", "-m", "service.worker"],
@@ -34,6 +42,8 @@ class WorkerProcess:
                 env=environment,
                 start_new_session=True,  # what a terminal sends is for the parent
             )
+            opened.pop_all()
+        self._socket = ours
         with suppress(OSError):  # has ended already: `receive` tells
             self._socket.sendall(assignment)
 
@@ -53,11 +63,12 @@ class WorkerProcess:
         except OSError:
             said = b""
         if said:
-            self.ready = said == READY
+            self.ready = True
+            self.decides = said == DECIDING
             self._serving_since = time.monotonic()
             if not self._stopping:
                 self.deadline = float("inf")
-            return self.ready
+            return True
         self.exit_code = self._process.wait()  # the socket ends with the process
         self.ended = True
         return False
@@ -66,11 +77,11 @@ class WorkerProcess:
         """Tell whether it served for so long."""
         return time.monotonic() - self._serving_since >= seconds
 
-    def stop(self, seconds: float) -> None:
-        """Let it drain, for so many seconds at most; again: without waiting for balancers."""
+    def stop(self) -> None:
+        """Let it leave and drain; again: without waiting for balancers."""
         if not self._stopping:
             self._stopping = True
-            self.deadline = time.monotonic() + seconds + EXIT_SECONDS
+            self.deadline = time.monotonic() + self._leaving + EXIT_SECONDS
         if self.ready:
             self._process.terminate()
         else:

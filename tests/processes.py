@@ -22,6 +22,8 @@ from tests.running import enter_release
 
 SERVE = [sys.executable, "-P", "-m", "service.cli", "serve"]
 
+PATIENCE = 240  # seconds, for a machine that is busy with other things
+
 # What a client needs so that a restart costs it no call.
 RETRIES = {
     "name": [{}],
@@ -62,7 +64,7 @@ class Served:
             if "service.worker" in child.cmdline()
         )
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -89,7 +91,7 @@ def served(
         )
     live = Served(process, path)
     try:
-        assert eventually(lambda: live.said("ready") or process.poll() is not None, 120)
+        assert eventually(lambda: live.said("ready") or process.poll() is not None, PATIENCE)
         assert live.said("ready"), path.read_text()
         live.port = live.said("ready")[-1]["port"]
         yield live
@@ -99,7 +101,7 @@ def served(
         process.wait()
 
 
-def eventually(holds: Callable[[], object], seconds: float = 30) -> bool:
+def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not holds():
@@ -139,7 +141,7 @@ def command(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[st
         cwd=directory,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "COLUMNS": "100"},
     )

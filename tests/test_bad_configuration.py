@@ -13,7 +13,7 @@ import pytest
 from service.port import held_port
 from service.preflight import check
 from service.settings import ConfigurationError, Settings, read_settings
-from tests.processes import SERVE
+from tests.processes import PATIENCE, SERVE
 
 FIELDS = Settings.model_fields
 NUMBERS = [name for name, field in FIELDS.items() if field.annotation in (int, float)]
@@ -188,7 +188,7 @@ def test_the_command_stops_with_78_and_makes_nothing(tmp_path: Path) -> None:
                 env=os.environ | case[2],
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE,
                 check=False,
             )
 

@@ -20,7 +20,7 @@ from models.policy import BUILT_IN
 from models.registry import POINTER, Pair, Pointer, Registry
 from service.client import Client
 from tests.conftest import RedisServer
-from tests.processes import eventually, prepared, served
+from tests.processes import PATIENCE, eventually, prepared, served
 from tests.running import enter_release, event, recommend_request, running
 from tests.test_releases_serving import damage
 
@@ -76,7 +76,7 @@ class Health:
 
     def says(self, wanted: dict[str, str]) -> bool:
         """Tell whether Check and Watch both come to say this."""
-        return eventually(lambda: self.checked() == wanted == self.watched, 20)
+        return eventually(lambda: self.checked() == wanted == self.watched)
 
     def close(self) -> None:
         """End the watches."""
@@ -193,7 +193,7 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
             assert health.says(LEAVING)
             record(client, "e3")
             assert client.releases.ListReleases(release_pb2.ListReleasesRequest()).releases
-            assert live.process.wait(30) == 0
+            assert live.process.wait(PATIENCE) == 0
             assert eventually(lambda: len(health.ended) == len(NAMES))
             for error in health.ended.values():
                 assert error.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,0 +1,44 @@
+"""What a parent and its worker say to each other over their socket.
+
+The parent says one line of JSON, the assignment; the worker, once it serves, DECIDING or SERVING.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from service.settings import Settings
+
+DECIDING, SERVING = b"deciding\n", b"serving\n"  # by a release, or without one
+EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed
+
+
+class Shared(NamedTuple):
+    """What the workers of one server have in common, as their parent has it.
+
+    The port, which the parent holds; the offset of a clock that is set (microseconds); and whether
+    others decide, so that one that cannot would only take calls from them.
+    """
+
+    port: int
+    clock_offset: int | None
+    others_decide: bool
+
+
+class Assignment(NamedTuple):
+    """What a parent tells a worker."""
+
+    number: int
+    shared: Shared
+    settings: dict[str, Any]
+
+
+def assignment(number: int, shared: Shared, settings: Settings) -> bytes:
+    """Return the line that tells a worker what to do: all settings as they hold, the key too."""
+    held = settings.model_dump(mode="json") | {"key": settings.key.get_secret_value()}
+    return msgspec.json.encode(Assignment(number, shared, held)) + b"\n"
+
+
+def read_assignment(line: bytes) -> Assignment:
+    """Return what a parent has told."""
+    return msgspec.json.decode(line, type=Assignment)
