@@ -41,7 +41,7 @@ COPY training training
 COPY service service
 RUN uv pip install --python /app/bin/python --prefix /project --no-deps .
 # Compiled code beside its source, as a read-only root can take no more: 20 s less at each start.
-RUN ["/app/bin/python", "-c", "import glob, sys; sys.path += glob.glob('/project/lib/*/site-packages'); import service.lifecycle"]
+RUN ["/app/bin/python", "-P", "-c", "import glob, sys; sys.path += glob.glob('/project/lib/*/site-packages'); import service.lifecycle"]
 
 FROM ${BASE} AS runtime
 # No installer and no file that gives its user more rights. The account only has a name.

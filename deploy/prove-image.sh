@@ -81,6 +81,9 @@ echo "healthy after $((SECONDS - began)) s"
 inside throughline health
 inside throughline recommend --id loyalty:nobody --channel web --count 3
 
+say "nothing is compiled at its start"
+"${engine[@]}" exec --interactive "$name" python - <deploy/compiled.py
+
 say "what it may do"
 "${engine[@]}" exec --interactive "$name" python - <deploy/rights.py
 

@@ -129,11 +129,14 @@ def serve(
 
         # Of another program's making: the figures of a lone process are its own.
         os.environ.pop(WORKERS_FIGURES, None)
-        # Only now: numpy and FAISS read their number of threads when they are imported.
-        from service.lifecycle import run
         from service.signals import Signals
 
-        run(settings, Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+        # Before the long imports: the first process of a container hears no signal by default.
+        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # Only now: numpy and FAISS read their number of threads when they are imported.
+        from service.lifecycle import run
+
+        run(settings, signals)
 
 
 def pin_threads() -> None:
