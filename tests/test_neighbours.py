@@ -15,10 +15,10 @@ from models.profile import Compartment, Link, Profile, fold
 from service.store import Fault, Recorded, Store, planning
 from service.store.backend import Backend, Write
 from tests.conftest import RedisServer
-from tests.processes import KEY
 from tests.running import event as event_message
 from tests.running import recommend_request, running
 from tests.said import NOW, counted, event, identifier, logged
+from tests.service_process import KEY
 from tests.test_store import backend_of
 
 Open = Callable[[str], Store]
