@@ -1,17 +1,24 @@
 """One customer or event that cannot be used never costs its neighbours in the same call."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
+import grpc
 import pytest
+from throughline.v1 import common_pb2, recommendation_pb2
 
 from models.codec import Damaged, encode
 from models.errors import StoreUnavailable, Unreadable
 from models.events import EVENT_TYPES, Event
+from models.identifiers import Identifier, hash_identifier
 from models.profile import Compartment, Link, Profile, fold
 from service.store import Fault, Recorded, Store, planning
 from service.store.backend import Backend, Write
 from tests.conftest import RedisServer
+from tests.running import event as event_message
+from tests.running import recommend_request, running
 from tests.said import NOW, counted, event, identifier, logged
+from tests.service_process import KEY
 from tests.test_store import backend_of
 
 Open = Callable[[str], Store]
@@ -134,3 +141,31 @@ def test_a_key_of_another_kind_fails_alone(redis_server: RedisServer, opened: Op
     outcomes = store.record([event("e2", who) for who in (ANN, BOB, CAT, DAN)], NOW)
     assert isinstance(outcomes.pop(1), StoreUnavailable)
     assert outcomes == [STORED] * 3
+
+
+def test_a_damaged_customer_is_answered_without_state(store_url: str, tmp_path: Path) -> None:
+    """Who cannot be read gets a flagged answer; the next in a batch gets one from the profile."""
+    with running(tmp_path, store=store_url, key=KEY) as live:
+        live.record(event_message("e1", "good"))
+        broken = hash_identifier(bytes.fromhex(KEY), Identifier("loyalty", "broken"))
+        backend = backend_of(store_url)
+        put(backend, broken, BROKEN["flipped"])
+        alone = live.recommend("broken")
+        batch = live.client.recommendations.RecommendBatch(
+            recommendation_pb2.RecommendBatchRequest(
+                requests=[recommend_request(value) for value in ("broken", "good", "broken")]
+            ),
+            timeout=10,
+        )
+        answers = [alone, *(result.response for result in batch.results)]
+        flagged = [common_pb2.FLAG_STATE_UNAVAILABLE in answer.flags for answer in answers]
+        assert flagged == [True, True, False, True]
+        assert [answer.moment.profile_version for answer in answers] == [0, 0, 1, 0]
+        assert all(len(answer.offers) == 10 for answer in answers)
+        results = live.record(event_message("e1", "broken"), event_message("e2", "good")).results
+        assert [result.outcome.code for result in results] == [14, 0]
+        with pytest.raises(grpc.RpcError) as raised:
+            live.record(event_message("e1", "broken"))
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert backend.get(broken) == BROKEN["flipped"]
+        backend.close()

@@ -98,23 +98,18 @@ IN_SHORT = ("killed", "turned bytes", "20 bytes/s")
 
 
 @pytest.fixture
-def scene(
-    tmp_path: Path, own_redis: RedisServer, request: pytest.FixtureRequest
-) -> Iterator[Scene]:
-    """A server with a small release, over Redis through the proxy; `request.param`: its timeout."""
+def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
+    """A server with a small release, over Redis through the proxy, with the default settings."""
     registry = Registry(tmp_path / "registry")
     registry.promote(enter_release(registry.directory), BUILT_IN.digest, 1)
     fingerprint = key_fingerprint(bytes.fromhex(KEY))
     with FaultProxy(own_redis.port).running() as proxy:
         store = open_store(own_redis.url, key_fingerprint=fingerprint, timeout=5.0)
         store.put_catalogue(small_rows())
-        config = tmp_path / "settings.toml"
-        config.write_text(f"redis_timeout = {request.param}\n")
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        service = ServiceProcess(
-            tmp_path, url, "--registry", str(registry.directory), "--config", str(config)
-        )
+        service = ServiceProcess(tmp_path, url, "--registry", str(registry.directory))
         service.start()
+        assert "release refused" not in service.log()
         yield Scene(own_redis, proxy, service, store)
         service.kill()
         proxy.set(HEALTHY)
@@ -156,13 +151,12 @@ def record_until_acknowledged(client: Client, message: event_pb2.Event) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("scene", "deadline", "names", "seconds"),
+    ("deadline", "names", "seconds"),
     [
-        pytest.param(0.25, 0.5, IN_SHORT, 1.2, id="small"),
-        pytest.param(0.25, 0.5, tuple(TROUBLES), 2.0, id="full", marks=pytest.mark.prove),
-        pytest.param(0.03, 0.1, tuple(TROUBLES), 1.5, id="fast", marks=pytest.mark.prove),
+        pytest.param(0.5, IN_SHORT, 1.2, id="small"),
+        pytest.param(0.5, tuple(TROUBLES), 2.0, id="full", marks=pytest.mark.prove),
+        pytest.param(0.1, tuple(TROUBLES), 1.5, id="fast", marks=pytest.mark.prove),
     ],
-    indirect=["scene"],
 )
 def test_recommend_always_answers(
     scene: Scene, proof: Proof, deadline: float, names: tuple[str, ...], seconds: float

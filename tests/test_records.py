@@ -1,11 +1,14 @@
 """Decision records reach the store, over an outage too, or are counted as dropped."""
 
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from models.errors import StoreUnavailable, Unreadable
@@ -175,7 +178,13 @@ def test_a_damaged_file_is_used_up_to_the_damage(backend: Switch, tmp_path: Path
         queue = RecordQueue(backend, tmp_path)
         add(queue, part)
         queue.close()
-    torn, flipped = sorted(tmp_path.glob("*.spill"), key=lambda path: path.stat().st_mtime_ns)
+    alien = msgspec.msgpack.encode(["of", "another", "version"])
+    (tmp_path / "decisions-0.spill").write_bytes(
+        struct.pack(">II", len(alien), zlib.crc32(alien)) + alien
+    )
+    torn, flipped = sorted(
+        tmp_path.glob("decisions-??*.spill"), key=lambda path: path.stat().st_mtime_ns
+    )
     torn.write_bytes(torn.read_bytes()[:-5])
     content = bytearray(flipped.read_bytes())
     content[-5] ^= 1
@@ -185,7 +194,7 @@ def test_a_damaged_file_is_used_up_to_the_damage(backend: Switch, tmp_path: Path
     queue = RecordQueue(backend, tmp_path)
     queue.flush()
     assert kept(backend) == [*names[:2], *names[3:5]]
-    assert queue.dropped == 2
+    assert queue.dropped == 3
     queue.close()
 
 

@@ -260,7 +260,10 @@ class _Spill:
                 if not payload or len(payload) != length or zlib.crc32(payload) != checksum:
                     yield None
                     break
-                yield msgspec.msgpack.decode(payload, type=StoredDecision)
+                try:
+                    yield msgspec.msgpack.decode(payload, type=StoredDecision)
+                except msgspec.DecodeError:
+                    yield None  # of another version
 
     def clear(self) -> None:
         """Forget what was spilled."""
