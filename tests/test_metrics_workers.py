@@ -2,17 +2,21 @@
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import pytest
-from throughline.v1 import event_pb2, recommendation_pb2, release_pb2
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from throughline.v1 import event_pb2, recommendation_pb2
 
 from service.client import Client
+from service.metrics_export import RELEASE, registry_of
 from service.serve import WORKERS_FIGURES
-from tests.processes import Served, clients, eventually, prepared, served
-from tests.running import enter_release, event, recommend_request
+from tests.processes import Served, clients, eventually, gone, prepared, served
+from tests.running import event, recommend_request
 from tests.scraped import Scraped, scrape
 
 EXPORTED = ("--metrics-listen", "127.0.0.1:0")
@@ -54,7 +58,7 @@ def test_one_process_exports_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_two_workers_add_up(tmp_path: Path) -> None:
     """What two workers counted is summed, and stays when one dies and another takes its place."""
-    first_release = prepared(tmp_path)
+    release = prepared(tmp_path)
     with (
         served(tmp_path, *EXPORTED, workers=2) as live,
         clients(live.address, 12) as asking,
@@ -84,21 +88,29 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
         stages = both.figures("throughline_stage_duration_seconds_count", "stage")
         assert set(stages.values()) == {60}
         assert both.figure("throughline_workers") == 2
-        assert both.figures(*RELEASES) == {(first_release,): 2}
+        assert both.figures(*RELEASES) == {(release,): 2}
         assert not any("pid" in sample.labels for sample in both.samples)
         assert len(both.samples) <= 2_000
-
-        second = enter_release(tmp_path / "var" / "registry", seed=2)
-        promote = release_pb2.PromoteReleaseRequest(release_id=second)
-        asking[0].releases.PromoteRelease(promote, timeout=120)
-        assert eventually(lambda: metrics_of(live).figures(*RELEASES) == {(second,): 2})
 
         # No time to say goodbye: what it had at the moment goes, what it counted stays.
         killed = live.workers()[0]
         os.kill(killed, signal.SIGKILL)
-        assert eventually(lambda: killed not in live.workers() and len(live.workers()) == 2)
-        assert eventually(lambda: metrics_of(live).figure("throughline_workers") == 2, 120)
+        assert eventually(lambda: len(live.said("worker ready")) == 3, 120)
+        assert gone([killed])
+        assert eventually(lambda: metrics_of(live).figures(*RELEASES) == {(release,): 2})
+        time.sleep(1.5)  # who serves has said so once more
         after = metrics_of(live)
         assert after.figures(*ANSWERS) == wanted
-        assert after.figures(*RELEASES) == {(second,): 2}
+        assert after.figures(*RELEASES) == {(release,): 2}
+        assert after.figure("throughline_workers") == 2
         assert live.stop() == 0
+
+
+def test_a_release_that_decides_nowhere_is_left_out() -> None:
+    """Mapped files keep every release that ever decided; only those that do are exported."""
+    releases = GaugeMetricFamily(RELEASE, "x", labels=["release"])
+    for name, workers in (("first", 0), ("second", 2), ("third", 1)):
+        releases.add_metric([name], workers)
+    scraped = Scraped(generate_latest(registry_of(lambda: [releases])).decode())
+    named = [sample.labels["release"] for sample in scraped.families[RELEASE].samples]
+    assert named == ["second", "third"]
