@@ -155,7 +155,7 @@ def refusal(client: Client, registry: Registry, directory: Path) -> tuple[grpc.S
 
 @pytest.mark.parametrize(
     ("count", "looked_into"),
-    [(30, 2), pytest.param(1_000, 50, marks=[pytest.mark.prove, pytest.mark.timeout(1200)])],
+    [(30, 2), pytest.param(1_000, 30, marks=[pytest.mark.prove, pytest.mark.timeout(1200)])],
 )
 def test_no_damaged_release_is_loaded(
     tmp_path: Path, proof: Proof, count: int, looked_into: int
