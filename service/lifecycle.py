@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import faiss
-import msgspec
 import structlog
 
-from models.errors import WrongKey
+from models.errors import BadRelease, WrongKey
 from models.identifiers import key_fingerprint
 from models.registry import Registry
 from service.assignment import Shared
@@ -118,10 +117,8 @@ def _open_registry(settings: Settings) -> Registry:
     registry = Registry(settings.registry)
     try:
         registry.pointer()
-    except OSError as error:
-        raise ConfigurationError(f"registry: {error.filename}: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"registry: {settings.registry}: pointer: {error}") from None
+    except BadRelease as error:
+        raise ConfigurationError(f"registry: {settings.registry}: {error}") from None
     return registry
 
 
