@@ -49,6 +49,7 @@ class FaultProxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     def set(self, fault: Fault) -> None:
         """Change the fault, for connections that are open too."""
@@ -70,10 +71,14 @@ class FaultProxy:
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()
+        self._ended = True
         server.close()
-        for task in self._tasks:
-            task.cancel()
+        # Not cancelled: asyncio's own callback of such a task complains.
+        for writer in list(self._open):
+            _abort(writer)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # So that every connection is let go of before its loop is.
+        await asyncio.sleep(0.05)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -90,6 +95,10 @@ class FaultProxy:
             # Nobody is there; in these faults that is not to be seen from outside.
             writer.close()
             return
+        if self._ended:
+            _abort(writer)
+            _abort(up_writer)
+            return
         self._open.add(writer)
         pumps = [
             asyncio.ensure_future(self._requests(reader, writer, up_writer)),
@@ -97,8 +106,6 @@ class FaultProxy:
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            pass  # the proxy ends
         finally:
             for pump in pumps:
                 pump.cancel()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,12 @@ class Served:
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        return sorted(
-            child.pid
-            for child in psutil.Process(self.process.pid).children()
-            if "service.worker" in child.cmdline()
-        )
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if "service.worker" in child.cmdline():
+                    found.append(child.pid)
+        return sorted(found)
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Send a signal and return the exit code."""
