@@ -31,7 +31,7 @@ TYPES = ("view", "add_to_cart", "purchase", "impression", "click")
 AGAIN = 0.1  # share of acknowledged calls that are sent again on purpose
 GIVEN_UP = 0.05  # share of calls that are not sent again when their outcome is unknown
 CALL_SECONDS = 10.0
-GIVE_UP_SECONDS = 120.0
+GIVE_UP_SECONDS = 600.0
 PAUSE = (0.05, 0.3)  # seconds before a call is sent again
 
 
@@ -111,6 +111,7 @@ class Senders:
 
     def __init__(self, address: str) -> None:
         self.history: list[Operation] = []
+        self.refusals: deque[str] = deque(maxlen=CLIENTS)
         self._address = address
         self._calls: deque[Call] = deque()
         self._lock = threading.Condition()
@@ -165,7 +166,7 @@ class Senders:
         while not self._sent(client, number, call, again=False):
             if call.given_up:
                 return
-            assert time.monotonic() < deadline, "never acknowledged"
+            assert time.monotonic() < deadline, f"never acknowledged: {self.refusals[-1]}"
             time.sleep(random.uniform(*PAUSE))
         with self._lock:
             self._acknowledged += len(call.messages)
@@ -183,6 +184,7 @@ class Senders:
             if error.code() not in RETRIED:
                 raise
             known = Known.UNKNOWN
+            self.refusals.append(f"{error.code()}: {error.details()}")
         else:
             codes = {result.outcome.code for result in answer.results}
             assert codes <= {0, grpc.StatusCode.UNAVAILABLE.value[0]}, answer
