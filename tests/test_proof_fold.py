@@ -1,26 +1,34 @@
 """A profile is the same in any order of arrival, and a bad event costs no neighbour."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from throughline.v1 import event_pb2
 
 from models.events import EVENT_TYPES, Event
 from models.profile import Compartment, fold
 from service.status import code_number
 from service.store import Recorded, Store, planning
 from tests.proof import Proof
-from tests.running import event, running
+from tests.running import Running, event, running
 from tests.said import EPOCH, NOW, SECOND, identifier
 from tests.service_process import KEY
 from tests.test_neighbours import poisoned
 
-INVALID, INTERNAL = (
-    code_number(code) for code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
+INVALID, INTERNAL, UNAVAILABLE = (
+    code_number(code)
+    for code in (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+    )
 )
 
 Open = Callable[[str], Store]
@@ -86,6 +94,17 @@ def test_any_order_gives_the_same_profile(
     )
 
 
+def settled(live: Running, messages: Sequence[event_pb2.Event]) -> list[event_pb2.EventResult]:
+    """Send events, and again what a store that was late could not tell of; return what became."""
+    for _ in range(50):
+        with suppress(grpc.RpcError):
+            results = live.record(*messages).results
+            if all(result.outcome.code != UNAVAILABLE for result in results):
+                return list(results)
+        time.sleep(0.1)
+    raise AssertionError("the store is away")
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -116,11 +135,11 @@ def test_bad_events_cost_no_neighbour(
                 event(f"b{number}-{part}", f"c{part % 7}", **kinds.get(code, {}))
                 for part, code in enumerate(wanted)
             ]
-            results = live.record(*messages).results
+            results = settled(live, messages)
             assert [result.outcome.code for result in results] == wanted
             details = {r.outcome.detail[:24] for r in results if r.outcome.code == INTERNAL}
             assert details <= {"internal error; ref=" + one[20:24] for one in details}
-            again = live.record(*messages).results
+            again = settled(live, messages)
             assert [result.duplicate for result in again] == [not code for code in wanted]
             stored += wanted.count(0)
             refused += number
