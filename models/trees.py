@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.errors import BadRelease
 
 MOST_LEAVES = 32
@@ -170,7 +170,9 @@ def _floor32(exact: NDArray[np.float64]) -> NDArray[np.float32]:
     return near
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(
+    "float64[::1](float32[:,::1], int32[::1], int32[::1], float32[::1], uint32[::1], float64[:,::1])"
+)
 def _score(
     columns: NDArray[np.float32],
     tree: NDArray[np.int32],
