@@ -45,6 +45,25 @@ class Groups:
         """Return the group of each candidate."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
+    def chosen(self, kept: NDArray[np.bool_]) -> "Groups":
+        """Return only the groups that `kept` (groups,) marks."""
+        rows = kept[self.group]
+        sizes = np.diff(self.starts)[kept]
+        return Groups(
+            np.concatenate([[0], np.cumsum(sizes)]),
+            self.rows[rows],
+            self.sources[rows],
+            self.matrix[rows],
+            self.hit[rows],
+            self.questions[kept],
+            self.targets[kept],
+        )
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Return which groups have a target among their candidates."""
+        return np.bincount(self.group, self.hit, len(self)) > 0
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -55,7 +55,8 @@ def hidden_pairs(
                 whose.append(at)
         if asked:
             groups = make_groups(asked, retrieval, quotas)
-            parts.append(Part(groups, np.array(whose, np.int64)))
+            found = groups.found
+            parts.append(Part(groups.chosen(found), np.array(whose, np.int64)[found]))
         progress(fold + 1, folds)
     return parts
 
