@@ -1,8 +1,8 @@
 """Candidates: the union of several sources, of bounded size, each naming where it came from.
 
 A source proposes its best few; the union keeps every proposal once, with a bit for each source that
-made it. Sources in order: the customer's own items (open ones, or bought where that is allowed), each
-item-to-item table, the history embedding, what is popular, and new items in reserved slots.
+made it. Sources in order: the customer's own items (open ones, or bought where that is allowed),
+each item-to-item table, the history embedding, what is popular, and new items in reserved slots.
 """
 
 from collections.abc import Sequence
@@ -62,9 +62,7 @@ def listed_items(order: Rows, most: int, allowed: Mask) -> Rows:
 def union(parts: Sequence[Rows], bits: Sequence[int], items: int) -> Candidates:
     """Return all `parts`, each under the bit of its source, as one set over `items` rows."""
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    each = np.repeat(
-        np.array([1 << bit for bit in bits], np.int64), [len(part) for part in parts]
-    )
+    each = np.repeat(np.array([1 << bit for bit in bits], np.int64), [len(part) for part in parts])
     return Candidates(*_union(rows, each, items))
 
 

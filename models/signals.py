@@ -33,13 +33,19 @@ _BY_TABLE = (
     Signal("share", "the sum over the greatest sum among the candidates"),
 )
 _OWN = (
-    *(Signal(f"{lane} strength", f"decayed latest {lane} of this item, 0 if none") for lane in LANES),
+    *(
+        Signal(f"{lane} strength", f"decayed latest {lane} of this item, 0 if none")
+        for lane in LANES
+    ),
     *(Signal(f"{lane} count", f"how often this item is remembered under {lane}") for lane in LANES),
     Signal("steps since", f"acts since the latest touch of this item; {NEVER:g} if never"),
     Signal("days since", f"days since the latest touch of this item; {NEVER:g} if never"),
 )
 _CUSTOMER = (
-    *(Signal(f"{lane} items", f"different items the customer remembers under {lane}") for lane in LANES),
+    *(
+        Signal(f"{lane} items", f"different items the customer remembers under {lane}")
+        for lane in LANES
+    ),
     Signal("open browsed", "items browsed and not bought"),
     Signal("open carted", "items carted and not bought"),
     Signal("bought after browsing", "share of the customer's bought items that were browsed too"),
@@ -60,6 +66,7 @@ FACTS = (
     Signal("bought unseen", "share of its buyers who never browsed or carted it, smoothed"),
 )
 BOUGHT_FACT = 2  # of FACTS: log purchases
+_BROWSE, _CART, _PURCHASE = (LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
 
 
 def signals(tables: Sequence[str]) -> tuple[Signal, ...]:
@@ -99,29 +106,41 @@ def signal_matrix(
         past.counts,
         past.steps,
         past.days,
-        _customer(past, facts),
+        _customer(past.rows, past.counts, facts, _BROWSE, _CART, _PURCHASE, BOUGHT_FACT),
         matches.embedding,
         matches.popularity,
         facts,
     )
 
 
-def _customer(past: Past, facts: Floats) -> Floats:
-    browse, cart, purchase = (past.counts[:, LANES.index(x)] > 0 for x in (BROWSE, CART, PURCHASE))
-    bought = max(1, np.count_nonzero(purchase))
-    popular = facts[past.rows, BOUGHT_FACT]
-    return np.array(
-        [
-            *np.count_nonzero(past.counts, axis=0),
-            np.count_nonzero(browse & ~purchase),
-            np.count_nonzero(cart & ~purchase),
-            np.count_nonzero(browse & purchase) / bought,
-            np.count_nonzero(cart & purchase) / bought,
-            popular[purchase].sum(dtype=np.float64) / bought,
-            popular[browse].sum(dtype=np.float64) / max(1, np.count_nonzero(browse)),
-        ],
-        np.float32,
-    )
+@compiled("float32[::1](int64[::1], float32[:,::1], float32[:,::1], int64, int64, int64, int64)")
+def _customer(
+    items: Rows, counts: Floats, facts: Floats, browse: int, cart: int, purchase: int, fact: int
+) -> Floats:
+    lanes = counts.shape[1]
+    line = np.zeros(lanes + 6, np.float32)
+    popular_bought, popular_browsed = 0.0, 0.0
+    for at in range(items.size):
+        for lane in range(lanes):
+            line[lane] += np.float32(counts[at, lane] > 0)
+        bought, browsed, carted = (
+            counts[at, purchase] > 0,
+            counts[at, browse] > 0,
+            counts[at, cart] > 0,
+        )
+        line[lanes] += np.float32(browsed and not bought)
+        line[lanes + 1] += np.float32(carted and not bought)
+        line[lanes + 2] += np.float32(browsed and bought)
+        line[lanes + 3] += np.float32(carted and bought)
+        if bought:
+            popular_bought += facts[items[at], fact]
+        if browsed:
+            popular_browsed += facts[items[at], fact]
+    line[lanes + 2] /= max(np.float32(1.0), line[purchase])
+    line[lanes + 3] /= max(np.float32(1.0), line[purchase])
+    line[lanes + 4] = popular_bought / max(np.float32(1.0), line[purchase])
+    line[lanes + 5] = popular_browsed / max(np.float32(1.0), line[browse])
+    return line
 
 
 @compiled(

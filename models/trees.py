@@ -55,7 +55,10 @@ class Trees:
         return len(self.values)
 
     def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the raw score of each row of `matrix` (candidates, features), all finite."""
+        """Return the raw score of each row of `matrix` (candidates, features).
+
+        Values are finite, and zero or further from it than 1e-35.
+        """
         columns = np.ascontiguousarray(matrix.T)
         return _score(columns, self.tree, self.column, self.threshold, self.mask, self.values)
 
@@ -171,7 +174,8 @@ def _floor32(exact: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @compiled(
-    "float64[::1](float32[:,::1], int32[::1], int32[::1], float32[::1], uint32[::1], float64[:,::1])"
+    "float64[::1](float32[:,::1], int32[::1], int32[::1], float32[::1], uint32[::1],"
+    " float64[:,::1])"
 )
 def _score(
     columns: NDArray[np.float32],

@@ -17,9 +17,10 @@ from training.ranker import RankerSettings
 class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is held out.
 
-    `protocol` is `kind` (as the dataset's kind asks), `last` (each customer's last target) or `truth`
-    (the rows of `truth.parquet` beside the tables); `mask` names event types whose items are left out of a customer's list; `pair`
-    takes the target out of everything its customer did; `test_days` is the window of timed data.
+    `protocol` is `kind` (as the dataset's kind asks), `last` (each customer's last target) or
+    `truth` (the rows of `truth.parquet` beside the tables). `mask` names event types whose items
+    are left out of a customer's list; `pair` takes the target out of everything its customer did;
+    `test_days` is the window of timed data.
     """
 
     protocol: Literal["kind", "truth", "last"] = "kind"

@@ -122,5 +122,3 @@ def _baselines(
         for name, blocks in scores.items()
         if blocks is not None
     }
-
-

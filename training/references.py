@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from training.baselines import Scores, Trained, own
+from training.baselines import Scores, Trained, histories
 from training.log import Log
 from training.questions import Question
 from training.ranked import BLOCK
@@ -29,7 +29,7 @@ def ease_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores
     weights = _ease(trained, items)
 
     def scores() -> Iterator[NDArray[np.float64]]:
-        for part in own(trained, asked, log):
+        for part in histories(trained, asked, log):
             yield np.asarray(part.astype(np.float32) @ weights, np.float64)
 
     return scores()

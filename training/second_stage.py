@@ -20,6 +20,7 @@ from training.crossfit import Fitted, Part, cross_fit, fit
 from training.fit import Progress
 from training.groups import Groups, asked_of, make_groups, untouched
 from training.hidden import hidden_pairs
+from training.leaks import check_features, check_lesson
 from training.log import Log
 from training.questions import Question
 from training.ranked import Lists
@@ -96,22 +97,20 @@ def second_stage(
     items = sorted(lessons[0].log.items)
     row_of = {item: row for row, item in enumerate(items)}
     chosen = {DEFAULT: config.default, DISCOVERY: config.discovery}
-    variants = {DEFAULT: list[Question], DISCOVERY: untouched}
     made: dict[str, list[Made]] = {name: [] for name in chosen}
     extra: dict[str, list[Part]] = {name: [] for name in chosen}
     retrieval = None
     for lesson in (*([tested] if tested else []), *lessons):
         steps("counting")(0, 1)
+        check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
         found = retrieval_of(touches, config.seed)
         retrieval = retrieval or found
         for name, intent in chosen.items():
-            asked = variants[name](lesson.asked)
+            asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
             if asked:
                 step = steps(f"{name}: candidates")
-                groups = make_groups(
-                    asked_of(asked, row_of, history), found, intent.quotas, step
-                )
+                groups = make_groups(asked_of(asked, row_of, history), found, intent.quotas, step)
                 made[name].append(Made(asked, Part(groups, _customers(asked))))
             if intent.hidden and lesson is lessons[0]:
                 extra[name] = hidden_pairs(
@@ -163,6 +162,8 @@ def _ranked(
     steps: Steps,
 ) -> Ranked:
     tested, *earlier = made
+    for one in made:
+        check_features(one.part.groups, declared)
     if apart and earlier:
         main, rest = earlier[0].part, [*(one.part for one in earlier[1:]), *extra]
         steps(f"{name}: fitting")(0, 1)
@@ -210,4 +211,3 @@ def recall_by_source(groups: Groups, names: Sequence[str]) -> list[tuple[str, fl
             lost = float(hit[only].sum() / total)
             rows.append((name, found, lost, float(here.sum() / len(groups))))
     return rows
-
