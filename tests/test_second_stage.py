@@ -266,7 +266,13 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
     )
     stages = [
         second_stage(
-            [Lesson(log, asked)], None, ("purchase",), EVENLY, config, 5, lambda step: lambda a, b: None
+            [Lesson(log, asked)],
+            None,
+            ("purchase",),
+            EVENLY,
+            config,
+            5,
+            lambda step: lambda a, b: None,
         )
         for _ in range(2)
     ]
