@@ -49,9 +49,13 @@ def own_items(past: Past, most: int, allowed: Mask) -> Rows:
     return past.rows[at[:most]]
 
 
-def reached_items(reached: Reached, table: int, most: int, allowed: Mask) -> Rows:
-    """Return the up to `most` allowed items with the greatest sums in a table."""
-    return _best(reached.rows, reached.sums, table, most, allowed)
+def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
+    """Return the allowed items with the greatest sums, up to `quotas[k]` of each table k.
+
+    Each comes with the bits of the tables, from 0, whose best it is among; ties go to those reached
+    first.
+    """
+    return _greatest(reached.rows, reached.sums, quotas, allowed)
 
 
 def listed_items(order: Rows, most: int, allowed: Mask) -> Rows:
@@ -59,37 +63,59 @@ def listed_items(order: Rows, most: int, allowed: Mask) -> Rows:
     return _first(order, most, allowed)
 
 
-def union(parts: Sequence[Rows], bits: Sequence[int], items: int) -> Candidates:
-    """Return all `parts`, each under the bit of its source, as one set over `items` rows."""
-    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    each = np.repeat(np.array([1 << bit for bit in bits], np.int64), [len(part) for part in parts])
-    return Candidates(*_union(rows, each, items))
+def union(parts: Sequence[tuple[Rows, Bits]]) -> Candidates:
+    """Return rows with their bits as one set, ascending."""
+    return Candidates(
+        *_union(np.concatenate([rows for rows, _ in parts]), np.concatenate([b for _, b in parts]))
+    )
 
 
-@compiled("int64[::1](int64[::1], float32[:,::1], int64, int64, boolean[::1])")
-def _best(rows: Rows, sums: NDArray[np.float32], table: int, most: int, allowed: Mask) -> Rows:
-    found = np.empty(rows.size, np.int64)
-    values = np.empty(rows.size, np.float32)
-    count = 0
+def under(rows: Rows, bit: int) -> tuple[Rows, Bits]:
+    """Return `rows` as proposals of the source with this bit."""
+    return rows, np.full(len(rows), 1 << bit, np.int64)
+
+
+@compiled("Tuple((int64[::1], int64[::1]))(int64[::1], float32[:,::1], int64[::1], boolean[::1])")
+def _greatest(
+    rows: Rows, sums: NDArray[np.float32], quotas: Rows, allowed: Mask
+) -> tuple[Rows, Bits]:
+    bits = np.zeros(rows.size, np.int64)
+    largest = np.int64(1)
+    for quota in quotas:
+        largest = max(largest, quota)
+    # The greatest so far as a heap, the least of them on top: most items only look at that one.
+    values = np.empty(largest, np.float32)
+    places = np.empty(largest, np.int64)
+    may = np.empty(rows.size, np.bool_)
     for at in range(rows.size):
-        if sums[at, table] > 0.0 and allowed[rows[at]]:
-            found[count], values[count] = rows[at], sums[at, table]
-            count += 1
-    found, values = found[:count], values[:count]
-    if count <= most or most <= 0:
-        return found[: max(0, min(count, most))].copy()
-    least = np.partition(values, count - most)[count - most]
-    kept = np.empty(most, np.int64)
-    size = 0
-    for at in range(count):
-        if values[at] > least:
-            kept[size] = found[at]
-            size += 1
-    for at in range(count):  # ties: in the order they were reached, which follows no target
-        if values[at] == least and size < most:
-            kept[size] = found[at]
-            size += 1
-    return kept
+        may[at] = allowed[rows[at]]
+    for k in range(quotas.size):
+        most, size = quotas[k], 0
+        for at in range(rows.size):
+            value = sums[at, k]
+            if value <= 0.0 or most == 0 or (size == most and value <= values[0]) or not may[at]:
+                continue
+            if size < most:
+                hole = size
+                size += 1
+                while hole and values[(hole - 1) // 2] > value:
+                    values[hole], places[hole] = values[(hole - 1) // 2], places[(hole - 1) // 2]
+                    hole = (hole - 1) // 2
+            else:
+                hole = 0
+                while 2 * hole + 1 < size:
+                    child = 2 * hole + 1
+                    if child + 1 < size and values[child + 1] < values[child]:
+                        child += 1
+                    if values[child] >= value:
+                        break
+                    values[hole], places[hole] = values[child], places[child]
+                    hole = child
+            values[hole], places[hole] = value, at
+        for at in range(size):
+            bits[places[at]] |= np.int64(1) << k
+    kept = np.flatnonzero(bits)
+    return rows[kept], bits[kept]
 
 
 @compiled("int64[::1](int64[::1], int64, boolean[::1])")
@@ -105,15 +131,13 @@ def _first(order: Rows, most: int, allowed: Mask) -> Rows:
     return kept[:size].copy()
 
 
-@compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64)")
-def _union(rows: Rows, bits: Bits, items: int) -> tuple[Rows, Bits]:
-    order = np.argsort(rows, kind="mergesort")
+@compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1])")
+def _union(rows: Rows, bits: Bits) -> tuple[Rows, Bits]:
+    order = np.argsort(rows)
     kept = np.empty(rows.size, np.int64)
     masks = np.zeros(rows.size, np.int64)
     last = -1
     for at in order:
-        if rows[at] >= items:
-            continue
         if last < 0 or kept[last] != rows[at]:
             last += 1
             kept[last] = rows[at]

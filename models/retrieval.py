@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from models.candidates import (
     OWN,
@@ -18,6 +19,7 @@ from models.candidates import (
     own_items,
     reached_items,
     source_names,
+    under,
     union,
 )
 from models.fixed import Rows
@@ -83,14 +85,15 @@ def propose(
 
     `extra` are proposals by source that are made elsewhere, such as those of the embedding.
     """
-    tables = retrieval.tables
-    names = source_names(tables.names)
-    bit = {name: at for at, name in enumerate(names)}
-    reached = reach(tables, past)
-    parts = {OWN: own_items(past, quotas.own, allowed)}
-    for k, name in enumerate(tables.names):
-        parts[name] = reached_items(reached, k, quotas.tables.get(name, quotas.other), allowed)
-    parts[POPULAR] = listed_items(retrieval.popular, quotas.popular, allowed)
-    parts |= extra or {}
-    found = union(list(parts.values()), [bit[name] for name in parts], len(allowed))
-    return Proposed(found, reached)
+    names = retrieval.tables.names
+    bit = {name: at for at, name in enumerate(source_names(names))}
+    reached = reach(retrieval.tables, past)
+    wanted = np.array([quotas.tables.get(name, quotas.other) for name in names], np.int64)
+    rows, bits = reached_items(reached, wanted, allowed)
+    parts = [
+        (rows, bits << bit[names[0]]),
+        under(own_items(past, quotas.own, allowed), bit[OWN]),
+        under(listed_items(retrieval.popular, quotas.popular, allowed), bit[POPULAR]),
+    ]
+    parts += [under(found, bit[name]) for name, found in (extra or {}).items()]
+    return Proposed(union(parts), reached)

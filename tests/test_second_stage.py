@@ -2,20 +2,22 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
-from models.candidates import named, source_names
+from models.candidates import named, reached_items, source_names
+from models.catalogue import Item
 from models.dataset import Metadata
 from models.errors import BadDataset
 from models.events import EVENT_TYPES, Event
 from models.features import HistoryConfig
-from models.neighbours import reach
-from models.past import LANES, NEVER, past_of
+from models.neighbours import Reached, reach
+from models.past import LANES, NEVER, Past, past_of
 from models.retrieval import Quotas, propose
 from models.signals import Matches, signal_matrix, signals
 from training.calibrate import calibrate, calibration_error
-from training.config import IntentConfig, TrainConfig
+from training.config import DiscoveryConfig, IntentConfig, TrainConfig
 from training.examples import Folder
 from training.groups import asked_of, make_groups, untouched
 from training.leaks import check_features, check_lesson
@@ -50,8 +52,6 @@ def log_of(*customers: str, sequence: bool = False) -> Log:
         )
         found.append(Customer((name,), events))
     items = sorted({event.item for customer in found for event in customer.events})
-    from models.catalogue import Item
-
     return Log(
         metadata=Metadata(kind="ordered" if sequence else "undated", source="test"),
         customers=tuple(found),
@@ -76,7 +76,7 @@ def shop(customers: int = 240, kinds: int = 8, seed: int = 3) -> tuple[Log, list
     return log, questions(log, cases, ("purchase",))
 
 
-def past_in(log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY):  # type: ignore[no-untyped-def]
+def past_in(log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY) -> Past:
     """Return the past of one customer of a log."""
     view = Folder(log, log.customers[customer].events).view()
     return past_of(view, {item: row for row, item in enumerate(items)}, history, 0)
@@ -94,7 +94,7 @@ def test_a_past_remembers_lanes_counts_and_order() -> None:
 
 
 def test_a_table_counts_who_did_both() -> None:
-    """Neighbours are weighed by damped co-occurrence over the roots of how much both are touched."""
+    """A neighbour weighs damped co-occurrence over the roots of how much both are touched."""
     log = log_of("bA vB", "bA vB vC", "vC")
     items = ["A", "B", "C"]
     found = tables(touches_of(log, items, 10), [("purchase", "browse")])
@@ -130,6 +130,23 @@ def test_reading_a_past_sums_and_maximises_over_its_neighbours() -> None:
     assert (reached.slot[reached.rows] == np.arange(len(reached.rows))).all()
 
 
+def test_a_table_proposes_its_greatest_sums() -> None:
+    """Of each table exactly the allowed items with the greatest sums are proposed."""
+    random = np.random.default_rng(4)
+    for size in (0, 1, 5, 300):
+        rows = random.permutation(400)[:size].astype(np.int64)
+        sums = random.random((size, 3)).astype(np.float32)
+        sums[random.random((size, 3)) < 0.3] = 0.0
+        allowed = random.random(400) < 0.7
+        reached = Reached(rows, sums, sums, sums.sum(axis=0), np.zeros(400, np.int32))
+        quotas = np.array([0, 4, 90], np.int64)
+        found, bits = reached_items(reached, quotas, allowed)
+        for k, most in enumerate(quotas.tolist()):
+            at = np.flatnonzero(allowed[rows] & (sums[:, k] > 0))
+            right = rows[at[np.argsort(-sums[at, k])[:most]]]
+            assert set(found[bits >> k & 1 == 1].tolist()) == set(right.tolist())
+
+
 def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
     """No closed item is proposed, no source exceeds its quota, and every candidate names one."""
     log, asked = shop()
@@ -152,7 +169,7 @@ def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
 
 
 def test_features_say_what_they_are_declared_to() -> None:
-    """Each declared feature has its column, finite, and those of one item are as counted by hand."""
+    """Each declared feature has its column, and those of one item are as counted by hand."""
     log = log_of("vA vB cB bC", "vA bA", "bB vB vD", "bC vD")
     items = ["A", "B", "C", "D"]
     touches = touches_of(log, items, 10)
@@ -198,8 +215,6 @@ def test_a_lesson_that_holds_its_answer_is_refused() -> None:
 
 def replace_event(event: Event, **changed: str) -> Event:
     """Return an event with some fields changed."""
-    import msgspec
-
     return msgspec.structs.replace(event, **changed)
 
 
@@ -258,11 +273,10 @@ def test_discovery_lists_nothing_touched() -> None:
 def test_the_second_stage_learns_and_is_the_same_twice() -> None:
     """Fitted twice it is the same text and lists, and it finds more than chance would."""
     log, asked = shop()
-    config = TrainConfig(folds=3)
     config = TrainConfig(
         folds=3,
         default=IntentConfig(ranker=SMALL),
-        discovery=replace_intent(config),
+        discovery=small_discovery(),
     )
     stages = [
         second_stage(
@@ -285,11 +299,9 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
         assert hits > 0.5, name  # five of about seventy items
 
 
-def replace_intent(config: TrainConfig):  # type: ignore[no-untyped-def]
-    """Return the discovery of a configuration, small and with hidden pairs."""
-    import msgspec
-
-    return msgspec.structs.replace(config.discovery, ranker=SMALL, hidden=1, hidden_folds=2)
+def small_discovery() -> DiscoveryConfig:
+    """Return how a small discovery is ranked, hidden pairs included."""
+    return DiscoveryConfig(ranker=SMALL, hidden=1, hidden_folds=2)
 
 
 def test_calibration_never_falls_and_is_right_on_average() -> None:
