@@ -56,12 +56,19 @@ def ials_scores(trained: Trained, asked: Sequence[Question], seed: int) -> Score
     """
     try:
         from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
     except ImportError:
         return None
-    model = AlternatingLeastSquares(
-        FACTORS, regularization=1.0, alpha=1.0, iterations=SWEEPS, num_threads=1, random_state=seed
-    )
-    model.fit(trained.weights.astype(np.float32).tocsr(), show_progress=False)
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            FACTORS,
+            regularization=1.0,
+            alpha=1.0,
+            iterations=SWEEPS,
+            num_threads=1,
+            random_state=seed,
+        )
+        model.fit(trained.weights.astype(np.float32).tocsr(), show_progress=False)
     users, items = model.user_factors, model.item_factors
 
     def scores() -> Iterator[NDArray[np.float64]]:
