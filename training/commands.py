@@ -184,6 +184,7 @@ def rank(
     from training.config import TrainConfig, read_config
     from training.full import train_full
     from training.full_report import full_figures, full_tables
+    from training.terminal import output, progress_bar
 
     with progress_bar() as bar:
         task = bar.add_task("", total=None)
