@@ -30,7 +30,7 @@ from models.events import (
 
 # How many of the latest events each lane remembers.
 LANE_CAPACITY: Mapping[str, int] = {
-    BROWSE: 50,
+    BROWSE: 150,
     CART: 50,
     PURCHASE: 100,
     CONTACT: 100,

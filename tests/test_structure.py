@@ -26,6 +26,8 @@ IMPURE = {
 ONLY_IN = {
     "pyarrow": ("service/parquet.py",),
     "lightfm": ("training/fit.py",),
+    "lightgbm": ("training/ranker.py",),
+    "implicit": ("training/references.py",),
     "polars": ("training/",),
     "redis": ("service/",),
     "grpc": ("service/",),
@@ -105,7 +107,7 @@ def test_serving_needs_neither_training_nor_parquet() -> None:
     """Everything that `throughline serve` imports works without the extras."""
     program = """
 import sys
-for name in ("lightfm", "polars", "scipy", "pyarrow"):
+for name in ("lightfm", "lightgbm", "polars", "scipy", "pyarrow"):
     sys.modules[name] = None
 import service.serve, service.client, service.answers, service.demo, service.recording
 import models.decide

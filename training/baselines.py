@@ -68,14 +68,14 @@ def popularity_scores(trained: Trained, asked: Sequence[Question]) -> Scores:
 def own_count_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
     """Score an item by the weight of the customer's own events on it, then by popularity."""
     fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
-    for own in _own(trained, asked, log):
+    for own in histories(trained, asked, log):
         yield own.toarray() + fill
 
 
 def item_knn_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
     """Score an item by its cosine to what the customer touched, summed over the nearest ones."""
     similar = _neighbours(trained.weights)
-    for own in _own(trained, asked, log):
+    for own in histories(trained, asked, log):
         yield (own @ similar).toarray()
 
 
@@ -102,7 +102,7 @@ def by_customer_scores(
         yield (vectors @ items.T).astype(np.float64)
 
 
-def _own(trained: Trained, asked: Sequence[Question], log: Log) -> Iterator[sparse.csr_matrix]:
+def histories(trained: Trained, asked: Sequence[Question], log: Log) -> Iterator[sparse.csr_matrix]:
     """Yield each question's history as event weights (questions, items), block by block."""
     for first in range(0, len(asked), BLOCK):
         block = asked[first : first + BLOCK]

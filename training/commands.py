@@ -167,6 +167,42 @@ def train(
 
 
 @app.command()
+def rank(
+    dataset: Annotated[Path, typer.Argument(help="The dataset to learn from.")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML that says what is held out and how it is ranked.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="A JSON file for every figure, slice by slice.")
+    ] = None,
+) -> None:
+    """Fit the second stage on a dataset and measure it beside every baseline.
+
+    Candidates come from several sources and are ordered by trees, for the intents default and
+    discovery. Undated data is measured out of fold over customers, dated data on its last window.
+    """
+    from training.config import TrainConfig, read_config
+    from training.full import train_full
+    from training.full_report import full_figures, full_tables
+    from training.terminal import output, progress_bar
+
+    with progress_bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def steps(step: str) -> Callable[[int, int], None]:
+            bar.update(task, description=step, completed=0, total=None)
+            return lambda done, of: bar.update(task, completed=done, total=of)
+
+        full = train_full(dataset, TrainConfig() if config is None else read_config(config), steps)
+    console = output()
+    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
+    for part in full_tables(full):
+        console.print(part)
+    if report is not None:
+        report.write_text(json.dumps(full_figures(full), indent=1) + "\n")
+
+
+@app.command()
 def evaluate(
     release: Annotated[str, typer.Argument(help="A release's directory, or its id.")],
     truth: Annotated[

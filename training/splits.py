@@ -96,7 +96,7 @@ def split(log: Log, targets: Iterable[str], seed: int, test_days: int | None = N
     if log.metadata.kind in ("timed", "mixed"):
         return _by_time(log, wanted, test_days)
     if log.metadata.kind == "ordered":
-        return _last_out(log, wanted)
+        return last_out(log, wanted)
     return _one_out(log, wanted, seed)
 
 
@@ -145,7 +145,8 @@ def _days_before(end: int, days: int, zone: str) -> int:
     return microseconds((midnight - timedelta(days=days - 1)).astimezone(UTC))
 
 
-def _last_out(log: Log, wanted: frozenset[str]) -> Split:
+def last_out(log: Log, wanted: frozenset[str]) -> Split:
+    """Hold out the last target moment of each customer, and what came after it."""
     cases, customers = [], []
     for at, customer in enumerate(log.customers):
         moments = sorted({bound_of(event) for event in customer.events if _hit(event, wanted)})

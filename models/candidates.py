@@ -1,0 +1,145 @@
+"""Candidates: the union of several sources, of bounded size, each naming where it came from.
+
+A source proposes its best few; the union keeps every proposal once, with a bit for each source that
+made it. Sources in order: the customer's own items (open ones, or bought where that is allowed),
+each item-to-item table, the history embedding, what is popular, and new items in reserved slots.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import compiled
+from models.events import CART
+from models.fixed import Rows
+from models.neighbours import Reached
+from models.past import LANES, Past
+
+OWN, EMBEDDING, POPULAR, NEW = "own", "embedding", "popular", "new"
+MOST_SOURCES = 31  # bits
+
+Mask = NDArray[np.bool_]
+Bits = NDArray[np.int64]
+
+
+class Candidates(NamedTuple):
+    """The union: item rows, ascending, and for each a bit mask of the sources it came through."""
+
+    rows: Rows
+    sources: Bits
+
+
+def source_names(tables: Sequence[str]) -> tuple[str, ...]:
+    """Return the name of each source, by the number of its bit."""
+    return (OWN, *tables, EMBEDDING, POPULAR, NEW)
+
+
+def named(mask: int, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the sources in `mask`."""
+    return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
+
+
+def own_items(past: Past, most: int, allowed: Mask) -> Rows:
+    """Return up to `most` allowed items that the customer touched: carted ones, then the latest."""
+    at = np.flatnonzero(allowed[past.rows])
+    carted = past.strength[at, LANES.index(CART)] > 0
+    at = at[np.lexsort((past.latest[at], ~carted))]
+    return past.rows[at[:most]]
+
+
+def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
+    """Return the allowed items with the greatest sums, up to `quotas[k]` of each table k.
+
+    Each comes with the bits of the tables, from 0, whose best it is among; ties go to those reached
+    first.
+    """
+    return _greatest(reached.rows, reached.sums, quotas, allowed)
+
+
+def listed_items(order: Rows, most: int, allowed: Mask) -> Rows:
+    """Return the first `most` allowed rows of `order`."""
+    return _first(order, most, allowed)
+
+
+def union(parts: Sequence[tuple[Rows, Bits]]) -> Candidates:
+    """Return rows with their bits as one set, ascending."""
+    return Candidates(
+        *_union(np.concatenate([rows for rows, _ in parts]), np.concatenate([b for _, b in parts]))
+    )
+
+
+def under(rows: Rows, bit: int) -> tuple[Rows, Bits]:
+    """Return `rows` as proposals of the source with this bit."""
+    return rows, np.full(len(rows), 1 << bit, np.int64)
+
+
+@compiled("Tuple((int64[::1], int64[::1]))(int64[::1], float32[:,::1], int64[::1], boolean[::1])")
+def _greatest(
+    rows: Rows, sums: NDArray[np.float32], quotas: Rows, allowed: Mask
+) -> tuple[Rows, Bits]:
+    bits = np.zeros(rows.size, np.int64)
+    largest = np.int64(1)
+    for quota in quotas:
+        largest = max(largest, quota)
+    # The greatest so far as a heap, the least of them on top: most items only look at that one.
+    values = np.empty(largest, np.float32)
+    places = np.empty(largest, np.int64)
+    may = np.empty(rows.size, np.bool_)
+    for at in range(rows.size):
+        may[at] = allowed[rows[at]]
+    for k in range(quotas.size):
+        most, size = quotas[k], 0
+        for at in range(rows.size):
+            value = sums[at, k]
+            if value <= 0.0 or most == 0 or (size == most and value <= values[0]) or not may[at]:
+                continue
+            if size < most:
+                hole = size
+                size += 1
+                while hole and values[(hole - 1) // 2] > value:
+                    values[hole], places[hole] = values[(hole - 1) // 2], places[(hole - 1) // 2]
+                    hole = (hole - 1) // 2
+            else:
+                hole = 0
+                while 2 * hole + 1 < size:
+                    child = 2 * hole + 1
+                    if child + 1 < size and values[child + 1] < values[child]:
+                        child += 1
+                    if values[child] >= value:
+                        break
+                    values[hole], places[hole] = values[child], places[child]
+                    hole = child
+            values[hole], places[hole] = value, at
+        for at in range(size):
+            bits[places[at]] |= np.int64(1) << k
+    kept = np.flatnonzero(bits)
+    return rows[kept], bits[kept]
+
+
+@compiled("int64[::1](int64[::1], int64, boolean[::1])")
+def _first(order: Rows, most: int, allowed: Mask) -> Rows:
+    kept = np.empty(most, np.int64)
+    size = 0
+    for row in order:
+        if size == most:
+            break
+        if allowed[row]:
+            kept[size] = row
+            size += 1
+    return kept[:size].copy()
+
+
+@compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1])")
+def _union(rows: Rows, bits: Bits) -> tuple[Rows, Bits]:
+    order = np.argsort(rows)
+    kept = np.empty(rows.size, np.int64)
+    masks = np.zeros(rows.size, np.int64)
+    last = -1
+    for at in order:
+        if last < 0 or kept[last] != rows[at]:
+            last += 1
+            kept[last] = rows[at]
+        masks[last] |= bits[at]
+    return kept[: last + 1].copy(), masks[: last + 1].copy()

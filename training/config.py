@@ -1,0 +1,77 @@
+"""How a full model is trained on one dataset: a TOML file, with defaults that hold for any.
+
+Nothing else in the code may know a dataset: what differs between two is said here.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from models.errors import BadInput
+from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
+from training.fit import Settings
+from training.ranker import RankerSettings
+
+
+class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is held out.
+
+    `protocol` is `kind` (as the dataset's kind asks), `last` (each customer's last target) or
+    `truth` (the rows of `truth.parquet` beside the tables). `mask` names event types whose items
+    are left out of a customer's list; `pair` takes the target out of everything its customer did;
+    `test_days` is the window of timed data.
+    """
+
+    protocol: Literal["kind", "truth", "last"] = "kind"
+    mask: tuple[str, ...] = ()
+    pair: bool = False
+    test_days: int | None = None
+
+
+class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one intent is ranked.
+
+    `hidden` purchases of each customer are learnt from as if never touched, beside the cases held
+    out (0: none), in `hidden_folds` folds.
+    """
+
+    quotas: Quotas = DEFAULT_QUOTAS
+    ranker: RankerSettings = RankerSettings()
+    hidden: int = 0
+    hidden_folds: int = 5
+
+
+class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How what was never touched is ranked."""
+
+    quotas: Quotas = DISCOVERY_QUOTAS
+    ranker: RankerSettings = RankerSettings(trees=120, leaves=15, learning_rate=0.05)
+
+
+class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about a training run but the dataset and the registry.
+
+    `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
+    into; `windows` is how many windows before the test timed data is learnt from; `remembered`
+    bounds what is counted of a customer in each lane.
+    """
+
+    seed: int = 0
+    split: SplitConfig = SplitConfig()
+    stage_one: Settings = Settings()
+    default: IntentConfig = IntentConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    folds: int = 5
+    windows: int = 2
+    remembered: int = 300
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a configuration; raises `BadInput` with the field at fault."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=TrainConfig)
+    except OSError as error:
+        raise BadInput(str(path), error.strerror or "cannot be read") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadInput(str(path), str(error)) from None

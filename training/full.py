@@ -1,0 +1,124 @@
+"""Train and measure the full model: both stages, by a configuration, against every baseline."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.candidates import source_names
+from models.errors import BadDataset
+from training import baselines
+from training.config import TrainConfig
+from training.fit import Progress
+from training.heldout import held_out
+from training.log import Log, read_log
+from training.model import history_for
+from training.questions import Question, questions
+from training.ranked import Lists, score_lists
+from training.references import ease_scores, ials_scores
+from training.second_stage import Lesson, SecondStage, recall_by_source, second_stage
+from training.slices import Measured, answers, measure
+from training.splits import Split, split, target_types
+
+KS = (3, 10, 20)
+MODEL = "the model"
+
+Steps = Callable[[str], Progress]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full:
+    """A full model, measured: figures by intent, recall by source, calibration error."""
+
+    meaning: str
+    targets: tuple[str, ...]
+    stage: SecondStage
+    measured: Mapping[str, Sequence[Measured]]
+    sources: Mapping[str, Sequence[tuple[str, float, float, float]]]
+
+
+def train_full(dataset: Path, config: TrainConfig, steps: Steps) -> Full:
+    """Fit both intents on what is held out, and measure them beside the baselines.
+
+    Raises `BadDataset` for data that nothing can be learnt from.
+    """
+    steps("reading the dataset")(0, 1)
+    log = read_log(dataset)
+    targets = target_types(log)
+    parts = held_out(dataset, log, targets, config.split, config.seed)
+    if not parts.cases:
+        raise BadDataset(f"{dataset}: nothing held out: {parts.meaning}")
+    history = history_for(log)
+    mask = config.split.mask
+    tested = Lesson(parts.training, _questions(log, parts, mask))
+    lessons = [tested]
+    if parts.window:
+        lessons = _earlier(parts, targets, mask, config)
+    stage = second_stage(
+        lessons,
+        tested if parts.window else None,
+        targets,
+        history,
+        config,
+        max(KS),
+        steps,
+    )
+    measured, sources = {}, {}
+    names = source_names(stage.retrieval.tables.names)
+    touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
+    for name, ranked in stage.intents.items():
+        lists = {MODEL: ranked.lists}
+        lists |= _baselines(parts.training, targets, stage.items, ranked.asked, config, steps)
+        steps(f"{name}: measuring")(0, 1)
+        answered = answers(ranked.asked, stage.items, touched)
+        measured[name] = measure(lists, answered, len(stage.items), KS, config.seed)
+        sources[name] = recall_by_source(ranked.groups, names)
+    return Full(
+        meaning=parts.meaning, targets=targets, stage=stage, measured=measured, sources=sources
+    )
+
+
+def _questions(log: Log, parts: Split, mask: Sequence[str]) -> list[Question]:
+    return questions(log if parts.window else parts.training, parts.cases, mask)
+
+
+def _earlier(
+    parts: Split, targets: Sequence[str], mask: Sequence[str], config: TrainConfig
+) -> list[Lesson]:
+    """Return a lesson for each of the windows before the test, the latest first."""
+    lessons = []
+    for _ in range(config.windows):
+        before = parts.training
+        parts = split(before, targets, config.seed, config.split.test_days)
+        if not parts.cases:
+            break
+        lessons.append(Lesson(parts.training, _questions(before, parts, mask)))
+    if not lessons:
+        raise BadDataset("events.parquet: no window before the test to learn from")
+    return lessons
+
+
+def _baselines(
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    asked: Sequence[Question],
+    config: TrainConfig,
+    steps: Steps,
+) -> dict[str, Lists]:
+    steps("baselines")(0, 1)
+    trained = baselines.prepare(log, targets, items)
+    scores = {
+        "popularity": baselines.popularity_scores(trained, asked),
+        "own counts": baselines.own_count_scores(trained, asked, log),
+        "item-kNN": baselines.item_knn_scores(trained, asked, log),
+        "EASE": ease_scores(trained, asked, log),
+        "iALS": ials_scores(trained, asked, config.seed),
+        "LightFM by customer": baselines.by_customer_scores(
+            trained, asked, config.stage_one, config.seed, steps("LightFM by customer")
+        ),
+    }
+    return {
+        name: score_lists(blocks, asked, trained.row_of, max(KS), config.seed)
+        for name, blocks in scores.items()
+        if blocks is not None
+    }

@@ -1,0 +1,44 @@
+"""What is held out of a log, by a configuration's protocol, and what remains to count on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from training.config import SplitConfig
+from training.evaluate import read_truth
+from training.log import Log
+from training.splits import Split, last_out, split
+
+TRUTH = "truth.parquet"
+
+
+def held_out(
+    dataset: Path, log: Log, targets: tuple[str, ...], config: SplitConfig, seed: int
+) -> Split:
+    """Return the split that `config` asks for; with `pair`, targets are gone from every behaviour.
+
+    Raises `BadDataset` where a truth is asked for that is not beside the tables.
+    """
+    if config.protocol == "truth":
+        cases = tuple(read_truth(dataset / TRUTH, log, None))
+        parts = Split(log, cases, f"the rows of {TRUTH} are the test", None)
+    elif config.protocol == "last":
+        parts = last_out(log, frozenset(targets))
+    else:
+        parts = split(log, targets, seed, config.test_days)
+    return _without_pairs(parts) if config.pair else parts
+
+
+def _without_pairs(parts: Split) -> Split:
+    gone: dict[int, set[str]] = {}
+    for case in parts.cases:
+        if case.customer is not None:
+            gone.setdefault(case.customer, set()).update(target.item for target in case.targets)
+    customers = tuple(
+        replace(
+            customer,
+            events=tuple(event for event in customer.events if event.item not in gone.get(at, ())),
+        )
+        for at, customer in enumerate(parts.training.customers)
+    )
+    meaning = f"{parts.meaning}; the target is removed from everything its customer did"
+    return replace(parts, training=replace(parts.training, customers=customers), meaning=meaning)

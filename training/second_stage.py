@@ -1,0 +1,213 @@
+"""The second stage from a log: candidates, groups, trees, and every figure out of fold.
+
+Tables are counted on the part of the log that is before every case. Where the cases are one moment
+of each customer, they teach and measure both, by cross-fitting over customers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import HistoryConfig
+from models.retrieval import Retrieval
+from models.signals import Signal, signals
+from training.calibrate import calibration_error
+from training.config import TrainConfig
+from training.crossfit import Fitted, Part, cross_fit, fit
+from training.fit import Progress
+from training.groups import Groups, asked_of, make_groups, untouched
+from training.hidden import hidden_pairs
+from training.leaks import check_features, check_lesson
+from training.log import Log
+from training.questions import Question
+from training.ranked import Lists
+from training.ranker import RankerSettings
+from training.relations import item_facts, pairs_for, tables
+from training.touches import Touches, touches_of
+
+DEFAULT, DISCOVERY = "default", "discovery"
+BOUGHT = 2  # of FACTS
+
+Steps = Callable[[str], Progress]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Questions whose targets are in no event of `log`, the part to count tables on."""
+
+    log: Log
+    asked: Sequence[Question]
+
+
+class Made(NamedTuple):
+    """The questions of one lesson under one intent, and their groups."""
+
+    asked: Sequence[Question]
+    part: Part
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One intent, fitted and measured out of fold.
+
+    `lists` are rows of the sorted items for `asked`; `error` is the calibration error overall and
+    in the top 1 %.
+    """
+
+    asked: Sequence[Question]
+    groups: Groups
+    lists: Lists
+    error: tuple[float, float]
+    fitted: Fitted
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """What the second stage of a release consists of, and how each intent fared."""
+
+    items: Sequence[str]
+    retrieval: Retrieval
+    intents: Mapping[str, Ranked]
+
+
+def retrieval_of(touches: Touches, seed: int) -> Retrieval:
+    """Count tables, facts and popularity; equally popular items stand in random order."""
+    facts = item_facts(touches)
+    shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
+    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
+    return Retrieval(tables(touches, pairs_for(touches)), facts, popular.astype(np.int64))
+
+
+def second_stage(
+    lessons: Sequence[Lesson],
+    tested: Lesson | None,
+    targets: Sequence[str],
+    history: HistoryConfig,
+    config: TrainConfig,
+    most: int,
+    steps: Steps,
+) -> SecondStage:
+    """Fit on `lessons`, the latest first, and measure on `tested`, which is later than all.
+
+    Without `tested` the first lesson is measured out of fold.
+    """
+    items = sorted(lessons[0].log.items)
+    row_of = {item: row for row, item in enumerate(items)}
+    chosen = {DEFAULT: config.default, DISCOVERY: config.discovery}
+    made: dict[str, list[Made]] = {name: [] for name in chosen}
+    extra: dict[str, list[Part]] = {name: [] for name in chosen}
+    retrieval = None
+    for lesson in (*([tested] if tested else []), *lessons):
+        steps("counting")(0, 1)
+        check_lesson(lesson.log, lesson.asked, targets)
+        touches = touches_of(lesson.log, items, config.remembered)
+        found = retrieval_of(touches, config.seed)
+        retrieval = retrieval or found
+        for name, intent in chosen.items():
+            asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
+            if asked:
+                step = steps(f"{name}: candidates")
+                groups = make_groups(asked_of(asked, row_of, history), found, intent.quotas, step)
+                made[name].append(Made(asked, Part(groups, _customers(asked))))
+            if intent.hidden and lesson is lessons[0]:
+                extra[name] = hidden_pairs(
+                    lesson.log,
+                    targets,
+                    items,
+                    touches,
+                    history,
+                    lambda kept: retrieval_of(kept, config.seed),
+                    intent.quotas,
+                    each=intent.hidden,
+                    folds=intent.hidden_folds,
+                    seed=config.seed,
+                    progress=steps(f"{name}: hidden pairs"),
+                )
+    assert retrieval is not None
+    intents = {
+        name: _ranked(
+            name,
+            parts,
+            extra[name],
+            signals(retrieval.tables.names),
+            chosen[name].ranker,
+            config,
+            most,
+            apart=tested is not None,
+            steps=steps,
+        )
+        for name, parts in made.items()
+        if parts
+    }
+    return SecondStage(items, retrieval, intents)
+
+
+def _customers(asked: Sequence[Question]) -> NDArray[np.int64]:
+    return np.array([-1 if q.case.customer is None else q.case.customer for q in asked], np.int64)
+
+
+def _ranked(
+    name: str,
+    made: Sequence[Made],
+    extra: Sequence[Part],
+    declared: Sequence[Signal],
+    settings: RankerSettings,
+    config: TrainConfig,
+    most: int,
+    *,
+    apart: bool,
+    steps: Steps,
+) -> Ranked:
+    tested, *earlier = made
+    for one in made:
+        check_features(one.part.groups, declared)
+    if apart and earlier:
+        main, rest = earlier[0].part, [*(one.part for one in earlier[1:]), *extra]
+        steps(f"{name}: fitting")(0, 1)
+        fitted = fit(main, rest, declared, settings, config.seed)
+        scores = fitted.trees.score(tested.part.groups.matrix)
+        rates = fitted.calibration.rate(scores)
+    else:
+        main, rest = tested.part, [*(one.part for one in earlier), *extra]
+        step = steps(f"{name}: cross-fitting")
+        scores, rates = cross_fit(main, rest, declared, settings, config.folds, config.seed, step)
+        steps(f"{name}: fitting")(0, 1)
+        fitted = fit(main, rest, declared, settings, config.seed)
+    groups = tested.part.groups
+    lists = lists_of(groups, scores, len(tested.asked), most, config.seed)
+    return Ranked(tested.asked, groups, lists, calibration_error(rates, groups.hit), fitted)
+
+
+def lists_of(
+    groups: Groups, scores: NDArray[np.float64], questions: int, most: int, seed: int
+) -> Lists:
+    """Return the `most` best rows of each group; equal scores are ordered at random."""
+    random = np.random.default_rng([seed, 11]).random(len(scores))
+    order = np.lexsort((random, -scores, groups.group))
+    place = np.arange(len(order)) - groups.starts[groups.group[order]]
+    kept = place < most
+    lists = np.full((questions, most), -1, np.int64)
+    lists[groups.questions[groups.group[order[kept]]], place[kept]] = groups.rows[order[kept]]
+    return lists
+
+
+def recall_by_source(groups: Groups, names: Sequence[str]) -> list[tuple[str, float, float, float]]:
+    """Return (source, its recall, what the union would lose without it, its candidates a group).
+
+    The union itself comes first, under "union".
+    """
+    total = groups.targets.sum()
+    hit = groups.hit
+    whole = float(hit.sum() / total)
+    rows = [("union", whole, 0.0, len(groups.rows) / len(groups))]
+    for bit, name in enumerate(names):
+        here = (groups.sources >> bit & 1).astype(np.bool_)
+        only = groups.sources == 1 << bit
+        if here.any():
+            found = float(hit[here].sum() / total)
+            lost = float(hit[only].sum() / total)
+            rows.append((name, found, lost, float(here.sum() / len(groups))))
+    return rows
