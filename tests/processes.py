@@ -32,7 +32,8 @@ RETRIES = {
         "initialBackoff": "0.1s",
         "maxBackoff": "1s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        # What a call that arrives in the very moment of a stop can end as.
+        "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
     },
 }
 
