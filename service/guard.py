@@ -2,8 +2,8 @@
 
 gRPC's own ways are not fit for callers: bytes that do not parse give INTERNAL, and the text of an
 exception, with whatever values it holds, goes out on the wire. Here the first is INVALID_ARGUMENT,
-and of the second the caller gets a reference to the log. Every call is counted here, by how it
-ended; only what gRPC itself refuses, for too many calls at once, never comes this far.
+and of the second the caller gets a reference to the log. Every call that is let in is counted here,
+by how it ended.
 """
 
 import secrets
@@ -16,8 +16,10 @@ from typing import Any, cast
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 
 from models.errors import ThroughlineError
+from service.admission import Admission
 from service.metrics_calls import Calls, MethodCalls
 from service.status import (
     FAULT,
@@ -51,15 +53,20 @@ class GuardedServer:
     """A server as the generated `add_..._to_server` functions see it, guarding what they add.
 
     `pools` names the thread pool of a method, as `Service/Method` or as `Service` for the rest of
-    it; everything else runs in the server's own pool.
+    it; everything else runs in the server's own pool, and is always let in.
     """
 
     def __init__(
-        self, server: grpc.Server, pools: Mapping[str, ThreadPoolExecutor], calls: Calls
+        self,
+        server: grpc.Server,
+        pools: Mapping[str, ThreadPoolExecutor],
+        calls: Calls,
+        admission: Admission,
     ) -> None:
         self._server = server
         self._pools = pools
         self._calls = calls
+        self._admission = admission
         server.add_generic_rpc_handlers((_Unknown(calls),))
         # Those open, each with what sends its next answer, if it is one that never blocks.
         self._streams: dict[grpc.ServicerContext, Behaviour | None] = {}
@@ -77,8 +84,7 @@ class GuardedServer:
     ) -> None:
         """Register the methods of a service, each one guarded."""
         guarded = {
-            name: self._guarded(service.rpartition(".")[2], name, handler)
-            for name, handler in handlers.items()
+            name: self._guarded(service, name, handler) for name, handler in handlers.items()
         }
         self._server.add_registered_method_handlers(service, guarded)
 
@@ -101,9 +107,9 @@ class GuardedServer:
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         parse = cast(Any, handler.request_deserializer)
         message = str(parse.__self__.DESCRIPTOR.name)
-        safe, serializer = _safely(parse), handler.response_serializer
-        method = f"{service}/{name}"
+        method = f"{service.rpartition('.')[2]}/{name}"
         calls = self._calls.method(method)
+        safe, serializer = _safely(parse, calls), handler.response_serializer
         if handler.stream_stream:
             stream = self._tracked(_guarded_stream(handler.stream_stream, message, method, calls))
             return grpc.stream_stream_rpc_method_handler(stream, safe, serializer)
@@ -115,9 +121,10 @@ class GuardedServer:
                 setattr(watch, attribute, getattr(handler.unary_stream, attribute, None))
             return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
         unary = _guarded(cast(Behaviour, handler.unary_unary), message, method, calls)
-        pool = self._pools.get(method) or self._pools.get(service)
+        pool = self._pools.get(method) or self._pools.get(method.partition("/")[0])
         if pool is not None:
             unary.experimental_thread_pool = pool  # type: ignore[attr-defined]
+            self._admission.guard(f"/{service}/{name}", calls)
         return grpc.unary_unary_rpc_method_handler(unary, safe, serializer)
 
     def _tracked(self, behaviour: Behaviour) -> Behaviour:
@@ -135,12 +142,19 @@ class GuardedServer:
             self._streams.pop(context, None)
 
 
-def _safely(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
+def _safely(parse: Callable[[bytes], Message], calls: MethodCalls) -> Callable[[bytes], object]:
+    """Parse to the fields that the contract has; what it has not is left out, and counted."""
+
     def parsed(data: bytes) -> object:
         try:
-            return parse(data)
+            message = parse(data)
         except Exception:
             return _UNPARSED
+        size = message.ByteSize()
+        message.DiscardUnknownFields()
+        if message.ByteSize() != size:
+            calls.had_unknown_fields()
+        return message
 
     return parsed
 

@@ -57,6 +57,11 @@ class Metrics:
                 "method",
                 CALL_SECONDS,
             ),
+            self._counter(
+                "throughline_unknown_fields_total",
+                "Requests with fields that this version's contract does not have; left out.",
+                "method",
+            ),
         )
         self.answers = Answers(
             self._tally,

@@ -23,10 +23,15 @@ class MethodCalls:
     """Counts the calls of one method."""
 
     def __init__(
-        self, tally: Tally, seconds: Durations, child: Callable[[grpc.StatusCode, str], Counter]
+        self,
+        tally: Tally,
+        seconds: Durations,
+        child: Callable[[grpc.StatusCode, str], Counter],
+        unknown_fields: Count,
     ) -> None:
         self._tally = tally
         self._seconds = seconds
+        self._unknown_fields = unknown_fields
         self._child = child
         # All of them from the start: what appears with its first refusal shows no increase.
         self._ends = {end: tally.count(child(*end)) for end in ENDS}
@@ -39,6 +44,11 @@ class MethodCalls:
         with self._tally.lock:
             count.number += 1
             self._seconds.add(taken)
+
+    def had_unknown_fields(self) -> None:
+        """Count a request with fields that the contract does not have, known to a later one."""
+        with self._tally.lock:
+            self._unknown_fields.number += 1
 
     def _end(self, code: grpc.StatusCode, reason: str) -> Count:
         end = (code, reason)
@@ -53,8 +63,11 @@ class MethodCalls:
 class Calls:
     """Counts the calls of a server; every method is named once, at its start."""
 
-    def __init__(self, tally: Tally, calls: Counter, seconds: DurationHistogram) -> None:
+    def __init__(
+        self, tally: Tally, calls: Counter, seconds: DurationHistogram, unknown_fields: Counter
+    ) -> None:
         self._tally = tally
+        self._unknown_fields = unknown_fields
         self._calls = calls
         self._seconds = seconds
         self._unknown = tally.count(self._of(OTHER)(grpc.StatusCode.UNIMPLEMENTED, ""))
@@ -62,7 +75,8 @@ class Calls:
     def method(self, name: str) -> MethodCalls:
         """Return what counts the calls of a method, `Service/Method`."""
         seconds = self._tally.durations(self._seconds.labels(name))
-        return MethodCalls(self._tally, seconds, self._of(name))
+        unknown = self._tally.count(self._unknown_fields.labels(name))
+        return MethodCalls(self._tally, seconds, self._of(name), unknown)
 
     def unknown(self) -> None:
         """Count a call of a method that there is not."""

@@ -21,6 +21,7 @@ from throughline.v1 import (
 )
 
 from service import limits
+from service.admission import BACKSTOP, Admission
 from service.customers import Customers
 from service.events import Events
 from service.guard import GuardedServer
@@ -82,18 +83,22 @@ class Server:
         if shared_port is not None:
             self._listen = f"{settings.listen.rpartition(':')[0]}:{shared_port}"
         self._certificates = certificates
-        self._pools = {
-            "decide": _pool("decide", settings.decide_threads),
-            "ingest": _pool("ingest", settings.ingest_threads),
-            "bulk": _pool("bulk", settings.bulk_threads),
-            "catalogue": _pool("catalogue", 2),
-            "release": _pool("release", 2),
-            "other": _pool("other", 4),
+        self._admission = Admission(settings.max_concurrent_calls)
+        threads = {
+            "decide": settings.decide_threads,
+            "ingest": settings.ingest_threads,
+            "bulk": settings.bulk_threads,
+            "catalogue": 2,
+            "release": 2,
         }
+        self._pools = {name: self._admission.pool(name, count) for name, count in threads.items()}
+        # What is always let in: health, reflection.
+        self._pools["other"] = ThreadPoolExecutor(4, thread_name_prefix="other")
         self._server = grpc.server(
             self._pools["other"],
+            interceptors=[self._admission],
             options=(*OPTIONS, ALONE if shared_port is None else SHARING),
-            maximum_concurrent_rpcs=settings.max_concurrent_calls,
+            maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
         self._guard = GuardedServer(
@@ -108,6 +113,7 @@ class Server:
                 "ReleaseService": self._pools["release"],
             },
             calls,
+            self._admission,
         )
         self.port = 0
 
@@ -155,6 +161,7 @@ class Server:
         stopped.wait()
         for pool in self._pools.values():
             pool.shutdown()
+        self._admission.close()
 
     def _add_services(self, parts: Parts) -> None:
         server = self._guard.as_server()
@@ -169,10 +176,6 @@ class Server:
         services = (RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE)
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-
-
-def _pool(name: str, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
 def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:

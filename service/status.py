@@ -23,6 +23,7 @@ DOMAIN = "throughline"
 STORE_RETRY_SECONDS = 1
 RELEASE_RETRY_SECONDS = 5
 DRAINING_RETRY_SECONDS = 1
+OVERLOADED_RETRY_SECONDS = 1
 
 
 class NotFound(ThroughlineError):
@@ -42,6 +43,13 @@ class Draining(ThroughlineError):
 
 class LoadInProgress(ThroughlineError):
     """A release is being loaded; what is in force may be another one afterwards."""
+
+
+class Overloaded(ThroughlineError):
+    """More calls at once than are let in: nothing was started."""
+
+    def __init__(self) -> None:
+        super().__init__("overloaded")
 
 
 class TooLate(ThroughlineError):
@@ -78,6 +86,7 @@ _KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
     (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
     (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
     (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
+    (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),
     (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
     (NoRelease, Kind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
     (NothingToRollBack, Kind(_UNMET, "NOTHING_TO_ROLL_BACK")),

@@ -6,7 +6,8 @@
 | over 4 MiB, a gzip bomb, metadata over the limit | RESOURCE_EXHAUSTED of gRPC itself |
 | unknown method | UNIMPLEMENTED |
 | unknown compression | INTERNAL of gRPC itself, before any code of ours |
-| too many calls at once | RESOURCE_EXHAUSTED of gRPC itself, without advice |
+| too many calls at once | RESOURCE_EXHAUSTED with advice, before the request is parsed |
+| unknown fields | left out, and counted |
 | no release yet | UNAVAILABLE with advice |
 | deadline passed, or too short | DEADLINE_EXCEEDED, nothing started |
 | a fault of ours | INTERNAL with a reference only |
@@ -20,7 +21,9 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import recommendation_pb2
+from throughline.v1.recommendation_pb2 import ContextItem
 
 from service.guard import log_fault
 from tests import http2
@@ -114,7 +117,7 @@ def test_unknown_compression(live: Running) -> None:
 
 
 def test_too_many_calls_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call beyond the cap is RESOURCE_EXHAUSTED at once, and the others are answered."""
+    """A call beyond the cap is RESOURCE_EXHAUSTED at once, with advice; the others are answered."""
     with running(tmp_path, max_concurrent_calls=2) as live:
         entered, leave = threading.Semaphore(0), threading.Event()
         read = live.server.parts.store.read
@@ -128,10 +131,39 @@ def test_too_many_calls_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         request = recommend_request("a")
         calls = [live.client.recommendations.Recommend.future(request, timeout=20) for _ in "ab"]
         assert all(entered.acquire(timeout=10) for _ in calls)
-        told = refused(live, RECOMMEND, request)
+        told = [refused(live, RECOMMEND, data) for data in (request, b"\xff\xff")]
+        health: Any = health_pb2_grpc.HealthStub(live.channel)
+        alive = health.Check(health_pb2.HealthCheckRequest())
         leave.set()
-        assert told.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        code = grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert told == 2 * [Refusal(code, "overloaded", "OVERLOADED", frozenset(), 1)]
+        assert alive.status == health_pb2.HealthCheckResponse.SERVING
         assert all(call.result().offers for call in calls)
+        assert live.recommend("b").offers
+
+
+def test_unknown_fields(tmp_path: Path) -> None:
+    """Fields that the contract does not have, at any depth, are left out, and counted by method."""
+    with running(tmp_path) as live:
+        unknown = b"\xfa\xff\x03\x05later"
+        request = recommend_request("a", context_items=[ContextItem(item_id="item1")])
+        plain = request.SerializeToString()
+        nested = request.context_items[0]
+        nested.MergeFromString(nested.SerializeToString() + unknown)
+        answers = [
+            recommendation_pb2.RecommendResponse.FromString(live.raw(RECOMMEND, data))
+            for data in (plain, plain + unknown, request.SerializeToString())
+        ]
+        shown = [[offer.offer_id for offer in answer.offers] for answer in answers]
+        assert shown[0] == shown[1] == shown[2]
+        counted = {
+            tuple(sample.labels.values()): sample.value
+            for metric in live.server.parts.metrics.collect()
+            if metric.name == "throughline_unknown_fields"
+            for sample in metric.samples
+            if sample.value
+        }
+        assert counted == {(RECOMMEND,): 2}
 
 
 def test_no_release_yet(tmp_path: Path) -> None:
