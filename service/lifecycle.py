@@ -3,7 +3,6 @@
 The one place that chooses the concrete parts; everything else is given them.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -35,9 +34,6 @@ _log = structlog.get_logger(__name__)
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
 CERTIFICATE_SECONDS = 1.0
-# How long a thread keeps the others waiting that want Python's lock. A call takes and gives it many
-# times, and each time waits this long for a thread that computes, such as one that loads a release.
-SWITCH_SECONDS = 0.0005
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
@@ -73,7 +69,6 @@ def run(
 def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
-    sys.setswitchinterval(SWITCH_SECONDS)
     with ExitStack() as closing:
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
