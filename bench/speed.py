@@ -1,10 +1,10 @@
 """The figure of record: server CPU of one `Recommend`, divided by that of an empty echo.
 
-    python -m bench.speed [--store sqlite --store redis] [--rounds 15] [--calls 400]
+    python -m bench.speed [--store sqlite --store redis] [--rounds 15] [--calls 1000]
 
 Both servers run at once, pinned to one core; load generator and Redis are pinned to the other.
-Rounds of calls alternate between them, 16 in flight, and each round gives one ratio, so what the
-machine does besides touches both alike. CPU is what the operating system counted for the server's
+Calls go to them in turn, a slice at a time and 16 in flight, so what the machine does besides
+touches both alike; a round is ten slices each and gives one ratio. CPU is what the operating system counted for the server's
 process, background threads included. Prints median, least and most; exits with 1 when a target is
 missed, and with 2 when the rounds differ too much to say.
 """
@@ -30,7 +30,9 @@ from bench.recall import recall
 
 STORES = ("sqlite", "redis")
 IN_FLIGHT = 16
+SLICES = 10  # of a round: the speed of a shared machine changes within a second
 TARGET_RATIO, TARGET_RECALL = 12.0, 0.95
+ROUNDS, CALLS = 15, 1_000
 NOISE = 0.15  # the middle half of the rounds may differ by this share of the median
 
 
@@ -159,11 +161,16 @@ def _rounds(
     spent: tuple[list[float], list[float]] = ([], [])
     for _, caller in callers:
         caller.run(calls)  # a warm-up, not counted
+    each = calls // SLICES
     for _ in range(rounds):
-        for counted, (server, caller) in zip(spent, callers, strict=True):
-            before = server.cpu_seconds()
-            caller.run(calls)
-            counted.append((server.cpu_seconds() - before) / calls * 1e6)
+        used = [0.0, 0.0]
+        for _ in range(SLICES):
+            for at, (server, caller) in enumerate(callers):
+                before = server.cpu_seconds()
+                caller.run(each)
+                used[at] += server.cpu_seconds() - before
+        for counted, seconds in zip(spent, used, strict=True):
+            counted.append(seconds / (each * SLICES) * 1e6)
     for _, caller in callers:
         caller.close()
     return spent
@@ -173,8 +180,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--store", action="append", choices=STORES)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--offers", type=int, default=world.OFFERS)
     options = parser.parse_args()
     columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")

@@ -17,7 +17,7 @@ from tests.proof import Proof
 def test_a_recommend_costs_at_most_twelve_echoes(store: str, proof: Proof) -> None:
     """At both shares of eligible offers a Recommend costs 12 echoes at most, at a recall of .95."""
     require_redis()
-    for figure in speed.figures([store], 15, 400, OFFERS):
+    for figure in speed.figures([store], speed.ROUNDS, speed.CALLS, OFFERS):
         assert figure.spread <= speed.NOISE, f"too noisy to say: {figure}"
         assert figure.met, str(figure)
         proof("speed", "CPU of a Recommend against an empty echo, 100,000 offers", str(figure))
