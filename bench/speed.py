@@ -4,9 +4,9 @@
 
 Both servers run at once, pinned to one core; load generator and Redis are pinned to the other.
 Calls go to them in turn, a slice at a time and 16 in flight, so what the machine does besides
-touches both alike; a round is ten slices each and gives one ratio. CPU is what the operating system counted for the server's
-process, background threads included. Prints median, least and most; exits with 1 when a target is
-missed, and with 2 when the rounds differ too much to say.
+touches both alike; a round is ten slices each and gives one ratio. CPU is what the operating system
+counted for the server's process, background threads included. Prints median, least and most; exits
+with 1 when a target is missed, and with 2 when the rounds differ too much to say.
 """
 
 import argparse
