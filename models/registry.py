@@ -1,8 +1,9 @@
 """The registry: the releases on disk, and the one pointer that names what is in force.
 
-    REGISTRY/<release id>/        a release
-    REGISTRY/entries/<id>.json    when and where it was made; not part of the release
-    REGISTRY/pointer.json         the release and policy in force, and those before
+    REGISTRY/<release id>/                   a release
+    REGISTRY/entries/<id>.json               when and where it was made; not part of the release
+    REGISTRY/comparisons/<id>-<other>.json   how it did on the same cases as another one
+    REGISTRY/pointer.json                    the release and policy in force, and those before
 
 The pointer is replaced in one rename under a lock, so a reader sees the old pair or the new one.
 """
@@ -19,10 +20,12 @@ import msgspec
 
 from models.canonical import NotCanonical, decode_json
 from models.errors import BadInput, BadRelease, ThroughlineError
+from models.gate import Comparison
 from models.release_files import ReleaseFiles
 
 POINTER = "pointer.json"
 ENTRIES = "entries"
+COMPARISONS = "comparisons"
 HISTORY = 20  # pairs that rollback can reach
 
 _ID = re.compile("[0-9a-f]{64}")
@@ -44,11 +47,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A release and the policy that decide together; `since` in microseconds."""
+    """A release and the policy that decide together; `since` in microseconds.
+
+    `override` is why it was put in force although the gate held it; "" where the gate did not.
+    """
 
     release: str
     policy: str
     since: int
+    override: str = ""
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -111,15 +118,32 @@ class Registry:
         if not path.exists():
             _replace(path, msgspec.json.encode(entry))
 
-    def promote(self, release_id: str, policy: str, now: int) -> Pointer:
-        """Put a release in force that was verified and tried, and return the new pointer."""
+    def compare(self, comparison: Comparison) -> None:
+        """Keep how a release did on the same cases as another one; the last word counts."""
+        (self.directory / COMPARISONS).mkdir(parents=True, exist_ok=True)
+        path = self._comparison(comparison.release, comparison.other)
+        _replace(path, msgspec.json.encode(comparison))
+
+    def compared(self, release_id: str, other: str) -> Comparison | None:
+        """Return how a release did against another one, or None where they were not compared.
+
+        Raises `BadRelease` for a file that cannot be read.
+        """
+        path = self._comparison(release_id, other)
+        return _read(path, Comparison) if path.exists() else None
+
+    def promote(self, release_id: str, policy: str, now: int, override: str = "") -> Pointer:
+        """Put a release in force that was verified, tried and checked; return the new pointer.
+
+        `override` is what `models.promotion.checked` returned.
+        """
         with self._locked():
             pointer = self.pointer()
             present = pointer.in_force
             if present and (present.release, present.policy) == (release_id, policy):
                 return pointer
             before = (present, *pointer.before)[:HISTORY] if present else ()
-            return self._point(Pointer(Pair(release_id, policy, now), before))
+            return self._point(Pointer(Pair(release_id, policy, now, override), before))
 
     def rollback(self, now: int) -> Pointer:
         """Put the pair in force again that was before; raises `NothingToRollBack`."""
@@ -128,7 +152,11 @@ class Registry:
             if not pointer.before:
                 raise NothingToRollBack("release: no previous release")
             previous, *rest = pointer.before
-            return self._point(Pointer(Pair(previous.release, previous.policy, now), tuple(rest)))
+            pair = Pair(previous.release, previous.policy, now, previous.override)
+            return self._point(Pointer(pair, tuple(rest)))
+
+    def _comparison(self, release_id: str, other: str) -> Path:
+        return self.directory / COMPARISONS / f"{release_id}-{other}.json"
 
     def _point(self, pointer: Pointer) -> Pointer:
         _replace(self.directory / POINTER, msgspec.json.encode(pointer))

@@ -204,6 +204,12 @@ def load_release(directory: Path) -> Release:
     return Release(release_id, manifest, Content(vocabulary=vocabulary, **arrays))
 
 
+def read_manifest(directory: Path) -> Manifest:
+    """Verify and return what a release says of itself; raises `BadRelease`."""
+    with ReleaseFiles(directory) as files:
+        return _manifest(files, _id_of(directory))
+
+
 def read_vocabulary(directory: Path) -> tuple[Manifest, Vocabulary]:
     """Verify and return what a release is and knows, arrays left alone; raises `BadRelease`."""
     with ReleaseFiles(directory) as files:

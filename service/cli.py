@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 import typer
 
 from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
+from models.gate import Held
 from service import commands_catalogue, commands_client, commands_data, commands_releases
 from service.demo import demo
 from service.health import health
@@ -80,7 +81,7 @@ def reported(program: Callable[[], object]) -> None:
 
 
 def _code(error: ThroughlineError) -> int:
-    if isinstance(error, BadInput | BadDataset | BadRelease):
+    if isinstance(error, BadInput | BadDataset | BadRelease | Held):
         return os.EX_DATAERR
     if isinstance(error, StoreUnavailable):
         return os.EX_UNAVAILABLE

@@ -87,31 +87,49 @@ def promote(
     registry: DirectoryOption = DEFAULT_REGISTRY,
     server: ServerOption = None,
     timeout: Timeout = 120.0,
+    override: Annotated[
+        str,
+        typer.Option(
+            metavar="REASON",
+            help="Why to put it in force although it did worse than the one in force, or was "
+            "not compared with it; recorded.",
+        ),
+    ] = "",
 ) -> None:
-    """Put a release in force, after it was verified and tried."""
+    """Put a release in force, after it was verified and tried.
+
+    One that did worse than the one in force on the same cases, on any slice, is held.
+    """
     import time
 
     from throughline.v1.release_pb2 import PromoteReleaseRequest
 
+    from models.gate import REASON_BYTES
     from models.policy import BUILT_IN
+    from models.promotion import checked
     from models.registry import Registry
     from service.terminal import busy
     from service.trial import try_release
+    from service.validation import Check
 
     if server is not None:
         from service.client import connect
 
         with connect(server, timeout) as client, busy("Trying the release"):
-            request = PromoteReleaseRequest(release_id=release)
+            request = PromoteReleaseRequest(release_id=release, override=override)
             answer = client.call(client.releases.PromoteRelease, request)
         _told(answer.release_id, answer.previous_release_id)
         return
+    check = Check()
+    check.text("override", override, REASON_BYTES)
+    check.done()
     held = Registry(registry)
     release_id = held.resolve(release)
+    reason = checked(held, release_id, override)
     with busy("Trying the release"):
         try_release(held.path(release_id))
     before = held.pointer().in_force
-    held.promote(release_id, BUILT_IN.digest, time.time_ns() // 1000)
+    held.promote(release_id, BUILT_IN.digest, time.time_ns() // 1000, reason)
     _told(release_id, before.release if before else "")
 
 

@@ -23,6 +23,7 @@ from models.errors import BadRelease
 from models.index import OfferIndex
 from models.policy import BUILT_IN, Policy
 from models.profile import Profile
+from models.promotion import checked
 from models.registry import NothingToRollBack, Pair, Pointer, Registry
 from models.release import Release, load_release
 from service.clock import Clock
@@ -132,20 +133,23 @@ class Runtime:
         finally:
             self._loading.release()
 
-    def promote(self, prefix: str) -> Promoted:
+    def promote(self, prefix: str, override: str = "") -> Promoted:
         """Try, load and put in force the release that `prefix` names.
 
-        Raises `BadInput` for a prefix that names none or several, `BadRelease` for a damaged one,
+        Raises `BadInput` for a prefix that names none or several, `Held` for one that is worse than
+        the one in force unless `override` says why, `BadRelease` for a damaged one,
         `LoadInProgress` while another is loaded; the one in force then stays.
         """
         with self._alone():
             release_id = self.registry.resolve(prefix)
             previous = _in_force(self.registry.pointer())
+            reason = checked(self.registry, release_id, override)
+            digest = BUILT_IN.digest
             self._swap(
                 release_id,
-                lambda: self.registry.promote(release_id, BUILT_IN.digest, self._clock.now()),
+                lambda: self.registry.promote(release_id, digest, self._clock.now(), reason),
             )
-            _log.info("promoted", release=release_id, previous=previous)
+            _log.info("promoted", release=release_id, previous=previous, override=reason or None)
             return Promoted(release_id, previous)
 
     def rollback(self) -> Promoted:

@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
+from models.gate import Held
 from models.registry import NothingToRollBack
 from models.release import NewerRelease
 from service.validation import InvalidRequest, Violation
@@ -89,6 +90,7 @@ _KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
     (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),
     (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
     (NoRelease, Kind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
+    (Held, Kind(_UNMET, "HELD_BY_GATE")),
     (NothingToRollBack, Kind(_UNMET, "NOTHING_TO_ROLL_BACK")),
     (LoadInProgress, Kind(grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS")),
     (Conflict, Kind(grpc.StatusCode.ABORTED, "CONFLICT")),

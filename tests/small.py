@@ -6,7 +6,7 @@ import numpy as np
 
 from models.catalogue import Catalogue, Item, Money, Offer, Row
 from models.features import HistoryConfig
-from models.release import Content, Release, Vocabulary, load_release, write_release
+from models.release import Content, Metric, Release, Vocabulary, load_release, write_release
 
 DIMENSIONS = 16
 
@@ -37,7 +37,9 @@ def small_content(items: int = 40, seed: int = 1) -> Content:
     )
 
 
-def write_small_release(registry: Path, items: int = 40, seed: int = 1) -> tuple[str, Path]:
+def write_small_release(
+    registry: Path, items: int = 40, seed: int = 1, metrics: tuple[Metric, ...] = ()
+) -> tuple[str, Path]:
     """Write a small valid release below `registry` and return (id, directory)."""
     return write_release(
         registry,
@@ -49,7 +51,7 @@ def write_small_release(registry: Path, items: int = 40, seed: int = 1) -> tuple
         history=HistoryConfig(),
         configuration={},
         versions={},
-        metrics=(),
+        metrics=metrics,
     )
 
 

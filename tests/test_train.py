@@ -7,11 +7,15 @@ import polars as pl
 import pytest
 
 from models.errors import BadDataset
+from models.gate import Held
 from models.golden import check_golden
+from models.policy import BUILT_IN
+from models.promotion import checked
 from models.registry import Registry
 from models.release import load_release, read_golden
 from training.evaluate import as_json, evaluate_release, read_truth
 from training.fit import Settings
+from training.incumbent import IN_FORCE
 from training.log import read_log
 from training.retailer import Setting
 from training.simulate import simulate
@@ -110,3 +114,31 @@ def test_a_bad_truth_names_the_column(
     pl.DataFrame(columns).write_parquet(truth)
     with pytest.raises(BadDataset, match=reason):
         read_truth(truth, read_log(shop), None)
+
+
+def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> None:
+    """A new release is compared with the one in force, case by case; its id does not depend on it.
+
+    One that forgot what people buy again is held, by that slice's name, for all it is as good
+    overall.
+    """
+    data, start = tmp_path / "data", datetime(2026, 3, 1, tzinfo=UTC)
+    simulate(data, Setting(300, 60, 90, 1, start), lambda done: None)
+    registry, poor = Registry(tmp_path / "both"), Settings(dimensions=8, epochs=1)
+    first = train(data, registry.directory, Settings(dimensions=16, epochs=20)).release
+    registry.promote(first, BUILT_IN.digest, 1)
+    trained = train(data, registry.directory, poor)
+    assert trained.release == train(data, tmp_path / "alone", poor).release
+    compared = registry.compared(trained.release, first)
+    assert compared is not None
+    measured = {
+        (found.ranker, found.slice, name): value
+        for found in trained.measured
+        for name, value in found.metrics.items()
+    }
+    for lead in compared.leads:
+        assert lead.mine == measured["release", lead.slice, lead.metric].value
+        assert lead.theirs == measured[IN_FORCE, lead.slice, lead.metric].value
+    assert {"all", "warm", "repeat", "discovery"} <= {lead.slice for lead in compared.leads}
+    with pytest.raises(Held, match="gate ndcg@10, repeat: "):
+        checked(registry, trained.release)

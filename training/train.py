@@ -13,6 +13,7 @@ from models.registry import Entry, Registry
 from models.release import Metric, write_release
 from training import baselines
 from training.fit import Progress, Settings
+from training.incumbent import IN_FORCE, comparison, lists_among, release_in_force
 from training.log import Log, read_log
 from training.model import (
     fit_content,
@@ -60,9 +61,12 @@ def train(
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 
     With `refit` the release is fitted again on everything, and its metrics remain those of the one
-    fitted on the training part. Raises `BadDataset` for data that nothing can be learnt from.
+    fitted on the training part. The release in force is measured on the same cases, for the gate of
+    a promotion. Raises `BadDataset` for data that nothing can be learnt from.
     """
     started = time.monotonic()
+    held = Registry(registry)
+    incumbent = release_in_force(held)
     steps("reading the dataset")(0, 1)
     log = read_log(dataset)
     if len(log.items) < 2:
@@ -77,6 +81,9 @@ def train(
     if parts.cases:
         asked = questions(log if parts.window else parts.training, parts.cases, MASKED)
         lists = {"release": release_lists(release, asked, max(KS), steps("ranking"))}
+        if incumbent is not None:
+            step = steps("ranking by the release in force")
+            lists[IN_FORCE] = lists_among(incumbent, sorted(release.items), asked, max(KS), step)
         lists |= _baselines(parts.training, targets, release.items, asked, settings, seed, steps)
         touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
         answered = answers(asked, sorted(release.items), touched)
@@ -91,7 +98,7 @@ def train(
         registry, content, golden_requests(release), metrics=_metrics(measured), **fields
     )
     seconds, memory = time.monotonic() - started, _peak_memory_mib()
-    Registry(registry).add(
+    held.add(
         Entry(
             release=release_id,
             created=time.time_ns() // 1000,
@@ -100,6 +107,8 @@ def train(
             peak_memory_mib=round(memory, 1),
         )
     )
+    if incumbent is not None and measured and incumbent.id != release_id:
+        held.compare(comparison(release_id, incumbent.id, measured))
     _write_report(registry, release_id, measured)
     return Trained(
         release=release_id,

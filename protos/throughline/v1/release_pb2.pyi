@@ -147,16 +147,20 @@ class PromoteReleaseRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RELEASE_ID_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     """The release's id, or its first 8 or more digits where they name one. Required."""
+    override: _builtins.str
+    """Why to put it in force although it is worse, or was not compared. At most 256 bytes; recorded."""
     def __init__(
         self,
         *,
         release_id: _builtins.str = ...,
+        override: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["release_id", b"release_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["override", b"override", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,7 +67,8 @@ class ReleaseServiceServicer:
 
     def PromoteRelease(self, request, context):
         """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
-        FAILED_PRECONDITION when its format is of a later version; ABORTED while another is loaded.
+        FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
+        force on the same cases and no reason to override is given; ABORTED while another is loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

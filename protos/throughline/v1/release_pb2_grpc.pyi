@@ -39,7 +39,8 @@ class ReleaseServiceStub:
     """Lists the registry's releases, latest first."""
     PromoteRelease: _grpc.UnaryUnaryMultiCallable[_release_pb2.PromoteReleaseRequest, _release_pb2.PromoteReleaseResponse]
     """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
-    FAILED_PRECONDITION when its format is of a later version; ABORTED while another is loaded.
+    FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
+    force on the same cases and no reason to override is given; ABORTED while another is loaded.
     """
     RollbackRelease: _grpc.UnaryUnaryMultiCallable[_release_pb2.RollbackReleaseRequest, _release_pb2.RollbackReleaseResponse]
     """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
@@ -57,7 +58,8 @@ class ReleaseServiceAsyncStub(ReleaseServiceStub):
     """Lists the registry's releases, latest first."""
     PromoteRelease: _aio.UnaryUnaryMultiCallable[_release_pb2.PromoteReleaseRequest, _release_pb2.PromoteReleaseResponse]  # type: ignore[assignment]
     """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
-    FAILED_PRECONDITION when its format is of a later version; ABORTED while another is loaded.
+    FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
+    force on the same cases and no reason to override is given; ABORTED while another is loaded.
     """
     RollbackRelease: _aio.UnaryUnaryMultiCallable[_release_pb2.RollbackReleaseRequest, _release_pb2.RollbackReleaseResponse]  # type: ignore[assignment]
     """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
@@ -84,7 +86,8 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_release_pb2.PromoteReleaseResponse, _abc.Awaitable[_release_pb2.PromoteReleaseResponse]]:
         """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
-        FAILED_PRECONDITION when its format is of a later version; ABORTED while another is loaded.
+        FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
+        force on the same cases and no reason to override is given; ABORTED while another is loaded.
         """
 
     @_abc_1.abstractmethod
