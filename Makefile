@@ -17,6 +17,8 @@ BIN := .venv/bin
 # uv takes the Python of .venv and never fetches one.
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
+# Where Python may not keep what it compiled, each start of a server compiles 1,000 files: 5 s of CPU.
+export PYTHONDONTWRITEBYTECODE :=
 UV_SYNC := $(BIN)/uv sync --quiet --frozen --inexact
 
 help:

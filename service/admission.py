@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
-from service.metrics_calls import MethodCalls
+from service.metrics.calls import MethodCalls
 from service.status import Overloaded, kind_of, status_of
 
 if TYPE_CHECKING:

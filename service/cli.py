@@ -14,11 +14,14 @@ import typer
 
 from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
 from models.gate import Held
-from service import commands_catalogue, commands_client, commands_data, commands_releases
-from service.demo import demo
-from service.health import health
-from service.help import CommandsByPurpose
-from service.serve import serve
+from service.commands import ask as commands_client
+from service.commands import catalogue as commands_catalogue
+from service.commands import data as commands_data
+from service.commands import releases as commands_releases
+from service.commands.health import health
+from service.commands.help import CommandsByPurpose
+from service.commands.serve import serve
+from service.demo.command import demo
 
 # Packages of an extra, by the extra that brings them.
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}

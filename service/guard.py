@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from models.errors import ThroughlineError
 from service.admission import Admission
-from service.metrics_calls import Calls, MethodCalls
+from service.metrics.calls import Calls, MethodCalls
 from service.status import (
     FAULT,
     Draining,

@@ -12,12 +12,11 @@ import structlog
 from models.errors import BadRelease, WrongKey
 from models.identifiers import key_fingerprint
 from models.registry import Registry
-from service.assignment import Shared
 from service.clock import Clock
 from service.keys import EMBEDDED, load_key
-from service.metrics import Metrics
-from service.metrics_export import exported
-from service.metrics_watch import Watch
+from service.metrics.declared import Metrics
+from service.metrics.export import exported
+from service.metrics.watch import Watch
 from service.parts import Parts
 from service.polling import Poller
 from service.preflight import only_server, warn
@@ -28,6 +27,7 @@ from service.signals import Signals
 from service.status import NoRelease
 from service.store import Store, open_store
 from service.tls import CertificateFiles
+from service.workers.assignment import Shared
 
 _log = structlog.get_logger(__name__)
 

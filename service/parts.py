@@ -7,7 +7,7 @@ from models.decision import Flag
 from models.errors import StoreUnavailable
 from models.identifiers import Identifier, hash_identifier
 from service.clock import Clock
-from service.metrics import Metrics
+from service.metrics.declared import Metrics
 from service.names import Names
 from service.serving import Runtime
 from service.store import Store

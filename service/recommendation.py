@@ -19,7 +19,7 @@ from models.profile import Profile
 from service import limits
 from service.decision_messages import answer, request_of
 from service.event_messages import INVALID
-from service.metrics_answers import Laps
+from service.metrics.answers import Laps
 from service.parts import Parts
 from service.store import Customer
 from service.validation import Check

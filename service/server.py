@@ -25,7 +25,7 @@ from service.admission import BACKSTOP, Admission
 from service.customers import Customers
 from service.events import Events
 from service.guard import GuardedServer
-from service.metrics_calls import Calls
+from service.metrics.calls import Calls
 from service.offers import Offers
 from service.parts import Parts
 from service.recommendation import Recommendations

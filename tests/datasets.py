@@ -7,7 +7,7 @@ from typing import Any
 
 from models.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
 from models.identifiers import key_fingerprint
-from service.parquet import TableWriter, table_path
+from service.dataset.parquet import TableWriter, table_path
 from service.store import Store, open_store
 
 DAY = 86_400_000_000

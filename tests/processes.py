@@ -62,7 +62,7 @@ class Served:
         found = []
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.NoSuchProcess):  # it has just ended
-                if "service.worker" in child.cmdline():
+                if "service.workers.worker" in child.cmdline():
                     found.append(child.pid)
         return sorted(found)
 

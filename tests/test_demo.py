@@ -15,11 +15,11 @@ from throughline.v1.recommendation_pb2 import (
 )
 
 from models.errors import BadInput
-from service.demo_cast import Cast
-from service.demo_check import Told, check
-from service.demo_children import ChildFailed, run, served
-from service.demo_run import run_demo
-from service.demo_story import Story
+from service.demo.cast import Cast
+from service.demo.check import Told, check
+from service.demo.children import ChildFailed, run, served
+from service.demo.run import run_demo
+from service.demo.story import Story
 from tests.running import running
 
 

@@ -13,11 +13,11 @@ from models.dataset import Kind, read_metadata
 from models.decision import Candidates, Decision, Moment, Record, Request, Shown, Source
 from models.events import Event
 from models.identifiers import key_fingerprint
-from service import export as export_module
-from service.export import export_log
-from service.load import load_dataset
-from service.parquet import Table
-from service.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
+from service.dataset import export as export_module
+from service.dataset.export import export_log
+from service.dataset.load import load_dataset
+from service.dataset.parquet import Table
+from service.dataset.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
 from service.store import Store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 from tests.test_load import NOW, hashed, profiles

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import BadDataset
-from service.load import load_dataset
+from service.dataset.load import load_dataset
 from service.names import declare
 from service.store import Store
 from tests.datasets import KEY, START, retailer, stores, write_dataset

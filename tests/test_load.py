@@ -17,11 +17,11 @@ from models.errors import WrongKey
 from models.events import Event, attributes_event
 from models.identifiers import Identifier, hash_identifier, key_fingerprint
 from models.profile import Compartment, Link, fold, view_of
-from service import load as load_module
-from service.history import Events
-from service.load import TableCount, load_dataset
+from service.dataset import load as load_module
+from service.dataset.history import Events
+from service.dataset.load import TableCount, load_dataset
+from service.dataset.rows import item_of
 from service.names import declare
-from service.rows import item_of
 from service.store import Outcome, Recorded, Store, open_store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 
@@ -189,7 +189,7 @@ def test_load_works_beside_a_running_service(dataset: Path, new_store: OpenStore
 CHILD = """
 import sys
 from pathlib import Path
-from service import load
+from service.dataset import load
 from service.store import open_store
 
 load.CHUNK, load.SLICE = 60, 5

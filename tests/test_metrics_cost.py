@@ -13,9 +13,9 @@ import pytest
 
 from models.decision import Decision, Flag, Reason, Withheld
 from models.events import CHANNELS
-from service.metrics import Metrics
-from service.metrics_answers import STAGES, Laps
-from service.serve import WORKERS_FIGURES
+from service.commands.serve import WORKERS_FIGURES
+from service.metrics.answers import STAGES, Laps
+from service.metrics.declared import Metrics
 from tests.said import record
 
 ROUNDS, CALLS = 7, 2_000

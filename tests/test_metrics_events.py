@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics_events import OTHER, REFUSALS, refusal
+from service.metrics.events import OTHER, REFUSALS, refusal
 
 SERVICE = Path(__file__).parents[1] / "service"
 

@@ -22,10 +22,10 @@ from throughline.v1 import (
 from models.decision import Flag, Reason
 from models.errors import ThroughlineError
 from models.events import CHANNELS
-from service.metrics_answers import FLAGGED, PLAIN, STAGES
-from service.metrics_calls import ENDS, OTHER
-from service.metrics_events import ENDS as EVENT_ENDS
-from service.metrics_export import exported
+from service.metrics.answers import FLAGGED, PLAIN, STAGES
+from service.metrics.calls import ENDS, OTHER
+from service.metrics.events import ENDS as EVENT_ENDS
+from service.metrics.export import exported
 from service.status import KINDS, kind_of
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running
 from tests.scraped import Scraped, scrape

@@ -7,7 +7,7 @@ from prometheus_client import Metric
 
 from models.decision import Flag
 from models.events import CHANNELS
-from service.metrics import Metrics
+from service.metrics.declared import Metrics
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 NAME = re.compile(r"\bthroughline_[a-z_]+")

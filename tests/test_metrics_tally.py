@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from service.metrics_tally import NANOSECONDS, DurationHistogram, Tally
+from service.metrics.tally import NANOSECONDS, DurationHistogram, Tally
 
 BOUNDS = (0.0002, 0.001, 0.5)
 EDGES = [round(bound * NANOSECONDS) + step for bound in BOUNDS for step in (-1, 0, 1)]

@@ -13,8 +13,8 @@ from prometheus_client.core import GaugeMetricFamily
 from throughline.v1 import event_pb2, recommendation_pb2
 
 from service.client import Client
-from service.metrics_export import RELEASE, registry_of
-from service.serve import WORKERS_FIGURES
+from service.commands.serve import WORKERS_FIGURES
+from service.metrics.export import RELEASE, registry_of
 from tests.processes import Served, clients, eventually, gone, prepared, served
 from tests.running import event, recommend_request
 from tests.scraped import Scraped, scrape

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import BadDataset
-from service.parquet import Table, TableWriter
+from service.dataset.parquet import Table, TableWriter
 
 GOOD: dict[str, list[Any]] = {
     "namespace": ["loyalty", "loyalty", "crm"],

@@ -11,7 +11,7 @@ from throughline.v1.event_pb2 import Event
 from throughline.v1.recommendation_pb2 import CONTEXT_KIND_IN_CART, ContextItem
 
 from models.errors import BadDataset, BadInput
-from service import parsing, terminal
+from service.commands import parsing, terminal
 
 
 @given(st.integers(0, 10**12), st.integers(0, 999_999_999))

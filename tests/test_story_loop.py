@@ -12,7 +12,7 @@ import pytest
 from throughline.v1 import event_pb2, release_pb2
 
 from service.client import Client
-from service.demo_children import served
+from service.demo.children import served
 from tests.running import event, recommend_request
 
 ADDRESS = "127.0.0.1:50391"

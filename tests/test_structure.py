@@ -24,7 +24,7 @@ IMPURE = {
 
 # Packages that exactly one file, or one package, may import.
 ONLY_IN = {
-    "pyarrow": ("service/parquet.py",),
+    "pyarrow": ("service/dataset/parquet.py",),
     "lightfm": ("training/fit.py",),
     "lightgbm": ("training/ranker.py",),
     "implicit": ("training/references.py",),
@@ -109,7 +109,8 @@ def test_serving_needs_neither_training_nor_parquet() -> None:
 import sys
 for name in ("lightfm", "lightgbm", "polars", "scipy", "pyarrow"):
     sys.modules[name] = None
-import service.serve, service.client, service.answers, service.demo, service.recording
+import service.client, service.demo.command
+import service.commands.answers, service.commands.recording, service.commands.serve
 import models.decide
 """
     subprocess.run([sys.executable, "-P", "-c", program], check=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.dataset import TABLES
 from models.errors import BadDataset
-from service.parquet import Table, Values
+from service.dataset.parquet import Table, Values
 
 BROWSED = 3  # items that the anonymous visitor looks at
 NAMESPACE = "loyalty"

@@ -9,7 +9,7 @@ from rich.table import Table
 from throughline.v1.common_pb2 import Stock
 from throughline.v1.offer_pb2 import Item, Offer
 
-from service.terminal import money, output, table
+from service.commands.terminal import money, output, table
 
 MessageT = TypeVar("MessageT", bound=Message)
 MOST_PLACES = 3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import grpc
 from prometheus_client import Counter
 
-from service.metrics_tally import Count, DurationHistogram, Durations, Tally
+from service.metrics.tally import Count, DurationHistogram, Durations, Tally
 from service.status import KINDS
 
 # Until the caller left or its deadline passed; the status then says why nobody got the answer.

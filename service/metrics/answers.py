@@ -7,7 +7,7 @@ from typing import NamedTuple
 from prometheus_client import Counter
 
 from models.decision import Decision, Flag, Reason
-from service.metrics_tally import Count, DurationHistogram, Tally
+from service.metrics.tally import Count, DurationHistogram, Tally
 
 STAGES = ("parse", "read", "decide", "record", "answer")
 PLAIN, FLAGGED = "plain", "flagged"

@@ -42,11 +42,11 @@ def load(
     """
     from models.identifiers import key_fingerprint
     from service.clock import Clock
+    from service.commands.terminal import output, table
+    from service.dataset.load import load_dataset
     from service.keys import load_key
-    from service.load import load_dataset
     from service.settings import read_settings
     from service.store import open_store
-    from service.terminal import output, table
 
     settings = read_settings(config, store=store, key_file=key_file)
     if not dataset.is_dir():
@@ -96,11 +96,11 @@ def export(
     when the command began.
     """
     from models.identifiers import key_fingerprint
-    from service.export import check_free, export_log
+    from service.commands.terminal import output, table
+    from service.dataset.export import check_free, export_log
     from service.keys import DATABASE, EMBEDDED, load_key
     from service.settings import read_settings
     from service.store import open_store
-    from service.terminal import output, table
 
     settings = read_settings(config, store=store, key_file=key_file)
     check_free(out)
@@ -136,7 +136,7 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yield what shows progress by table: name, rows done, rows in all if known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-    from service.terminal import errors
+    from service.commands.terminal import errors
 
     console = errors()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

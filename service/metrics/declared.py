@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics
 
-from service.metrics_answers import Answers
-from service.metrics_calls import Calls
-from service.metrics_events import Events
-from service.metrics_export import RELEASE
-from service.metrics_tally import DurationHistogram, Tally
+from service.metrics.answers import Answers
+from service.metrics.calls import Calls
+from service.metrics.events import Events
+from service.metrics.export import RELEASE
+from service.metrics.tally import DurationHistogram, Tally
 
 CALL_SECONDS = (
     *(0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),

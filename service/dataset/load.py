@@ -26,10 +26,10 @@ from models.dataset import (
 )
 from models.errors import BadDataset, BadInput, WrongKey
 from models.identifiers import key_fingerprint
-from service.history import Events, read_customers, read_links
+from service.dataset.history import Events, read_customers, read_links
+from service.dataset.parquet import Table, Values, table_path
+from service.dataset.rows import item_of, offer_of
 from service.names import Names, declare
-from service.parquet import Table, Values, table_path
-from service.rows import item_of, offer_of
 from service.store import Store
 
 CATALOGUE_CHUNK = 1_000  # rows of one revision

@@ -12,7 +12,7 @@ from models.decision import Record
 from models.errors import BadInput
 from models.events import Event
 from models.profile import Link
-from service.parquet import Values
+from service.dataset.parquet import Values
 
 KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from throughline.v1.event_pb2 import (
 )
 
 from service.client import Client
-from service.terminal import errors, output, print_json, table
+from service.commands.terminal import errors, output, print_json, table
 
 BATCH = 1000  # events that one call may hold
 MOST_REFUSED = 20  # refusals that are listed one by one

@@ -18,8 +18,8 @@ from models.catalogue import Catalogue
 from models.dataset import Kind, Metadata, file_digest, write_metadata
 from models.events import Event, attributes_event
 from models.profile import Link
-from service.parquet import TableWriter, Values, table_path
-from service.rows import (
+from service.dataset.parquet import TableWriter, Values, table_path
+from service.dataset.rows import (
     KEYED_NAMESPACE,
     customer_row,
     event_row,

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 
-from service.assignment import DECIDING, EXIT_SECONDS
+from service.workers.assignment import DECIDING, EXIT_SECONDS
 
 START_SECONDS = 300.0  # a start loads a release and tries it; who takes longer hangs
 
@@ -37,7 +37,7 @@ class WorkerProcess:
             opened.enter_context(ours)
             self._process = subprocess.Popen(
                 # -P: nothing in the working directory may pass for a module of ours.
-                [sys.executable, "-P", "-m", "service.worker"],
+                [sys.executable, "-P", "-m", "service.workers.worker"],
                 stdin=theirs.fileno(),
                 env=environment,
                 start_new_session=True,  # what a terminal sends is for the parent

@@ -22,10 +22,10 @@ from models.identifiers import (
     hash_identifier,
 )
 from models.profile import Link
+from service.dataset.parquet import Table
+from service.dataset.rows import attributes_of, event_of
 from service.limits import ID_BYTES
 from service.names import Names
-from service.parquet import Table
-from service.rows import attributes_of, event_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands_client import DEFAULT_SERVER, AsJson, Server, Timeout
+from service.commands.ask import DEFAULT_SERVER, AsJson, Server, Timeout
 
 offers = typer.Typer(no_args_is_help=True, help="Show and change the offers of a running service.")
 items = typer.Typer(no_args_is_help=True, help="Show and change the items of a running service.")
@@ -30,8 +30,8 @@ def list_offers(
     """List the offers by id; with --json one object a line."""
     from throughline.v1.offer_pb2 import ListOffersRequest, Offer
 
-    from service import catalogue_tables as tables
     from service.client import connect
+    from service.commands import catalogue_tables as tables
 
     found: list[Offer] = []
     token = ""
@@ -56,8 +56,8 @@ def list_items(
     """List the items by id; with --json one object a line."""
     from throughline.v1.offer_pb2 import Item, ListItemsRequest
 
-    from service import catalogue_tables as tables
     from service.client import connect
+    from service.commands import catalogue_tables as tables
 
     found: list[Item] = []
     token = ""
@@ -82,8 +82,8 @@ def get_offer(
     """Show one offer."""
     from throughline.v1.offer_pb2 import GetOfferRequest
 
-    from service import catalogue_tables as tables
     from service.client import connect
+    from service.commands import catalogue_tables as tables
 
     with connect(server, timeout) as client:
         answer = client.call(client.offers.GetOffer, GetOfferRequest(offer_id=offer))
@@ -100,8 +100,8 @@ def get_item(
     """Show one item."""
     from throughline.v1.offer_pb2 import GetItemRequest
 
-    from service import catalogue_tables as tables
     from service.client import connect
+    from service.commands import catalogue_tables as tables
 
     with connect(server, timeout) as client:
         answer = client.call(client.offers.GetItem, GetItemRequest(item_id=item))
@@ -114,8 +114,8 @@ def upsert_offers(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout 
     from throughline.v1.offer_pb2 import Offer, UpsertOffersRequest
 
     from service.client import connect
-    from service.parsing import json_lines
-    from service.terminal import output
+    from service.commands.parsing import json_lines
+    from service.commands.terminal import output
 
     rows = json_lines(file, Offer)
     revision = 0
@@ -132,8 +132,8 @@ def upsert_items(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout =
     from throughline.v1.offer_pb2 import Item, UpsertItemsRequest
 
     from service.client import connect
-    from service.parsing import json_lines
-    from service.terminal import output
+    from service.commands.parsing import json_lines
+    from service.commands.terminal import output
 
     rows = json_lines(file, Item)
     revision = 0
@@ -154,7 +154,7 @@ def withdraw_offers(
     from throughline.v1.offer_pb2 import WithdrawOffersRequest
 
     from service.client import connect
-    from service.terminal import output
+    from service.commands.terminal import output
 
     with connect(server, timeout) as client:
         request = WithdrawOffersRequest(offer_ids=ids)
@@ -172,7 +172,7 @@ def withdraw_items(
     from throughline.v1.offer_pb2 import WithdrawItemsRequest
 
     from service.client import connect
-    from service.terminal import output
+    from service.commands.terminal import output
 
     with connect(server, timeout) as client:
         request = WithdrawItemsRequest(item_ids=ids)

@@ -20,7 +20,7 @@ def demo(
 
     Exits with 1 where two channels contradict each other, saying how.
     """
-    from service.demo_run import run_demo
+    from service.demo.run import run_demo
 
     # A SIGTERM ends the children as well: like Ctrl-C it passes through every `finally`.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -116,7 +116,7 @@ def serve(
     pin_threads()
     configure_logs(settings.log_level)
     if settings.workers > 1:
-        from service.supervisor import supervise
+        from service.workers.supervisor import supervise
 
         supervise(settings, read)
     else:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from models.errors import ThroughlineError
-from service.commands_client import DEFAULT_SERVER, Server
+from service.commands.ask import DEFAULT_SERVER, Server
 
 Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
 

@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import Counter, ProcessCollector
 
-from service.metrics import Metrics
+from service.metrics.declared import Metrics
 from service.serving import Runtime
 from service.store import Store
 

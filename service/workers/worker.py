@@ -1,4 +1,4 @@
-"""One of several workers: `python -P -m service.worker`, as `service.supervisor` starts it.
+"""One of several workers: `python -P -m service.workers.worker`, as their supervisor starts it.
 
 Standard input is a socket to the parent. When that ends, so has the parent, and so does the worker.
 """
@@ -10,9 +10,9 @@ import threading
 import time
 from contextlib import suppress
 
-from service.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
 from service.settings import Settings
 from service.signals import Signals
+from service.workers.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import grpc
 from prometheus_client import Counter
 from throughline.v1.event_pb2 import EventResult
 
-from service.metrics_tally import Tally
+from service.metrics.tally import Tally
 from service.status import code_number
 
 STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"

@@ -20,15 +20,15 @@ from pathlib import Path
 import structlog
 
 from models.errors import ThroughlineError
-from service.assignment import Shared, assignment
 from service.clock import Clock
-from service.metrics_export import metrics_of_workers, worker_ended
+from service.commands.serve import WORKERS_FIGURES
+from service.metrics.export import metrics_of_workers, worker_ended
 from service.port import held_port
 from service.preflight import check, only_server, warn
-from service.serve import WORKERS_FIGURES
 from service.settings import ConfigurationError, Settings
 from service.signals import Signals
-from service.worker_process import WorkerProcess
+from service.workers.assignment import Shared, assignment
+from service.workers.process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
 

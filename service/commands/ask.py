@@ -55,10 +55,10 @@ def recommend(
     """Ask what to offer a customer here and now, with the reasons."""
     from throughline.v1.recommendation_pb2 import RecommendRequest
 
-    from service.answers import recommendation
     from service.client import connect
-    from service.parsing import context_item, identifiers
-    from service.terminal import output, print_json
+    from service.commands.answers import recommendation
+    from service.commands.parsing import context_item, identifiers
+    from service.commands.terminal import output, print_json
 
     request = RecommendRequest(
         identifiers=identifiers(ids),
@@ -111,8 +111,8 @@ def record(
     from throughline.v1.event_pb2 import Event
 
     from models.errors import BadInput
-    from service import parsing, recording
     from service.client import connect
+    from service.commands import parsing, recording
 
     if (file is None) == (not identifier):
         raise BadInput("record", "want either a file of events, or --id, --type and --channel")
@@ -154,8 +154,8 @@ def link(
     from throughline.v1.customer_pb2 import LinkIdentifiersRequest
 
     from service.client import connect
-    from service.parsing import identifier
-    from service.terminal import output, print_json
+    from service.commands.parsing import identifier
+    from service.commands.terminal import output, print_json
 
     request = LinkIdentifiersRequest(
         a=identifier(a, "the first identifier"),
@@ -181,10 +181,10 @@ def customer(
     """Show what is known of a customer."""
     from throughline.v1.customer_pb2 import GetCustomerRequest
 
-    from service import answers
     from service.client import connect
-    from service.parsing import identifiers
-    from service.terminal import output, print_json
+    from service.commands import answers
+    from service.commands.parsing import identifiers
+    from service.commands.terminal import output, print_json
 
     request = GetCustomerRequest(identifiers=identifiers(ids), recent=recent)
     with connect(server, timeout) as client:

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from models.errors import ThroughlineError
-from service.terminal import busy
+from service.commands.terminal import busy
 
 LAST_LINES = 15
 START_SECONDS = 60.0

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from models.errors import BadInput
 from service.client import Tls, connect
-from service.demo_cast import Cast, choose
-from service.demo_check import check
-from service.demo_children import run, served
-from service.demo_story import WIDTH, Story
-from service.terminal import output
+from service.commands.terminal import output
+from service.demo.cast import Cast, choose
+from service.demo.check import check
+from service.demo.children import run, served
+from service.demo.story import WIDTH, Story
 
 MARK = ".throughline-demo"
 USUAL_PORT = 50051

@@ -9,9 +9,9 @@ from throughline.v1.release_pb2 import ListReleasesResponse, Metric, Release
 from models.errors import BadRelease
 from models.registry import Registry
 from models.release import verify_release
-from service.answers import SHORT
+from service.commands.answers import SHORT
+from service.commands.terminal import table
 from service.release_messages import describe
-from service.terminal import table
 
 MOST_METRICS = 3  # columns that still fit beside the id
 

@@ -42,8 +42,8 @@ def list_releases(
     """List the releases, latest first, with their measured quality."""
     from throughline.v1.release_pb2 import ListReleasesRequest
 
-    from service.release_list import listed, releases_table
-    from service.terminal import output, print_json
+    from service.commands.release_list import listed, releases_table
+    from service.commands.terminal import output, print_json
 
     if server is None:
         answer = listed(registry)
@@ -69,7 +69,7 @@ def verify(
 ) -> None:
     """Verify every file of a release, load it in a child process, and try its golden requests."""
     from models.registry import Registry
-    from service.terminal import busy, output
+    from service.commands.terminal import busy, output
     from service.trial import try_release
 
     directory = Path(release)
@@ -108,7 +108,7 @@ def promote(
     from models.policy import BUILT_IN
     from models.promotion import checked
     from models.registry import Registry
-    from service.terminal import busy
+    from service.commands.terminal import busy
     from service.trial import try_release
     from service.validation import Check
 
@@ -145,7 +145,7 @@ def rollback(
     from throughline.v1.release_pb2 import RollbackReleaseRequest
 
     from models.registry import Registry
-    from service.terminal import busy
+    from service.commands.terminal import busy
     from service.trial import try_release
 
     if server is not None:
@@ -166,7 +166,7 @@ def rollback(
 
 
 def _told(release: str, previous: str) -> None:
-    from service.terminal import output
+    from service.commands.terminal import output
 
     output().print(f"In force: {release}")
     if previous == release:

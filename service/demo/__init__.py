@@ -1,0 +1,1 @@
+"""The demo: a simulated retailer, a real server, and one customer on every channel."""
