@@ -16,6 +16,7 @@ class Intent:
     """The intents there are; a policy file will add to them."""
 
     DEFAULT = "default"
+    DISCOVERY = "discovery"
     REPLENISH = "replenish"
     ALL = (DEFAULT, REPLENISH)
 
