@@ -58,6 +58,67 @@ def reach(tables: Neighbours, past: Past) -> Reached:
     )
 
 
+def carriers(tables: Neighbours, past: Past, reached: Reached, items: Rows, most: int) -> Rows:
+    """Return (items, most) places in `past` of what led to each item most, -1 for nothing more.
+
+    What leads to an item is summed over all tables; equal ones stand in the order of the past.
+    """
+    return _carriers(
+        tables.lanes,
+        tables.starts,
+        tables.rows,
+        tables.weights,
+        past.rows,
+        past.strength,
+        reached.slot,
+        len(reached.rows),
+        items,
+        most,
+    )
+
+
+@compiled(
+    "int64[:,::1](float32[:,::1], int64[:,::1], int32[::1], float32[::1], int64[::1],"
+    " float32[:,::1], int32[::1], int64, int64[::1], int64)"
+)
+def _carriers(
+    lanes: Floats,
+    starts: NDArray[np.int64],
+    neighbours: NDArray[np.int32],
+    weights: Floats,
+    items: Rows,
+    strength: Floats,
+    slot: NDArray[np.int32],
+    reached: int,
+    wanted: Rows,
+    most: int,
+) -> Rows:
+    place = np.full(reached, -1, np.int64)  # of what was reached, among what is wanted
+    for i in range(wanted.size):
+        if slot[wanted[i]] >= 0:
+            place[slot[wanted[i]]] = i
+    parts = np.zeros((wanted.size, items.size), np.float32)
+    for at in range(items.size):
+        for k in range(lanes.shape[0]):
+            weight = np.float32(0.0)
+            for lane in range(lanes.shape[1]):
+                weight += lanes[k, lane] * strength[at, lane]
+            if weight > 0.0:
+                for near in range(starts[k, items[at]], starts[k, items[at] + 1]):
+                    i = place[slot[neighbours[near]]]
+                    if i >= 0:
+                        parts[i, at] += weight * weights[near]
+    found = np.full((wanted.size, most), -1, np.int64)
+    for i in range(wanted.size):
+        for n in range(min(most, items.size)):
+            greatest = np.argmax(parts[i])
+            if parts[i, greatest] <= 0.0:
+                break
+            found[i, n] = greatest
+            parts[i, greatest] = 0.0
+    return found
+
+
 @compiled(
     "Tuple((int64[::1], float32[:,::1], float32[:,::1], float32[::1], int32[::1]))"
     "(float32[:,::1], int64[:,::1], int32[::1], float32[::1], int64[::1], float32[:,::1])"
