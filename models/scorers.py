@@ -45,10 +45,7 @@ class Scorer(Protocol):
         """Return what the score of each item is worth, None where that is not known."""
 
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
-        """Return, for each item, up to `most` things the customer did that carried it, most first.
-
-        No item is named twice in `items`.
-        """
+        """Return up to `most` things the customer did that carried each item, most first."""
 
 
 class ByPopularity:

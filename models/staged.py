@@ -1,8 +1,8 @@
 """The second stage over a catalogue: candidates of all sources, each with one score.
 
 Tables and facts are of the release's items, offers of the catalogue's; arrays of the index lead
-from the one to the other. What the sources propose is filled up with the nearest by the history
-embedding, and a few places are kept for items that the release does not know.
+from the one to the other. Where the sources propose few, the nearest by the history embedding fill
+up, and a few places are kept for items that the release does not know.
 
 The trees know nothing of such a new item. Stage one does, from its features. So it stands as high
 as stage one puts it among this customer's candidates that both know: between the k-th and the next
@@ -26,6 +26,8 @@ from models.retrieval import propose
 from models.search import NONE, Allowed
 from models.second_stage import Ensemble, Judge, SecondStage
 
+# Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
+FEW = 0.5
 # Sources that what the customer did led to item by item.
 _BY_TABLES = (Source.OWN, Source.RELATED, Source.REPLENISH)
 
@@ -48,7 +50,7 @@ class Staged:
         closed: Rows,
         given: Rows | None = None,
     ) -> None:
-        """Find the first candidates, at least `most` of them where so many are eligible.
+        """Find the first candidates, about `most` where so many are eligible.
 
         `closed` rows are ascending. Where candidates are `given` nothing else is one.
         """
@@ -73,7 +75,7 @@ class Staged:
         self.first, self._kinds = rows[order], kinds[order]
         both = index.release_row[self.first]
         self._both = self.first[both >= 0]
-        self._tables, self._past, self._reached = stage.retrieval.tables, past, reached
+        self._tables, self._past = stage.retrieval.tables, past
         self._judge = Judge(stage, ensemble, past, reached, both[both >= 0])
 
     def more(self, most: int, allowed: Allowed) -> Rows:
@@ -109,22 +111,25 @@ class Staged:
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
         """Return the latest act on each item itself, then those that led to it by the tables.
 
-        What is near the history, and what is new, is carried by the columns of stage one.
+        What is near the history, and what is new, is carried by the columns of stage one; what is
+        popular, by nothing the customer did.
         """
-        said = near_acts(self._index, self._customer, items, most)
-        latest = _latest(self._view)
         kinds = self.sources(items)
         rows = self._index.release_row[items]
-        at = np.flatnonzero(np.isin(kinds, _BY_TABLES) & (rows >= 0))
-        found = carriers(self._tables, self._past, self._reached, rows[at], most).tolist()
-        names = self._index.release.items
-        for place, row, led in zip(at.tolist(), rows[at].tolist(), found, strict=True):
-            own = [names[row]] if names[row] in latest else []
-            acts = own + [names[self._past.rows[one]] for one in led if one >= 0]
-            chosen = [item for item in dict.fromkeys(acts) if item in latest][:most]
+        by_table = np.isin(kinds, _BY_TABLES) & (rows >= 0)
+        said: list[tuple[Because, ...]] = [()] * len(items)
+        near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
+        if len(near):
+            found = near_acts(self._index, self._customer, items[near], most)
+            for place, acts in zip(near.tolist(), found, strict=True):
+                said[place] = acts
+        latest, names = _latest(self._view), self._index.release.items
+        at = np.flatnonzero(by_table)
+        led = carriers(self._tables, self._past, rows[at], most).tolist()
+        for place, row, places in zip(at.tolist(), rows[at].tolist(), led, strict=True):
+            items_ = [names[row], *(names[self._past.rows[one]] for one in places if one >= 0)]
+            chosen = [item for item in dict.fromkeys(items_) if item in latest][:most]
             said[place] = tuple(Because(latest[item], item) for item in chosen)
-        for place in np.flatnonzero(kinds == Source.POPULAR).tolist():
-            said[place] = ()
         return said
 
     def _near(self, items: Rows) -> Fixed:
@@ -141,8 +146,8 @@ class Staged:
             new = new[best(dot(index.fixed, new, vector), index.ranks[new], quotas.new)]
             rows = np.concatenate([rows, new])
             kinds = np.concatenate([kinds, np.full(len(new), Source.NEW, np.int64)])
-        wanted = max(quotas.embedding, most - len(rows))
-        if wanted > 0:
+        wanted = max(quotas.embedding, most - len(rows) if len(rows) < FEW * most else 0)
+        if wanted:
             taken = np.union1d(rows, closed)
             near = index.search.nearest(vector, wanted, eligible, taken)
             rows = np.concatenate([rows, near])
