@@ -21,7 +21,7 @@ from bench.speed import requests_of
 from models.catalogue import Catalogue
 from models.codec import decode_customer
 from models.decide import decide
-from models.decision import Decision, Record, Request
+from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
 from models.fixed import Rows
 from models.identifiers import hash_identifier, key_fingerprint
@@ -30,6 +30,7 @@ from models.policy import BUILT_IN
 from models.profile import Profile, View, view_of
 from models.ranking import Ranker, Ranking, tier_zero
 from models.release import load_release
+from models.scorers import scorer_for
 from models.search import NONE
 from service.decision_messages import answer, request_of
 from service.names import declare
@@ -93,9 +94,13 @@ class Stages:
 
     def rank(self, at: int) -> Ranking:
         """Search, score and order."""
-        ranker = Ranker(self.index, self.customers[at], NONE, self.decisions[at].slate[0].source)
-        allowed = self.index.eligible(world.MOSTLY)
-        return tier_zero(ranker, self.views[at], BUILT_IN, allowed, NONE, replenish=False)
+        index, customer, now = self.index, self.customers[at], world.MOSTLY
+        allowed = index.eligible(now)
+        scorer = scorer_for(
+            index, self.views[at], customer, Intent.DEFAULT, now, BUILT_IN, allowed, NONE
+        )
+        ranker = Ranker(index, customer, NONE, scorer)
+        return tier_zero(ranker, BUILT_IN, allowed, NONE, replenish=False)
 
     def decide(self, at: int) -> Decision:
         """The whole decision: view, vector, ranking, the channel's walk, the reasons."""

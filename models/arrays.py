@@ -12,16 +12,19 @@ from models.fixed import BIAS_LIMIT, LIMIT
 from models.npy import NotAnArray, read_array
 from models.release_files import Bytes
 
-DIMENSIONS = "dimensions"  # the axis that is no list of the vocabulary
+# Axes that are no list of names: the first array that has one says how long it is.
+DIMENSIONS, NEIGHBOURS = "dimensions", "neighbours"
 MOST_DIMENSIONS = 1024
 WEIGHT_LIMIT = 1e12  # 64 of them still add up in float32
+SIGNAL_LIMIT = 1e6  # sums and products of what the second stage multiplies stay finite in float32
 
 
 class Layout(NamedTuple):
     """What an array file of a release must be.
 
-    `axes` are lists of the vocabulary, or "dimensions". Every value is finite and below `limit` in
-    size; `bias` is the limit of the last column instead. `positive` values are above 0.
+    `axes` are lists of names, or free. Every value is finite and below `limit` in size; `bias` is
+    the limit of the last column instead. `positive` values are above 0. What the numbers of rows in
+    an array of whole numbers mean is checked where they are put together.
     """
 
     axes: tuple[str, ...]
@@ -38,24 +41,36 @@ ARRAYS: Mapping[str, Layout] = {
     "popularity": Layout(("segments", "items")),
     "item_weights": Layout(("items",), limit=WEIGHT_LIMIT, positive=True),
 }
+STAGE_ARRAYS: Mapping[str, Layout] = {
+    "table_lanes": Layout(("tables", "lanes"), limit=SIGNAL_LIMIT),
+    "table_starts": Layout(("tables", "items and one"), limit=math.inf, dtype="<i8"),
+    "table_rows": Layout((NEIGHBOURS,), limit=math.inf, dtype="<i4"),
+    "table_weights": Layout((NEIGHBOURS,), limit=SIGNAL_LIMIT, positive=True),
+    "item_facts": Layout(("items", "facts"), limit=SIGNAL_LIMIT),
+    "popular": Layout(("items",), limit=math.inf, dtype="<i8"),
+}
 
 
-def check_arrays(lengths: Mapping[str, int], data: Mapping[str, Bytes]) -> dict[str, NDArray[Any]]:
-    """Return the arrays by name, from the content of their files.
+def check_arrays(
+    layouts: Mapping[str, Layout], lengths: Mapping[str, int], data: Mapping[str, Bytes]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `layouts` by name, from the content of their files.
 
-    `lengths` are those of the vocabulary's lists. Raises `BadRelease` for an array that is not what
-    it must be.
+    `lengths` are those of the lists of names. Raises `BadRelease` for an array that is not what it
+    must be.
     """
     arrays: dict[str, NDArray[Any]] = {}
     sizes = dict(lengths)
-    for name, layout in ARRAYS.items():
+    for name, layout in layouts.items():
         file = f"{name}.npy"
         try:
             array = read_array(data[file], layout.dtype)
         except NotAnArray as error:
             raise BadRelease(f"{file}: {error}") from None
-        if DIMENSIONS not in sizes and array.ndim == len(layout.axes) and DIMENSIONS in layout.axes:
-            sizes[DIMENSIONS] = _dimensions(file, array.shape[layout.axes.index(DIMENSIONS)])
+        if array.ndim == len(layout.axes):
+            for axis, length in zip(layout.axes, array.shape, strict=True):
+                if axis not in sizes and axis in (DIMENSIONS, NEIGHBOURS):
+                    sizes[axis] = _dimensions(file, length) if axis == DIMENSIONS else length
         wanted = tuple(sizes.get(axis, 0) for axis in layout.axes)
         if array.shape != wanted:
             raise BadRelease(f"{file}: shape {_shape(array.shape)}; want {_shape(wanted)}")

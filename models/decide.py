@@ -14,7 +14,6 @@ import numpy as np
 from models.catalogue import in_stock, stock_age
 from models.decision import (
     MINUTE,
-    Because,
     Candidates,
     ContextItem,
     Decision,
@@ -30,14 +29,15 @@ from models.decision import (
     minute_of,
 )
 from models.eligibility import cooling
-from models.embeddings import Customer, carried_by, place_customer
+from models.embeddings import place_customer
 from models.events import Event
 from models.fixed import Rows
 from models.index import OfferIndex
 from models.policy import Policy
 from models.profile import Profile, view_of
 from models.ranking import Ranker, Ranking, tier_one, tier_zero
-from models.search import Allowed, allow
+from models.scorers import Scorer, scorer_for
+from models.search import NONE, Allowed, allow
 
 BECAUSE_MOST = 3
 
@@ -54,19 +54,22 @@ def decide(
     view = view_of(profile.compartments.values(), _unsaved(request.context, minute))
     customer = place_customer(view, index.release, minute)
     replenish = request.intent == Intent.REPLENISH
-    closed = cooling(view, request.context, policy, now, replenish=replenish)
-    source = _source(customer, replenish)
+    closed = cooling(view, request.context, policy, now, request.intent)
     closed_rows = _rows(index, closed)
     barred = closed_rows[closed_rows < index.item_count]
-    ranker = Ranker(index, customer, barred, source)
     eligible = index.eligible(now)
-    ranking = tier_zero(ranker, view, policy, eligible, closed_rows, replenish=replenish)
+    scorer = scorer_for(
+        index, view, customer, request.intent, minute, policy, eligible, closed_rows
+    )
+    ranker = Ranker(index, customer, barred, scorer)
+    ranking = tier_zero(ranker, policy, eligible, closed_rows, replenish=replenish)
 
-    walk = _Walk(index, request, closed)
+    out = barred if request.intent == Intent.DISCOVERY else NONE
+    walk = _Walk(index, request, closed, frozenset(out.tolist()))
     walk.take(ranking, tier=0)
     if not walk.full and not replenish:
         allowed = _allowed_here(index, request, eligible, ranking)
-        walk.take(tier_one(ranker, allowed, walk.missing, walk.leads), tier=1)
+        walk.take(tier_one(ranker, allowed, walk.missing, walk.leads | walk.out), tier=1)
 
     unknown = _unknown_ids(index, request)
     return Decision(
@@ -79,12 +82,13 @@ def decide(
             intent=request.intent,
             context=context_digest(request.context),
         ),
-        slate=_slate(walk.shown, customer, index, source),
+        slate=_slate(walk.shown, index, scorer, replenish=replenish),
         withheld=tuple(walk.withheld[: walk.withheld_above]),
-        flags=_flags(customer, walk, request, unknown),
+        flags=_flags(scorer, walk, request, unknown),
         unknown_ids=unknown,
         candidates=_candidates(index, np.concatenate(walk.rows)),
         shared=len(ranking),
+        label=index.release.manifest.label,
     )
 
 
@@ -100,12 +104,18 @@ class _Place(NamedTuple):
 
 
 class _Walk:
-    """One channel's way down the ranking: each offer is shown, or withheld with a reason."""
+    """One channel's way down the ranking: each offer is shown, or withheld with a reason.
 
-    def __init__(self, index: OfferIndex, request: Request, closed: dict[str, Reason]) -> None:
+    No offer is shown that only an item of `out`, which are closed, can lead.
+    """
+
+    def __init__(
+        self, index: OfferIndex, request: Request, closed: dict[str, Reason], out: frozenset[int]
+    ) -> None:
         self.index = index
         self.request = request
         self.closed = closed
+        self.out = out
         self.include = frozenset(request.include)
         self.exclude = frozenset(request.exclude)
         self.rows: list[Rows] = []
@@ -150,6 +160,8 @@ class _Walk:
         reason = self.closed.get(offer)
         if reason is not None:
             return reason
+        if place.lead in self.out:
+            return self.closed[self.index.ids[place.lead]]
         if not self.index.shown_on(place.row, self.request.channel):
             return Reason.CHANNEL
         if self.request.place and not self._in_stock(place):
@@ -176,10 +188,13 @@ class _Walk:
 
 
 def _slate(
-    places: list[_Place], customer: Customer, index: OfferIndex, source: Source
+    places: list[_Place], index: OfferIndex, scorer: Scorer, *, replenish: bool
 ) -> tuple[Shown, ...]:
     leads = np.array([place.lead for place in places], np.int64)
-    carried = carried_by(customer, index.fixed, leads, index.release, BECAUSE_MOST)
+    scores = np.array([place.score for place in places], np.int64)
+    carried = scorer.because(leads, BECAUSE_MOST)
+    sources = [Source.REPLENISH] * len(places) if replenish else scorer.sources(leads).tolist()
+    rates = scorer.rates(leads, scores)
     return tuple(
         Shown(
             offer=place.offer,
@@ -187,10 +202,11 @@ def _slate(
             rank=place.rank,
             tier=place.tier,
             score=place.score,
-            source=source,
-            because=tuple(Because(column.type, column.item) for column in columns),
+            source=Source(source),
+            because=because,
+            rate=rate,
         )
-        for place, columns in zip(places, carried, strict=True)
+        for place, because, source, rate in zip(places, carried, sources, rates, strict=True)
     )
 
 
@@ -226,12 +242,6 @@ def _rows(index: OfferIndex, offers: Iterable[str]) -> Rows:
     return np.array(sorted(found), np.int64)
 
 
-def _source(customer: Customer, replenish: bool) -> Source:
-    if replenish:
-        return Source.REPLENISH
-    return Source.POPULAR if customer.cold else Source.HISTORY
-
-
 def _unsaved(context: tuple[ContextItem, ...], minute: int) -> list[Event]:
     """Return the context items as events of the end of this minute, after everything recorded."""
     return [
@@ -255,9 +265,9 @@ def _unknown_ids(index: OfferIndex, request: Request) -> int:
     )
 
 
-def _flags(customer: Customer, walk: _Walk, request: Request, unknown: int) -> tuple[Flag, ...]:
+def _flags(scorer: Scorer, walk: _Walk, request: Request, unknown: int) -> tuple[Flag, ...]:
     flags = []
-    if customer.cold:
+    if scorer.cold:
         flags.append(Flag.COLD_START)
     if not walk.shown:
         flags.append(Flag.NONE_ELIGIBLE)

@@ -16,8 +16,9 @@ class Intent:
     """The intents there are; a policy file will add to them."""
 
     DEFAULT = "default"
+    DISCOVERY = "discovery"
     REPLENISH = "replenish"
-    ALL = (DEFAULT, REPLENISH)
+    ALL = (DEFAULT, DISCOVERY, REPLENISH)
 
 
 class Reason(IntEnum):
@@ -32,6 +33,7 @@ class Reason(IntEnum):
     IN_CONTEXT = 7
     DIVERSITY = 8
     BELOW_CUT = 9
+    TOUCHED = 10
 
 
 class Source(IntEnum):
@@ -40,6 +42,9 @@ class Source(IntEnum):
     HISTORY = 1
     POPULAR = 2
     REPLENISH = 3
+    OWN = 4
+    RELATED = 5
+    NEW = 6
 
 
 class Flag(IntEnum):
@@ -82,7 +87,10 @@ class Because(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Shown(msgspec.Struct, frozen=True, array_like=True):
-    """One offer of the slate; `score` in units of 2^-20, `rank` from 1 in the one ranking."""
+    """One offer of the slate; `score` in units of 2^-20, `rank` from 1 in the one ranking.
+
+    `rate` is what the score is worth by the release's calibration, None where it has none.
+    """
 
     offer: str
     item: str
@@ -92,6 +100,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     source: Source
     because: tuple[Because, ...] = ()
     propensity: float = 1.0
+    rate: float | None = None
 
 
 class Withheld(msgspec.Struct, frozen=True, array_like=True):
@@ -135,7 +144,7 @@ class Candidates(msgspec.Struct, frozen=True, array_like=True):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `decide`.
 
-    The first `shared` of `candidates` are tier 0.
+    The first `shared` of `candidates` are tier 0. `label` is the release's: what a rate means.
     """
 
     moment: Moment
@@ -145,6 +154,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     unknown_ids: int
     candidates: Candidates
     shared: int
+    label: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

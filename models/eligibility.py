@@ -1,4 +1,4 @@
-"""What a customer may be told at all, whatever the channel: cool-downs and what is before them.
+"""What a customer may be told at all, whatever the channel: cool-downs, and what is known to them.
 
 Only timed events start a cool-down; undated history says that something happened, not when.
 """
@@ -6,9 +6,10 @@ Only timed events start a cool-down; undated history says that something happene
 from collections.abc import Iterator
 
 from models.catalogue import DEFAULT_PREFIX
-from models.decision import ContextItem, Reason
+from models.decision import ContextItem, Intent, Reason
 from models.events import PURCHASE, RESPONSE
 from models.features import DAY
+from models.past import LANES
 from models.policy import Policy
 from models.profile import Entry, View
 
@@ -21,14 +22,14 @@ def cooling(
     context: tuple[ContextItem, ...],
     policy: Policy,
     now: int,
-    *,
-    replenish: bool,
+    intent: str,
 ) -> dict[str, Reason]:
     """Return the offers that are not to be shown to this customer at `now`, each with its reason.
 
     An item bought within the cool-down closes its default offer; an offer accepted, redeemed or
     bought under closes that offer; a dismissed offer, or the default offer of a dismissed item,
-    likewise. `replenish` lifts the cool-down after a purchase.
+    likewise. `replenish` lifts the cool-down after a purchase; `discovery` closes the default offer
+    of every item that the customer is remembered to have touched.
     """
     closed: dict[str, Reason] = {}
     for before_them in context:
@@ -37,7 +38,7 @@ def cooling(
     for entry in _within(responses, policy.decline_cool_down, now):
         if entry.type == DECLINED:
             closed[_offer_of(entry)] = Reason.DECLINED
-    if not replenish:
+    if intent != Intent.REPLENISH:
         for entry in _within(responses, policy.purchase_cool_down, now):
             if entry.type in TAKEN:
                 closed[_offer_of(entry)] = Reason.PURCHASED
@@ -46,8 +47,16 @@ def cooling(
                 closed[DEFAULT_PREFIX + entry.item] = Reason.PURCHASED
             if entry.offer:
                 closed[entry.offer] = Reason.PURCHASED
+    if intent == Intent.DISCOVERY:
+        for item in touched(view):
+            closed.setdefault(DEFAULT_PREFIX + item, Reason.TOUCHED)
     closed.pop("", None)
     return closed
+
+
+def touched(view: View) -> set[str]:
+    """Return the items that the customer is remembered to have acted on in any way."""
+    return {entry.item for lane in LANES for entry in view.lanes.get(lane, ()) if entry.item}
 
 
 def _within(entries: tuple[Entry, ...], days: int, now: int) -> Iterator[Entry]:

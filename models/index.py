@@ -35,6 +35,7 @@ class _Eligible(NamedTuple):
     since: int
     until: int
     allowed: Allowed
+    known: Mask  # the same over the release's items
 
 
 class OfferIndex:
@@ -44,6 +45,9 @@ class OfferIndex:
     (items, D) float32 retrieve, `fixed` are the same in units of 2^-20 and score. The items of the
     s-th explicit offer are `members[starts[s] : starts[s + 1]]`, ascending. `live` marks rows that
     are neither withdrawn nor out of stock everywhere; validity in time is added by `eligible`.
+
+    `release_row` (items,) is the release's row of each item, `item_row_of` (the release's items,)
+    the row here of each of those; -1 for none. `new_rows` are items the release does not know.
     """
 
     def __init__(self, release: Release, catalogue: Catalogue) -> None:
@@ -59,6 +63,10 @@ class OfferIndex:
         self.release_row = np.array(
             [release.item_row.get(item_id, -1) for item_id in self.item_ids], np.int64
         )
+        known = np.flatnonzero(self.release_row >= 0)
+        self.item_row_of = np.full(len(release.items), -1, np.int64)
+        self.item_row_of[self.release_row[known]] = known
+        self.new_rows = np.flatnonzero(self.release_row < 0)
         self.vectors = self._item_vectors()
         self.fixed = to_fixed(self.vectors)
         self.search = VectorSearch(self.vectors, self.fixed)
@@ -106,8 +114,14 @@ class OfferIndex:
                 int(self._bounds[at - 1]) if at else ALWAYS,
                 int(self._bounds[at]) if at < len(self._bounds) else NEVER,
                 allow(valid, self.item_count),
+                self._known(valid),
             )
         return kept.allowed
+
+    def known(self, allowed: Allowed) -> Mask:
+        """Return which of the release's items are among `allowed`."""
+        kept = self._eligible
+        return kept.known if kept.allowed is allowed else self._known(allowed.mask)
 
     def sets_near(self, point: NDArray[np.float32], most: int, allowed: Mask) -> Rows:
         """Return up to `most` rows of explicit offers nearest to `point` (D,) among `allowed`."""
@@ -221,7 +235,16 @@ class OfferIndex:
         self._tracked = [row for row, item_id in enumerate(self.item_ids) if items[item_id].stock]
         self._stocked: dict[str, Mask] = {}
         self.live = self._stock_mask("")
-        self._eligible = _Eligible(0, 0, allow(np.zeros(len(rows), np.bool_), self.item_count))
+        nothing = np.zeros(len(rows), np.bool_)
+        self._eligible = _Eligible(
+            0, 0, allow(nothing, self.item_count), np.zeros(len(self.release.items), np.bool_)
+        )
+
+    def _known(self, mask: Mask) -> Mask:
+        found = np.zeros(len(self.release.items), np.bool_)
+        here = self.item_row_of >= 0
+        found[here] = mask[self.item_row_of[here]]
+        return found
 
     def _stock_mask(self, place: str) -> Mask:
         """Return which rows are not withdrawn and have an item in stock at `place`."""

@@ -15,6 +15,8 @@ from models.compiled import compiled
 from models.fixed import Rows
 from models.past import Floats, Past
 
+_BITS = 4095  # of a row, as a mask
+
 
 class Neighbours(NamedTuple):
     """All tables of a release, one after the other.
@@ -56,6 +58,66 @@ def reach(tables: Neighbours, past: Past) -> Reached:
             past.strength,
         )
     )
+
+
+def carriers(tables: Neighbours, past: Past, items: Rows, most: int) -> Rows:
+    """Return (items, most) places in `past` of what led to each item most, -1 for nothing more.
+
+    What leads to an item is summed over all tables; equal ones stand in the order of the past.
+    """
+    return _carriers(
+        tables.lanes,
+        tables.starts,
+        tables.rows,
+        tables.weights,
+        past.rows,
+        past.strength,
+        items,
+        most,
+    )
+
+
+@compiled(
+    "int64[:,::1](float32[:,::1], int64[:,::1], int32[::1], float32[::1], int64[::1],"
+    " float32[:,::1], int64[::1], int64)"
+)
+def _carriers(
+    lanes: Floats,
+    starts: NDArray[np.int64],
+    neighbours: NDArray[np.int32],
+    weights: Floats,
+    items: Rows,
+    strength: Floats,
+    wanted: Rows,
+    most: int,
+) -> Rows:
+    # Nearly no neighbour is wanted: its last bits tell that from a table that stays in the cache.
+    maybe = np.zeros(_BITS + 1, np.bool_)
+    for row in wanted:
+        maybe[row & _BITS] = True
+    parts = np.zeros((wanted.size, items.size), np.float32)
+    for at in range(items.size):
+        for k in range(lanes.shape[0]):
+            weight = np.float32(0.0)
+            for lane in range(lanes.shape[1]):
+                weight += lanes[k, lane] * strength[at, lane]
+            if weight <= 0.0:
+                continue
+            for near in range(starts[k, items[at]], starts[k, items[at] + 1]):
+                row = neighbours[near]
+                if maybe[row & _BITS]:
+                    for i in range(wanted.size):
+                        if wanted[i] == row:
+                            parts[i, at] += weight * weights[near]
+    found = np.full((wanted.size, most), -1, np.int64)
+    for i in range(wanted.size):
+        for n in range(min(most, items.size)):
+            greatest = np.argmax(parts[i])
+            if parts[i, greatest] <= 0.0:
+                break
+            found[i, n] = greatest
+            parts[i, greatest] = 0.0
+    return found
 
 
 @compiled(

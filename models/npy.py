@@ -16,6 +16,7 @@ MOST_ROWS = 1 << 31
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _PREAMBLE = len(_MAGIC) + 2  # and the header's length, little-endian
+_ALIGNED = 64  # bytes: compiled code reads numbers only where they belong
 _HEADER = re.compile(
     rb"\{'descr': '([^']{1,16})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,19}, ?)*(?:\d{1,19})?)\), \} *\n"
@@ -37,6 +38,8 @@ def read_array(data: NDArray[np.uint8], dtype: str) -> NDArray[Any]:
     header = _HEADER.fullmatch(bytes(data[_PREAMBLE:offset]))
     if not start.startswith(_MAGIC) or len(data) < offset or header is None:
         raise NotAnArray("not an array of version 1.0")
+    if offset % _ALIGNED:
+        raise NotAnArray("header not padded")
     if header[1] != dtype.encode():
         raise NotAnArray(f"dtype not allowed; want {dtype}")
     if header[2] == b"True":

@@ -5,6 +5,7 @@ newest act and decays as the release says; data without order does not decay.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.profile import View
 
 LANES = (BROWSE, CART, PURCHASE, RESPONSE)
 NEVER = 10_000.0  # steps or days: longer ago than any profile remembers
+OLDEST = 10_000  # acts or days beyond which nothing decays any further
 _BOUGHT = LANES.index(PURCHASE)
 
 Floats = NDArray[np.float32]
@@ -60,7 +62,17 @@ def past_of(view: View, row_of: Mapping[str, int], config: HistoryConfig, minute
     days = np.array([max(0, minute - act[1]) / DAY if act[0] else 0.0 for act in acts], np.float64)
     steps = np.zeros(len(acts)) if config.decay == "none" else places
     age = np.floor(days) if config.decay == "age" else steps
-    return Past(*_by_item(rows, lanes, config.factor**age, steps, days, len(LANES)))
+    strengths = _decays(config.factor)[np.minimum(age, OLDEST).astype(np.int64)]
+    return Past(*_by_item(rows, lanes, strengths, steps, days, len(LANES)))
+
+
+@lru_cache(16)
+def _decays(factor: float) -> NDArray[np.float64]:
+    """Return the powers of `factor` from 0 to OLDEST, by products: the same on every machine."""
+    powers = [1.0]
+    for _ in range(OLDEST):
+        powers.append(powers[-1] * factor)
+    return np.array(powers)
 
 
 @compiled(

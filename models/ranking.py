@@ -1,9 +1,7 @@
 """The one ranking of a person: candidates, their scores, and the order (score, offer id).
 
-Search only proposes rows; every score is computed in fixed point, so the order does not depend on
-the machine. An offer over a set scores as the best item in it that the customer may be offered (its
-lead). A customer without a known history is ranked by popularity among the customers with the same
-attributes, over all channels.
+Search only proposes rows; every score is a whole number, computed the same way on every machine. An
+offer over a set scores as the best item in it that the customer may be offered (its lead).
 """
 
 from dataclasses import dataclass
@@ -11,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.compiled import compiled
-from models.decision import Source
 from models.embeddings import Customer
-from models.events import PURCHASE
-from models.fixed import ONE, Fixed, Rows, best, dot
+from models.fixed import ONE, Fixed, Rows, best
 from models.index import OfferIndex
 from models.policy import Policy
-from models.profile import View
+from models.scorers import Scorer
 from models.search import NONE, Allowed, Mask
 
 
@@ -43,18 +39,11 @@ class Ranker:
     customer.
     """
 
-    def __init__(self, index: OfferIndex, customer: Customer, barred: Rows, source: Source) -> None:
+    def __init__(self, index: OfferIndex, customer: Customer, barred: Rows, scorer: Scorer) -> None:
         self.index = index
         self.customer = customer
         self.barred = barred
-        self.source = source
-        self._popular = index.popular(customer.segments) if customer.cold else None
-
-    def nearest(self, most: int, allowed: Allowed, closed: Rows = NONE) -> Rows:
-        """Return up to `most` item rows that promise most among `allowed` and not `closed`."""
-        if self._popular is not None:
-            return _first(self._popular.order, most, allowed.mask, closed)
-        return self.index.search.nearest(self.customer.vector, most, allowed, closed)
+        self.scorer = scorer
 
     def nearest_sets(self, most: int, allowed: Mask) -> Rows:
         """Return up to `most` rows of explicit offers that promise most among `allowed`."""
@@ -69,22 +58,20 @@ class Ranker:
         leads = rows.copy()
         sets = rows >= index.item_count
         if sets.any():
-            chosen = rows[sets] - index.item_count
-            members, starts = _members(chosen, index.members, index.starts)
-            scores = self._scores(members)
-            leads[sets] = _leads(members, starts, scores, index.live, self.barred)
-        scores = self._scores(leads)
+            members, starts = _members(rows[sets] - index.item_count, index.members, index.starts)
+            items = np.unique(np.concatenate([members, rows[~sets]]))
+            every = self.scorer.scores(items)
+            found = every[np.searchsorted(items, members)]
+            leads[sets] = _leads(members, starts, found, index.live, self.barred)
+            scores = every[np.searchsorted(items, leads)]
+        else:
+            scores = self.scorer.scores(leads)
         order = best(scores, index.ranks[rows], len(rows))
         return Ranking(rows[order], leads[order], scores[order])
 
-    def _scores(self, items: Rows) -> Fixed:
-        if self._popular is not None:
-            return self._popular.scores[items]
-        return dot(self.index.fixed, items, self.customer.vector) + self.customer.bias
-
 
 def tier_zero(
-    ranker: Ranker, view: View, policy: Policy, eligible: Allowed, closed: Rows, *, replenish: bool
+    ranker: Ranker, policy: Policy, eligible: Allowed, closed: Rows, *, replenish: bool
 ) -> Ranking:
     """Return the ranking that every channel shares.
 
@@ -92,17 +79,11 @@ def tier_zero(
     their places but stand in the ranking where their score puts them, so that it can be said why
     they are absent.
     """
-    index = ranker.index
+    items = ranker.scorer.first
     if replenish:
-        bought = {
-            index.item_row[entry.item]
-            for entry in view.lanes.get(PURCHASE, ())
-            if entry.item in index.item_row
-        }
-        return ranker.rank(np.array(sorted(row for row in bought if eligible.mask[row]), np.int64))
-    items = ranker.nearest(policy.candidates, eligible, closed)
+        return ranker.rank(items)
     closed = closed[eligible.mask[closed]]
-    if not index.set_ids:
+    if not ranker.index.set_ids:
         return ranker.rank(np.concatenate([items, closed]))
     open_sets = eligible.mask.copy()
     open_sets[closed] = False
@@ -118,28 +99,12 @@ def tier_one(ranker: Ranker, allowed: Allowed, wanted: int, taken: set[int]) -> 
     total = int(np.count_nonzero(allowed.mask))
     most = 2 * wanted + 32
     while True:
-        items, sets = ranker.nearest(most, allowed), ranker.nearest_sets(most, allowed.mask)
+        items, sets = ranker.scorer.more(most, allowed), ranker.nearest_sets(most, allowed.mask)
         ranking = ranker.rank(np.concatenate([items, sets]))
         leads = set(ranking.leads.tolist()) - taken
         if len(leads) >= wanted or len(ranking) >= total:
             return ranking
         most *= 4
-
-
-@compiled("int64[::1](int64[::1], int64, boolean[::1], int64[::1])")
-def _first(order: Rows, most: int, allowed: Mask, closed: Rows) -> Rows:
-    """Return the first `most` of `order` that are allowed and not closed."""
-    found = np.empty(most, np.int64)
-    count = 0
-    for row in order:
-        if count == most:
-            break
-        if allowed[row]:
-            at = np.searchsorted(closed, row)
-            if at == closed.size or closed[at] != row:
-                found[count] = row
-                count += 1
-    return found[:count].copy()
 
 
 @compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1])")

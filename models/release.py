@@ -8,22 +8,23 @@ digest is verified: the formats themselves do not notice a flipped bit.
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import ARRAYS, check_arrays
-from models.canonical import NotCanonical, decode_canonical, decode_json, encode_canonical
+from models.arrays import ARRAYS, STAGE_ARRAYS, check_arrays
+from models.canonical import NotCanonical, decode_json, encode_canonical
+from models.decision import Intent
 from models.errors import BadRelease
 from models.features import HistoryConfig
 from models.fixed import BIAS_LIMIT, to_fixed
-from models.release_files import FileDigest, ReleaseFiles, foreign
+from models.release_files import FileDigest, ReleaseFiles, foreign, read_json
+from models.second_stage import SecondStage, check_second_stage
+from models.stage_files import STAGE, STAGE_FILES, read_stage, stage_arrays, stage_texts
 
-T = TypeVar("T")
-
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.json"
 GOLDEN = "golden.json"
@@ -32,7 +33,9 @@ HISTORY_LENGTH = 1000
 TYPE_WEIGHT = 1000.0
 
 
+# The files of each format: 1 has stage one alone, 2 the second stage, too.
 FILES = (VOCABULARY, GOLDEN, *(f"{name}.npy" for name in ARRAYS))
+FILES_OF = {1: FILES, 2: (*FILES, *STAGE_FILES)}
 
 
 class NewerRelease(BadRelease):
@@ -40,7 +43,7 @@ class NewerRelease(BadRelease):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A measured figure over `n` cases of `slice`, with its 95 % bootstrap interval."""
+    """A measured figure over `n` cases of `slice` and intent, with its 95 % bootstrap interval."""
 
     name: str
     slice: str
@@ -48,13 +51,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     low: float
     high: float
+    intent: str = Intent.DEFAULT
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a release is. Times, hosts, durations and paths live in the registry, not here.
 
-    `data` holds the training data's digest, kind, source and window; `label` says what a rate
-    means.
+    `format` 1 has no second stage. `data` holds the training data's digest, kind, source and
+    window; `label` says what a rate means.
     """
 
     format: int = FORMAT
@@ -87,11 +91,15 @@ class GoldenEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
-    """A synthetic customer and the items a release must rank first for it, with their scores."""
+    """A synthetic customer and the items a release must rank first for it, with their scores.
+
+    `expected` is of stage one, `ranked` of the second stage, by intent.
+    """
 
     history: tuple[GoldenEvent, ...]
     attributes: dict[str, str]
     expected: tuple[tuple[str, int], ...]
+    ranked: dict[str, tuple[tuple[str, int], ...]] = {}
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +109,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     `item_feature_vectors` (item features, D) are float32, the former complete (identity and
     features summed); `user_feature_vectors` (user features, D) has the user bias last. `popularity`
     (segments, items) is float32, the natural log of an item's smoothed share in the segment;
-    `item_weights` (items,) is float32 and positive, for the mean vector of an offer over a set.
+    `item_weights` (items,) is float32 and positive, for the mean vector of an offer over a set. The
+    rows of `second_stage` are those of the vocabulary's items.
     """
 
     vocabulary: Vocabulary
@@ -110,14 +119,15 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     user_feature_vectors: NDArray[np.float32]
     popularity: NDArray[np.float32]
     item_weights: NDArray[np.float32]
+    second_stage: SecondStage | None = None
 
 
 class Release:
     """A loaded release, ready to decide; immutable by convention.
 
     `vectors` and `feature_vectors` are float32 for retrieval; `*_fixed` are the same in units of
-    2^-20 for scores. `item_row`, `item_feature_row`, `user_feature_row` and `segment_row` map names
-    to rows.
+    2^-20 for scores. `second_stage` ranks where there is one. `item_row`, `item_feature_row`,
+    `user_feature_row` and `segment_row` map names to rows.
     """
 
     def __init__(self, release_id: str, manifest: Manifest, content: Content) -> None:
@@ -128,6 +138,7 @@ class Release:
         self.vectors = content.item_vectors
         self.feature_vectors = content.item_feature_vectors
         self.item_weights = content.item_weights
+        self.second_stage = content.second_stage
         self.users_fixed = _users_fixed(content.user_feature_vectors)
         self.popularity_fixed = to_fixed(content.popularity)
         self.item_row = _rows(content.vocabulary.items)
@@ -146,23 +157,27 @@ def write_release(
 ) -> tuple[str, Path]:
     """Write a release below `parent` under its id and return (id, directory).
 
-    `manifest` gives the fields of `Manifest` but `files`. Same content, same bytes, same id.
+    `manifest` gives the fields of `Manifest` but `format` and `files`. Same content, same bytes,
+    same id.
     """
+    stage = content.second_stage
+    version = 1 if stage is None else 2
     scratch = parent / f".writing-{os.getpid()}"
     scratch.mkdir(parents=True)
-    (scratch / VOCABULARY).write_bytes(encode_canonical(content.vocabulary))
-    (scratch / GOLDEN).write_bytes(encode_canonical(golden))
-    for name, layout in ARRAYS.items():
-        array = np.ascontiguousarray(getattr(content, name), dtype=layout.dtype)
-        np.save(scratch / f"{name}.npy", array, allow_pickle=False)
-    files = {
-        name: FileDigest(
-            hashlib.sha256((scratch / name).read_bytes()).hexdigest(),
-            (scratch / name).stat().st_size,
-        )
-        for name in FILES
-    }
-    text = encode_canonical(Manifest(files=files, **manifest))
+    texts = {VOCABULARY: encode_canonical(content.vocabulary), GOLDEN: encode_canonical(golden)}
+    arrays = {name: (getattr(content, name), layout.dtype) for name, layout in ARRAYS.items()}
+    if stage is not None:
+        check_second_stage(stage, len(content.vocabulary.items))
+        texts |= stage_texts(stage)
+        found = stage_arrays(stage)
+        arrays |= {name: (found[name], layout.dtype) for name, layout in STAGE_ARRAYS.items()}
+    for name, said in texts.items():
+        (scratch / name).write_bytes(said)
+    for name, (array, dtype) in arrays.items():
+        made = np.ascontiguousarray(array, dtype=dtype)
+        np.save(scratch / f"{name}.npy", made, allow_pickle=False)
+    files = {name: _digest(scratch / name) for name in FILES_OF[version]}
+    text = encode_canonical(Manifest(format=version, files=files, **manifest))
     (scratch / MANIFEST).write_bytes(text)
     release_id = hashlib.sha256(text).hexdigest()
     directory = parent / release_id
@@ -182,7 +197,7 @@ def verify_release(directory: Path) -> Manifest:
     """
     with ReleaseFiles(directory) as files:
         manifest = _manifest(files, _id_of(directory))
-        for name in sorted(FILES):
+        for name in sorted(manifest.files):
             files.verify(name, manifest.files[name])
     return manifest
 
@@ -195,13 +210,15 @@ def load_release(directory: Path) -> Release:
     release_id = _id_of(directory)
     with ReleaseFiles(directory) as files:
         manifest = _manifest(files, release_id)
-        data = {name: files.read(name, manifest.files[name]) for name in sorted(FILES)}
-    vocabulary = _parsed(VOCABULARY, data.pop(VOCABULARY).tobytes(), Vocabulary)
+        data = {name: files.read(name, manifest.files[name]) for name in sorted(manifest.files)}
+    vocabulary = read_json(VOCABULARY, data.pop(VOCABULARY).tobytes(), Vocabulary)
     _check_vocabulary(vocabulary)
     _check_history(manifest.history)
     sizes = {kind: len(names) for kind, names in msgspec.structs.asdict(vocabulary).items()}
-    arrays = check_arrays(sizes, data)
-    return Release(release_id, manifest, Content(vocabulary=vocabulary, **arrays))
+    arrays = check_arrays(ARRAYS, sizes, data)
+    stage = read_stage(len(vocabulary.items), data) if STAGE in data else None
+    content = Content(vocabulary=vocabulary, second_stage=stage, **arrays)
+    return Release(release_id, manifest, content)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -215,7 +232,7 @@ def read_vocabulary(directory: Path) -> tuple[Manifest, Vocabulary]:
     with ReleaseFiles(directory) as files:
         manifest = _manifest(files, _id_of(directory))
         text = files.read(VOCABULARY, manifest.files[VOCABULARY]).tobytes()
-    return manifest, _parsed(VOCABULARY, text, Vocabulary)
+    return manifest, read_json(VOCABULARY, text, Vocabulary)
 
 
 def read_golden(directory: Path) -> tuple[Golden, ...]:
@@ -223,7 +240,7 @@ def read_golden(directory: Path) -> tuple[Golden, ...]:
     with ReleaseFiles(directory) as files:
         manifest = _manifest(files, _id_of(directory))
         text = files.read(GOLDEN, manifest.files[GOLDEN]).tobytes()
-    return _parsed(GOLDEN, text, tuple[Golden, ...])
+    return read_json(GOLDEN, text, tuple[Golden, ...])
 
 
 def _id_of(directory: Path) -> str:
@@ -239,14 +256,15 @@ def _manifest(files: ReleaseFiles, release_id: str) -> Manifest:
     found = _format_of(text)
     if found > FORMAT:
         raise NewerRelease(f"{MANIFEST}: format {found} not supported; max {FORMAT}")
-    manifest = _parsed(MANIFEST, text, Manifest)
-    for name in sorted(FILES):
+    manifest = read_json(MANIFEST, text, Manifest)
+    wanted = FILES_OF[found]
+    for name in sorted(wanted):
         if name not in manifest.files:
             raise BadRelease(f"{name}: not in the manifest")
-    for name in sorted(manifest.files.keys() - set(FILES)):
+    for name in sorted(manifest.files.keys() - set(wanted)):
         raise BadRelease(f"{MANIFEST}: unexpected entry {foreign(name)}")
     for name in files.names():
-        if name != MANIFEST and name not in FILES:
+        if name != MANIFEST and name not in wanted:
             raise BadRelease(f"{foreign(name)}: unexpected entry")
     return manifest
 
@@ -264,11 +282,9 @@ def _format_of(text: bytes) -> int:
         raise BadRelease(f"{MANIFEST}: {error}") from None
 
 
-def _parsed(name: str, text: bytes, type_: type[T]) -> T:
-    try:
-        return decode_canonical(text, type_)
-    except NotCanonical as error:
-        raise BadRelease(f"{name}: {error}") from None
+def _digest(path: Path) -> FileDigest:
+    data = path.read_bytes()
+    return FileDigest(hashlib.sha256(data).hexdigest(), len(data))
 
 
 def _check_vocabulary(vocabulary: Vocabulary) -> None:

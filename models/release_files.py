@@ -13,12 +13,16 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.canonical import NotCanonical, decode_canonical
 from models.errors import BadRelease
+
+T = TypeVar("T")
 
 SMALL = 4 << 20  # bytes that a file may have whose size nobody has declared
 _NAME = 64  # characters of a foreign name that are told
@@ -105,6 +109,14 @@ class ReleaseFiles:
                 yield file, now.st_size
         except OSError as error:
             raise BadRelease(f"{name}: {_reason(error)}") from None
+
+
+def read_json(name: str, data: bytes, type_: type[T]) -> T:
+    """Return what the canonical JSON of a file says; raises `BadRelease`."""
+    try:
+        return decode_canonical(data, type_)
+    except NotCanonical as error:
+        raise BadRelease(f"{name}: {error}") from None
 
 
 def foreign(name: str) -> str:

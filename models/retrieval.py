@@ -28,13 +28,17 @@ from models.past import Floats, Past
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
-    """How many items each source may propose: by table name, the rest `other` each."""
+    """How many items each source may propose: by table name, the rest `other` each.
+
+    `new` places are kept for items that the release does not know.
+    """
 
     own: int = 200
     tables: dict[str, int] = {}
     other: int = 10
     embedding: int = 0
     popular: int = 10
+    new: int = 10
 
 
 DEFAULT_QUOTAS = Quotas(

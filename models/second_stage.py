@@ -1,7 +1,7 @@
 """The second stage: a customer's candidates in order, by an ensemble of trees for each intent.
 
-Raw scores are rounded to 2^-20 before anything is compared; the rate is what a score is worth by
-the calibration, and never decides the order.
+Raw scores are rounded to 2^-20 before anything is compared; the calibration says which rate a score
+is worth, and never decides the order.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.candidates import Mask
+from models.candidates import MOST_SOURCES, Mask, source_names
+from models.decision import Intent
 from models.errors import BadRelease
 from models.fixed import ONE, Fixed, Rows, best
+from models.neighbours import Neighbours, Reached
 from models.past import LANES, Past
 from models.retrieval import Quotas, Retrieval, propose
-from models.signals import FACTS, Matches, signal_matrix, signals
+from models.signals import FACTS, Matches, greatest_sums, signal_matrix, signals
 from models.trees import Trees
+
+RANKED = (Intent.DEFAULT, Intent.DISCOVERY)  # the intents with an ensemble of their own
+MOST_TABLES = MOST_SOURCES - len(source_names(()))
+MOST_PROPOSED = 1_000  # candidates of one source
 
 
 class Ensemble(NamedTuple):
@@ -35,12 +41,37 @@ class SecondStage(NamedTuple):
     ensembles: Mapping[str, Ensemble]
 
 
+class Judge:
+    """Scores items for one customer under one intent, each against the same candidates.
+
+    What an item scores depends on the customer, the ensemble and `candidates` (item rows), and not
+    on which other items are scored with it.
+    """
+
+    def __init__(
+        self, stage: SecondStage, ensemble: Ensemble, past: Past, reached: Reached, candidates: Rows
+    ) -> None:
+        self._facts = stage.retrieval.facts
+        self._trees = ensemble.trees
+        self._past = past
+        self._reached = reached
+        self._greatest = greatest_sums(candidates, reached)
+
+    def scores(self, rows: Rows) -> Fixed:
+        """Return the score of each item row, in units of 2^-20."""
+        nothing = np.zeros(len(rows), np.float32)
+        matches = Matches(nothing, nothing)
+        matrix = signal_matrix(
+            rows, self._past, self._reached, self._greatest, matches, self._facts
+        )
+        return np.rint(self._trees.score(matrix) * ONE).astype(np.int64)
+
+
 class Ordered(NamedTuple):
-    """Candidates, best first: item rows, scores in units of 2^-20, rates, and bits of sources."""
+    """Candidates, best first: item rows, scores in units of 2^-20, and bits of sources."""
 
     rows: Rows
     scores: Fixed
-    rates: NDArray[np.float64]
     sources: NDArray[np.int64]
 
 
@@ -52,15 +83,9 @@ def order(stage: SecondStage, intent: str, past: Past, allowed: Mask, ranks: Row
     ensemble = stage.ensembles[intent]
     proposed = propose(stage.retrieval, past, ensemble.quotas, allowed)
     rows, sources = proposed.candidates
-    nothing = np.zeros(len(rows), np.float32)
-    matrix = signal_matrix(
-        rows, past, proposed.reached, Matches(nothing, nothing), stage.retrieval.facts
-    )
-    raw = ensemble.trees.score(matrix)
-    scores = np.rint(raw * ONE).astype(np.int64)
+    scores = Judge(stage, ensemble, past, proposed.reached, rows).scores(rows)
     order_ = best(scores, ranks[rows], len(rows))
-    rates = ensemble.calibration.rate(scores[order_] / ONE)
-    return Ordered(rows[order_], scores[order_], rates, sources[order_])
+    return Ordered(rows[order_], scores[order_], sources[order_])
 
 
 def check_second_stage(stage: SecondStage, items: int) -> None:
@@ -69,14 +94,34 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
     The compiled loops read without looking at bounds: nothing unchecked may reach them.
     """
     tables = stage.retrieval.tables
-    count = len(tables.names)
+    _check_tables(tables, items)
+    facts = stage.retrieval.facts
+    if facts.shape != (items, len(FACTS)) or not np.isfinite(facts).all():
+        raise BadRelease("item_facts.npy: want finite facts of each item")
+    if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
+        raise BadRelease("popular.npy: want each item once")
+    declared = tuple(signal.column for signal in signals(tables.names))
+    for intent, ensemble in stage.ensembles.items():
+        if ensemble.trees.features != declared:
+            raise BadRelease(f"{intent}.txt: features are not those of this version and tables")
+        where = f"second_stage.json: {intent}"
+        _check_calibration(where, ensemble.calibration)
+        quotas = ensemble.quotas
+        numbers = (quotas.own, quotas.other, quotas.embedding, quotas.popular, quotas.new)
+        if not all(0 <= most <= MOST_PROPOSED for most in (*numbers, *quotas.tables.values())):
+            raise BadRelease(f"{where}: quotas: want 0 to {MOST_PROPOSED:,}")
+
+
+def _check_tables(tables: Neighbours, items: int) -> None:
+    count, total = len(tables.names), len(tables.rows)
+    if not 1 <= count <= MOST_TABLES or len(set(tables.names)) != count:
+        raise BadRelease(f"second_stage.json: tables: want 1 to {MOST_TABLES}, each once")
     if tables.lanes.shape != (count, len(LANES)) or not (tables.lanes >= 0).all():
         raise BadRelease("table_lanes.npy: want a weight of each table and lane")
     starts = tables.starts
-    if starts.shape != (count, items + 1) or not count:
-        raise BadRelease(f"table_starts.npy: shape {starts.shape}; want ({count}, {items + 1})")
-    total = len(tables.rows)
-    if (np.diff(starts, axis=1) < 0).any() or starts.min() < 0 or starts.max() > total:
+    if starts.shape != (count, items + 1):
+        raise BadRelease("table_starts.npy: want a start of each table and item, and an end")
+    if (starts < 0).any() or (starts > total).any() or (starts[:, 1:] < starts[:, :-1]).any():
         raise BadRelease("table_starts.npy: not ascending within the table")
     if len(tables.weights) != total:
         raise BadRelease("table_weights.npy: want a weight of each neighbour")
@@ -84,21 +129,13 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
         raise BadRelease("table_rows.npy: no such item")
     if not (np.isfinite(tables.weights).all() and (tables.weights > 0).all()):
         raise BadRelease("table_weights.npy: not positive")
-    facts = stage.retrieval.facts
-    if facts.shape != (items, len(FACTS)) or not np.isfinite(facts).all():
-        raise BadRelease("item_facts.npy: want finite facts of each item")
-    if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
-        raise BadRelease("popular.npy: want each item once")
-    declared = len(signals(tables.names))
-    for intent, ensemble in stage.ensembles.items():
-        if len(ensemble.trees.features) != declared:
-            raise BadRelease(
-                f"{intent}.txt: {len(ensemble.trees.features)} features; want {declared}"
-            )
-        scores, rates = ensemble.calibration
-        if len(scores) != len(rates) or not len(scores) or not np.isfinite(scores).all():
-            raise BadRelease(f"{intent}: calibration: want a rate of each score")
-        if (np.diff(scores) <= 0).any() or (np.diff(rates) < 0).any():
-            raise BadRelease(f"{intent}: calibration: not ascending")
-        if not (rates[0] >= 0 and rates[-1] <= 1):
-            raise BadRelease(f"{intent}: calibration: not a rate")
+
+
+def _check_calibration(where: str, calibration: Calibration) -> None:
+    scores, rates = calibration
+    if len(scores) != len(rates) or not len(scores) or not np.isfinite(scores).all():
+        raise BadRelease(f"{where}: calibration: want a rate of each score")
+    if (scores[1:] <= scores[:-1]).any() or (rates[1:] < rates[:-1]).any():
+        raise BadRelease(f"{where}: calibration: not ascending")
+    if not (rates[0] >= 0 and rates[-1] <= 1):
+        raise BadRelease(f"{where}: calibration: not a rate")

@@ -25,6 +25,11 @@ class Signal(NamedTuple):
     meaning: str
     monotone: int = 0
 
+    @property
+    def column(self) -> str:
+        """Return the name as the trees know it, which may hold neither space nor comma."""
+        return self.name.replace(" ", "_").replace(",", "")
+
 
 _BY_TABLE = (
     Signal("sum", "weight of all neighbours of what the customer did, by this table", 1),
@@ -91,16 +96,25 @@ class Matches(NamedTuple):
     popularity: Floats
 
 
+def greatest_sums(rows: Rows, reached: Reached) -> Floats:
+    """Return the greatest sum of each table (tables,) among the candidates `rows`."""
+    return _greatest(rows, reached.slot, reached.sums)
+
+
 def signal_matrix(
-    rows: Rows, past: Past, reached: Reached, matches: Matches, facts: Floats
+    rows: Rows, past: Past, reached: Reached, greatest: Floats, matches: Matches, facts: Floats
 ) -> Floats:
-    """Return (candidates, features) for the item rows `rows`; `facts` is (items, FACTS)."""
+    """Return (rows, features) for the item rows `rows`; `facts` is (items, FACTS).
+
+    `greatest` are the greatest sums among the candidates, which `rows` need not be.
+    """
     return _matrix(
         rows,
         reached.slot,
         reached.sums,
         reached.bests,
         reached.totals,
+        greatest,
         past.rows,
         past.strength,
         past.counts,
@@ -143,10 +157,21 @@ def _customer(
     return line
 
 
+@compiled("float32[::1](int64[::1], int32[::1], float32[:,::1])")
+def _greatest(rows: Rows, slot: NDArray[np.int32], sums: Floats) -> Floats:
+    greatest = np.zeros(sums.shape[1], np.float32)
+    for at in range(rows.size):
+        where = slot[rows[at]]
+        if where >= 0:
+            for k in range(greatest.size):
+                greatest[k] = max(greatest[k], sums[where, k])
+    return greatest
+
+
 @compiled(
     "float32[:,::1](int64[::1], int32[::1], float32[:,::1], float32[:,::1], float32[::1],"
-    " int64[::1], float32[:,::1], float32[:,::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1], float32[:,::1])"
+    " float32[::1], int64[::1], float32[:,::1], float32[:,::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[:,::1])"
 )
 def _matrix(
     rows: Rows,
@@ -154,6 +179,7 @@ def _matrix(
     sums: Floats,
     bests: Floats,
     totals: Floats,
+    greatest: Floats,
     items: Rows,
     strength: Floats,
     counts: Floats,
@@ -170,12 +196,6 @@ def _matrix(
     match = person + customer.size
     fact = match + 2
     matrix = np.zeros((rows.size, fact + facts.shape[1]), np.float32)
-    greatest = np.zeros(tables, np.float32)
-    for at in range(rows.size):
-        where = slot[rows[at]]
-        if where >= 0:
-            for k in range(tables):
-                greatest[k] = max(greatest[k], sums[where, k])
     for at in range(rows.size):
         row = rows[at]
         line = matrix[at]
@@ -186,7 +206,8 @@ def _matrix(
                     line[4 * k] = sums[where, k]
                     line[4 * k + 1] = bests[where, k]
                     line[4 * k + 2] = sums[where, k] / totals[k]
-                    line[4 * k + 3] = sums[where, k] / greatest[k]
+                    # What may not be proposed can reach further than any candidate does.
+                    line[4 * k + 3] = sums[where, k] / max(greatest[k], sums[where, k])
         place = np.searchsorted(items, row)
         if place < items.size and items[place] == row:
             for lane in range(lanes):

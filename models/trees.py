@@ -19,6 +19,7 @@ from models.errors import BadRelease
 
 MOST_LEAVES = 32
 MOST_TREES = 4_000
+MOST_VALUE = 1e6  # of a leaf: 4,000 of them are far below what a score can be
 _FULL = np.uint32(0xFFFFFFFF)
 # Multiplying a power of two by this de Bruijn number brings a distinct index into the top 5 bits.
 _DE_BRUIJN = np.uint32(0x077CB531)
@@ -29,12 +30,14 @@ _TREE = re.compile(r"^Tree=\d+$", re.MULTILINE)
 class Trees:
     """An ensemble, ready to score; immutable by convention.
 
-    `features` names the columns it was fitted on, in order. Split s of the flat arrays belongs to
-    tree `tree[s]` and asks whether column `column[s]` exceeds `threshold[s]`.
+    `text` is what it was read from, `features` names the columns it was fitted on, in order. Split
+    s of the flat arrays belongs to tree `tree[s]` and asks whether column `column[s]` exceeds
+    `threshold[s]`.
     """
 
     def __init__(
         self,
+        text: str,
         features: tuple[str, ...],
         tree: NDArray[np.int32],
         column: NDArray[np.int32],
@@ -42,6 +45,7 @@ class Trees:
         mask: NDArray[np.uint32],
         values: NDArray[np.float64],
     ) -> None:
+        self.text = text
         self.features = features
         self.tree = tree
         self.column = column
@@ -63,33 +67,43 @@ class Trees:
         return _score(columns, self.tree, self.column, self.threshold, self.mask, self.values)
 
 
-def read_trees(text: str) -> Trees:
+def read_trees(text: str, name: str = "ranker.txt") -> Trees:
     """Read LightGBM's text of one ensemble without categories and without missing values.
 
-    Raises `BadRelease` for what this cannot score exactly.
+    Raises `BadRelease`, naming the file `name`, for what this cannot score exactly.
     """
     head, *blocks = _TREE.split(text.partition("\nend of trees")[0])
     fields = _fields(head)
-    if int(fields.get("num_tree_per_iteration", "1")) != 1 or "average_output" in head:
-        raise BadRelease("ranker.txt: want one summed ensemble")
+    if fields.get("num_tree_per_iteration", "1") != "1" or "average_output" in head:
+        raise BadRelease(f"{name}: want one summed ensemble")
     features = tuple(fields.get("feature_names", "").split(" "))
     if not blocks or len(blocks) > MOST_TREES:
-        raise BadRelease(f"ranker.txt: {len(blocks)} trees; want 1 to {MOST_TREES}")
-    parts = [_tree(at, _fields(block), len(features)) for at, block in enumerate(blocks)]
+        raise BadRelease(f"{name}: {len(blocks)} trees; want 1 to {MOST_TREES}")
+    found = []
+    for at, block in enumerate(blocks):
+        try:
+            found.append(_tree(at, _fields(block), len(features)))
+        except _NoTree as error:
+            raise BadRelease(f"{name}: tree {at}: {error}") from None
     tree, column, threshold, mask = (
-        np.concatenate([part[name] for part, _ in parts])
-        for name in ("tree", "column", "threshold", "mask")
+        np.concatenate([part[key] for part, _ in found])
+        for key in ("tree", "column", "threshold", "mask")
     )
     # Splits on one column stand together, so that its values stay in the nearest cache.
     order = np.lexsort((threshold, tree, column))
     return Trees(
+        text,
         features,
         tree[order].astype(np.int32),
         column[order].astype(np.int32),
         threshold[order].astype(np.float32),
         mask[order].astype(np.uint32),
-        np.stack([values for _, values in parts]),
+        np.stack([values for _, values in found]),
     )
+
+
+class _NoTree(ValueError):
+    """What a block of the text is instead of a tree that can be scored exactly."""
 
 
 def _fields(block: str) -> dict[str, str]:
@@ -110,20 +124,24 @@ def _tree(
         kinds = np.array(fields["decision_type"].split() if splits else [], np.int64)
         left = np.array(fields["left_child"].split() if splits else [], np.int64)
         right = np.array(fields["right_child"].split() if splits else [], np.int64)
-    except (KeyError, ValueError) as error:
-        raise BadRelease(f"ranker.txt: tree {at}: {error}") from None
+    except KeyError as error:
+        raise _NoTree(f"{error.args[0]}: missing") from None
+    except (ValueError, OverflowError):
+        raise _NoTree("not a number where one must be") from None
     if not 1 <= leaves <= MOST_LEAVES:
-        raise BadRelease(f"ranker.txt: tree {at}: {leaves} leaves; want 1 to {MOST_LEAVES}")
+        raise _NoTree(f"want 1 to {MOST_LEAVES} leaves")
     if len(found) != leaves or any(len(a) != splits for a in (column, exact, kinds, left, right)):
-        raise BadRelease(f"ranker.txt: tree {at}: lengths disagree")
+        raise _NoTree("lengths disagree")
     if fields.get("num_cat", "0") != "0" or fields.get("is_linear", "0") != "0":
-        raise BadRelease(f"ranker.txt: tree {at}: categorical or linear")
+        raise _NoTree("categorical or linear")
     # Bit 0: categorical; bits 2 and 3: what counts as missing, where 0 is nothing.
     if (kinds & 0b1101).any() or not (np.isfinite(exact).all() and np.isfinite(found).all()):
-        raise BadRelease(f"ranker.txt: tree {at}: a missing value, or not finite")
+        raise _NoTree("a missing value, or not finite")
+    if (np.abs(found) >= MOST_VALUE).any():
+        raise _NoTree(f"a leaf value not below {MOST_VALUE:g}")
     if ((column < 0) | (column >= columns)).any():
-        raise BadRelease(f"ranker.txt: tree {at}: no such feature")
-    masks, order = _masks(at, left, right)
+        raise _NoTree("no such feature")
+    masks, order = _masks(left, right)
     values = np.zeros(32)
     for place, leaf in enumerate(order):
         values[_SLOT[place]] = found[leaf]
@@ -137,7 +155,7 @@ def _tree(
 
 
 def _masks(
-    at: int, left: NDArray[np.int64], right: NDArray[np.int64]
+    left: NDArray[np.int64], right: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], list[int]]:
     """Return each split's mask of the leaves not to its left, and the leaves in order.
 
@@ -152,7 +170,7 @@ def _masks(
             order.append(~node)
             return
         if node in seen or node >= len(left):
-            raise BadRelease(f"ranker.txt: tree {at}: not a tree")
+            raise _NoTree("not a tree")
         seen.add(node)
         first = len(order)
         walk(int(left[node]))
@@ -161,13 +179,14 @@ def _masks(
 
     walk(0 if len(left) else -1)
     if sorted(order) != list(range(len(left) + 1)):
-        raise BadRelease(f"ranker.txt: tree {at}: not a tree")
+        raise _NoTree("not a tree")
     return masks, order
 
 
 def _floor32(exact: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the largest float32 up to each number: x > it and x > the number agree for float32."""
-    near = exact.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and then the largest
+        near = exact.astype(np.float32)
     above = near.astype(np.float64) > exact
     near[above] = np.nextafter(near[above], np.float32(-np.inf))
     return near

@@ -11,6 +11,8 @@ from service import limits
 from service.names import Names
 from service.validation import Check
 
+_LABELS = {"ORGANIC": pb.RATE_LABEL_ORGANIC, "RESPONSE": pb.RATE_LABEL_RESPONSE}
+
 
 def request_of(check: Check, message: pb.RecommendRequest, names: Names) -> Request:
     """Read what a decision is asked, adding every violation to `check`."""
@@ -46,6 +48,7 @@ def answer(
             score=shown.score,
             source=int(shown.source),
             propensity=shown.propensity,
+            rate=shown.rate,
         )
         if offer.price is not None:
             price = entry.price
@@ -73,6 +76,7 @@ def answer(
     said.context = moment.context
     response.flags.extend(int(flag) for flag in decision.flags)  # type: ignore[misc]
     response.unknown_ids = decision.unknown_ids
+    response.rate_label = _LABELS.get(decision.label, pb.RATE_LABEL_UNSPECIFIED)
 
 
 def timestamp(microseconds: int) -> Timestamp:

@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.features import HistoryConfig
-from models.golden import answer_golden
-from models.release import FILES, MANIFEST, Golden, GoldenEvent, load_release, write_release
+from models.golden import make_golden
+from models.release import (
+    FILES_OF,
+    FORMAT,
+    MANIFEST,
+    GoldenEvent,
+    load_release,
+    write_release,
+)
 from tests.small import small_content
 
-EVERY = (*FILES, MANIFEST)
+CONTENT = FILES_OF[FORMAT]
+EVERY = (*CONTENT, MANIFEST)
 Apply = Callable[[Path], Path]
 
 
@@ -62,7 +70,7 @@ def on_disk(other: Path) -> Iterator[Damage]:
 
 def golden_release(parent: Path, seed: int) -> Path:
     """Write a small valid release with every kind of file, golden requests among them."""
-    content = small_content(40 + seed, seed)  # so that no file is the same in two
+    content = small_content(40 + seed, seed, ranked=True)  # so that no file is the same in two
     history, fields = (
         (GoldenEvent("view", "web", "item3", 0),),
         {
@@ -76,8 +84,7 @@ def golden_release(parent: Path, seed: int) -> Path:
         },
     )
     _, plain = write_release(parent / "plain", content, (), **fields)
-    expected = answer_golden(load_release(plain), history, {"segment": "young"}, 5)
-    golden = Golden(history=history, attributes={"segment": "young"}, expected=expected)
+    golden = make_golden(load_release(plain), history, {"segment": "young"}, 5)
     return write_release(parent, content, (golden,), **fields)[1]
 
 

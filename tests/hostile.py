@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from models.release import FILES, MANIFEST
+from models.release import MANIFEST
 from tests.bad_content import rehashed
-from tests.damage import Apply, Damage
+from tests.damage import CONTENT, Apply, Damage
 
 
 class _Payload:
@@ -28,7 +28,7 @@ class _Payload:
 def hostile(marker: Path) -> Iterator[Damage]:
     """Yield ways to put code into a release that would make the file `marker`."""
     for kind, data in _payloads(marker).items():
-        for name in FILES:
+        for name in CONTENT:
             yield Damage(f"{kind} as {name}", name, _put(name, data, consistent=True))
             yield Damage(f"{kind} in place of {name}", name, _put(name, data, consistent=False))
         yield Damage(f"{kind} as {MANIFEST}", MANIFEST, _put(MANIFEST, data, consistent=False))

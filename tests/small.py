@@ -4,15 +4,25 @@ from pathlib import Path
 
 import numpy as np
 
+from models.calibration import Calibration
 from models.catalogue import Catalogue, Item, Money, Offer, Row
 from models.features import HistoryConfig
+from models.neighbours import Neighbours
 from models.release import Content, Metric, Release, Vocabulary, load_release, write_release
+from models.retrieval import Quotas, Retrieval
+from models.second_stage import RANKED, Ensemble, SecondStage
+from models.signals import FACTS, signals
+from models.trees import read_trees
 
 DIMENSIONS = 16
+TABLES = ("any>any", "purchase>browse")
 
 
-def small_content(items: int = 40, seed: int = 1) -> Content:
-    """Return random content over `item0`, `item1`, ... and the features and segments of them."""
+def small_content(items: int = 40, seed: int = 1, *, ranked: bool = False) -> Content:
+    """Return random content over `item0`, `item1`, ... and the features and segments of them.
+
+    With `ranked` there is a second stage.
+    """
     generator = np.random.default_rng(seed)
     names = [f"item{number}" for number in range(items)]
     columns = ["constant", "segment=young", "segment=old", "call@call_center"]
@@ -34,16 +44,69 @@ def small_content(items: int = 40, seed: int = 1) -> Content:
         user_feature_vectors=vectors(len(columns)),
         popularity=np.log(generator.dirichlet(np.ones(items), 3)).clip(-20).astype(np.float32),
         item_weights=generator.uniform(1, 5, items).astype(np.float32),
+        second_stage=small_second_stage(items, seed) if ranked else None,
     )
 
 
+def small_second_stage(items: int = 40, seed: int = 1) -> SecondStage:
+    """Return random tables of five neighbours each, and random trees for each intent."""
+    random = np.random.default_rng([seed, 2])
+    near = [random.permutation(items)[:5] for _ in range(len(TABLES) * items)]
+    tables = Neighbours(
+        TABLES,
+        np.array([[1, 2, 4, 0], [0, 0, 1 + seed, 0]], np.float32),
+        np.stack([np.arange(items + 1) + items * at for at in range(len(TABLES))]) * 5,
+        np.concatenate(near).astype(np.int32),
+        random.uniform(0.1, 1, 5 * len(near)).astype(np.float32),
+    )
+    facts = random.uniform(0, 3, (items, len(FACTS))).astype(np.float32)
+    popular = np.argsort(-facts[:, 2], kind="stable")
+    ensembles = {
+        intent: Ensemble(
+            read_trees(random_trees(random, 12, 7), f"{intent}.txt"),
+            Calibration(np.array([-2.0, 0.0, 2.0]), np.array([0.01, 0.1, 0.4 + seed % 50 / 100])),
+            Quotas(own=8, tables=dict.fromkeys(TABLES, 6), popular=3, new=2),
+        )
+        for intent in RANKED
+    }
+    return SecondStage(Retrieval(tables, facts, popular), ensembles)
+
+
+def random_trees(random: np.random.Generator, trees: int, leaves: int) -> str:
+    """Return an ensemble in LightGBM's text over the signals of `TABLES`, split at random."""
+    names = [signal.column for signal in signals(TABLES)]
+    blocks = ["tree\nnum_tree_per_iteration=1\nfeature_names=" + " ".join(names)]
+    for at in range(trees):
+        splits = leaves - 1  # a chain: each split's left child is the next one
+        children = {
+            "left_child": [*range(1, splits), -1],
+            "right_child": [-leaves + step for step in range(splits)],
+        }
+        said = {
+            "num_leaves": [leaves],
+            "split_feature": random.integers(0, len(names), splits).tolist(),
+            "threshold": random.uniform(0, 1.5, splits).tolist(),
+            "decision_type": [0] * splits,
+            **children,
+            "leaf_value": random.normal(0, 0.3, leaves).tolist(),
+        }
+        lines = (f"{key}={' '.join(map(str, values))}" for key, values in said.items())
+        blocks.append("\n".join([f"Tree={at}", *lines]))
+    return "\n\n".join([*blocks, "end of trees\n"])
+
+
 def write_small_release(
-    registry: Path, items: int = 40, seed: int = 1, metrics: tuple[Metric, ...] = ()
+    registry: Path,
+    items: int = 40,
+    seed: int = 1,
+    metrics: tuple[Metric, ...] = (),
+    *,
+    ranked: bool = False,
 ) -> tuple[str, Path]:
     """Write a small valid release below `registry` and return (id, directory)."""
     return write_release(
         registry,
-        small_content(items, seed),
+        small_content(items, seed, ranked=ranked),
         (),
         label="ORGANIC",
         simulated=True,
@@ -55,9 +118,11 @@ def write_small_release(
     )
 
 
-def small_release(registry: Path, items: int = 40, seed: int = 1) -> Release:
+def small_release(
+    registry: Path, items: int = 40, seed: int = 1, *, ranked: bool = False
+) -> Release:
     """Write and load a small release."""
-    return load_release(write_small_release(registry, items, seed)[1])
+    return load_release(write_small_release(registry, items, seed, ranked=ranked)[1])
 
 
 def small_rows(items: int = 40) -> list[Row]:

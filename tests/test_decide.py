@@ -4,13 +4,14 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.catalogue import Catalogue, Item, Stock
 from models.decide import decide
-from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
+from models.decision import ContextItem, Decision, Flag, Intent, Reason, Request, Source
 from models.events import Event
 from models.features import DAY
 from models.index import OfferIndex
@@ -23,9 +24,9 @@ CHANNELS = ("web", "app", "email", "till", "call_center", "kiosk")
 
 
 @cache
-def index() -> OfferIndex:
-    """Return one small index for all tests of this file."""
-    release = small_release(Path(mkdtemp()))
+def index(ranked: bool = False) -> OfferIndex:
+    """Return one small index for all tests of this file; `ranked`: with a second stage."""
+    release = small_release(Path(mkdtemp()), ranked=ranked)
     return OfferIndex(release, small_catalogue())
 
 
@@ -78,17 +79,19 @@ requests = st.builds(
     exclude=st.lists(st.integers(0, 39).map(lambda n: f"item:item{n}"), max_size=4).map(tuple),
     include=st.lists(st.integers(0, 39).map(lambda n: f"item:item{n}"), max_size=6).map(tuple),
 )
+intents = st.sampled_from(Intent.ALL)
 
 
-@settings(max_examples=60, deadline=None)
-@given(histories, requests, requests)
+@settings(max_examples=120, deadline=None)
+@given(histories, requests, requests, intents, st.booleans())
 def test_two_requests_of_one_moment_walk_one_ranking(
-    events: list[Event], first: Request, second: Request
+    events: list[Event], first: Request, second: Request, intent: str, ranked: bool
 ) -> None:
     """Shown and withheld are the ranking without a gap, and two channels walk the same tier 0."""
     customer = profile(*events)
     policy = Policy(candidates=8, set_candidates=2)
-    answers = [decide(customer, index(), policy, request, NOW) for request in (first, second)]
+    asked = [msgspec.structs.replace(request, intent=intent) for request in (first, second)]
+    answers = [decide(customer, index(ranked), policy, request, NOW) for request in asked]
     for answer in answers:
         said = walk_of(answer)
         assert [rank for rank, _ in said] == list(range(1, len(said) + 1))
@@ -97,21 +100,25 @@ def test_two_requests_of_one_moment_walk_one_ranking(
     ]
     common = shared[0].keys() & shared[1].keys()
     assert all(shared[0][offer] == shared[1][offer] for offer in common)
-    ranked = [answer.candidates.ids(index().release.items) for answer in answers]
-    tiers = [ids[: answer.shared] for ids, answer in zip(ranked, answers, strict=True)]
+    listed = [answer.candidates.ids(index().release.items) for answer in answers]
+    tiers = [ids[: answer.shared] for ids, answer in zip(listed, answers, strict=True)]
     assert tiers[0] == tiers[1]
-    for ids, answer in zip(ranked, answers, strict=True):
+    for ids, answer in zip(listed, answers, strict=True):
         assert all(ids[rank - 1] == offer for rank, offer in walk_of(answer))
 
 
-@settings(max_examples=40, deadline=None)
-@given(histories, requests)
-def test_fewer_only_when_fewer_exist(events: list[Event], request: Request) -> None:
+@settings(max_examples=80, deadline=None)
+@given(histories, requests, st.sampled_from(("default", "discovery")), st.booleans())
+def test_fewer_only_when_fewer_exist(
+    events: list[Event], request: Request, intent: str, ranked: bool
+) -> None:
     """A slate is short only when brute force finds no further offer that might be shown."""
     policy = Policy(candidates=5, set_candidates=1)
     customer = profile(*events)
-    answer = decide(customer, index(), policy, request, NOW)
-    everything = decide(customer, index(), Policy(candidates=500, set_candidates=500), request, NOW)
+    request = msgspec.structs.replace(request, intent=intent)
+    answer = decide(customer, index(ranked), policy, request, NOW)
+    all_of_them = Policy(candidates=500, set_candidates=500)
+    everything = decide(customer, index(ranked), all_of_them, request, NOW)
     leads = {shown.item for shown in answer.slate}
     assert len(leads) == len(answer.slate)
     if len(answer.slate) < request.count:
@@ -119,13 +126,13 @@ def test_fewer_only_when_fewer_exist(events: list[Event], request: Request) -> N
         assert {shown.item for shown in everything.slate} <= leads
 
 
-@settings(max_examples=30, deadline=None)
-@given(histories)
-def test_order_is_tier_then_score_then_id(events: list[Event]) -> None:
+@settings(max_examples=60, deadline=None)
+@given(histories, intents, st.booleans())
+def test_order_is_tier_then_score_then_id(events: list[Event], intent: str, ranked: bool) -> None:
     """The slate is ordered by tier, descending score and offer id."""
-    request = Request(channel="web", count=30)
+    request = Request(channel="web", count=30, intent=intent)
     policy = Policy(candidates=6, set_candidates=1)
-    slate = decide(profile(*events), index(), policy, request, NOW).slate
+    slate = decide(profile(*events), index(ranked), policy, request, NOW).slate
     keys = [(shown.tier, -shown.score, shown.offer) for shown in slate]
     assert keys == sorted(keys)
 
@@ -237,7 +244,8 @@ def test_a_withdrawn_item_leads_nothing() -> None:
     assert not {f"item{n}" for n in range(5, 15)} & {shown.item for shown in answer.slate}
 
 
-def test_an_update_equals_an_index_made_afresh() -> None:
+@pytest.mark.parametrize("ranked", [False, True])
+def test_an_update_equals_an_index_made_afresh(ranked: bool) -> None:
     """Taking over changed rows gives the same answers as building the index again."""
     catalogue = small_catalogue()
     changed = catalogue.apply(
@@ -247,7 +255,8 @@ def test_an_update_equals_an_index_made_afresh() -> None:
             Item(id="brand-new", features={"category": ["b"]}),
         ],
     )
-    updated, fresh = index().update(changed), OfferIndex(index().release, changed)
+    before = index(ranked)
+    updated, fresh = before.update(changed), OfferIndex(before.release, changed)
     customer = profile(event("view", "item2"), event("add_to_cart", "item9"))
     request = Request(channel="app", count=60)
     assert decide(customer, updated, BUILT_IN, request, NOW) == decide(

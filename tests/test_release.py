@@ -1,14 +1,20 @@
 """Releases: their id follows from their content, and a damaged one is refused by name."""
 
 import os
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.errors import BadInput, BadRelease
+from models.golden import check_golden
 from models.registry import Entry, NothingToRollBack, Registry
-from models.release import FILES, MANIFEST, load_release, verify_release
-from tests.small import write_small_release
+from models.release import FILES, MANIFEST, load_release, read_golden, verify_release
+from models.stage_files import stage_arrays
+from tests.bad_content import rehashed
+from tests.damage import golden_release
+from tests.small import small_second_stage, write_small_release
 
 
 def test_same_content_same_id(tmp_path: Path) -> None:
@@ -16,6 +22,48 @@ def test_same_content_same_id(tmp_path: Path) -> None:
     first, _ = write_small_release(tmp_path / "a")
     assert write_small_release(tmp_path / "b")[0] == first
     assert write_small_release(tmp_path / "b", seed=2)[0] != first
+
+
+def test_a_second_stage_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Tables, facts, calibration, quotas and trees come back equal, under the same id twice."""
+    first, directory = write_small_release(tmp_path / "a", ranked=True)
+    assert write_small_release(tmp_path / "b", ranked=True)[0] == first
+    written, read = small_second_stage(), load_release(directory).second_stage
+    assert read is not None
+    arrays = stage_arrays(written)
+    for name, array in stage_arrays(read).items():
+        assert (array == arrays[name]).all(), name
+    assert read.retrieval.tables.names == written.retrieval.tables.names
+    random = np.random.default_rng(3)
+    for intent, ensemble in read.ensembles.items():
+        wanted = written.ensembles[intent]
+        assert ensemble.quotas == wanted.quotas
+        assert (ensemble.calibration.scores == wanted.calibration.scores).all()
+        assert (ensemble.calibration.rates == wanted.calibration.rates).all()
+        x = random.uniform(0, 2, (50, len(wanted.trees.features))).astype(np.float32)
+        assert (ensemble.trees.score(x) == wanted.trees.score(x)).all()
+
+
+def test_a_release_without_a_second_stage_is_of_the_first_format(tmp_path: Path) -> None:
+    """What an earlier version can read is still written as it reads it."""
+    plain, ranked = (
+        load_release(write_small_release(tmp_path, ranked=ranked)[1]) for ranked in (False, True)
+    )
+    assert (plain.manifest.format, ranked.manifest.format) == (1, 2)
+    assert plain.second_stage is None
+
+
+def test_golden_requests_notice_another_tree(tmp_path: Path) -> None:
+    """A release whose trees score otherwise than when it was made is refused."""
+    directory = golden_release(tmp_path, 1)
+    (golden,) = read_golden(directory)
+    assert set(golden.ranked) == {"default", "discovery"}
+    check_golden(load_release(directory), golden)
+    path = directory / "discovery.txt"
+    path.write_text(re.sub(r"leaf_value=\S+", "leaf_value=5", path.read_text()))
+    release = load_release(rehashed(directory))
+    with pytest.raises(BadRelease, match=r"^golden\.json"):
+        check_golden(release, golden)
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])

@@ -11,10 +11,10 @@ import pytest
 
 from models.errors import BadRelease
 from models.golden import check_golden
-from models.release import FILES, NewerRelease, load_release, read_golden, verify_release
+from models.release import NewerRelease, load_release, read_golden, verify_release
 from models.release_files import FileDigest, ReleaseFiles
 from tests.bad_content import consistent
-from tests.damage import Damage, copied, golden_release, on_disk, random_on_disk
+from tests.damage import CONTENT, Damage, copied, golden_release, on_disk, random_on_disk
 
 
 def refusal(directory: Path) -> BadRelease | None:
@@ -118,7 +118,7 @@ def test_what_was_verified_is_what_is_parsed(
 
     monkeypatch.setattr(ReleaseFiles, "read", reading)
     assert (load_release(directory).vectors == vectors).all()
-    assert opened == dict.fromkeys(FILES, 1)
+    assert opened == dict.fromkeys(CONTENT, 1)
     with pytest.raises(BadRelease, match="digest mismatch"):
         verify_release(directory)
 

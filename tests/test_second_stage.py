@@ -15,7 +15,7 @@ from models.features import HistoryConfig
 from models.neighbours import Reached, reach
 from models.past import LANES, NEVER, Past, past_of
 from models.retrieval import Quotas, propose
-from models.signals import Matches, signal_matrix, signals
+from models.signals import Matches, greatest_sums, signal_matrix, signals
 from training.calibrate import calibrate, calibration_error
 from training.config import DiscoveryConfig, IntentConfig, TrainConfig
 from training.examples import Folder
@@ -177,8 +177,14 @@ def test_features_say_what_they_are_declared_to() -> None:
     past = past_in(log, 0, items)
     rows = np.array([0, 1, 3], np.int64)
     nothing = np.zeros(3, np.float32)
+    reached = reach(found, past)
     matrix = signal_matrix(
-        rows, past, reach(found, past), Matches(nothing, nothing), item_facts(touches)
+        rows,
+        past,
+        reached,
+        greatest_sums(rows, reached),
+        Matches(nothing, nothing),
+        item_facts(touches),
     )
     names = [signal.name for signal in signals(found.names)]
     assert matrix.shape == (3, len(names))
@@ -292,7 +298,7 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
     ]
     for name in (DEFAULT, DISCOVERY):
         one, two = (stage.intents[name] for stage in stages)
-        assert one.fitted.text == two.fitted.text
+        assert one.fitted.trees.text == two.fitted.trees.text
         assert (one.lists == two.lists).all()
         right = [stages[0].items.index(q.case.targets[0].item) for q in one.asked]
         hits = np.mean([row in found for row, found in zip(right, one.lists, strict=True)])

@@ -137,3 +137,22 @@ def test_a_damaged_text_is_refused(old: str, new: str) -> None:
     assert old in text
     with pytest.raises(BadRelease, match=r"ranker\.txt"):
         read_trees(text.replace(old, new, 1))
+
+
+def test_no_change_of_a_text_does_more_than_be_refused() -> None:
+    """A text changed anywhere is refused by name, or still an ensemble that scores in bounds."""
+    text = fitted(leaves=6, trees=3).model_to_string().partition("feature_importances")[0]
+    random = np.random.default_rng(1)
+    x = matrix(20, 6)
+    refused = []
+    for _ in range(1_500):
+        at = int(random.integers(len(text)))
+        end = at + int(random.integers(3))
+        put = "".join(random.choice(list("0123456789-.en =\n"), int(random.integers(4))))
+        try:
+            found = read_trees(text[:at] + put + text[end:])
+            assert np.isfinite(found.score(np.resize(x, (20, len(found.features))))).all()
+        except BadRelease as error:
+            refused.append(str(error))
+    assert 300 < len(refused) < 1_500
+    assert all(said.startswith("ranker.txt: ") for said in refused)

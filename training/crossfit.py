@@ -32,9 +32,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Fitted:
-    """An ensemble as LightGBM's text and as it scores, with its calibration."""
+    """An ensemble with its calibration."""
 
-    text: str
     trees: Trees
     calibration: Calibration
 
@@ -56,11 +55,10 @@ def fit(
     chosen = [
         (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
     ]
-    text = fit_trees(chosen, signals, settings, seed)
-    trees = read_trees(text)
+    trees = read_trees(fit_trees(chosen, signals, settings, seed))
     rows = np.isin(main.customers, apart)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])
-    return Fitted(text, trees, calibrate(scores, main.groups.hit[rows]))
+    return Fitted(trees, calibrate(scores, main.groups.hit[rows]))
 
 
 def cross_fit(

@@ -14,7 +14,7 @@ from models.features import HistoryConfig
 from models.fixed import Rows
 from models.past import Floats, Past, past_of
 from models.retrieval import Quotas, Retrieval, propose
-from models.signals import Matches, signal_matrix
+from models.signals import Matches, greatest_sums, signal_matrix
 from training.questions import Question
 
 Progress = Callable[[int, int], None]
@@ -130,7 +130,12 @@ def make_groups(
         nothing = np.zeros(len(found), np.float32)
         matrices.append(
             signal_matrix(
-                found, one.past, proposed.reached, Matches(nothing, nothing), retrieval.facts
+                found,
+                one.past,
+                proposed.reached,
+                greatest_sums(found, proposed.reached),
+                Matches(nothing, nothing),
+                retrieval.facts,
             )
         )
         rows.append(found)

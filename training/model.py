@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from models.features import HistoryConfig
-from models.golden import answer_golden
+from models.golden import make_golden
 from models.release import (
     Content,
     Golden,
@@ -119,9 +119,5 @@ def golden_requests(release: Release) -> tuple[Golden, ...]:
             GoldenEvent(name.partition(":")[0], "golden", name.partition(":")[2], age)
             for age, name in enumerate(names)
         )
-        expected = answer_golden(release, history, {}, GOLDEN_TOP)
-        found.append(Golden(history=history, attributes={}, expected=expected))
-    found.append(
-        Golden(history=(), attributes={}, expected=answer_golden(release, (), {}, GOLDEN_TOP))
-    )
-    return tuple(found)
+        found.append(make_golden(release, history, {}, GOLDEN_TOP))
+    return (*found, make_golden(release, (), {}, GOLDEN_TOP))

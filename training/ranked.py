@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue, Item
-from models.decision import Source
+from models.decision import Intent
 from models.embeddings import place_customer
 from models.index import OfferIndex
-from models.policy import BUILT_IN
+from models.policy import BUILT_IN, Policy
 from models.ranking import Ranker
 from models.release import Release
+from models.scorers import scorer_for
 from models.search import NONE, allow
 from training.questions import Question
 
@@ -30,6 +31,7 @@ def release_lists(
     asked: Sequence[Question],
     most: int,
     progress: Progress = lambda done, of: None,
+    intent: str = Intent.DEFAULT,
 ) -> Lists:
     """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.
 
@@ -38,12 +40,14 @@ def release_lists(
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
     lists = np.full((len(asked), most), -1, np.int64)
     every = allow(np.ones(index.item_count, np.bool_), index.item_count)
+    policy = Policy(candidates=max(most, BUILT_IN.candidates))
     for at, question in enumerate(asked):
         customer = place_customer(question.view, release, question.minute)
-        ranker = Ranker(index, customer, NONE, Source.HISTORY)
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
-        rows = ranker.nearest(max(most, BUILT_IN.candidates), every, masked)
-        found = ranker.rank(rows).rows[:most]
+        scorer = scorer_for(
+            index, question.view, customer, intent, question.minute, policy, every, masked
+        )
+        found = Ranker(index, customer, NONE, scorer).rank(scorer.first).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
             progress(at, len(asked))

@@ -47,7 +47,7 @@ def fit_trees(
     data = lightgbm.Dataset(
         np.concatenate(matrices),
         np.concatenate(hits).astype(np.float32),
-        feature_name=[signal.name.replace(" ", "_").replace(",", "") for signal in signals],
+        feature_name=[signal.column for signal in signals],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )
     parameters = {

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
-from models.decision import Source, minute_of
+from models.decision import Intent, minute_of
 from models.embeddings import place_customer
 from models.index import OfferIndex
+from models.policy import BUILT_IN
 from models.ranking import Ranker
 from models.release import Release
+from models.scorers import scorer_for
 from models.search import NONE
 from training.bootstrap import intervals
 from training.examples import Folder
@@ -60,8 +62,11 @@ def measure_redemptions(
         if not known:
             continue
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
-        customer = place_customer(Folder(log, events).view(), release, minute_of(time))
-        ranking = Ranker(index, customer, NONE, Source.HISTORY).rank(rows)
+        view, minute = Folder(log, events).view(), minute_of(time)
+        customer = place_customer(view, release, minute)
+        allowed = index.eligible(time)
+        scorer = scorer_for(index, view, customer, Intent.DEFAULT, minute, BUILT_IN, allowed, NONE)
+        ranking = Ranker(index, customer, NONE, scorer).rank(rows)
         shuffled = [names[place] for place in random.permutation(len(names))]
         rankings["release"].append([index.ids[row] for row in ranking.rows.tolist()])
         rankings["offer popularity"].append(

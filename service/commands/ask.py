@@ -35,7 +35,7 @@ def recommend(
     ids: Ids,
     channel: Annotated[str, typer.Option(help="The channel that will show it.")],
     placement: Annotated[str, typer.Option(help="The slot on that channel.")] = "",
-    intent: Annotated[str, typer.Option(help="default or replenish.")] = "",
+    intent: Annotated[str, typer.Option(help="default, discovery or replenish.")] = "",
     place: Annotated[str, typer.Option(help="The store the customer is at.")] = "",
     count: Annotated[int, typer.Option(help="How many offers; 0 for the default of 10.")] = 0,
     include: Annotated[

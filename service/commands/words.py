@@ -12,12 +12,16 @@ REASONS: dict[int, str] = {
     recommendation_pb2.WITHHOLD_REASON_IN_CONTEXT: "before the customer already",
     recommendation_pb2.WITHHOLD_REASON_DIVERSITY: "the same item leads an offer above",
     recommendation_pb2.WITHHOLD_REASON_BELOW_CUT: "below what this channel's answer holds",
+    recommendation_pb2.WITHHOLD_REASON_TOUCHED: "known to the customer already",
 }
 
 SOURCES: dict[int, str] = {
     recommendation_pb2.SOURCE_HISTORY: "near what the customer did",
-    recommendation_pb2.SOURCE_POPULAR: "popular with similar customers",
+    recommendation_pb2.SOURCE_POPULAR: "popular",
     recommendation_pb2.SOURCE_REPLENISH: "bought before",
+    recommendation_pb2.SOURCE_OWN: "looked at or bought before",
+    recommendation_pb2.SOURCE_RELATED: "goes with what the customer did",
+    recommendation_pb2.SOURCE_NEW: "new, and near what the customer did",
 }
 
 FLAGS: dict[int, str] = {

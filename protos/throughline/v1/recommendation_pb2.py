@@ -26,39 +26,41 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.v1 import common_pb2 as throughline_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#throughline/v1/recommendation.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\xeb\x01\n\x10RecommendRequest\x12/\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07include\x18\x07 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x08 \x03(\t\x12\x32\n\rcontext_items\x18\t \x03(\x0b\x32\x1b.throughline.v1.ContextItem\"I\n\x0b\x43ontextItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.throughline.v1.ContextKind\"\xed\x01\n\x11RecommendResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x30\n\x06offers\x18\x02 \x03(\x0b\x32 .throughline.v1.RecommendedOffer\x12/\n\x08withheld\x18\x03 \x03(\x0b\x32\x1d.throughline.v1.WithheldOffer\x12&\n\x06moment\x18\x04 \x01(\x0b\x32\x16.throughline.v1.Moment\x12#\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x14.throughline.v1.Flag\x12\x13\n\x0bunknown_ids\x18\x06 \x01(\x05\"\xfb\x01\n\x10RecommendedOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x0c\n\x04tier\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x12\x12&\n\x06source\x18\x08 \x01(\x0e\x32\x16.throughline.v1.Source\x12(\n\x07\x62\x65\x63\x61use\x18\t \x03(\x0b\x32\x17.throughline.v1.Because\x12\x12\n\npropensity\x18\n \x01(\x01\"(\n\x07\x42\x65\x63\x61use\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\x90\x01\n\rWithheldOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.throughline.v1.WithholdReason\x12/\n\x0bstock_as_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xab\x01\n\x06Moment\x12\x17\n\x0fprofile_version\x18\x01 \x01(\x04\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x04\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12*\n\x06minute\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x07 \x01(\t\"K\n\x15RecommendBatchRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .throughline.v1.RecommendRequest\"J\n\x16RecommendBatchResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.throughline.v1.RecommendResult\"p\n\x0fRecommendResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32!.throughline.v1.RecommendResponse*_\n\x0b\x43ontextKind\x12\x1c\n\x18\x43ONTEXT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTEXT_KIND_VIEWING\x10\x01\x12\x18\n\x14\x43ONTEXT_KIND_IN_CART\x10\x02*^\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x12\n\x0eSOURCE_POPULAR\x10\x02\x12\x14\n\x10SOURCE_REPLENISH\x10\x03*\xcb\x02\n\x0eWithholdReason\x12\x1f\n\x1bWITHHOLD_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17WITHHOLD_REASON_CHANNEL\x10\x01\x12 \n\x1cWITHHOLD_REASON_OUT_OF_STOCK\x10\x02\x12\x1c\n\x18WITHHOLD_REASON_EXCLUDED\x10\x03\x12 \n\x1cWITHHOLD_REASON_NOT_INCLUDED\x10\x04\x12\x1d\n\x19WITHHOLD_REASON_PURCHASED\x10\x05\x12\x1c\n\x18WITHHOLD_REASON_DECLINED\x10\x06\x12\x1e\n\x1aWITHHOLD_REASON_IN_CONTEXT\x10\x07\x12\x1d\n\x19WITHHOLD_REASON_DIVERSITY\x10\x08\x12\x1d\n\x19WITHHOLD_REASON_BELOW_CUT\x10\t2\xca\x01\n\x15RecommendationService\x12P\n\tRecommend\x12 .throughline.v1.RecommendRequest\x1a!.throughline.v1.RecommendResponse\x12_\n\x0eRecommendBatch\x12%.throughline.v1.RecommendBatchRequest\x1a&.throughline.v1.RecommendBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#throughline/v1/recommendation.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\xeb\x01\n\x10RecommendRequest\x12/\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07include\x18\x07 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x08 \x03(\t\x12\x32\n\rcontext_items\x18\t \x03(\x0b\x32\x1b.throughline.v1.ContextItem\"I\n\x0b\x43ontextItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.throughline.v1.ContextKind\"\x9c\x02\n\x11RecommendResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x30\n\x06offers\x18\x02 \x03(\x0b\x32 .throughline.v1.RecommendedOffer\x12/\n\x08withheld\x18\x03 \x03(\x0b\x32\x1d.throughline.v1.WithheldOffer\x12&\n\x06moment\x18\x04 \x01(\x0b\x32\x16.throughline.v1.Moment\x12#\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x14.throughline.v1.Flag\x12\x13\n\x0bunknown_ids\x18\x06 \x01(\x05\x12-\n\nrate_label\x18\x07 \x01(\x0e\x32\x19.throughline.v1.RateLabel\"\x97\x02\n\x10RecommendedOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x0c\n\x04tier\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x12\x12&\n\x06source\x18\x08 \x01(\x0e\x32\x16.throughline.v1.Source\x12(\n\x07\x62\x65\x63\x61use\x18\t \x03(\x0b\x32\x17.throughline.v1.Because\x12\x12\n\npropensity\x18\n \x01(\x01\x12\x11\n\x04rate\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_rate\"(\n\x07\x42\x65\x63\x61use\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\x90\x01\n\rWithheldOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.throughline.v1.WithholdReason\x12/\n\x0bstock_as_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xab\x01\n\x06Moment\x12\x17\n\x0fprofile_version\x18\x01 \x01(\x04\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x04\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12*\n\x06minute\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x07 \x01(\t\"K\n\x15RecommendBatchRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .throughline.v1.RecommendRequest\"J\n\x16RecommendBatchResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.throughline.v1.RecommendResult\"p\n\x0fRecommendResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32!.throughline.v1.RecommendResponse*_\n\x0b\x43ontextKind\x12\x1c\n\x18\x43ONTEXT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTEXT_KIND_VIEWING\x10\x01\x12\x18\n\x14\x43ONTEXT_KIND_IN_CART\x10\x02*X\n\tRateLabel\x12\x1a\n\x16RATE_LABEL_UNSPECIFIED\x10\x00\x12\x16\n\x12RATE_LABEL_ORGANIC\x10\x01\x12\x17\n\x13RATE_LABEL_RESPONSE\x10\x02*\x92\x01\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x12\n\x0eSOURCE_POPULAR\x10\x02\x12\x14\n\x10SOURCE_REPLENISH\x10\x03\x12\x0e\n\nSOURCE_OWN\x10\x04\x12\x12\n\x0eSOURCE_RELATED\x10\x05\x12\x0e\n\nSOURCE_NEW\x10\x06*\xe8\x02\n\x0eWithholdReason\x12\x1f\n\x1bWITHHOLD_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17WITHHOLD_REASON_CHANNEL\x10\x01\x12 \n\x1cWITHHOLD_REASON_OUT_OF_STOCK\x10\x02\x12\x1c\n\x18WITHHOLD_REASON_EXCLUDED\x10\x03\x12 \n\x1cWITHHOLD_REASON_NOT_INCLUDED\x10\x04\x12\x1d\n\x19WITHHOLD_REASON_PURCHASED\x10\x05\x12\x1c\n\x18WITHHOLD_REASON_DECLINED\x10\x06\x12\x1e\n\x1aWITHHOLD_REASON_IN_CONTEXT\x10\x07\x12\x1d\n\x19WITHHOLD_REASON_DIVERSITY\x10\x08\x12\x1d\n\x19WITHHOLD_REASON_BELOW_CUT\x10\t\x12\x1b\n\x17WITHHOLD_REASON_TOUCHED\x10\n2\xca\x01\n\x15RecommendationService\x12P\n\tRecommend\x12 .throughline.v1.RecommendRequest\x1a!.throughline.v1.RecommendResponse\x12_\n\x0eRecommendBatch\x12%.throughline.v1.RecommendBatchRequest\x1a&.throughline.v1.RecommendBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.v1.recommendation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTEXTKIND']._serialized_start=1554
-  _globals['_CONTEXTKIND']._serialized_end=1649
-  _globals['_SOURCE']._serialized_start=1651
-  _globals['_SOURCE']._serialized_end=1745
-  _globals['_WITHHOLDREASON']._serialized_start=1748
-  _globals['_WITHHOLDREASON']._serialized_end=2079
+  _globals['_CONTEXTKIND']._serialized_start=1629
+  _globals['_CONTEXTKIND']._serialized_end=1724
+  _globals['_RATELABEL']._serialized_start=1726
+  _globals['_RATELABEL']._serialized_end=1814
+  _globals['_SOURCE']._serialized_start=1817
+  _globals['_SOURCE']._serialized_end=1963
+  _globals['_WITHHOLDREASON']._serialized_start=1966
+  _globals['_WITHHOLDREASON']._serialized_end=2326
   _globals['_RECOMMENDREQUEST']._serialized_start=118
   _globals['_RECOMMENDREQUEST']._serialized_end=353
   _globals['_CONTEXTITEM']._serialized_start=355
   _globals['_CONTEXTITEM']._serialized_end=428
   _globals['_RECOMMENDRESPONSE']._serialized_start=431
-  _globals['_RECOMMENDRESPONSE']._serialized_end=668
-  _globals['_RECOMMENDEDOFFER']._serialized_start=671
-  _globals['_RECOMMENDEDOFFER']._serialized_end=922
-  _globals['_BECAUSE']._serialized_start=924
-  _globals['_BECAUSE']._serialized_end=964
-  _globals['_WITHHELDOFFER']._serialized_start=967
-  _globals['_WITHHELDOFFER']._serialized_end=1111
-  _globals['_MOMENT']._serialized_start=1114
-  _globals['_MOMENT']._serialized_end=1285
-  _globals['_RECOMMENDBATCHREQUEST']._serialized_start=1287
-  _globals['_RECOMMENDBATCHREQUEST']._serialized_end=1362
-  _globals['_RECOMMENDBATCHRESPONSE']._serialized_start=1364
-  _globals['_RECOMMENDBATCHRESPONSE']._serialized_end=1438
-  _globals['_RECOMMENDRESULT']._serialized_start=1440
-  _globals['_RECOMMENDRESULT']._serialized_end=1552
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2082
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2284
+  _globals['_RECOMMENDRESPONSE']._serialized_end=715
+  _globals['_RECOMMENDEDOFFER']._serialized_start=718
+  _globals['_RECOMMENDEDOFFER']._serialized_end=997
+  _globals['_BECAUSE']._serialized_start=999
+  _globals['_BECAUSE']._serialized_end=1039
+  _globals['_WITHHELDOFFER']._serialized_start=1042
+  _globals['_WITHHELDOFFER']._serialized_end=1186
+  _globals['_MOMENT']._serialized_start=1189
+  _globals['_MOMENT']._serialized_end=1360
+  _globals['_RECOMMENDBATCHREQUEST']._serialized_start=1362
+  _globals['_RECOMMENDBATCHREQUEST']._serialized_end=1437
+  _globals['_RECOMMENDBATCHRESPONSE']._serialized_start=1439
+  _globals['_RECOMMENDBATCHRESPONSE']._serialized_end=1513
+  _globals['_RECOMMENDRESULT']._serialized_start=1515
+  _globals['_RECOMMENDRESULT']._serialized_end=1627
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2329
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2531
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,30 @@ CONTEXT_KIND_IN_CART: ContextKind.ValueType  # 2
 """It is in the basket or cart."""
 Global___ContextKind: _TypeAlias = ContextKind  # noqa: Y015
 
+class _RateLabel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateLabelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateLabel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_LABEL_UNSPECIFIED: _RateLabel.ValueType  # 0
+    """Without a release: no rates."""
+    RATE_LABEL_ORGANIC: _RateLabel.ValueType  # 1
+    """Turned to next, unprompted. It ranks; it is not what showing an offer brings."""
+    RATE_LABEL_RESPONSE: _RateLabel.ValueType  # 2
+    """Responded within the attribution window after the offer was shown or sent."""
+
+class RateLabel(_RateLabel, metaclass=_RateLabelEnumTypeWrapper):
+    """What a rate is a rate of, as the release's manifest states it."""
+
+RATE_LABEL_UNSPECIFIED: RateLabel.ValueType  # 0
+"""Without a release: no rates."""
+RATE_LABEL_ORGANIC: RateLabel.ValueType  # 1
+"""Turned to next, unprompted. It ranks; it is not what showing an offer brings."""
+RATE_LABEL_RESPONSE: RateLabel.ValueType  # 2
+"""Responded within the attribution window after the offer was shown or sent."""
+Global___RateLabel: _TypeAlias = RateLabel  # noqa: Y015
+
 class _Source:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -56,21 +80,35 @@ class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueTy
     SOURCE_HISTORY: _Source.ValueType  # 1
     """Near what the customer has done."""
     SOURCE_POPULAR: _Source.ValueType  # 2
-    """Popular among customers with the same attributes, for want of a history."""
+    """Popular: with everybody, or, for want of a history, with customers of the same attributes."""
     SOURCE_REPLENISH: _Source.ValueType  # 3
     """The customer has bought it before (intent `replenish`)."""
+    SOURCE_OWN: _Source.ValueType  # 4
+    """The customer has viewed it, put it in the cart, bought it or responded to it before."""
+    SOURCE_RELATED: _Source.ValueType  # 5
+    """Others did something with it who also did something with an item of this customer's."""
+    SOURCE_NEW: _Source.ValueType  # 6
+    """Newer than the release, placed by its features on one of the places kept for such items."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
-    """How an offer came into the ranking."""
+    """How an offer, or the item that leads it, came into the ranking: the first of these that holds, in
+    the order own, related, popular, history, new.
+    """
 
 SOURCE_UNSPECIFIED: Source.ValueType  # 0
 """Not used."""
 SOURCE_HISTORY: Source.ValueType  # 1
 """Near what the customer has done."""
 SOURCE_POPULAR: Source.ValueType  # 2
-"""Popular among customers with the same attributes, for want of a history."""
+"""Popular: with everybody, or, for want of a history, with customers of the same attributes."""
 SOURCE_REPLENISH: Source.ValueType  # 3
 """The customer has bought it before (intent `replenish`)."""
+SOURCE_OWN: Source.ValueType  # 4
+"""The customer has viewed it, put it in the cart, bought it or responded to it before."""
+SOURCE_RELATED: Source.ValueType  # 5
+"""Others did something with it who also did something with an item of this customer's."""
+SOURCE_NEW: Source.ValueType  # 6
+"""Newer than the release, placed by its features on one of the places kept for such items."""
 Global___Source: _TypeAlias = Source  # noqa: Y015
 
 class _WithholdReason:
@@ -99,6 +137,10 @@ class _WithholdReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withho
     """An offer above it is led by the same item."""
     WITHHOLD_REASON_BELOW_CUT: _WithholdReason.ValueType  # 9
     """Below what this channel's answer holds; another channel appended it to its own."""
+    WITHHOLD_REASON_TOUCHED: _WithholdReason.ValueType  # 10
+    """The customer is remembered to have viewed, carted, bought or responded to what would lead it
+    (intent `discovery`).
+    """
 
 class WithholdReason(_WithholdReason, metaclass=_WithholdReasonEnumTypeWrapper):
     """Why an offer of the ranking is not shown: a closed list."""
@@ -123,6 +165,10 @@ WITHHOLD_REASON_DIVERSITY: WithholdReason.ValueType  # 8
 """An offer above it is led by the same item."""
 WITHHOLD_REASON_BELOW_CUT: WithholdReason.ValueType  # 9
 """Below what this channel's answer holds; another channel appended it to its own."""
+WITHHOLD_REASON_TOUCHED: WithholdReason.ValueType  # 10
+"""The customer is remembered to have viewed, carted, bought or responded to what would lead it
+(intent `discovery`).
+"""
 Global___WithholdReason: _TypeAlias = WithholdReason  # noqa: Y015
 
 @_typing.final
@@ -145,8 +191,9 @@ class RecommendRequest(_message.Message):
     placement: _builtins.str
     """The slot on that channel, a name ([a-z][a-z0-9_]*, at most 64 bytes). Default: none."""
     intent: _builtins.str
-    """What the answer is for: `default`, or `replenish` (only what the customer has bought before,
-    without the cool-down after a purchase). Default: `default`.
+    """What the answer is for: `default`; `discovery` (nothing that the customer is remembered to have
+    viewed, put in the cart, bought or responded to); or `replenish` (only what the customer has
+    bought before, without the cool-down after a purchase). Default: `default`.
     """
     place: _builtins.str
     """The store or station the customer is at; offers out of stock there are withheld. At most 64
@@ -233,10 +280,13 @@ class RecommendResponse(_message.Message):
     MOMENT_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
     UNKNOWN_IDS_FIELD_NUMBER: _builtins.int
+    RATE_LABEL_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """The decision's id, to come back on the events that answer it."""
     unknown_ids: _builtins.int
     """How many ids of include, exclude and context_items are not in the catalogue."""
+    rate_label: Global___RateLabel.ValueType
+    """What the rates of the offers are rates of."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedOffer]:
         """What to show, in this order."""
@@ -264,10 +314,11 @@ class RecommendResponse(_message.Message):
         moment: Global___Moment | None = ...,
         flags: _abc.Iterable[_common_pb2.Flag.ValueType] | None = ...,
         unknown_ids: _builtins.int = ...,
+        rate_label: Global___RateLabel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "flags", b"flags", "moment", b"moment", "offers", b"offers", "unknown_ids", b"unknown_ids", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "flags", b"flags", "moment", b"moment", "offers", b"offers", "rate_label", b"rate_label", "unknown_ids", b"unknown_ids", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,6 +340,7 @@ class RecommendedOffer(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     BECAUSE_FIELD_NUMBER: _builtins.int
     PROPENSITY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer's id; the default offer of an item is `item:` and the item's id."""
     item_id: _builtins.str
@@ -305,6 +357,12 @@ class RecommendedOffer(_message.Message):
     """How it came into the ranking."""
     propensity: _builtins.float
     """The probability that this slate shows this offer; 1 while nothing is explored."""
+    rate: _builtins.float
+    """The calibrated rate, 0 to 1, at which candidates of this score were turned to, as rate_label
+    says; it does not order offers. Absent where the release has no ranker, for a customer without
+    a history, and for an item newer than the release. An ORGANIC rate says how many turn to the
+    item of themselves: times the value it is no expected value of showing the offer.
+    """
     @_builtins.property
     def price(self) -> _common_pb2.Money:
         """The price, where one is known."""
@@ -326,12 +384,15 @@ class RecommendedOffer(_message.Message):
         source: Global___Source.ValueType = ...,
         because: _abc.Iterable[Global___Because] | None = ...,
         propensity: _builtins.float = ...,
+        rate: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "price", b"price", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "item_id", b"item_id", "offer_id", b"offer_id", "price", b"price", "propensity", b"propensity", "rank", b"rank", "score", b"score", "source", b"source", "tier", b"tier", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "because", b"because", "item_id", b"item_id", "offer_id", b"offer_id", "price", b"price", "propensity", b"propensity", "rank", b"rank", "rate", b"rate", "score", b"score", "source", b"source", "tier", b"tier", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
+    _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
 
 Global___RecommendedOffer: _TypeAlias = RecommendedOffer  # noqa: Y015
 

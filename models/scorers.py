@@ -1,0 +1,166 @@
+"""What ranks a customer's offers: popularity, stage one alone, or the second stage.
+
+Each names its first candidates, under *eligible on any channel*, and scores any item: the same item
+always scores the same, whichever channel asks and whatever is scored beside it.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from models.compiled import compiled
+from models.decision import Because, Intent, Source
+from models.embeddings import Customer
+from models.events import PURCHASE
+from models.fixed import Fixed, Rows, dot
+from models.index import OfferIndex, Popularity
+from models.past import past_of
+from models.policy import Policy
+from models.profile import View
+from models.search import Allowed, Mask
+from models.staged import Staged, near_acts
+
+
+class Scorer(Protocol):
+    """Ranks items (rows of an index) for one customer; scores are in units of 2^-20."""
+
+    @property
+    def cold(self) -> bool:
+        """Tell whether nothing that the customer did counts."""
+
+    @property
+    def first(self) -> Rows:
+        """Return the candidates that every channel shares."""
+
+    def more(self, most: int, allowed: Allowed) -> Rows:
+        """Return up to `most` further items that promise most among `allowed`."""
+
+    def scores(self, items: Rows) -> Fixed:
+        """Return the score of each item."""
+
+    def sources(self, items: Rows) -> Rows:
+        """Return the `Source` that each item came through."""
+
+    def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
+        """Return what the score of each item is worth, None where that is not known."""
+
+    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
+        """Return up to `most` things the customer did that carried each item, most first."""
+
+
+class ByPopularity:
+    """Ranks by the popularity among customers with the same attributes: no history is needed."""
+
+    cold = True
+
+    def __init__(self, popular: Popularity, first: Rows) -> None:
+        self._popular = popular
+        self.first = first
+
+    def more(self, most: int, allowed: Allowed) -> Rows:
+        """Return the most popular of `allowed`."""
+        return listed(self._popular.order, most, allowed.mask, np.empty(0, np.int64))
+
+    def scores(self, items: Rows) -> Fixed:
+        """Return the mean log share of each item."""
+        return self._popular.scores[items]
+
+    def sources(self, items: Rows) -> Rows:
+        """Return that all are popular."""
+        return np.full(len(items), Source.POPULAR, np.int64)
+
+    def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
+        """Return that nothing is known."""
+        return [None] * len(items)
+
+    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
+        """Return that nothing the customer did carried them."""
+        return [()] * len(items)
+
+
+class ByHistory:
+    """Ranks by stage one: how near an item is to what the customer did."""
+
+    cold = False
+
+    def __init__(self, index: OfferIndex, customer: Customer, first: Rows) -> None:
+        self._index = index
+        self._customer = customer
+        self.first = first
+
+    def more(self, most: int, allowed: Allowed) -> Rows:
+        """Return the nearest of `allowed`."""
+        none = np.empty(0, np.int64)
+        return self._index.search.nearest(self._customer.vector, most, allowed, none)
+
+    def scores(self, items: Rows) -> Fixed:
+        """Return the inner product of each item, biases included."""
+        return dot(self._index.fixed, items, self._customer.vector) + self._customer.bias
+
+    def sources(self, items: Rows) -> Rows:
+        """Return that all are near the history."""
+        return np.full(len(items), Source.HISTORY, np.int64)
+
+    def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
+        """Return that nothing is known."""
+        return [None] * len(items)
+
+    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
+        """Return the acts whose columns speak most for each item."""
+        return near_acts(self._index, self._customer, items, most)
+
+
+def scorer_for(
+    index: OfferIndex,
+    view: View,
+    customer: Customer,
+    intent: str,
+    minute: int,
+    policy: Policy,
+    eligible: Allowed,
+    closed: Rows,
+) -> Scorer:
+    """Return what ranks for this customer and intent at `minute` (microseconds).
+
+    First candidates are `eligible` and not `closed` (ascending). Under `replenish` they are the
+    items that the customer bought, closed or not, and nothing else.
+    """
+    release, most = index.release, policy.candidates
+    bought = _bought(index, view, eligible.mask) if intent == Intent.REPLENISH else None
+    stage = release.second_stage
+    if stage is not None:
+        past = past_of(view, release.item_row, release.history, minute)
+        if not customer.cold or past.rows.size:
+            ensemble = stage.ensembles.get(intent) or stage.ensembles[Intent.DEFAULT]
+            return Staged(
+                index, view, customer, stage, ensemble, past, most, eligible, closed, bought
+            )
+    if customer.cold:
+        popular = index.popular(customer.segments)
+        if bought is None:
+            bought = listed(popular.order, most, eligible.mask, closed)
+        return ByPopularity(popular, bought)
+    if bought is None:
+        bought = index.search.nearest(customer.vector, most, eligible, closed)
+    return ByHistory(index, customer, bought)
+
+
+def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:
+    rows = {index.item_row.get(entry.item, -1) for entry in view.lanes.get(PURCHASE, ())}
+    return np.array(sorted(row for row in rows if row >= 0 and eligible[row]), np.int64)
+
+
+@compiled("int64[::1](int64[::1], int64, boolean[::1], int64[::1])")
+def listed(order: Rows, most: int, allowed: Mask, closed: Rows) -> Rows:
+    """Return the first `most` of `order` that are allowed and not closed (ascending)."""
+    found = np.empty(most, np.int64)
+    count = 0
+    for row in order:
+        if count == most:
+            break
+        if allowed[row]:
+            at = np.searchsorted(closed, row)
+            if at == closed.size or closed[at] != row:
+                found[count] = row
+                count += 1
+    return found[:count].copy()

@@ -1,0 +1,265 @@
+"""Decisions by the second stage: as a plain reference ranks, with sources, rates and reasons."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from models.catalogue import Item
+from models.decide import decide
+from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
+from models.events import EVENT_TYPES, Event
+from models.features import DAY
+from models.fixed import ONE
+from models.index import OfferIndex
+from models.past import LANES, NEVER
+from models.policy import BUILT_IN, Policy
+from models.profile import view_of
+from models.second_stage import SecondStage
+from models.staged import _between
+from tests.small import small_catalogue, small_release
+from tests.test_decide import NOW, event, histories, offers, profile
+from tests.test_trees import walked
+
+F = np.float32
+EVERYTHING = Policy(candidates=500, set_candidates=500)
+
+
+@cache
+def index() -> OfferIndex:
+    """Return one small index of a release with a second stage."""
+    return OfferIndex(small_release(Path(mkdtemp()), ranked=True), small_catalogue())
+
+
+def stage() -> SecondStage:
+    """Return its second stage."""
+    found = index().release.second_stage
+    assert found is not None
+    return found
+
+
+def asked(*events: Event, **fields: object) -> Decision:
+    """Decide for a customer who did this."""
+    return decide(profile(*events), index(), BUILT_IN, Request(channel="web", **fields), NOW)  # type: ignore[arg-type]
+
+
+def reference(events: list[Event], intent: str) -> dict[str, int]:
+    """Return the score of every item of the release, worked out item by item in plain Python."""
+    tables, facts = stage().retrieval.tables, stage().retrieval.facts
+    names = index().release.items
+    factor = index().release.history.factor
+    seen = [
+        (entry, lane)
+        for lane, name in enumerate(LANES)
+        for entry in view_of(profile(*events).compartments.values()).lanes.get(name, ())
+    ]
+    seen.sort(key=lambda pair: pair[0], reverse=True)
+    decays = [1.0]
+    strength: dict[int, list[np.float32]] = {}
+    count: dict[int, list[int]] = {}
+    since: dict[int, int] = {}
+    days: dict[int, float] = {}
+    for at, (entry, lane) in enumerate(seen):
+        row = index().release.item_row[entry.item]
+        mine = strength.setdefault(row, [F(0)] * 4)
+        mine[lane] = max(mine[lane], F(decays[-1]))
+        count.setdefault(row, [0] * 4)[lane] += 1
+        since.setdefault(row, at)
+        days.setdefault(row, max(0, NOW - entry.at) / DAY)
+        decays.append(decays[-1] * factor)
+    items, own = sorted(strength), range(len(tables.names))
+    sums = {(row, k): F(0) for row in range(len(names)) for k in own}
+    bests, totals = dict(sums), [F(0) for _ in own]
+    for item in items:
+        for k in own:
+            weight = F(0)
+            for lane in range(4):
+                weight += tables.lanes[k, lane] * strength[item][lane]
+            totals[k] += weight
+            for near in range(tables.starts[k, item], tables.starts[k, item + 1]):
+                value = weight * tables.weights[near]
+                sums[tables.rows[near], k] += value
+                bests[tables.rows[near], k] = max(bests[tables.rows[near], k], value)
+    closed = _closed(events, intent)
+    greatest = [max(sums[row, k] for row in range(len(names)) if row not in closed) for k in own]
+    bought = [item for item in items if count[item][2]]
+    browsed = [item for item in items if count[item][0]]
+    carted = [item for item in items if count[item][1]]
+    person = [F(sum(count[item][lane] > 0 for item in items)) for lane in range(4)]
+    person += [F(len(set(part) - set(bought))) for part in (browsed, carted)]
+    both = [len(set(part) & set(bought)) for part in (browsed, carted)]
+    person += [F(number) / max(F(1), person[2]) for number in both]
+    for part, lane in ((bought, 2), (browsed, 0)):
+        taste = sum(float(facts[item, 2]) for item in part)
+        person.append(F(taste / max(1.0, float(person[lane]))))
+    matrix = []
+    for row in range(len(names)):
+        line: list[float] = []
+        for k in own:
+            total = sums[row, k]
+            if total > 0:
+                shares = total / totals[k], total / max(greatest[k], total)
+                line += [float(value) for value in (total, bests[row, k], *shares)]
+            else:
+                line += [0.0] * 4
+        line += map(float, strength.get(row, [F(0)] * 4))
+        line += count.get(row, [0] * 4)
+        line += [since.get(row, NEVER), days.get(row, NEVER)]
+        line += [*map(float, person), 0.0, 0.0, *facts[row].tolist()]
+        matrix.append(line)
+    text = stage().ensembles[intent].trees.text
+    scores = walked(text, np.array(matrix, F))
+    return {name: round(score * ONE) for name, score in zip(names, scores, strict=True)}
+
+
+def _closed(events: list[Event], intent: str) -> set[int]:
+    """Return the rows that may not be proposed."""
+    rows = index().release.item_row
+    month = 30 * DAY
+    return {
+        rows[e.item]
+        for e in events
+        if intent == "discovery"
+        or (e.type in ("purchase", "dismiss") and e.time is not None and NOW - e.time < month)
+    }
+
+
+@pytest.mark.parametrize("intent", ["default", "discovery"])
+@settings(max_examples=25, deadline=None)
+@given(events=histories.filter(bool))
+def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event]) -> None:
+    """Every offer scores as a walk down every tree over features counted item by item says."""
+    wanted = reference(events, intent)
+    request = Request(channel="web", count=100, intent=intent)
+    answer = decide(profile(*events), index(), EVERYTHING, request, NOW)
+    known = [shown for shown in answer.slate if shown.item in wanted]
+    assert known
+    assert {shown.item: shown.score for shown in known} == {
+        shown.item: wanted[shown.item] for shown in known
+    }
+    closed = _closed(events, intent)
+    for offer in index().catalogue.offers.values():
+        items = [item for item in offer.items if item in wanted]
+        may = [item for item in items if index().release.item_row[item] not in closed] or items
+        for shown in answer.slate:
+            if shown.offer == offer.id:
+                assert shown.score == max(wanted[item] for item in may)
+
+
+def test_each_source_is_named() -> None:
+    """An item touched is the customer's own, one that a table leads to is related, and so on."""
+    answer = asked(event("view", "item3"), event("add_to_cart", "item9"), count=100)
+    tables = stage().retrieval.tables
+    rows = index().release.item_row
+    near = {
+        int(row)
+        for k in range(len(tables.names))
+        for item in (rows["item3"], rows["item9"])
+        for row in tables.rows[tables.starts[k, item] : tables.starts[k, item + 1]]
+        if tables.lanes[k, :2].any()
+    }
+    for shown in answer.slate:
+        row = rows.get(shown.item)
+        if shown.item in ("item3", "item9"):
+            assert shown.source == Source.OWN
+        elif shown.source == Source.RELATED:
+            assert row in near
+        elif shown.item == "new":
+            assert shown.source == Source.NEW
+        else:
+            assert shown.source in (Source.HISTORY, Source.POPULAR)
+    assert {Source.OWN, Source.RELATED, Source.NEW, Source.HISTORY} <= {
+        shown.source for shown in answer.slate
+    }
+
+
+def test_because_names_what_led_to_an_offer() -> None:
+    """Own items name the latest act on them, related ones what the tables lead from."""
+    answer = asked(event("view", "item3"), event("purchase", "item9", at=NOW - 90 * DAY), count=100)
+    tables, rows = stage().retrieval.tables, index().release.item_row
+    related = 0
+    for shown in answer.slate:
+        said = [(because.type, because.item) for because in shown.because]
+        assert set(said) <= {("view", "item3"), ("purchase", "item9")}
+        if shown.item in ("item3", "item9"):
+            assert said[0][1] == shown.item
+        elif shown.source == Source.RELATED:
+            related += 1
+            for item in {item for _, item in said}:
+                near = [tables.rows[t[rows[item]] : t[rows[item] + 1]] for t in tables.starts]
+                assert rows[shown.item] in np.concatenate(near)
+            assert said
+    assert related
+
+
+def test_rates_are_what_the_scores_are_worth() -> None:
+    """A rate is the calibration of its score, with the label; new items and cold ones have none."""
+    answer = asked(event("view", "item3"), count=100)
+    assert answer.label == "ORGANIC"
+    calibration = stage().ensembles["default"].calibration
+    for shown in answer.slate:
+        if shown.item == "new":
+            assert shown.rate is None
+        else:
+            assert shown.rate == calibration.rate(np.array([shown.score / ONE]))[0]
+    assert [shown.rate for shown in asked().slate] == [None] * 10
+
+
+def test_discovery_shows_nothing_known_to_the_customer() -> None:
+    """What was touched at any time is withheld as TOUCHED, what leads nothing else with it."""
+    events = [event("view", f"item{n}", at=NOW - 300 * DAY) for n in (3, 7, 20)]
+    answer = asked(*events, intent="discovery", count=100)
+    reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
+    assert reasons["item:item20"] == reasons["item:item3"] == Reason.TOUCHED
+    assert reasons["coupon:one"] == reasons["coupon:odd"] == Reason.TOUCHED
+    assert not {shown.item for shown in answer.slate} & {"item3", "item7", "item20"}
+    plain = asked(*events, count=100)
+    assert {"item3", "item7", "item20"} <= {shown.item for shown in plain.slate}
+    scores = {shown.item: shown.score for shown in plain.slate}
+    assert any(shown.score != scores[shown.item] for shown in answer.slate)
+
+
+def test_a_customer_without_a_history_is_ranked_by_popularity() -> None:
+    """Nobody's history, and one that the release does not know, give the cold answer, flagged."""
+    for answer in (asked(), asked(event("view", "unheard-of")), asked(intent="discovery")):
+        assert Flag.COLD_START in answer.flags
+        assert {shown.source for shown in answer.slate} == {Source.POPULAR}
+
+
+def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
+    """New items are candidates by their features, as many as their quota, bounded by the best."""
+    rows = [Item(id=f"new{n}", features={"category": ["a" if n % 2 else "b"]}) for n in range(9)]
+    crowded = index().update(small_catalogue().apply(2, rows))
+    customer = profile(event("view", "item3"), event("view", "item5"))
+    answer = decide(customer, crowded, Policy(candidates=20), Request(channel="web"), NOW)
+    shared = answer.candidates.ids(crowded.release.items)[: answer.shared]
+    assert sum(offer.startswith("item:new") for offer in shared) == 2
+    best = max(shown.score for shown in answer.slate)
+    assert best == max(shown.score for shown in answer.slate if shown.source != Source.NEW)
+
+
+def test_a_new_item_stands_where_stage_one_puts_it() -> None:
+    """Between two candidates by the embedding it scores between the same two places by trees."""
+    nears, ranked = np.array([10, 20, 40]), np.array([-7, 100, 110])
+    asked_of = np.array([5, 10, 15, 20, 30, 40, 99])
+    assert _between(asked_of, nears, ranked).tolist() == [-8, -7, 46, 100, 105, 110, 110]
+    assert _between(asked_of, nears[:0], ranked[:0]).tolist() == asked_of.tolist()
+
+
+def test_context_counts_as_touched_just_now() -> None:
+    """An item before the customer leads to its neighbours, and stays withheld as in context."""
+    answer = asked(context=(ContextItem("item5"),), count=100, intent="discovery")
+    assert Source.RELATED in {shown.source for shown in answer.slate}
+    reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
+    assert reasons["item:item5"] == Reason.IN_CONTEXT
+    assert offers(answer) != offers(asked(count=100, intent="discovery"))
+
+
+def test_lanes_of_the_reference_are_those_of_events() -> None:
+    """What the reference counts is what a profile remembers by lane."""
+    assert {EVENT_TYPES[kind] for kind in ("view", "add_to_cart", "purchase", "dismiss")} == {
+        *LANES
+    }
