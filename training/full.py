@@ -9,7 +9,7 @@ from models.errors import BadDataset
 from training import baselines
 from training.config import TrainConfig
 from training.fit import Progress
-from training.heldout import held_out
+from training.heldout import held_out, window_out
 from training.log import Log, read_log
 from training.model import history_for
 from training.questions import Question, questions
@@ -17,7 +17,7 @@ from training.ranked import Lists, score_lists
 from training.references import ease_scores, ials_scores
 from training.second_stage import Lesson, SecondStage, recall_by_source, second_stage
 from training.slices import Measured, answers, measure
-from training.splits import Split, split, target_types
+from training.splits import Split, target_types
 
 KS = (3, 10, 20)
 MODEL = "the model"
@@ -88,7 +88,7 @@ def _earlier(
     lessons = []
     for _ in range(config.windows):
         before = parts.training
-        parts = split(before, targets, config.seed, config.split.test_days)
+        parts = window_out(before, tuple(targets), config.split, config.seed)
         if not parts.cases:
             break
         lessons.append(Lesson(parts.training, _questions(before, parts, mask)))
