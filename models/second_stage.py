@@ -4,7 +4,7 @@ Raw scores are rounded to 2^-20 before anything is compared; the rate is what a 
 the calibration, and never decides the order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from models.errors import BadRelease
 from models.fixed import ONE, Fixed, Rows, best
 from models.past import LANES, Past
 from models.retrieval import Quotas, Retrieval, propose
+from models.segments import EVERYBODY, segment_popularity
 from models.signals import FACTS, Matches, signal_matrix, signals
 from models.trees import Trees
 
@@ -44,18 +45,27 @@ class Ordered(NamedTuple):
     sources: NDArray[np.int64]
 
 
-def order(stage: SecondStage, intent: str, past: Past, allowed: Mask, ranks: Rows) -> Ordered:
+def order(
+    stage: SecondStage,
+    intent: str,
+    past: Past,
+    segments: Sequence[str],
+    allowed: Mask,
+    ranks: Rows,
+) -> Ordered:
     """Return the candidates of `past` among `allowed` item rows in descending score.
 
-    Equal scores stand in the order of `ranks` (items,), which are distinct.
+    `segments` are those of the moment. Equal scores stand in the order of `ranks` (items,), which
+    are distinct.
     """
     ensemble = stage.ensembles[intent]
     proposed = propose(stage.retrieval, past, ensemble.quotas, allowed)
     rows, sources = proposed.candidates
-    nothing = np.zeros(len(rows), np.float32)
-    matrix = signal_matrix(
-        rows, past, proposed.reached, Matches(nothing, nothing), stage.retrieval.facts
+    matches = Matches(
+        embedding=np.zeros(len(rows), np.float32),
+        popularity=segment_popularity(stage.retrieval.shares, segments, rows),
     )
+    matrix = signal_matrix(rows, past, proposed.reached, matches, stage.retrieval.facts)
     raw = ensemble.trees.score(matrix)
     scores = np.rint(raw * ONE).astype(np.int64)
     order_ = best(scores, ranks[rows], len(rows))
@@ -89,6 +99,13 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
         raise BadRelease("item_facts.npy: want finite facts of each item")
     if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
         raise BadRelease("popular.npy: want each item once")
+    shares = stage.retrieval.shares
+    if shares.logs.shape[1:] != (items,) or not np.isfinite(shares.logs).all():
+        raise BadRelease("popularity.npy: want finite shares of each item")
+    if shares.row_of.get(EVERYBODY) != 0 or sorted(shares.row_of.values()) != list(
+        range(len(shares.logs))
+    ):
+        raise BadRelease("popularity.npy: want a row of each segment, everybody first")
     declared = len(signals(tables.names))
     for intent, ensemble in stage.ensembles.items():
         if len(ensemble.trees.features) != declared:
