@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models.decision import minute_of
-from models.events import Event
+from models.events import PURCHASE, Event
 from models.profile import View
 from training.examples import Folder
 from training.log import Log
@@ -16,8 +16,8 @@ class Question:
     """A case ready to be asked of any ranker.
 
     `view` is the customer as a decision would see it at `minute` (microseconds); `events` are all
-    earlier events of the customer, `acts` how many of them are acts; `masked` are items left out of
-    the list.
+    earlier events of the customer, `acts` how many of them are acts, and `channels` where these
+    happened, purchases aside; `masked` are items left out of the list.
     """
 
     case: Case
@@ -25,6 +25,7 @@ class Question:
     minute: int
     events: Sequence[Event]
     acts: int
+    channels: frozenset[str]
     touched: frozenset[str]
     masked: frozenset[str]
 
@@ -48,6 +49,7 @@ def _question(log: Log, case: Case, masked: frozenset[str]) -> Question:
         minute=0 if case.now is None else minute_of(case.now),
         events=events,
         acts=len(acts),
+        channels=frozenset(e.channel for e in acts if log.lanes[e.type] != PURCHASE),
         touched=frozenset(event.item for event in acts if event.item),
         masked=frozenset(event.item for event in events if event.item and event.type in masked),
     )
