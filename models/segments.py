@@ -15,7 +15,7 @@ from models.past import Floats
 from models.profile import View
 
 EVERYBODY = ""
-BOUGHT = "bought:"
+BOUGHT, VISIT = "bought:", "visit:"
 UNDATED = (0, 0)  # rank and place of what has neither time nor sequence
 MOST_TIMES = 3  # of one kind of act in a visit; more counts as this many
 
@@ -42,7 +42,7 @@ class Moment:
         names = [f"{name}={value}" for name, value in attributes.items() if value]
         names += [name for name in self._bought if name != f"{BOUGHT}{without}"]
         acts = ",".join(f"{name}={times}" for name, times in sorted(self._visit.items()))
-        return [*names, f"visit:{acts}"]
+        return [*names, f"{VISIT}{acts}"]
 
 
 def segments_of(view: View) -> list[str]:
@@ -68,18 +68,27 @@ class Shares(NamedTuple):
     row_of: Mapping[str, int]
     logs: Floats
 
-    def known(self, segments: Iterable[str]) -> list[int]:
-        """Return the rows of those of `segments` that are counted."""
-        return [self.row_of[name] for name in segments if name in self.row_of]
-
 
 def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> Floats:
-    """Return for each item row its log share, plus how much more each segment turns to it.
+    """Return for each item row its log share, plus how much more its segments turn to it.
 
-    Segments are taken as if each said something of its own.
+    Segments of one kind say much the same: their differences are summed over the root of how many
+    they are. Kinds are taken as if each said something of its own.
     """
     everybody = shares.logs[0, rows]
+    by_kind: dict[str, list[int]] = {}
+    for name in segments:
+        row = shares.row_of.get(name)
+        if row is not None:
+            by_kind.setdefault(_kind(name), []).append(row)
     total = everybody.copy()
-    for row in shares.known(segments):
-        total += shares.logs[row, rows] - everybody
+    for known in by_kind.values():
+        more = np.zeros(len(rows), np.float32)
+        for row in known:
+            more += shares.logs[row, rows] - everybody
+        total += more * np.float32(len(known) ** -0.5)
     return np.asarray(total, np.float32)
+
+
+def _kind(name: str) -> str:
+    return next((kind for kind in (BOUGHT, VISIT) if name.startswith(kind)), "attribute")

@@ -55,7 +55,7 @@ _CUSTOMER = (
 )
 _MATCH = (
     Signal("embedding", "history embedding times item vector, biases included"),
-    Signal("segment popularity", "log share of this item at moments like this one, by segments"),
+    Signal("segment popularity", "log share of this item at moments like this one, by segments", 1),
 )
 FACTS = (
     Signal("log browses", "log of 1 + customers who browsed this item"),

@@ -37,6 +37,9 @@ def test_shares_are_counted_before_each_purchase() -> None:
     assert counted[1] > 1.5 * np.exp(found.log_shares[0, 1])
     scores = segment_popularity(found.shares, ["bought:A", "unheard of"], np.array([2, 1]))
     assert scores.tolist() == found.log_shares[2, [2, 1]].tolist()
+    both = segment_popularity(found.shares, ["bought:A", "visit:"], np.array([1]))
+    alone = found.log_shares[1:, 1] - found.log_shares[0, 1]
+    assert both.tolist() == pytest.approx([found.log_shares[0, 1] + alone.sum()], abs=1e-5)
     nobody = popularity(log, ["purchase"], items, left_out=np.arange(160) < 80)
     assert nobody.segments == ["", "visit:"]
     assert np.exp(nobody.log_shares[0, 1]) < 0.01

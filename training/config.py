@@ -22,7 +22,8 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     all moments of a target, in an order over all customers) or `truth` (the rows of `truth.parquet`
     beside the tables). `mask` names event types whose items are left out of a customer's list;
     `pair` takes the target out of everything its customer did; `test_days` is the window of timed
-    data.
+    data. `newcomers` is the share of customers who are kept out of all that is learnt and counted,
+    to be measured in the last window as if hardly known.
     """
 
     protocol: Literal["kind", "truth", "last", "last item", "last share"] = "kind"
@@ -30,6 +31,7 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mask: tuple[str, ...] = ()
     pair: bool = False
     test_days: int | None = None
+    newcomers: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
 class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models.decision import minute_of
-from models.events import PURCHASE, Event
+from models.events import ATTRIBUTE, PURCHASE, Event
 from models.profile import View
 from training.examples import Folder
 from training.log import Log
@@ -30,19 +30,27 @@ class Question:
     masked: frozenset[str]
 
 
-def questions(log: Log, cases: Iterable[Case], mask: Iterable[str] = ()) -> list[Question]:
-    """Return a question for each case; `mask` names event types whose items are left out."""
+def questions(
+    log: Log, cases: Iterable[Case], mask: Iterable[str] = (), latest: int | None = None
+) -> list[Question]:
+    """Return a question for each case; `mask` names event types whose items are left out.
+
+    With `latest` only so many of a customer's acts are known, the latest.
+    """
     masked = frozenset(mask)
-    return [_question(log, case, masked) for case in cases]
+    return [_question(log, case, masked, latest) for case in cases]
 
 
-def _question(log: Log, case: Case, masked: frozenset[str]) -> Question:
+def _question(log: Log, case: Case, masked: frozenset[str], latest: int | None) -> Question:
     events: Sequence[Event] = ()
     if case.customer is not None:
         events = log.customers[case.customer].events
         if case.before is not None:
             events = [event for event in events if bound_of(event) < case.before]
     acts = [event for event in events if log.is_act(event)]
+    if latest is not None:
+        acts = acts[max(0, len(acts) - latest) :]
+        events = [event for event in events if log.lanes[event.type] == ATTRIBUTE] + acts
     return Question(
         case=case,
         view=Folder(log, events).view(),
