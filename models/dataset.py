@@ -19,6 +19,7 @@ METADATA = "dataset.json"
 # How a dataset is ordered. `mixed` is what a store exports that was loaded with undated history and
 # then lived: undated events come before timed ones.
 Kind = Literal["timed", "ordered", "undated", "mixed"]
+OrderOver = Literal["customer", "dataset"]
 
 # Physical type of a column: Parquet string, int64, double, boolean, timestamp[us, UTC],
 # list<string>; `json` is a string holding one JSON value.
@@ -120,7 +121,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
     `identifiers` is `plain` (values as callers give them) or `keyed` (keyed hashes in hex, under
     the key with `key_fingerprint`). `event_types` maps each declared type that is not built in to
-    the built-in it behaves like. `digests` holds the SHA-256 of every table file.
+    the built-in it behaves like. `digests` holds the SHA-256 of every table file. `order_over` says
+    over whom sequences may be compared: the events of one customer, or all of the dataset.
     """
 
     format: int = FORMAT
@@ -130,6 +132,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     identifiers: Literal["plain", "keyed"] = "plain"
     key_fingerprint: str = ""
     zone: str = "UTC"
+    order_over: OrderOver = "customer"
     event_types: dict[str, str] = {}
     channels: list[str] = []
     namespaces: list[str] = []

@@ -18,6 +18,7 @@ from models.past import LANES, past_of
 from models.profile import Entry, View
 from models.release import GOLDEN, Golden, GoldenEvent, Release
 from models.second_stage import order
+from models.segments import segments_of
 
 
 def answer_golden(
@@ -49,12 +50,13 @@ def answer_ranked(
     stage = release.second_stage
     if stage is None:
         return {}
-    past = past_of(_view(history, {}), release.item_row, release.history, 0)
+    view = _view(history, {})
+    past, segments = past_of(view, release.item_row, release.history, 0), segments_of(view)
     items = len(release.items)
     every, ranks = np.ones(items, np.bool_), np.arange(items)
     found = {}
     for intent in sorted(stage.ensembles):
-        rows, scores, _ = order(stage, intent, past, every, ranks)
+        rows, scores, _ = order(stage, intent, past, segments, every, ranks)
         best = zip(rows[:most].tolist(), scores[:most].tolist(), strict=True)
         found[intent] = tuple((release.items[row], score) for row, score in best)
     return found

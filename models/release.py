@@ -22,6 +22,7 @@ from models.features import HistoryConfig
 from models.fixed import BIAS_LIMIT, to_fixed
 from models.release_files import FileDigest, ReleaseFiles, foreign, read_json
 from models.second_stage import SecondStage, check_second_stage
+from models.segments import Shares
 from models.stage_files import STAGE, STAGE_FILES, read_stage, stage_arrays, stage_texts
 
 FORMAT = 2
@@ -216,7 +217,8 @@ def load_release(directory: Path) -> Release:
     _check_history(manifest.history)
     sizes = {kind: len(names) for kind, names in msgspec.structs.asdict(vocabulary).items()}
     arrays = check_arrays(ARRAYS, sizes, data)
-    stage = read_stage(len(vocabulary.items), data) if STAGE in data else None
+    shares = Shares(_rows(vocabulary.segments), arrays["popularity"])
+    stage = read_stage(len(vocabulary.items), shares, data) if STAGE in data else None
     content = Content(vocabulary=vocabulary, second_stage=stage, **arrays)
     return Release(release_id, manifest, content)
 

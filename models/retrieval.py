@@ -25,6 +25,7 @@ from models.candidates import (
 from models.fixed import Rows
 from models.neighbours import Neighbours, Reached, reach
 from models.past import Floats, Past
+from models.segments import Shares
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,11 +65,12 @@ DISCOVERY_QUOTAS = Quotas(
 
 
 class Retrieval(NamedTuple):
-    """Tables, what is known of each item (items, FACTS), and the most popular rows, in order."""
+    """Tables, what is known of each item (items, FACTS), the most popular rows in order, shares."""
 
     tables: Neighbours
     facts: Floats
     popular: Rows
+    shares: Shares
 
 
 class Proposed(NamedTuple):

@@ -4,7 +4,7 @@ Raw scores are rounded to 2^-20 before anything is compared; the calibration say
 is worth, and never decides the order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.fixed import ONE, Fixed, Rows, best
 from models.neighbours import Neighbours, Reached
 from models.past import LANES, Past
 from models.retrieval import Quotas, Retrieval, propose
+from models.segments import EVERYBODY, Shares, segment_popularity
 from models.signals import FACTS, Matches, greatest_sums, signal_matrix, signals
 from models.trees import Trees
 
@@ -44,14 +45,22 @@ class SecondStage(NamedTuple):
 class Judge:
     """Scores items for one customer under one intent, each against the same candidates.
 
-    What an item scores depends on the customer, the ensemble and `candidates` (item rows), and not
-    on which other items are scored with it.
+    What an item scores depends on the customer, the `segments` of the moment, the ensemble and
+    `candidates` (item rows), and not on which other items are scored with it.
     """
 
     def __init__(
-        self, stage: SecondStage, ensemble: Ensemble, past: Past, reached: Reached, candidates: Rows
+        self,
+        stage: SecondStage,
+        ensemble: Ensemble,
+        past: Past,
+        segments: Sequence[str],
+        reached: Reached,
+        candidates: Rows,
     ) -> None:
         self._facts = stage.retrieval.facts
+        self._shares = stage.retrieval.shares
+        self._segments = segments
         self._trees = ensemble.trees
         self._past = past
         self._reached = reached
@@ -59,8 +68,10 @@ class Judge:
 
     def scores(self, rows: Rows) -> Fixed:
         """Return the score of each item row, in units of 2^-20."""
-        nothing = np.zeros(len(rows), np.float32)
-        matches = Matches(nothing, nothing)
+        matches = Matches(
+            embedding=np.zeros(len(rows), np.float32),
+            popularity=segment_popularity(self._shares, self._segments, rows),
+        )
         matrix = signal_matrix(
             rows, self._past, self._reached, self._greatest, matches, self._facts
         )
@@ -75,15 +86,23 @@ class Ordered(NamedTuple):
     sources: NDArray[np.int64]
 
 
-def order(stage: SecondStage, intent: str, past: Past, allowed: Mask, ranks: Rows) -> Ordered:
+def order(
+    stage: SecondStage,
+    intent: str,
+    past: Past,
+    segments: Sequence[str],
+    allowed: Mask,
+    ranks: Rows,
+) -> Ordered:
     """Return the candidates of `past` among `allowed` item rows in descending score.
 
-    Equal scores stand in the order of `ranks` (items,), which are distinct.
+    `segments` are those of the moment. Equal scores stand in the order of `ranks` (items,), which
+    are distinct.
     """
     ensemble = stage.ensembles[intent]
     proposed = propose(stage.retrieval, past, ensemble.quotas, allowed)
     rows, sources = proposed.candidates
-    scores = Judge(stage, ensemble, past, proposed.reached, rows).scores(rows)
+    scores = Judge(stage, ensemble, past, segments, proposed.reached, rows).scores(rows)
     order_ = best(scores, ranks[rows], len(rows))
     return Ordered(rows[order_], scores[order_], sources[order_])
 
@@ -100,6 +119,7 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
         raise BadRelease("item_facts.npy: want finite facts of each item")
     if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
         raise BadRelease("popular.npy: want each item once")
+    _check_shares(stage.retrieval.shares, items)
     declared = tuple(signal.column for signal in signals(tables.names))
     for intent, ensemble in stage.ensembles.items():
         if ensemble.trees.features != declared:
@@ -139,3 +159,11 @@ def _check_calibration(where: str, calibration: Calibration) -> None:
         raise BadRelease(f"{where}: calibration: not ascending")
     if not (rates[0] >= 0 and rates[-1] <= 1):
         raise BadRelease(f"{where}: calibration: not a rate")
+
+
+def _check_shares(shares: Shares, items: int) -> None:
+    if shares.logs.shape[1:] != (items,) or not np.isfinite(shares.logs).all():
+        raise BadRelease("popularity.npy: want finite shares of each item")
+    rows = sorted(shares.row_of.values())
+    if shares.row_of.get(EVERYBODY) != 0 or rows != list(range(len(shares.logs))):
+        raise BadRelease("popularity.npy: want a row of each segment, everybody first")

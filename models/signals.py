@@ -60,7 +60,7 @@ _CUSTOMER = (
 )
 _MATCH = (
     Signal("embedding", "history embedding times item vector, biases included"),
-    Signal("segment popularity", "log share of this item among customers of the same attributes"),
+    Signal("segment popularity", "log share of this item at moments like this one, by segments", 1),
 )
 FACTS = (
     Signal("log browses", "log of 1 + customers who browsed this item"),
@@ -90,7 +90,10 @@ def signals(tables: Sequence[str]) -> tuple[Signal, ...]:
 
 
 class Matches(NamedTuple):
-    """What stage one says of each candidate: `embedding` and `popularity`, (candidates,) each."""
+    """What is said of each candidate elsewhere, (candidates,) each.
+
+    `embedding` is stage one's score, `popularity` that of the segments of the moment.
+    """
 
     embedding: Floats
     popularity: Floats

@@ -27,6 +27,7 @@ from models.second_stage import (
     SecondStage,
     check_second_stage,
 )
+from models.segments import Shares
 from models.signals import FACTS
 from models.trees import read_trees
 
@@ -87,10 +88,11 @@ def stage_arrays(stage: SecondStage) -> dict[str, NDArray[Any]]:
     }
 
 
-def read_stage(items: int, data: Mapping[str, Bytes]) -> SecondStage:
+def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondStage:
     """Return the second stage over `items` items from the content of its files.
 
-    Raises `BadRelease` with the file at fault.
+    `shares` are the release's own, which both stages read. Raises `BadRelease` with the file at
+    fault.
     """
     said = read_json(STAGE, data[STAGE].tobytes(), _Stage)
     if said.lanes != list(LANES) or said.facts != [fact.name for fact in FACTS]:
@@ -122,7 +124,8 @@ def read_stage(items: int, data: Mapping[str, Bytes]) -> SecondStage:
         )
         for name, one in sorted(said.intents.items())
     }
-    stage = SecondStage(Retrieval(tables, arrays["item_facts"], arrays["popular"]), ensembles)
+    retrieval = Retrieval(tables, arrays["item_facts"], arrays["popular"], shares)
+    stage = SecondStage(retrieval, ensembles)
     check_second_stage(stage, items)
     return stage
 

@@ -25,6 +25,7 @@ from models.profile import Entry, View
 from models.retrieval import propose
 from models.search import NONE, Allowed
 from models.second_stage import Ensemble, Judge, SecondStage
+from models.segments import segments_of
 
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
 FEW = 0.5
@@ -76,7 +77,8 @@ class Staged:
         both = index.release_row[self.first]
         self._both = self.first[both >= 0]
         self._tables, self._past = stage.retrieval.tables, past
-        self._judge = Judge(stage, ensemble, past, reached, both[both >= 0])
+        segments = segments_of(view)
+        self._judge = Judge(stage, ensemble, past, segments, reached, both[both >= 0])
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed` by the history embedding."""

@@ -8,13 +8,16 @@ from models.calibration import Calibration
 from models.catalogue import Catalogue, Item, Money, Offer, Row
 from models.features import HistoryConfig
 from models.neighbours import Neighbours
+from models.past import Floats
 from models.release import Content, Metric, Release, Vocabulary, load_release, write_release
 from models.retrieval import Quotas, Retrieval
 from models.second_stage import RANKED, Ensemble, SecondStage
+from models.segments import Shares
 from models.signals import FACTS, signals
 from models.trees import read_trees
 
 DIMENSIONS = 16
+SEGMENTS = ("", "segment=young", "segment=old", "bought:item3", "bought:item7", "visit:")
 TABLES = ("any>any", "purchase>browse")
 
 
@@ -32,25 +35,29 @@ def small_content(items: int = 40, seed: int = 1, *, ranked: bool = False) -> Co
     def vectors(count: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         return generator.normal(0, 0.4, (count, DIMENSIONS)).astype(np.float32)
 
+    kinds = vectors(items), vectors(len(features)), vectors(len(columns))
+    shares = generator.dirichlet(np.ones(items), len(SEGMENTS))
+    popularity = np.log(shares).clip(-20).astype(np.float32)
     return Content(
         vocabulary=Vocabulary(
             items=names,
             item_features=features,
             user_features=columns,
-            segments=["", "segment=young", "segment=old"],
+            segments=list(SEGMENTS),
         ),
-        item_vectors=vectors(items),
-        item_feature_vectors=vectors(len(features)),
-        user_feature_vectors=vectors(len(columns)),
-        popularity=np.log(generator.dirichlet(np.ones(items), 3)).clip(-20).astype(np.float32),
+        item_vectors=kinds[0],
+        item_feature_vectors=kinds[1],
+        user_feature_vectors=kinds[2],
+        popularity=popularity,
         item_weights=generator.uniform(1, 5, items).astype(np.float32),
-        second_stage=small_second_stage(items, seed) if ranked else None,
+        second_stage=_second_stage(popularity, seed) if ranked else None,
     )
 
 
-def small_second_stage(items: int = 40, seed: int = 1) -> SecondStage:
+def _second_stage(popularity: Floats, seed: int) -> SecondStage:
     """Return random tables of five neighbours each, and random trees for each intent."""
     random = np.random.default_rng([seed, 2])
+    items = popularity.shape[1]
     near = [random.permutation(items)[:5] for _ in range(len(TABLES) * items)]
     tables = Neighbours(
         TABLES,
@@ -69,7 +76,8 @@ def small_second_stage(items: int = 40, seed: int = 1) -> SecondStage:
         )
         for intent in RANKED
     }
-    return SecondStage(Retrieval(tables, facts, popular), ensembles)
+    shares = Shares({name: row for row, name in enumerate(SEGMENTS)}, popularity)
+    return SecondStage(Retrieval(tables, facts, popular, shares), ensembles)
 
 
 def random_trees(random: np.random.Generator, trees: int, leaves: int) -> str:

@@ -73,12 +73,9 @@ def test_insurance(tmp_path: Path) -> None:
     assert tally.rejected == 0
     assert dataset.events.filter(pl.col("type") == "purchase").height == 84_381
     assert dataset.items.height == 24
-    assert (
-        dataset.events["sequence"].max()
-        == dataset.events.group_by("identifier")
-        .agg(pl.col("sequence").n_unique())["sequence"]
-        .max()
-    )
+    assert dataset.metadata.order_over == "dataset"
+    moments = dataset.events.filter(pl.col("type") == "purchase")["sequence"].unique()
+    assert len(moments) == 56_160
     last = dataset.events.sort("sequence").group_by("identifier").last()
     assert (last["type"] == "purchase").all()
 

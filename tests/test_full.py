@@ -17,6 +17,7 @@ CONFIG = """
 windows = 2
 [split]
 mask = ["dismiss"]
+newcomers = 0.2
 [stage_one]
 dimensions = 16
 epochs = 2
@@ -44,11 +45,16 @@ def test_the_full_model_is_measured_beside_every_baseline(tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     assert "Intent default" in result.output
     report = json.loads((tmp_path / "report.json").read_text())
+    newcomers = report.pop("newcomers")
+    assert {row["slice"] for row in newcomers} == {f"{n} events known" for n in (0, 1, 3, 5)}
+    assert {row["ranker"] for row in newcomers} >= {"the model", "content similarity"}
     assert set(report) == {"default", "discovery"}
     for figures in report.values():
         rankers = {row["ranker"] for row in figures["measured"]}
         assert {"the model", "popularity", "own counts", "item-kNN", "EASE"} <= rankers
         assert figures["sources"][0][0] == "union"
+        assert set(figures["spread"]) == rankers
+        assert 0 < figures["spread"]["the model"]["coverage"] <= 1
         assert 0 <= figures["calibration_error"][0] < 0.2
 
 

@@ -76,6 +76,21 @@ def test_order_numbers_the_events_of_a_customer(tmp_path: Path) -> None:
     assert imported.rejects.tallies[0].repeated == 1
 
 
+def test_order_may_number_the_events_of_the_whole_dataset(tmp_path: Path) -> None:
+    """With `order_over = "dataset"` sequences compare across customers; only an order has any."""
+    ordered = ABOUT.replace('"timed"', '"ordered"\norder_over = "dataset"')
+    mapping = ordered + EVENTS.replace('time = "at"', 'order = ["visit", "step"]')
+    text = "who,what,thing,visit,step\n1,buy,c,5,\n2,look,a,5,1\n2,look,b,2,9\n1,look,a,5,1\n"
+    _, dataset = run(tmp_path, mapping, {"events.csv": text})
+    rows = dataset.events.select("identifier", "sequence", "item").sort("sequence", "identifier")
+    assert rows.rows() == [("2", 1, "b"), ("1", 2, "a"), ("2", 2, "a"), ("1", 3, "c")]
+    assert dataset.metadata.order_over == "dataset"
+    timed = ABOUT.replace('"timed"', '"timed"\norder_over = "dataset"') + EVENTS
+    (tmp_path / "timed").mkdir()
+    with pytest.raises(BadInput, match="order_over"):
+        run(tmp_path / "timed", timed, {"events.csv": text})
+
+
 def test_offers_collect_their_items(tmp_path: Path) -> None:
     """Rows of one offer become one offer over all their items; a contradiction is a reject."""
     mapping = (

@@ -14,7 +14,7 @@ from models.release import FILES, MANIFEST, load_release, read_golden, verify_re
 from models.stage_files import stage_arrays
 from tests.bad_content import rehashed
 from tests.damage import golden_release
-from tests.small import small_second_stage, write_small_release
+from tests.small import small_content, write_small_release
 
 
 def test_same_content_same_id(tmp_path: Path) -> None:
@@ -28,7 +28,9 @@ def test_a_second_stage_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Tables, facts, calibration, quotas and trees come back equal, under the same id twice."""
     first, directory = write_small_release(tmp_path / "a", ranked=True)
     assert write_small_release(tmp_path / "b", ranked=True)[0] == first
-    written, read = small_second_stage(), load_release(directory).second_stage
+    written = small_content(ranked=True).second_stage
+    read = load_release(directory).second_stage
+    assert written is not None
     assert read is not None
     arrays = stage_arrays(written)
     for name, array in stage_arrays(read).items():

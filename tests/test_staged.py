@@ -57,6 +57,8 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
         for entry in view_of(profile(*events).compartments.values()).lanes.get(name, ())
     ]
     seen.sort(key=lambda pair: pair[0], reverse=True)
+    latest = next((lane for entry, lane in seen if (entry.rank, entry.at) != (0, 0)), 2)
+    visited = latest != 2  # something since the latest purchase
     decays = [1.0]
     strength: dict[int, list[np.float32]] = {}
     count: dict[int, list[int]] = {}
@@ -108,11 +110,30 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
         line += map(float, strength.get(row, [F(0)] * 4))
         line += count.get(row, [0] * 4)
         line += [since.get(row, NEVER), days.get(row, NEVER)]
-        line += [*map(float, person), 0.0, 0.0, *facts[row].tolist()]
+        popular = _share(row, [names[item] for item in bought], visited=visited)
+        line += [*map(float, person), 0.0, popular, *facts[row].tolist()]
         matrix.append(line)
     text = stage().ensembles[intent].trees.text
     scores = walked(text, np.array(matrix, F))
     return {name: round(score * ONE) for name, score in zip(names, scores, strict=True)}
+
+
+def _share(row: int, bought: list[str], *, visited: bool) -> float:
+    """Return the log share of an item at this moment, segment by segment."""
+    shares = stage().retrieval.shares
+    everybody = shares.logs[0, row]
+    known = [
+        shares.row_of[f"bought:{item}"] for item in bought if f"bought:{item}" in shares.row_of
+    ]
+    total = everybody
+    if known:
+        more = F(0)
+        for one in known:
+            more += shares.logs[one, row] - everybody
+        total = total + more * F(len(known) ** -0.5)
+    if not visited:
+        total = total + (shares.logs[shares.row_of["visit:"], row] - everybody)
+    return float(total)
 
 
 def _closed(events: list[Event], intent: str) -> set[int]:

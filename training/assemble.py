@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import polars as pl
 
-from models.dataset import TABLES
+from models.dataset import TABLES, OrderOver
 from models.events import event_key
 from training.rejects import Rejects
 from training.sources import COMPUTED
@@ -21,8 +21,11 @@ _CONTENT = COMPUTED + "content"
 _CUSTOMER = ["namespace", "identifier"]
 
 
-def assemble_events(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
-    """Return the events in canonical order, each with an id that is unique per identifier."""
+def assemble_events(rows: pl.DataFrame, rejects: Rejects, over: OrderOver) -> pl.DataFrame:
+    """Return the events in canonical order, each with an id that is unique per identifier.
+
+    Where the files order events by columns, these number the events of each customer, or of all.
+    """
     order = sorted(name for name in rows.columns if name.startswith(ORDER))
     # A stable sort: rows that compare equal stay as the files have them.
     by = [*_CUSTOMER, *(order or ["time", "sequence"])]
@@ -31,7 +34,8 @@ def assemble_events(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
         first = pl.struct(FILE, *_CUSTOMER, ONCE).is_first_distinct() | pl.col(ONCE).is_null()
         rows = _drop_repeats(rows, rows.select(first).to_series(), rejects)
     if order:
-        rows = rows.with_columns(_numbered(rows, order))
+        number = _numbered_over_all if over == "dataset" else _numbered
+        rows = rows.with_columns(number(rows, order))
     rows = rows.with_columns(_content(rows, "events", without="event_id"))
     occurrence = pl.int_range(pl.len()).over(*_CUSTOMER, _CONTENT)
     told = rows.select(pl.concat_str(_CONTENT, occurrence, separator="\x1f")).to_series()
@@ -100,6 +104,14 @@ def _numbered(rows: pl.DataFrame, order: Sequence[str]) -> pl.Series:
     )
     first = pl.col("sequence").min().over(_CUSTOMER)
     return steps.select(pl.col("sequence") - first + 1).to_series()
+
+
+def _numbered_over_all(rows: pl.DataFrame, order: Sequence[str]) -> pl.Series:
+    """Number all rows, sorted by `order`, from 1; equal values, equal numbers."""
+    place = pl.int_range(pl.len()).alias("\0place")
+    placed = rows.select(place, *order).sort(order, nulls_last=True)
+    step = (pl.struct(order).rle_id() + 1).cast(pl.Int64()).alias("sequence")
+    return placed.select("\0place", step).sort("\0place")["sequence"]
 
 
 def _distinct(rows: pl.DataFrame, key: list[str], column: str, rejects: Rejects) -> pl.DataFrame:

@@ -4,20 +4,25 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from training.full import MODEL, Full
+from training.bootstrap import Interval
+from training.full import CONTENT, MODEL, Full
+from training.full import SHOWN as PLACES
 from training.slices import ALL, Measured
 from training.terminal import table
 
 SHOWN = ("recall@10", "ndcg@10", "hr@3", "mrr@3")
 LED = ("recall@10", "ndcg@10")
+POPULARITY, BESIDE = "popularity", "recall@10"
 
 
 def full_tables(full: Full) -> list[Table]:
-    """Return for each intent: all rankers over all cases, the model by slice, and its sources."""
+    """Return for each intent: all rankers over all cases, the model by slice, sources, spread."""
     tables = []
     for intent, measured in full.measured.items():
         whole = [found for found in measured if found.slice == ALL]
         parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
+        by = {(found.ranker, found.slice): found for found in measured}
+        beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
         error, top = full.stage.intents[intent].error
         tables.append(
             table(
@@ -32,8 +37,16 @@ def full_tables(full: Full) -> list[Table]:
             table(
                 f"Intent {intent}, the model by slice",
                 ("slice",),
-                ("cases", *SHOWN),
-                [(found.slice, f"{found.n:,}", *_cells(found)) for found in parts],
+                ("cases", *SHOWN, *(f"{name}, {BESIDE}" for name in beside)),
+                [
+                    (
+                        found.slice,
+                        f"{found.n:,}",
+                        *_cells(found),
+                        *(_cell(by[name, found.slice].metrics[BESIDE]) for name in beside),
+                    )
+                    for found in parts
+                ],
             )
         )
         tables.append(
@@ -47,19 +60,46 @@ def full_tables(full: Full) -> list[Table]:
                 ],
             )
         )
+        tables.append(
+            table(
+                f"Intent {intent}, the first {PLACES} of all lists",
+                ("ranker",),
+                ("coverage of the catalogue", "novelty, bits", "overlap of two people"),
+                [
+                    (name, f"{found.coverage:.3f}", f"{found.novelty:.2f}", f"{found.overlap:.3f}")
+                    for name, found in full.spread[intent].items()
+                ],
+            )
+        )
+    if full.newcomers:
+        tables.append(
+            table(
+                f"Newcomers in none of what was learnt, {full.newcomers[0].n:,} cases",
+                ("known", "ranker"),
+                (*SHOWN, *(f"the model leads, {name}" for name in LED)),
+                [
+                    (found.slice, found.ranker, *_cells(found), *_leads(found))
+                    for found in full.newcomers
+                ],
+            )
+        )
     return tables
 
 
 def full_figures(full: Full) -> dict[str, object]:
     """Return every figure as plain data; it names no customer."""
-    return {
+    figures: dict[str, object] = {
         intent: {
             "calibration_error": list(full.stage.intents[intent].error),
             "sources": [list(row) for row in full.sources[intent]],
+            "spread": {name: one._asdict() for name, one in full.spread[intent].items()},
             "measured": [_plain(found) for found in measured],
         }
         for intent, measured in full.measured.items()
     }
+    if full.newcomers:
+        figures["newcomers"] = [_plain(found) for found in full.newcomers]
+    return figures
 
 
 def _plain(found: Measured) -> dict[str, object]:
@@ -73,10 +113,12 @@ def _plain(found: Measured) -> dict[str, object]:
 
 
 def _cells(found: Measured) -> Sequence[str]:
-    return [
-        f"{value:.4f} [{low:.4f}, {high:.4f}]"
-        for value, low, high in (found.metrics[name] for name in SHOWN)
-    ]
+    return [_cell(found.metrics[name]) for name in SHOWN]
+
+
+def _cell(found: Interval) -> str:
+    value, low, high = found
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _leads(found: Measured) -> Sequence[str]:

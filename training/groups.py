@@ -14,6 +14,7 @@ from models.features import HistoryConfig
 from models.fixed import Rows
 from models.past import Floats, Past, past_of
 from models.retrieval import Quotas, Retrieval, propose
+from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix
 from training.questions import Question
 
@@ -67,10 +68,14 @@ class Groups:
 
 @dataclass(frozen=True)
 class Asked:
-    """One group to make: a past, the rows that must not be proposed, the rows that are right."""
+    """One group to make.
+
+    A past and the segments of its moment, the rows that must not be proposed, and those right.
+    """
 
     question: int
     past: Past
+    segments: Sequence[str]
     barred: Rows
     targets: Rows
     missing: int  # targets that are no rows
@@ -90,6 +95,7 @@ def asked_of(
             Asked(
                 at,
                 past,
+                segments_of(question.view),
                 np.array(sorted(barred), np.int64),
                 np.array(sorted(right), np.int64),
                 len(targets) - len(right),
@@ -127,16 +133,13 @@ def make_groups(
         proposed = propose(retrieval, one.past, quotas, allowed)
         allowed[one.barred] = True
         found = proposed.candidates.rows
-        nothing = np.zeros(len(found), np.float32)
+        matches = Matches(
+            embedding=np.zeros(len(found), np.float32),
+            popularity=segment_popularity(retrieval.shares, one.segments, found),
+        )
+        greatest = greatest_sums(found, proposed.reached)
         matrices.append(
-            signal_matrix(
-                found,
-                one.past,
-                proposed.reached,
-                greatest_sums(found, proposed.reached),
-                Matches(nothing, nothing),
-                retrieval.facts,
-            )
+            signal_matrix(found, one.past, proposed.reached, greatest, matches, retrieval.facts)
         )
         rows.append(found)
         sources.append(proposed.candidates.sources)

@@ -6,7 +6,7 @@ from pathlib import Path
 from training.config import SplitConfig
 from training.evaluate import read_truth
 from training.log import Log
-from training.splits import Split, last_out, split
+from training.splits import Split, last_item_out, last_out, last_share_out, split
 
 TRUTH = "truth.parquet"
 
@@ -23,9 +23,18 @@ def held_out(
         parts = Split(log, cases, f"the rows of {TRUTH} are the test", None)
     elif config.protocol == "last":
         parts = last_out(log, frozenset(targets))
+    elif config.protocol == "last item":
+        parts = last_item_out(log, frozenset(targets), seed)
     else:
-        parts = split(log, targets, seed, config.test_days)
+        parts = window_out(log, targets, config, seed)
     return _without_pairs(parts) if config.pair else parts
+
+
+def window_out(log: Log, targets: tuple[str, ...], config: SplitConfig, seed: int) -> Split:
+    """Return the split that holds out the last window, as it is also cut before the test."""
+    if config.protocol == "last share":
+        return last_share_out(log, frozenset(targets), config.share)
+    return split(log, targets, seed, config.test_days)
 
 
 def _without_pairs(parts: Split) -> Split:

@@ -9,17 +9,18 @@ tables counted without its customers.
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.features import HistoryConfig
 from models.past import past_of
 from models.retrieval import Quotas, Retrieval
+from models.segments import segments_of
 from training.crossfit import Part
 from training.examples import Folder
 from training.groups import Asked, make_groups
 from training.log import Log
-from training.touches import Touches
 
-Build = Callable[[Touches], Retrieval]
+Build = Callable[[NDArray[np.bool_]], Retrieval]  # from all customers but those marked
 Progress = Callable[[int, int], None]
 
 
@@ -27,7 +28,6 @@ def hidden_pairs(
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
-    touches: Touches,
     history: HistoryConfig,
     build: Build,
     quotas: Quotas,
@@ -47,7 +47,7 @@ def hidden_pairs(
     wanted = frozenset(targets)
     parts = []
     for fold in range(folds):
-        retrieval = build(touches.without(dealt == fold))
+        retrieval = build(dealt == fold)
         asked, whose = [], []
         for at in np.flatnonzero(dealt == fold).tolist():
             for one in _asked(log, at, wanted, row_of, history, each, random):
@@ -79,5 +79,7 @@ def _asked(
     minute = max((event.time or 0 for event in events), default=0)
     for item in shuffled[:each]:
         left = [event for event in events if event.item != item]
-        past = past_of(Folder(log, left).view(), row_of, history, minute)
-        yield Asked(-1, past, past.rows, np.array([row_of[item]], np.int64), 0)
+        view = Folder(log, left).view()
+        past = past_of(view, row_of, history, minute)
+        right = np.array([row_of[item]], np.int64)
+        yield Asked(-1, past, segments_of(view), past.rows, right, 0)

@@ -77,6 +77,7 @@ def import_dataset(
         kind=about.kind,
         source=about.source,
         zone=about.zone or "UTC",
+        order_over=about.order_over,
         event_types=about.event_types,
         channels=tables["events"]["channel"].unique().sort().to_list(),
         namespaces=used.unique().sort().to_list(),
@@ -99,7 +100,8 @@ def _tables(
             frames.append(_mapped(sieve, table, block, about, known))
         return pl.concat(frames, how="diagonal")
 
-    tables = {"events": assemble_events(rows("events", mapping.events), rejects)}
+    told = rows("events", mapping.events)
+    tables = {"events": assemble_events(told, rejects, about.order_over)}
     tables["items"] = empty("items")
     if mapping.items:
         tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)

@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from models.dataset import OrderOver
 from models.errors import BadInput
 from models.events import CHANNELS, EVENT_TYPES
 from models.identifiers import NAMESPACES
@@ -99,9 +100,10 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Events(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Events. Without `event_id` the id is a hash of what the row says and how often it said it.
 
-    `order` instead of `sequence`: the columns (integers, nulls last) by whose values the customer's
-    events of all blocks are numbered. `once`: columns that name one event; a row that names it
-    again, later in the order, is the same event told again.
+    `order` instead of `sequence`: the columns (integers, nulls last) by whose values the events of
+    all blocks are numbered, those of each customer or of all (`dataset.order_over`). `once`:
+    columns that name one event; a row that names it again, later in the order, is the same event
+    told again.
     """
 
     namespace: Spec
@@ -181,11 +183,13 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `zone` is that of naive times and of dates. `add_missing_items` makes items that are only named
     by events and offers items without features. `event_types`, `channels` and `namespaces` declare
-    names that are not built in.
+    names that are not built in. `order_over` says whose events `order` numbers, and whose
+    sequences may be compared: those of each customer, or of the dataset, across its customers.
     """
 
     kind: Literal["timed", "ordered", "undated"]
     source: str
+    order_over: OrderOver = "customer"
     zone: str | None = None
     currency: str | None = None
     add_missing_items: bool = False
@@ -236,6 +240,10 @@ def as_field(spec: Spec) -> Field:
 
 def _check(mapping: Mapping) -> None:
     about = mapping.dataset
+    if about.order_over == "dataset" and about.kind != "ordered":
+        raise BadInput(
+            "dataset.order_over", f"a dataset of kind {about.kind} has no order of its own"
+        )
     for name, like in about.event_types.items():
         if like not in EVENT_TYPES:
             raise BadInput(f"dataset.event_types.{name}", f"{like!r} is not a built-in event type")

@@ -1,18 +1,20 @@
-"""Popularity by segment: what customers with the same attribute turn to, over all channels.
+"""Popularity by segment: what customers turn to at moments alike, over all channels.
 
 A segment's shares are shrunk to those of everybody, so that a small segment says little. Where
 there is time, an event counts half after each half-life.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import ATTRIBUTE
+from models.events import ATTRIBUTE, Event
 from models.features import DAY
+from models.segments import EVERYBODY, UNDATED, Moment, Shares
 from training.log import Customer, Log
+from training.splits import bound_of, is_dated
 
 MOST_SEGMENTS = 64
 LEAST_CUSTOMERS = 50
@@ -29,22 +31,39 @@ class Popularity:
     log_shares: NDArray[np.float32]
     weights: NDArray[np.float32]
 
+    @property
+    def shares(self) -> Shares:
+        """Return the shares with their rows by name."""
+        return Shares({name: row for row, name in enumerate(self.segments)}, self.log_shares)
 
-def popularity(log: Log, targets: Iterable[str], items: Sequence[str]) -> Popularity:
-    """Count the target events of `log` by segment, over `items`."""
+
+def popularity(
+    log: Log,
+    targets: Iterable[str],
+    items: Sequence[str],
+    left_out: NDArray[np.bool_] | None = None,
+) -> Popularity:
+    """Count the target events of `log` by segment, over `items`.
+
+    `left_out` (customers,) marks customers who do not count.
+    """
     wanted = frozenset(targets)
     row_of = {item: row for row, item in enumerate(items)}
     newest = max(
         (event.time or 0 for customer in log.customers for event in customer.events), default=0
     )
-    of_customer = [attributes_of(log, customer) for customer in log.customers]
-    segments = _segments(of_customer)
+    counted = [
+        customer
+        for at, customer in enumerate(log.customers)
+        if left_out is None or not left_out[at]
+    ]
+    segments = _segments(log, counted, wanted)
     segment_row = {name: row for row, name in enumerate(segments)}
     counts = np.zeros((len(segments), len(items)))
-    for customer, attributes in zip(log.customers, of_customer, strict=True):
-        rows = [0, *(segment_row[name] for name in attributes if name in segment_row)]
-        for event in customer.events:
-            if event.type in wanted and event.item in row_of:
+    for customer in counted:
+        for event, names in _targets(log, customer, wanted):
+            if event.item in row_of:
+                rows = [0, *(segment_row[name] for name in names if name in segment_row)]
                 age = 0.0 if event.time is None else (newest - event.time) / DAY
                 counts[rows, row_of[event.item]] += 0.5 ** (age / HALF_LIFE)
     shares = (counts[0] + PRIOR / len(items)) / (counts[0].sum() + PRIOR)
@@ -54,20 +73,52 @@ def popularity(log: Log, targets: Iterable[str], items: Sequence[str]) -> Popula
     return Popularity(segments, np.log(table).astype(np.float32), weights.astype(np.float32))
 
 
-def attributes_of(log: Log, customer: Customer) -> list[str]:
-    """Return the attributes in force after all events of a customer, each as `name=value`."""
-    found: dict[str, str] = {}
+def _targets(
+    log: Log, customer: Customer, wanted: frozenset[str]
+) -> Iterator[tuple[Event, list[str]]]:
+    """Yield each target event with the segments of the moment before it.
+
+    Without order, everything else that the customer did is what came before.
+    """
+    moment = Moment()
+    attributes: dict[str, str] = {}
+    waiting: list[Event] = []  # of one moment: none of them came before another
+
+    def add(events: Iterable[Event]) -> None:
+        for event in events:
+            lane = log.lanes[event.type]
+            if lane == ATTRIBUTE:
+                attributes.update(event.attributes)
+            elif log.is_act(event):
+                ordered = bound_of(event) != UNDATED
+                moment.add(lane, event.type, event.channel, event.item, ordered=ordered)
+
     for event in customer.events:
-        if log.lanes[event.type] == ATTRIBUTE:
-            found.update(event.attributes)
-    return [f"{name}={value}" for name, value in sorted(found.items()) if value]
+        if waiting and bound_of(event) != bound_of(waiting[0]):
+            yield from _asked(waiting, moment, attributes, wanted)
+            add(event for event in waiting if is_dated(event))
+            waiting = []
+        waiting.append(event)
+        if not is_dated(event):
+            add([event])
+    yield from _asked(waiting, moment, attributes, wanted)
 
 
-def _segments(of_customer: Iterable[list[str]]) -> list[str]:
-    """Return "" and the largest segments, largest first."""
+def _asked(
+    events: Sequence[Event], moment: Moment, attributes: dict[str, str], wanted: frozenset[str]
+) -> Iterator[tuple[Event, list[str]]]:
+    hits = [event for event in events if event.item and event.type in wanted]
+    names = [] if not hits else moment.names(attributes)
+    for event in hits:
+        yield event, names if is_dated(event) else moment.names(attributes, event.item)
+
+
+def _segments(log: Log, customers: Iterable[Customer], wanted: frozenset[str]) -> list[str]:
+    """Return "" and the segments of most customers, largest first."""
     sizes: dict[str, int] = {}
-    for attributes in of_customer:
-        for name in attributes:
+    for customer in customers:
+        every = {name for _, names in _targets(log, customer, wanted) for name in names}
+        for name in sorted(every):
             sizes[name] = sizes.get(name, 0) + 1
     large = sorted((-size, name) for name, size in sizes.items() if size >= LEAST_CUSTOMERS)
-    return ["", *(name for _, name in large[: MOST_SEGMENTS - 1])]
+    return [EVERYBODY, *(name for _, name in large[: MOST_SEGMENTS - 1])]

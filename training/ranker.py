@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import BadInput
 from models.fixed import Rows
 from models.signals import Signal
 from training.groups import Groups
@@ -18,7 +19,11 @@ from training.groups import Groups
 
 @dataclass(frozen=True, kw_only=True)
 class RankerSettings:
-    """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group."""
+    """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group.
+
+    `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
+    of an item only tell which one it is, and a tree learns the fashion of the day.
+    """
 
     trees: int = 100
     leaves: int = 31
@@ -29,6 +34,7 @@ class RankerSettings:
     row_share: float = 0.8
     ridge: float = 10.0
     bins: int = 127
+    unused: tuple[str, ...] = ()
 
 
 def fit_trees(
@@ -37,7 +43,13 @@ def fit_trees(
     settings: RankerSettings,
     seed: int,
 ) -> str:
-    """Fit on the chosen groups of each part and return LightGBM's text of the ensemble."""
+    """Fit on the chosen groups of each part and return LightGBM's text of the ensemble.
+
+    Raises `BadInput` where the settings leave out what is no signal.
+    """
+    unknown = sorted(set(settings.unused) - {signal.name for signal in signals})
+    if unknown:
+        raise BadInput("ranker.unused", f"no such signal: {', '.join(unknown)}")
     random = np.random.default_rng([seed, 6])
     matrices, hits = [], []
     for groups, chosen in parts:
@@ -59,6 +71,8 @@ def fit_trees(
         "bagging_fraction": settings.row_share,
         "bagging_freq": 1,
         "lambda_l2": settings.ridge,
+        # The gain of a split by a signal counts this many times: 0, and there is none.
+        "feature_contri": [float(signal.name not in settings.unused) for signal in signals],
         "monotone_constraints": [signal.monotone for signal in signals],
         "max_bin": settings.bins,
         "use_missing": False,

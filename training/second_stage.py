@@ -4,8 +4,9 @@ Tables are counted on the part of the log that is before every case. Where the c
 of each customer, they teach and measure both, by cross-fitting over customers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from training.groups import Groups, asked_of, make_groups, untouched
 from training.hidden import hidden_pairs
 from training.leaks import check_features, check_lesson
 from training.log import Log
+from training.popularity import popularity
 from training.questions import Question
 from training.ranked import Lists
 from training.ranker import RankerSettings
@@ -73,12 +75,26 @@ class SecondStage:
     intents: Mapping[str, Ranked]
 
 
-def retrieval_of(touches: Touches, seed: int) -> Retrieval:
-    """Count tables, facts and popularity; equally popular items stand in random order."""
+def retrieval_of(
+    log: Log,
+    targets: Iterable[str],
+    items: Sequence[str],
+    touches: Touches,
+    seed: int,
+    left_out: NDArray[np.bool_] | None = None,
+) -> Retrieval:
+    """Count tables, facts, popularity and shares; equally popular items stand in random order.
+
+    `touches` are of `log`; `left_out` (customers,) marks customers who do not count.
+    """
+    if left_out is not None:
+        touches = touches.without(left_out)
     facts = item_facts(touches)
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
     popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
-    return Retrieval(tables(touches, pairs_for(touches)), facts, popular.astype(np.int64))
+    shares = popularity(log, targets, items, left_out).shares
+    near = tables(touches, pairs_for(touches))
+    return Retrieval(near, facts, popular.astype(np.int64), shares)
 
 
 def second_stage(
@@ -104,7 +120,8 @@ def second_stage(
         steps("counting")(0, 1)
         check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
-        found = retrieval_of(touches, config.seed)
+        build = partial(retrieval_of, lesson.log, targets, items, touches, config.seed)
+        found = build()
         retrieval = retrieval or found
         for name, intent in chosen.items():
             asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
@@ -117,9 +134,8 @@ def second_stage(
                     lesson.log,
                     targets,
                     items,
-                    touches,
                     history,
-                    lambda kept: retrieval_of(kept, config.seed),
+                    build,
                     intent.quotas,
                     each=intent.hidden,
                     folds=intent.hidden_folds,

@@ -54,6 +54,7 @@ def answers(asked: Sequence[Question], items: Sequence[str], touched: frozenset[
     again = np.array([target.item in asked[at].touched for at, target in pairs], np.bool_)
     new = np.array([target.item not in touched for _, target in pairs], np.bool_)
     channel = np.array([target.channel for _, target in pairs], np.str_)
+    known = np.array([_known_from(asked[at].channels) for at, _ in pairs], np.str_)
     slices = {
         ALL: np.ones(len(pairs), np.bool_),
         KNOWN: row >= 0,
@@ -67,9 +68,18 @@ def answers(asked: Sequence[Question], items: Sequence[str], touched: frozenset[
         "discovery": ~again,
         "seen items": ~new,
         "new items": new,
+        **{
+            f"known from {name}": known == name
+            for name in sorted(set(known.tolist()))
+            if name and len(set(known.tolist()) - {""}) > 1
+        },
         **{f"on {name}": channel == name for name in sorted(set(channel.tolist())) if name},
     }
     return Answers(len(asked), question, row, slices)
+
+
+def _known_from(channels: frozenset[str]) -> str:
+    return next(iter(channels), "") if len(channels) < 2 else "several channels"
 
 
 def measure(

@@ -163,6 +163,71 @@ def last_out(log: Log, wanted: frozenset[str]) -> Split:
     return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
 
 
+def last_item_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
+    """Hold out the last target item of each customer; what came after its moment is gone.
+
+    Of several items at the last moment one is drawn under `seed`: many a log writes a whole basket
+    down under one time. The others, and other events of that item, stay.
+    """
+    random = np.random.default_rng([seed, 12])
+    cases, customers = [], []
+    for at, customer in enumerate(log.customers):
+        hits = [event for event in customer.events if _hit(event, wanted)]
+        if len({event.item for event in hits}) < 2:
+            customers.append(customer)
+            continue
+        last = max(bound_of(event) for event in hits)
+        targets = _targets(event for event in hits if bound_of(event) == last)
+        out = sorted(targets)[int(random.integers(len(targets)))]
+        cases.append(Case(at, (out,), None, last.at if last.rank else None))
+        customers.append(
+            _keep(
+                customer,
+                lambda event, last=last, item=out.item: (
+                    bound_of(event) <= last and not (event.item == item and event.type in wanted)
+                ),
+            )
+        )
+    meaning = "each customer's last target item is the test, the rest up to its moment the history"
+    return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
+
+
+def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
+    """Hold out the last `share` (in (0, 1)) of the target moments of all customers together.
+
+    Raises `BadDataset` where the log has no order over its customers.
+    """
+    timed = log.metadata.kind == "timed"
+    if not timed and log.metadata.order_over != "dataset":
+        raise BadDataset("events.parquet: no order over the customers: no last share of it")
+    moments = sorted(
+        {
+            (bound_of(event), at)
+            for at, customer in enumerate(log.customers)
+            for event in customer.events
+            if _hit(event, wanted)
+        }
+    )
+    count = round(len(moments) * share)
+    meaning = f"the last {share:.0%} of the moments of a target are the test, what came before"
+    meaning += " each the history"
+    if not count or count == len(moments):
+        return Split(log, (), meaning, None)
+    start, end = moments[-count][0], moments[-1][0]
+    cases = []
+    for bound, at in moments:
+        if bound < start:
+            continue
+        events = [event for event in log.customers[at].events if bound_of(event) == bound]
+        targets = _targets(event for event in events if _hit(event, wanted))
+        cases.append(Case(at, targets, bound, bound.at if timed else None))
+    before = tuple(
+        _keep(customer, lambda event: bound_of(event) < start) for customer in log.customers
+    )
+    window = (start.at, end.at + 1)
+    return Split(replace(log, customers=before), tuple(cases), meaning, window)
+
+
 def _one_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
     """Hold out one target item of each customer; its events of other types stay as they are."""
     random = np.random.default_rng([seed, 1])
