@@ -2,6 +2,7 @@
 
 from throughline.v1.release_pb2 import Release
 
+from models.decision import Intent
 from models.registry import Entry, Registry
 from models.release import read_vocabulary
 
@@ -19,7 +20,7 @@ def describe(release: Release, registry: Registry, entry: Entry) -> None:
     release.label = manifest.label
     release.items = len(words.items)
     for metric in manifest.metrics:
-        if metric.slice == OVERALL:
+        if metric.slice == OVERALL and metric.intent == Intent.DEFAULT:
             release.metrics.add(
                 name=metric.name, value=metric.value, low=metric.low, high=metric.high
             )

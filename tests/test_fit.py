@@ -18,6 +18,7 @@ from models.features import attribute_columns, history_columns
 from models.fixed import ONE, dot, to_fixed
 from models.profile import Compartment, fold, view_of
 from models.release import Release
+from training.config import TrainConfig
 from training.examples import make_examples
 from training.fit import Settings
 from training.log import Customer, Log
@@ -76,7 +77,8 @@ def fit_small() -> Release:
     chosen = Settings(dimensions=16, epochs=4, least_rows=1, least_items=1)
     history = history_for(log)
     content = fit_content(log, ("purchase",), history, chosen, seed=3)
-    fields = manifest_fields(log, ("purchase",), history, chosen, 3, "", refit=False)
+    config = TrainConfig(seed=3, stage_one=chosen)
+    fields = manifest_fields(log, ("purchase",), history, config, "")
     return in_memory(content, fields)
 
 

@@ -1,17 +1,27 @@
-"""The full model by command, on a small simulated retailer."""
+"""Training by command, on a small simulated retailer."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from models.errors import BadInput
+from models.events import BROWSE, CART, PURCHASE
+from models.golden import check_golden
+from models.release import load_release, read_golden
+from tests.test_second_stage import shop
 from training.commands import app
 from training.config import TrainConfig, read_config
+from training.fit import Settings
+from training.log import read_log
+from training.refit import everything
 from training.retailer import Setting
 from training.simulate import simulate
+from training.train import train
 
 CONFIG = """
 windows = 2
@@ -35,32 +45,78 @@ least_rows = 5
 """
 
 
-def test_the_full_model_is_measured_beside_every_baseline(tmp_path: Path) -> None:
-    """One command fits both intents on windows before the test and reports every ranker."""
+def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> None:
+    """Both intents are fitted on windows before the test, reported beside every ranker, served."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
     simulate(tmp_path / "shop", Setting(120, 40, 120, 1, end), lambda done: None)
     (tmp_path / "train.toml").write_text(CONFIG)
-    arguments = ["rank", str(tmp_path / "shop"), "--config", str(tmp_path / "train.toml")]
-    result = CliRunner().invoke(app, [*arguments, "--report", str(tmp_path / "report.json")])
+    registry = tmp_path / "registry"
+    arguments = [str(tmp_path / "shop"), "--config", str(tmp_path / "train.toml"), "--refit"]
+    result = CliRunner().invoke(app, ["train", *arguments, "--registry", str(registry)])
     assert result.exit_code == 0, result.output
     assert "Intent default" in result.output
-    report = json.loads((tmp_path / "report.json").read_text())
-    newcomers = report.pop("newcomers")
+    assert "Fitted again on everything" in result.output
+    (release_id,) = [path.name for path in registry.iterdir() if len(path.name) == 64]
+    report = json.loads((registry / "reports" / f"{release_id}.json").read_text())
+    newcomers = report["newcomers"]
     assert {row["slice"] for row in newcomers} == {f"{n} events known" for n in (0, 1, 3, 5)}
-    assert {row["ranker"] for row in newcomers} >= {"the model", "content similarity"}
-    assert set(report) == {"default", "discovery"}
-    for figures in report.values():
+    assert {row["ranker"] for row in newcomers} >= {"release", "content similarity"}
+    assert set(report) <= {"default", "discovery", "newcomers", "redeemed"}
+    for intent in ("default", "discovery"):
+        figures = report[intent]
         rankers = {row["ranker"] for row in figures["measured"]}
-        assert {"the model", "popularity", "own counts", "item-kNN", "EASE"} <= rankers
+        assert {"release", "stage one alone", "popularity", "own counts", "EASE"} <= rankers
         assert figures["sources"][0][0] == "union"
         assert set(figures["spread"]) == rankers
-        assert 0 < figures["spread"]["the model"]["coverage"] <= 1
+        assert 0 < figures["spread"]["release"]["coverage"] <= 1
         assert 0 <= figures["calibration_error"][0] < 0.2
+    release = load_release(registry / release_id)
+    assert release.second_stage is not None
+    configuration = release.manifest.configuration
+    assert configuration["default.ranker.trees"] == 20
+    assert configuration["fitted_on"] == "everything"
+    touched = release.second_stage.retrieval.facts[:, :3].any(axis=1)
+    log = read_log(tmp_path / "shop")
+    lanes = (BROWSE, CART, PURCHASE)
+    every = {e.item for c in log.customers for e in c.events if log.lanes[e.type] in lanes}
+    assert {release.items[row] for row in np.flatnonzero(touched)} == every - {""}
+    for golden in read_golden(registry / release_id):
+        check_golden(release, golden)
+
+
+def test_without_enough_to_learn_from_stage_one_is_all(tmp_path: Path) -> None:
+    """A dataset with hardly a held-out target gives a release of stage one, and says why."""
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    simulate(tmp_path / "shop", Setting(6, 20, 20, 1, end), lambda done: None)
+    settings = Settings(dimensions=16, epochs=1, least_rows=1)
+    trained = train(tmp_path / "shop", tmp_path / "registry", TrainConfig(stage_one=settings))
+    assert "to learn from" in trained.full.without
+    assert load_release(trained.directory).manifest.format == 1
+
+
+def test_a_truth_beside_the_tables_is_learnt_from_in_the_end() -> None:
+    """Fitting again counts the truth's targets as events, of the customers that are known."""
+    log, asked = shop(16)
+    cases = [question.case for question in asked[:5]]
+    stranger = replace(cases[0], customer=None)
+    whole = everything(log, [*cases, stranger], "purchase")
+    for at, customer in enumerate(whole.customers):
+        before = log.customers[at].events
+        added = [event for event in customer.events if event not in before]
+        wanted = [target.item for target in cases[at].targets] if at < 5 else []
+        assert [(event.type, event.item) for event in added] == [
+            ("purchase", item) for item in wanted
+        ]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("folds = 'x'", "folds"), ("fold = 3", "fold"), ("[split]\nprotocol = 'x'", "protocol")],
+    [
+        ("[stage_one]\ndimensions = 12", "multiple of 8"),
+        ("folds = 'x'", "folds"),
+        ("fold = 3", "fold"),
+        ("[split]\nprotocol = 'x'", "protocol"),
+    ],
 )
 def test_a_bad_configuration_names_the_field(tmp_path: Path, text: str, reason: str) -> None:
     """An unknown field, and a value of the wrong kind, are refused by name."""

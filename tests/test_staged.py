@@ -4,9 +4,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Item
 from models.decide import decide
@@ -20,6 +22,8 @@ from models.policy import BUILT_IN, Policy
 from models.profile import view_of
 from models.second_stage import SecondStage
 from models.staged import _between
+from service import decision_messages
+from service.recommendation import offers_of
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, offers, profile
 from tests.test_trees import walked
@@ -227,6 +231,29 @@ def test_rates_are_what_the_scores_are_worth() -> None:
         else:
             assert shown.rate == calibration.rate(np.array([shown.score / ONE]))[0]
     assert [shown.rate for shown in asked().slate] == [None] * 10
+
+
+def test_an_answer_tells_sources_rates_and_their_label() -> None:
+    """The contract's message says of each offer what the decision does, no rate where none is."""
+    decision = asked(event("view", "item3"), count=100)
+    response = pb.RecommendResponse()
+    decision_messages.answer(response, "id", decision, offers_of(decision, index().catalogue))
+    assert response.rate_label == pb.RATE_LABEL_ORGANIC
+    for shown, told in zip(decision.slate, response.offers, strict=True):
+        assert int(told.source) == int(shown.source)
+        assert told.HasField("rate") is (shown.rate is not None)
+        assert shown.rate is None or told.rate == shown.rate
+
+
+def test_a_record_of_before_rates_can_be_read() -> None:
+    """A decision that was recorded without rates and label is decoded, with neither."""
+    decision = asked(event("view", "item3"))
+    said = msgspec.msgpack.decode(msgspec.msgpack.encode(decision))
+    del said["label"]
+    said["slate"] = [shown[:-1] for shown in said["slate"]]
+    read = msgspec.convert(said, Decision)
+    assert read.label == ""
+    assert {shown.rate for shown in read.slate} == {None}
 
 
 def test_discovery_shows_nothing_known_to_the_customer() -> None:

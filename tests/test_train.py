@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -13,15 +14,24 @@ from models.policy import BUILT_IN
 from models.promotion import checked
 from models.registry import Registry
 from models.release import load_release, read_golden
+from models.retrieval import Quotas
+from models.second_stage import RANKED
+from training.config import DiscoveryConfig, IntentConfig, TrainConfig
 from training.evaluate import as_json, evaluate_release, read_truth
 from training.fit import Settings
 from training.incumbent import IN_FORCE
 from training.log import read_log
+from training.ranker import RankerSettings
 from training.retailer import Setting
 from training.simulate import simulate
 from training.train import train
 
-QUICK = Settings(dimensions=16, epochs=3)
+SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)
+QUICK = TrainConfig(
+    stage_one=Settings(dimensions=16, epochs=3),
+    default=IntentConfig(ranker=SMALL),
+    discovery=DiscoveryConfig(ranker=SMALL),
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,8 @@ def test_same_data_and_seed_give_the_same_release(shop: Path, tmp_path: Path) ->
     """Two runs on the same data under one seed write one id, another seed another."""
     ids = [train(shop, tmp_path / str(run), QUICK).release for run in range(2)]
     assert ids[0] == ids[1]
-    assert train(shop, tmp_path / "2", QUICK, seed=5).release != ids[0]
+    other = msgspec.structs.replace(QUICK, seed=5)
+    assert train(shop, tmp_path / "2", other).release != ids[0]
 
 
 def test_a_release_is_entered_loads_and_answers_its_golden_requests(
@@ -53,9 +64,12 @@ def test_a_release_is_entered_loads_and_answers_its_golden_requests(
     for request in golden:
         check_golden(release, request)
     assert release.manifest.simulated
-    assert {"release", "popularity", "own counts", "item-kNN", "LightFM by customer"} <= {
-        found.ranker for found in trained.measured
-    }
+    assert release.second_stage is not None
+    for intent in RANKED:
+        rankers = {found.ranker for found in trained.full.measured[intent]}
+        assert {"release", "stage one alone", "popularity", "own counts", "item-kNN"} <= rankers
+        assert {"LightFM by customer", "EASE"} <= rankers
+        assert any(metric.intent == intent for metric in release.manifest.metrics)
 
 
 def test_no_identifier_is_in_a_release(shop: Path, tmp_path: Path) -> None:
@@ -124,8 +138,10 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     """
     data, start = tmp_path / "data", datetime(2026, 3, 1, tzinfo=UTC)
     simulate(data, Setting(300, 60, 90, 1, start), lambda done: None)
-    registry, poor = Registry(tmp_path / "both"), Settings(dimensions=8, epochs=1)
-    first = train(data, registry.directory, Settings(dimensions=16, epochs=20)).release
+    registry = Registry(tmp_path / "both")
+    first = train(data, registry.directory, QUICK).release
+    forgetful = IntentConfig(ranker=SMALL, quotas=Quotas(own=0, other=2, popular=5))
+    poor = msgspec.structs.replace(QUICK, default=forgetful)
     registry.promote(first, BUILT_IN.digest, 1)
     trained = train(data, registry.directory, poor)
     assert trained.release == train(data, tmp_path / "alone", poor).release
@@ -133,7 +149,7 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     assert compared is not None
     measured = {
         (found.ranker, found.slice, name): value
-        for found in trained.measured
+        for found in trained.full.measured["default"]
         for name, value in found.metrics.items()
     }
     for lead in compared.leads:

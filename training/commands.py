@@ -111,31 +111,30 @@ def train(
     registry: Annotated[
         Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Directory of the releases.")
     ] = Path("var/registry"),
-    test_days: Annotated[
-        int | None,
-        typer.Option(min=1, help="Days held out at the end.", show_default="28, at most a fifth"),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML: what is held out, how it is fitted.", show_default="for any data"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same data and seed: the same release.")] = 0,
-    dimensions: Annotated[
-        int, typer.Option(min=8, max=512, help="Length of a vector, a multiple of 8.")
-    ] = 64,
-    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the examples.")] = 30,
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit again on everything after measuring.")
     ] = False,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
 
-    The last part of the data is held out to measure on. The release is entered in the registry and
-    decides nothing until it is promoted: throughline releases promote.
+    The last part of the data is held out to measure on; undated data is measured out of fold over
+    customers. The release is entered in the registry and decides nothing until it is promoted:
+    throughline releases promote. Same data, configuration and seed: the same release.
     """
-    from training.fit import Settings
-    from training.report import quality_tables
+    import msgspec
+
+    from training.config import TrainConfig, read_config
+    from training.full_report import full_tables
     from training.terminal import output, progress_bar
     from training.train import train as run
 
-    if dimensions % 8:
-        raise typer.BadParameter("want a multiple of 8", param_hint="--dimensions")
+    chosen = TrainConfig() if config is None else read_config(config)
+    if refit:
+        chosen = msgspec.structs.replace(chosen, refit=True)
     with progress_bar() as bar:
         task = bar.add_task("", total=None)
 
@@ -143,20 +142,14 @@ def train(
             bar.update(task, description=step, completed=0, total=None)
             return lambda done, of: bar.update(task, completed=done, total=of)
 
-        trained = run(
-            dataset,
-            registry,
-            Settings(dimensions=dimensions, epochs=epochs),
-            seed=seed,
-            test_days=test_days,
-            refit=refit,
-            steps=steps,
-        )
-    console = output()
-    console.print(f"Learnt to predict: {', '.join(trained.targets)}. Split: {trained.meaning}.")
-    for part in quality_tables(trained.measured):
+        trained = run(dataset, registry, chosen, steps)
+    console, full = output(), trained.full
+    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
+    for part in full_tables(full):
         console.print(part)
-    if refit:
+    if full.without:
+        console.print(f"Stage one alone: {full.without}.", markup=False, soft_wrap=True)
+    if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
     console.print(
         f"{trained.seconds:.0f} s, at most {trained.peak_memory_mib:.0f} MiB of memory. "
@@ -164,42 +157,6 @@ def train(
         markup=False,
         soft_wrap=True,
     )
-
-
-@app.command()
-def rank(
-    dataset: Annotated[Path, typer.Argument(help="The dataset to learn from.")],
-    config: Annotated[
-        Path | None, typer.Option(help="TOML that says what is held out and how it is ranked.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="A JSON file for every figure, slice by slice.")
-    ] = None,
-) -> None:
-    """Fit the second stage on a dataset and measure it beside every baseline.
-
-    Candidates come from several sources and are ordered by trees, for the intents default and
-    discovery. Undated data is measured out of fold over customers, dated data on its last window.
-    """
-    from training.config import TrainConfig, read_config
-    from training.full import train_full
-    from training.full_report import full_figures, full_tables
-    from training.terminal import output, progress_bar
-
-    with progress_bar() as bar:
-        task = bar.add_task("", total=None)
-
-        def steps(step: str) -> Callable[[int, int], None]:
-            bar.update(task, description=step, completed=0, total=None)
-            return lambda done, of: bar.update(task, completed=done, total=of)
-
-        full = train_full(dataset, TrainConfig() if config is None else read_config(config), steps)
-    console = output()
-    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
-    for part in full_tables(full):
-        console.print(part)
-    if report is not None:
-        report.write_text(json.dumps(full_figures(full), indent=1) + "\n")
 
 
 @app.command()

@@ -59,7 +59,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
     into; `windows` is how many windows before the test timed data is learnt from; `remembered`
-    bounds what is counted of a customer in each lane.
+    bounds what is counted of a customer in each lane. With `refit` the release is fitted again on
+    everything once it is measured.
     """
 
     seed: int = 0
@@ -70,13 +71,17 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     folds: int = 5
     windows: int = 2
     remembered: int = 300
+    refit: bool = False
 
 
 def read_config(path: Path) -> TrainConfig:
     """Read a configuration; raises `BadInput` with the field at fault."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=TrainConfig)
+        found = msgspec.toml.decode(path.read_bytes(), type=TrainConfig)
     except OSError as error:
         raise BadInput(str(path), error.strerror or "cannot be read") from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadInput(str(path), str(error)) from None
+    if found.stage_one.dimensions < 8 or found.stage_one.dimensions % 8:
+        raise BadInput(str(path), "stage_one.dimensions: want a multiple of 8")
+    return found

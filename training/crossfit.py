@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
+from models.errors import BadDataset
 from models.signals import Signal
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
@@ -18,8 +19,13 @@ from training.groups import Groups
 from training.ranker import RankerSettings, fit_trees
 
 CALIBRATED_ON = 0.1  # of the customers
+LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
 
 Progress = Callable[[int, int], None]
+
+
+class NothingToLearn(BadDataset):
+    """Too few groups whose target is among the candidates."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ def fit(
     seed: int,
     left_out: NDArray[np.int64] | None = None,
 ) -> Fitted:
-    """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`."""
+    """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`.
+
+    Raises `NothingToLearn` where hardly a target is among the candidates.
+    """
     barred = np.empty(0, np.int64) if left_out is None else left_out
     random = np.random.default_rng([seed, 7])
     present = np.setdiff1d(np.unique(main.customers), barred)
@@ -55,6 +64,9 @@ def fit(
     chosen = [
         (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
     ]
+    found = sum(int(groups.found[rows].sum()) for groups, rows in chosen)
+    if found < LEAST_FOUND:
+        raise NothingToLearn(f"events.parquet: {found} candidates to learn from; min {LEAST_FOUND}")
     trees = read_trees(fit_trees(chosen, signals, settings, seed))
     rows = np.isin(main.customers, apart)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])

@@ -1,33 +1,51 @@
-"""Train and measure the full model: both stages, by a configuration, against every baseline."""
+"""Fit and measure both stages by a configuration, intent by intent, beside every baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import source_names
 from models.errors import BadDataset
 from models.features import HistoryConfig
+from models.release import Content, Release
+from models.retrieval import Retrieval
+from models.second_stage import RANKED, Ensemble
+from models.second_stage import SecondStage as Ranking
 from training import baselines, newcomers
 from training.baselines import Scores
 from training.config import TrainConfig
 from training.content import content_scores
+from training.crossfit import NothingToLearn
 from training.fit import Progress
 from training.heldout import held_out, window_out
-from training.log import Log, read_log
-from training.model import history_for
+from training.incumbent import IN_FORCE, lists_among
+from training.log import Log
+from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.questions import Question, questions
-from training.ranked import Lists, score_lists
+from training.ranked import Lists, release_lists, score_lists
+from training.redemptions import measure_redemptions
 from training.references import ease_scores, ials_scores
-from training.second_stage import DEFAULT, Lesson, SecondStage, recall_by_source, second_stage
+from training.refit import everything
+from training.second_stage import (
+    DEFAULT,
+    DISCOVERY,
+    Lesson,
+    SecondStage,
+    recall_by_source,
+    retrieval_of,
+    second_stage,
+)
 from training.slices import Measured, answers, measure
 from training.splits import Split, target_types
 from training.spread import Spread, spreads
+from training.touches import touches_of
 
-KS = (3, 10, 20)
-MODEL, CONTENT = "the model", "content similarity"
+KS = (10, 20, 3)
+MODEL, STAGE_ONE, CONTENT = "release", "stage one alone", "content similarity"
 SHOWN = 10  # places of a list that count as seen
 
 Steps = Callable[[str], Progress]
@@ -35,66 +53,162 @@ Steps = Callable[[str], Progress]
 
 @dataclass(frozen=True, kw_only=True)
 class Full:
-    """A full model, measured: figures by intent, recall by source, and how lists spread."""
+    """Both stages, fitted and measured.
+
+    `stage` is None where there is nothing to learn a second stage from, and `without` says why.
+    `measured` holds figures by intent, `redeemed` those of offers, `newcomers` those of customers
+    whom nothing was learnt from, `sources` recall by source, `spread` how lists spread.
+    """
 
     meaning: str
     targets: tuple[str, ...]
-    stage: SecondStage
+    release: Release
+    content: Content
+    stage: SecondStage | None
+    without: str
     measured: Mapping[str, Sequence[Measured]]
+    redeemed: Sequence[Measured]
     sources: Mapping[str, Sequence[tuple[str, float, float, float]]]
     spread: Mapping[str, Mapping[str, Spread]]
     newcomers: Sequence[Measured]
 
 
-def train_full(dataset: Path, config: TrainConfig, steps: Steps) -> Full:
-    """Fit both intents on what is held out, and measure them beside the baselines.
+def train_full(
+    dataset: Path, whole: Log, config: TrainConfig, incumbent: Release | None, steps: Steps
+) -> Full:
+    """Fit both stages on what is not held out, and measure them beside the baselines.
 
-    Raises `BadDataset` for data that nothing can be learnt from.
+    `incumbent`, where there is one, is measured on the same cases. Figures are of what is served:
+    where the trees did not see the cases, of the release itself; else each customer is ranked by
+    trees that were fitted without them.
     """
-    steps("reading the dataset")(0, 1)
-    whole = read_log(dataset)
     targets = target_types(whole)
     fresh = newcomers.deal(whole, config.split.newcomers, config.seed)
     log = newcomers.without(whole, fresh)
     parts = held_out(dataset, log, targets, config.split, config.seed)
-    if not parts.cases:
-        raise BadDataset(f"{dataset}: nothing held out: {parts.meaning}")
-    history = history_for(log)
-    mask = config.split.mask
-    tested = Lesson(parts.training, _questions(log, parts, mask))
-    lessons = [tested]
-    if parts.window:
-        lessons = _earlier(parts, targets, mask, config)
-    stage = second_stage(
-        lessons,
-        tested if parts.window else None,
-        targets,
-        history,
-        config,
-        max(KS),
-        steps,
-    )
-    measured, sources, spread = {}, {}, {}
-    popular = baselines.prepare(parts.training, targets, stage.items).popular
-    names = source_names(stage.retrieval.tables.names)
+    history = history_for(whole)
+    settings, seed, mask = config.stage_one, config.seed, config.split.mask
+    content = fit_content(parts.training, targets, history, settings, seed, steps("stage one"))
+    fields = manifest_fields(whole, targets, history, config, parts.meaning)
+    plain = in_memory(content, fields)
+    asked = _questions(log, parts, mask) if parts.cases else []
+    stage, without = None, ""
+    try:
+        tested = Lesson(parts.training, asked)
+        lessons = _earlier(parts, targets, mask, config) if parts.window else [tested]
+        later = tested if parts.window else None
+        stage = second_stage(lessons, later, targets, history, config, max(KS), steps)
+        content = _complete(content, _ranking(stage, stage.retrieval, config))
+    except NothingToLearn as error:
+        without = str(error)
+    release = in_memory(content, fields)
     touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
-    for name, ranked in stage.intents.items():
-        lists = {MODEL: ranked.lists}
-        lists |= _baselines(parts.training, targets, stage.items, ranked.asked, config, steps)
-        steps(f"{name}: measuring")(0, 1)
-        answered = answers(ranked.asked, stage.items, touched)
-        measured[name] = measure(lists, answered, len(stage.items), KS, config.seed)
-        sources[name] = recall_by_source(ranked.groups, names)
-        spread[name] = spreads(lists, popular, SHOWN)
+    popular = baselines.prepare(parts.training, targets, release.items).popular
+    measured, sources, spread = {}, {}, {}
+    for intent in RANKED if parts.cases else ():
+        found = stage.intents.get(intent) if stage else None
+        if found is None and intent != DEFAULT:
+            continue
+        put = asked if found is None else found.asked
+        if found is None or found.apart:
+            step = steps(f"{intent}: ranking")
+            lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
+        else:
+            lists = {MODEL: found.lists}
+        lists |= _others(release, plain, incumbent, put, intent, stage is not None, steps)
+        lists |= _baselines(parts.training, targets, release.items, put, config, steps)
+        steps(f"{intent}: measuring")(0, 1)
+        answered = answers(put, release.items, touched)
+        measured[intent] = measure(lists, answered, len(release.items), KS, seed)
+        spread[intent] = spreads(lists, popular, SHOWN)
+        if found is not None and stage is not None:
+            names = source_names(stage.retrieval.tables.names)
+            sources[intent] = recall_by_source(found.groups, names)
+    redeemed = measure_redemptions(release, log, parts.window, seed) if parts.window else []
+    newly: Sequence[Measured] = ()
+    if stage is not None and fresh.any():
+        newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
+    if config.refit:
+        if config.split.protocol == "truth":
+            whole = everything(whole, parts.cases, targets[0])
+        content = _again(whole, targets, config, stage, steps)
+        release = in_memory(content, fields)
     return Full(
         meaning=parts.meaning,
         targets=targets,
+        release=release,
+        content=content,
         stage=stage,
+        without=without,
         measured=measured,
+        redeemed=redeemed,
         sources=sources,
         spread=spread,
-        newcomers=_newcomers(whole, fresh, log, parts, stage, targets, history, config),
+        newcomers=newly,
     )
+
+
+def _ranking(stage: SecondStage, retrieval: Retrieval, config: TrainConfig) -> Ranking:
+    """Return the second stage of a release.
+
+    An intent with nothing of its own to learn from is ranked by the trees of the default one.
+    """
+    ensembles = {}
+    for intent, chosen in ((DEFAULT, config.default), (DISCOVERY, config.discovery)):
+        ranked = stage.intents.get(intent) or stage.intents[DEFAULT]
+        fitted = ranked.fitted if retrieval is stage.retrieval else ranked.refitted
+        ensembles[intent] = Ensemble(fitted.trees, fitted.calibration, chosen.quotas)
+    return Ranking(retrieval, ensembles)
+
+
+def _complete(content: Content, ranking: Ranking) -> Content:
+    """Return the content of a release with a second stage; both stages read the same shares."""
+    shares = ranking.retrieval.shares
+    segments = sorted(shares.row_of, key=shares.row_of.__getitem__)
+    return msgspec.structs.replace(
+        content,
+        second_stage=ranking,
+        popularity=shares.logs,
+        vocabulary=msgspec.structs.replace(content.vocabulary, segments=segments),
+    )
+
+
+def _again(
+    log: Log,
+    targets: tuple[str, ...],
+    config: TrainConfig,
+    stage: SecondStage | None,
+    steps: Steps,
+) -> Content:
+    """Fit both stages on all of `log`."""
+    step, seed = steps("stage one again"), config.seed
+    content = fit_content(log, targets, history_for(log), config.stage_one, seed, step)
+    if stage is None:
+        return content
+    items = content.vocabulary.items
+    touches = touches_of(log, items, config.remembered)
+    found = retrieval_of(log, targets, items, touches, seed, pairs=stage.pairs)
+    return _complete(content, _ranking(stage, found, config))
+
+
+def _others(
+    release: Release,
+    plain: Release,
+    incumbent: Release | None,
+    asked: Sequence[Question],
+    intent: str,
+    ranked: bool,
+    steps: Steps,
+) -> dict[str, Lists]:
+    """Return the lists of the release in force, and of stage one where that is not all."""
+    lists = {}
+    if incumbent is not None:
+        step = steps(f"{intent}: ranking by the release in force")
+        lists[IN_FORCE] = lists_among(incumbent, release.items, asked, max(KS), step, intent)
+    if ranked:
+        step = steps(f"{intent}: ranking by stage one")
+        lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
+    return lists
 
 
 def _newcomers(
@@ -107,8 +221,6 @@ def _newcomers(
     history: HistoryConfig,
     config: TrainConfig,
 ) -> Sequence[Measured]:
-    if not fresh.any():
-        return ()
     if not parts.window:
         raise BadDataset(f"newcomers are met in a last window; here is none: {parts.meaning}")
     everybody = window_out(log, targets, config.split, config.seed).cases
@@ -149,7 +261,7 @@ def _earlier(
             break
         lessons.append(Lesson(parts.training, _questions(before, parts, mask)))
     if not lessons:
-        raise BadDataset("events.parquet: no window before the test to learn from")
+        raise NothingToLearn("events.parquet: no window before the test to learn from")
     return lessons
 
 

@@ -1,4 +1,4 @@
-"""The report of a full model: what `train --config` prints, and every figure as plain data."""
+"""The report of a training run: what `train` prints, and every figure as plain data."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from rich.table import Table
 from training.bootstrap import Interval
 from training.full import CONTENT, MODEL, Full
 from training.full import SHOWN as PLACES
+from training.report import redeemed_table
 from training.slices import ALL, Measured
 from training.terminal import table
 
@@ -16,26 +17,29 @@ POPULARITY, BESIDE = "popularity", "recall@10"
 
 
 def full_tables(full: Full) -> list[Table]:
-    """Return for each intent: all rankers over all cases, the model by slice, sources, spread."""
+    """Return for each intent: all rankers over all cases, the release by slice, sources, spread."""
     tables = []
     for intent, measured in full.measured.items():
         whole = [found for found in measured if found.slice == ALL]
         parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
         by = {(found.ranker, found.slice): found for found in measured}
         beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
-        error, top = full.stage.intents[intent].error
+        title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
+        ranked = full.stage.intents.get(intent) if full.stage else None
+        if ranked is not None:
+            error, top = ranked.error
+            title += f"; calibration error {error:.5f}, in the top 1 % {top:.5f}"
         tables.append(
             table(
-                f"Intent {intent}: {whole[0].n:,} cases [95 % interval]; calibration error "
-                f"{error:.5f}, in the top 1 % {top:.5f}",
+                title,
                 ("ranker",),
-                (*SHOWN, *(f"the model leads, {name}" for name in LED)),
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
                 [(found.ranker, *_cells(found), *_leads(found)) for found in whole],
             )
         )
         tables.append(
             table(
-                f"Intent {intent}, the model by slice",
+                f"Intent {intent}, the {MODEL} by slice",
                 ("slice",),
                 ("cases", *SHOWN, *(f"{name}, {BESIDE}" for name in beside)),
                 [
@@ -49,17 +53,18 @@ def full_tables(full: Full) -> list[Table]:
                 ],
             )
         )
-        tables.append(
-            table(
-                f"Intent {intent}, recall by source",
-                ("source",),
-                ("recall", "lost without it", "candidates"),
-                [
-                    (name, f"{found:.3f}", f"{lost:.4f}", f"{size:.1f}")
-                    for name, found, lost, size in full.sources[intent]
-                ],
+        if ranked is not None:
+            tables.append(
+                table(
+                    f"Intent {intent}, recall by source",
+                    ("source",),
+                    ("recall", "lost without it", "candidates"),
+                    [
+                        (name, f"{found:.3f}", f"{lost:.4f}", f"{size:.1f}")
+                        for name, found, lost, size in full.sources[intent]
+                    ],
+                )
             )
-        )
         tables.append(
             table(
                 f"Intent {intent}, the first {PLACES} of all lists",
@@ -76,22 +81,25 @@ def full_tables(full: Full) -> list[Table]:
             table(
                 f"Newcomers in none of what was learnt, {full.newcomers[0].n:,} cases",
                 ("known", "ranker"),
-                (*SHOWN, *(f"the model leads, {name}" for name in LED)),
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
                 [
                     (found.slice, found.ranker, *_cells(found), *_leads(found))
                     for found in full.newcomers
                 ],
             )
         )
+    if full.redeemed:
+        tables.append(redeemed_table(full.redeemed))
     return tables
 
 
 def full_figures(full: Full) -> dict[str, object]:
     """Return every figure as plain data; it names no customer."""
+    intents = full.stage.intents if full.stage else {}
     figures: dict[str, object] = {
         intent: {
-            "calibration_error": list(full.stage.intents[intent].error),
-            "sources": [list(row) for row in full.sources[intent]],
+            "calibration_error": list(intents[intent].error) if intent in intents else [],
+            "sources": [list(row) for row in full.sources.get(intent, ())],
             "spread": {name: one._asdict() for name, one in full.spread[intent].items()},
             "measured": [_plain(found) for found in measured],
         }
@@ -99,6 +107,8 @@ def full_figures(full: Full) -> dict[str, object]:
     }
     if full.newcomers:
         figures["newcomers"] = [_plain(found) for found in full.newcomers]
+    if full.redeemed:
+        figures["redeemed"] = [_plain(found) for found in full.redeemed]
     return figures
 
 
@@ -108,7 +118,7 @@ def _plain(found: Measured) -> dict[str, object]:
         "slice": found.slice,
         "n": found.n,
         "metrics": {name: value._asdict() for name, value in found.metrics.items()},
-        "behind_the_model": {name: value._asdict() for name, value in found.ahead.items()},
+        "behind_the_release": {name: value._asdict() for name, value in found.ahead.items()},
     }
 
 
@@ -118,13 +128,13 @@ def _cells(found: Measured) -> Sequence[str]:
 
 def _cell(found: Interval) -> str:
     value, low, high = found
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _leads(found: Measured) -> Sequence[str]:
     if not found.ahead:
         return [""] * len(LED)
     return [
-        f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
+        f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
         for value, low, high in (found.ahead[name] for name in LED)
     ]

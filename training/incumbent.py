@@ -37,12 +37,13 @@ def lists_among(
     asked: Sequence[Question],
     most: int,
     progress: Progress,
+    intent: str,
 ) -> Lists:
     """Return a release's lists as rows of `items`; what is not among them is -1, and no hit."""
     row_of = {item: row for row, item in enumerate(items)}
     # The last entry is what -1, the end of a list, becomes.
     rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
-    return rows[release_lists(release, asked, most, progress)]
+    return rows[release_lists(release, asked, most, progress, intent)]
 
 
 def comparison(release: str, other: str, measured: Sequence[Measured]) -> Comparison:

@@ -1,9 +1,10 @@
 """A fitted model as the content of a release: configuration, arrays, golden requests."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
+
+import msgspec
 
 from models.features import HistoryConfig
 from models.golden import make_golden
@@ -16,6 +17,7 @@ from models.release import (
     Release,
     Vocabulary,
 )
+from training.config import TrainConfig
 from training.examples import make_examples
 from training.fit import Progress, Settings, fit
 from training.log import Log
@@ -25,7 +27,7 @@ PREFIXES = 30
 GOLDENS = 8
 GOLDEN_TOP = 10
 STEP_DECAY = 0.95
-LIBRARIES = ("throughline", "lightfm-next", "numpy", "scipy", "polars")
+LIBRARIES = ("throughline", "lightfm-next", "lightgbm", "numpy", "scipy", "polars")
 
 
 def history_for(log: Log) -> HistoryConfig:
@@ -67,11 +69,8 @@ def manifest_fields(
     log: Log,
     targets: Sequence[str],
     history: HistoryConfig,
-    settings: Settings,
-    seed: int,
+    config: TrainConfig,
     meaning: str,
-    *,
-    refit: bool,
 ) -> dict[str, Any]:
     """Return the fields of a manifest but metrics and files."""
     times = [e.time for c in log.customers for e in c.events if e.time is not None]
@@ -87,15 +86,23 @@ def manifest_fields(
         },
         "history": history,
         "configuration": {
-            **asdict(settings),
+            **dict(_flat("", msgspec.to_builtins(config))),
             "prefixes": PREFIXES,
-            "seed": seed,
             "split": meaning,
             "targets": list(targets),
-            "fitted_on": "everything" if refit else "the training part",
+            "fitted_on": "everything" if config.refit else "the training part",
         },
         "versions": {name: version(name) for name in LIBRARIES},
     }
+
+
+def _flat(prefix: str, said: dict[str, Any]) -> Iterator[tuple[str, int | float | str | list[str]]]:
+    """Yield every field of a configuration under its path; what is not set is left out."""
+    for name, value in said.items():
+        if isinstance(value, dict):
+            yield from _flat(f"{prefix}{name}.", value)
+        elif value is not None:
+            yield f"{prefix}{name}", int(value) if isinstance(value, bool) else value
 
 
 def in_memory(

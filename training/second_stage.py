@@ -17,7 +17,7 @@ from models.retrieval import Retrieval
 from models.signals import Signal, signals
 from training.calibrate import calibration_error
 from training.config import TrainConfig
-from training.crossfit import Fitted, Part, cross_fit, fit
+from training.crossfit import Fitted, NothingToLearn, Part, cross_fit, fit
 from training.fit import Progress
 from training.groups import Groups, asked_of, make_groups, untouched
 from training.hidden import hidden_pairs
@@ -56,14 +56,16 @@ class Ranked:
     """One intent, fitted and measured out of fold.
 
     `lists` are rows of the sorted items for `asked`; `error` is the calibration error overall and
-    in the top 1 %.
+    in the top 1 %. `fitted` saw nothing that was measured `apart`, in time; `refitted` saw all.
     """
 
     asked: Sequence[Question]
     groups: Groups
     lists: Lists
     error: tuple[float, float]
+    apart: bool
     fitted: Fitted
+    refitted: Fitted
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class SecondStage:
     retrieval: Retrieval
     intents: Mapping[str, Ranked]
 
+    @property
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """Return the pairs of behaviours that there is a table of."""
+        return [(a, b) for a, _, b in (n.partition(">") for n in self.retrieval.tables.names)]
+
 
 def retrieval_of(
     log: Log,
@@ -82,10 +89,13 @@ def retrieval_of(
     touches: Touches,
     seed: int,
     left_out: NDArray[np.bool_] | None = None,
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Retrieval:
     """Count tables, facts, popularity and shares; equally popular items stand in random order.
 
-    `touches` are of `log`; `left_out` (customers,) marks customers who do not count.
+    `touches` are of `log`; `left_out` (customers,) marks customers who do not count. `pairs` of
+    behaviours are those that say something of their own, unless given.
     """
     if left_out is not None:
         touches = touches.without(left_out)
@@ -93,7 +103,7 @@ def retrieval_of(
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
     popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
     shares = popularity(log, targets, items, left_out).shares
-    near = tables(touches, pairs_for(touches))
+    near = tables(touches, pairs_for(touches) if pairs is None else pairs)
     return Retrieval(near, facts, popular.astype(np.int64), shares)
 
 
@@ -108,7 +118,8 @@ def second_stage(
 ) -> SecondStage:
     """Fit on `lessons`, the latest first, and measure on `tested`, which is later than all.
 
-    Without `tested` the first lesson is measured out of fold.
+    Without `tested` the first lesson is measured out of fold. Discovery is left out where hardly a
+    target is found; raises `NothingToLearn` where the default intent has none.
     """
     items = sorted(lessons[0].log.items)
     row_of = {item: row for row, item in enumerate(items)}
@@ -116,11 +127,13 @@ def second_stage(
     made: dict[str, list[Made]] = {name: [] for name in chosen}
     extra: dict[str, list[Part]] = {name: [] for name in chosen}
     retrieval = None
+    pairs: Sequence[tuple[str, str]] | None = None
     for lesson in (*([tested] if tested else []), *lessons):
         steps("counting")(0, 1)
         check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
-        build = partial(retrieval_of, lesson.log, targets, items, touches, config.seed)
+        pairs = pairs or pairs_for(touches)  # the same features of every lesson
+        build = partial(retrieval_of, lesson.log, targets, items, touches, config.seed, pairs=pairs)
         found = build()
         retrieval = retrieval or found
         for name, intent in chosen.items():
@@ -143,21 +156,23 @@ def second_stage(
                     progress=steps(f"{name}: hidden pairs"),
                 )
     assert retrieval is not None
-    intents = {
-        name: _ranked(
-            name,
-            parts,
-            extra[name],
-            signals(retrieval.tables.names),
-            chosen[name].ranker,
-            config,
-            most,
-            apart=tested is not None,
-            steps=steps,
-        )
-        for name, parts in made.items()
-        if parts
-    }
+    intents = {}
+    for name, parts in made.items():
+        try:
+            intents[name] = _ranked(
+                name,
+                parts,
+                extra[name],
+                signals(retrieval.tables.names),
+                chosen[name].ranker,
+                config,
+                most,
+                apart=tested is not None,
+                steps=steps,
+            )
+        except NothingToLearn:
+            if name == DEFAULT:
+                raise
     return SecondStage(items, retrieval, intents)
 
 
@@ -177,24 +192,32 @@ def _ranked(
     apart: bool,
     steps: Steps,
 ) -> Ranked:
+    if not made:
+        raise NothingToLearn(f"events.parquet: {name}: no cases")
     tested, *earlier = made
     for one in made:
         check_features(one.part.groups, declared)
-    if apart and earlier:
+    everything = [*(one.part for one in earlier), *extra]
+    apart = apart and bool(earlier)
+    if apart:
         main, rest = earlier[0].part, [*(one.part for one in earlier[1:]), *extra]
         steps(f"{name}: fitting")(0, 1)
-        fitted = fit(main, rest, declared, settings, config.seed)
+        fitted = refitted = fit(main, rest, declared, settings, config.seed)
+        if config.refit:
+            refitted = fit(tested.part, everything, declared, settings, config.seed)
         scores = fitted.trees.score(tested.part.groups.matrix)
         rates = fitted.calibration.rate(scores)
     else:
-        main, rest = tested.part, [*(one.part for one in earlier), *extra]
         step = steps(f"{name}: cross-fitting")
-        scores, rates = cross_fit(main, rest, declared, settings, config.folds, config.seed, step)
+        scores, rates = cross_fit(
+            tested.part, everything, declared, settings, config.folds, config.seed, step
+        )
         steps(f"{name}: fitting")(0, 1)
-        fitted = fit(main, rest, declared, settings, config.seed)
+        fitted = refitted = fit(tested.part, everything, declared, settings, config.seed)
     groups = tested.part.groups
     lists = lists_of(groups, scores, len(tested.asked), most, config.seed)
-    return Ranked(tested.asked, groups, lists, calibration_error(rates, groups.hit), fitted)
+    error = calibration_error(rates, groups.hit)
+    return Ranked(tested.asked, groups, lists, error, apart, fitted, refitted)
 
 
 def lists_of(

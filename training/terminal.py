@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 # A pipe has no width: tables stay whole there, one row a line.
-PIPE_WIDTH = 160
+PIPE_WIDTH = 200
 
 
 def output() -> Console:
