@@ -13,7 +13,7 @@ from models.errors import BadDataset
 from models.features import HistoryConfig
 from models.release import Content, Release
 from models.retrieval import Retrieval
-from models.second_stage import RANKED, Ensemble
+from models.second_stage import Ensemble
 from models.second_stage import SecondStage as Ranking
 from training import baselines, newcomers
 from training.baselines import Scores
@@ -104,19 +104,19 @@ def train_full(
     release = in_memory(content, fields)
     touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
     popular = baselines.prepare(parts.training, targets, release.items).popular
+    intents = stage.intents if stage else {}
+    puts = {intent: ranked.asked for intent, ranked in intents.items()} or {DEFAULT: asked}
+    beside = _by_intent(puts, parts.training, targets, release.items, config, steps)
     measured, sources, spread = {}, {}, {}
-    for intent in RANKED if parts.cases else ():
-        found = stage.intents.get(intent) if stage else None
-        if found is None and intent != DEFAULT:
-            continue
-        put = asked if found is None else found.asked
+    for intent, put in puts.items() if parts.cases else ():
+        found = intents.get(intent)
         if found is None or found.apart:
             step = steps(f"{intent}: ranking")
             lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
         else:
             lists = {MODEL: found.lists}
         lists |= _others(release, plain, incumbent, put, intent, stage is not None, steps)
-        lists |= _baselines(parts.training, targets, release.items, put, config, steps)
+        lists |= beside[intent]
         steps(f"{intent}: measuring")(0, 1)
         answered = answers(put, release.items, touched)
         measured[intent] = measure(lists, answered, len(release.items), KS, seed)
@@ -209,6 +209,26 @@ def _others(
         step = steps(f"{intent}: ranking by stage one")
         lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
     return lists
+
+
+def _by_intent(
+    puts: Mapping[str, Sequence[Question]],
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    config: TrainConfig,
+    steps: Steps,
+) -> dict[str, dict[str, Lists]]:
+    """Return the lists of every baseline for the questions of each intent, each fitted once."""
+    every = [question for put in puts.values() for question in put]
+    if not every:
+        return {intent: {} for intent in puts}
+    lists = _baselines(log, targets, items, every, config, steps)
+    found, first = {}, 0
+    for intent, put in puts.items():
+        found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
+        first += len(put)
+    return found
 
 
 def _newcomers(
