@@ -71,8 +71,8 @@ class Figure(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.store}, {STAGES[self.ranked]}, {self.share:.0%} eligible: {self.ratio:.1f}x an echo "
-            f"[{min(self.ratios):.1f}, {max(self.ratios):.1f}] "
+            f"{self.store}, {STAGES[self.ranked]}, {self.share:.0%} eligible: "
+            f"{self.ratio:.1f}x an echo [{min(self.ratios):.1f}, {max(self.ratios):.1f}] "
             f"({self.service_us:.0f} of {self.echo_us:.0f} us), recall@200 {self.recall:.3f}"
         )
 
@@ -220,8 +220,8 @@ def main() -> None:
             )
     console.print(table)
     console.print(
-        f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of {options.calls} calls each, "
-        f"{IN_FLIGHT} in flight; the two servers on one core. Not built yet and so not in it: "
+        f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of "
+        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core. Not built yet and so not in it: "
         "cap counters."
     )
     noisy = [figure for figure in found if figure.spread > NOISE]

@@ -79,7 +79,6 @@ class Stages:
         self.views = [self.view(at) for at in range(len(self.blobs))]
         self.customers = [self.place(at) for at in range(len(self.blobs))]
         self.scorers = [self.propose(at) for at in range(len(self.blobs))]
-        self.scorers = [self.scorer(at) for at in range(len(self.blobs))]
         self.decisions = [self.decide(at) for at in range(len(self.blobs))]
         self.answers = [self.answer(at) for at in range(len(self.blobs))]
 
