@@ -221,8 +221,8 @@ def main() -> None:
     console.print(table)
     console.print(
         f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of "
-        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core. Not built "
-        "yet and so not in it: cap counters."
+        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core. Not "
+        "built yet and so not in it: cap counters."
     )
     noisy = [figure for figure in found if figure.spread > NOISE]
     for figure in noisy:
