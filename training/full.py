@@ -73,6 +73,7 @@ def train_full(dataset: Path, config: TrainConfig, steps: Steps) -> Full:
         config,
         max(KS),
         steps,
+        log if parts.window else None,
     )
     measured, sources, spread = {}, {}, {}
     popular = baselines.prepare(parts.training, targets, stage.items).popular
