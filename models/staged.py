@@ -10,6 +10,8 @@ by embedding, it scores between the k-th and the next by trees; never above the 
 where it is farther than all.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,10 +94,14 @@ class Staged:
             return self._judge.scores(rows)
         scores = np.empty(len(items), np.int64)
         scores[known] = self._judge.scores(rows[known])
-        near = np.sort(self._near(self._both))
-        ranked = np.sort(self._judge.scores(self._index.release_row[self._both]))
-        scores[~known] = _between(self._near(items[~known]), near, ranked)
+        scores[~known] = _between(self._near(items[~known]), *self._known_to_both)
         return scores
+
+    @cached_property
+    def _known_to_both(self) -> tuple[Fixed, Fixed]:
+        """Return the scores of the candidates that both stages know, by each, ascending."""
+        ranked = self._judge.scores(self._index.release_row[self._both])
+        return np.sort(self._near(self._both)), np.sort(ranked)
 
     def sources(self, items: Rows) -> Rows:
         """Return the `Source` that each item came through, the first of those that proposed it."""
