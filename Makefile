@@ -43,6 +43,7 @@ prove: .venv/.all
 bench: .venv/.all
 	$(BIN)/python -m bench.stages
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.speed --first-stage
 	$(BIN)/python -m bench.workers
 
 check: .venv/.all

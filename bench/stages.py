@@ -3,8 +3,8 @@
     python -m bench.stages
 
 One process, one thread, the load of the figure of record. What gRPC itself costs (the echo) is not
-in it, nor what the threads cost each other. Each figure is the least of several passes. The stages
-that a second stage changes are measured again with one.
+in it, nor what the threads cost each other. Each figure is the least of several passes. What the
+second stage adds is told by the first stage alone, and by trees of other sizes.
 """
 
 import sys
@@ -19,7 +19,6 @@ from rich.table import Table
 from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
-from bench.ranking import second_stage
 from bench.speed import requests_of
 from models.catalogue import Catalogue
 from models.codec import decode_customer
@@ -35,14 +34,21 @@ from models.ranking import Ranker, Ranking, tier_zero
 from models.release import Release, load_release
 from models.scorers import Scorer, scorer_for
 from models.search import NONE
+from models.second_stage import SecondStage
 from service.decision_messages import answer, request_of
 from service.names import declare
 from service.recommendation import offers_of
 from service.store import Store, open_store
 from service.store.records import encode_record
 from service.validation import Check
+from training.ranker import RankerSettings
 
 CALLS, PASSES = 300, 7
+ORDER = (
+    *("parse", "validate", "decode", "view", "place", "search", "propose", "rank", "decide"),
+    *("answer", "serialise", "record"),
+)
+SIZES = ((40, 15), (200, 31))  # trees and their leaves
 
 
 class Stages:
@@ -72,7 +78,7 @@ class Stages:
         self.profiles = [self.decode(at) for at in range(len(self.blobs))]
         self.views = [self.view(at) for at in range(len(self.blobs))]
         self.customers = [self.place(at) for at in range(len(self.blobs))]
-        self.scorers = [self.scorer(at) for at in range(len(self.blobs))]
+        self.scorers = [self.propose(at) for at in range(len(self.blobs))]
         self.decisions = [self.decide(at) for at in range(len(self.blobs))]
         self.answers = [self.answer(at) for at in range(len(self.blobs))]
 
@@ -96,40 +102,17 @@ class Stages:
         vector = self.customers[at].vector
         return self.index.search.nearest(vector, BUILT_IN.candidates, allowed, NONE)
 
-    def rank(self, at: int) -> Ranking:
-        """Search, score and order."""
-        index, customer, now = self.index, self.customers[at], world.MOSTLY
-        allowed = index.eligible(now)
-        scorer = scorer_for(
-            index, self.views[at], customer, Intent.DEFAULT, now, BUILT_IN, allowed, NONE
-        )
-        ranker = Ranker(index, customer, NONE, scorer)
-        return tier_zero(ranker, BUILT_IN, allowed, NONE, replenish=False)
-
-    def score(self, at: int) -> Ranking:
-        """The candidates that were found are scored and put in order."""
-        index, customer, allowed = self.index, self.customers[at], self.index.eligible(world.MOSTLY)
-        return tier_zero(
-            Ranker(index, customer, NONE, self.scorers[at]),
-            BUILT_IN,
-            allowed,
-            NONE,
-            replenish=False,
-        )
-
-    def scorer(self, at: int) -> Scorer:
+    def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""
         index, now = self.index, world.MOSTLY
-        return scorer_for(
-            index,
-            self.views[at],
-            self.customers[at],
-            Intent.DEFAULT,
-            now,
-            BUILT_IN,
-            index.eligible(now),
-            NONE,
-        )
+        view, customer, allowed = self.views[at], self.customers[at], index.eligible(now)
+        return scorer_for(index, view, customer, Intent.DEFAULT, now, BUILT_IN, allowed, NONE)
+
+    def rank(self, at: int) -> Ranking:
+        """The candidates are scored and put in order."""
+        ranker = Ranker(self.index, self.customers[at], NONE, self.scorers[at])
+        allowed = self.index.eligible(world.MOSTLY)
+        return tier_zero(ranker, BUILT_IN, allowed, NONE, replenish=False)
 
     def decide(self, at: int) -> Decision:
         """The whole decision: view, vector, ranking, the channel's walk, the reasons."""
@@ -172,11 +155,13 @@ def least(stage: Callable[[int], object]) -> float:
     return min(passes)
 
 
-def _ranked(made: world.World, index: OfferIndex) -> OfferIndex:
-    """Return the same index of a release that has a second stage, too."""
-    content = msgspec.structs.replace(made.content, second_stage=second_stage(made))
+def _with(made: world.World, stages: Stages, stage: SecondStage | None) -> None:
+    """Put a release with another second stage, or none, in place of the one there is."""
+    index = stages.index
+    content = msgspec.structs.replace(made.content, second_stage=stage)
     release = Release(index.release.id, index.release.manifest, content)
-    return OfferIndex(release, index.catalogue)
+    stages.index = OfferIndex(release, index.catalogue)
+    stages.scorers = [stages.propose(at) for at in range(CALLS)]
 
 
 def main() -> None:
@@ -199,25 +184,22 @@ def main() -> None:
                 read = least(lambda at, store=store: store.read([stages.hashes[at]]))  # type: ignore[misc]
                 rows.append(("read", f"{name}, the profile's decoding included", read))
                 store.close()
-    for name in ("parse", "validate", "decode", "view", "place", "search", "rank", "decide"):
+    for name in ORDER:
         stage = getattr(stages, name)
         rows.append((name, stage.__doc__.rstrip("."), least(stage)))
-    for name in ("answer", "serialise", "record"):
-        stage = getattr(stages, name)
-        rows.append((name, stage.__doc__.rstrip("."), least(stage)))
-    stages.index = _ranked(made, index)
-    stages.scorers = [stages.scorer(at) for at in range(CALLS)]
     found = sum(len(scorer.first) for scorer in stages.scorers) / CALLS
-    for name in ("scorer", "score", "decide"):
-        stage = getattr(stages, name)
-        said = stage.__doc__.rstrip(".")
-        rows.append((f"{name}, two stages", said, least(stage)))
+    sizes = sorted(stages.record(at) for at in range(CALLS))
+    for trees, leaves in SIZES:
+        settings = RankerSettings(trees=trees, leaves=leaves)
+        _with(made, stages, world.make_world(ranker=settings).content.second_stage)
+        rows.append(("rank", f"The same with {trees} trees of {leaves} leaves", least(stages.rank)))
+    _with(made, stages, None)
+    rows.append(("decide", "The whole decision by the first stage alone", least(stages.decide)))
     table = Table("stage", "what it does", "us", title="CPU of one Recommend by stage")
     for name, what, spent in rows:
         table.add_row(name, what, f"{spent:.0f}")
     Console(width=100).print(table)
-    sizes = sorted(stages.record(at) for at in range(CALLS))
-    print(f"The second stage ranks {found:.0f} candidates on average.")
+    print(f"{found:.0f} candidates on average; {world.RANKER.trees} trees where nothing is said.")
     print(f"A decision record: {sizes[CALLS // 2]:,} bytes; {sizes[-4]:,} at the 99th percentile.")
 
 

@@ -1,28 +1,34 @@
 """The load that the figure of record is measured under, made from a seed: simulated, and says so.
 
 100,000 offers of dimension 64, of which 80 % may be shown at one moment and 1 % at another (by
-their validity dates, which retrieval sees), and customers with 50 acts and 100 offers seen.
+their validity dates, which retrieval sees), and customers with 50 acts and 100 offers seen. The
+release has both stages, or the first alone.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.second_stage import second_stage
 from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
 from models.identifiers import Identifier, hash_identifier, key_fingerprint
 from models.policy import BUILT_IN
+from models.profile import Compartment, fold, view_of
 from models.registry import Entry, Registry
 from models.release import Content, Vocabulary, write_release
 from service.store import open_store
+from training.ranker import RankerSettings
 
 OFFERS = 100_000
 DIMENSIONS = 64  # the bias included
 CATEGORIES = 400
 CUSTOMERS = 1_000
+TAUGHT = 300  # customers that the trees are fitted on
 ACTS = 50
 SEEN = 100
 KEY = b"\x5a" * 32  # of the identifiers' hashes
@@ -31,6 +37,7 @@ DAY = 86_400_000_000  # microseconds
 MOSTLY = 1_800_000_000_000_000
 SPARSELY = MOSTLY + 30 * DAY
 SHARES = {MOSTLY: 0.80, SPARSELY: 0.01}
+RANKER = RankerSettings()
 
 Floats = NDArray[np.float32]
 
@@ -46,8 +53,10 @@ class World:
     customers: list[str]
 
 
-def make_world(offers: int = OFFERS, seed: int = 7) -> World:
-    """Return the world of a seed."""
+def make_world(
+    offers: int = OFFERS, seed: int = 7, ranker: RankerSettings | None = RANKER
+) -> World:
+    """Return the world of a seed; without `ranker` the release has the first stage alone."""
     random = np.random.default_rng(seed)
     categories = random.choice(CATEGORIES, offers, p=random.dirichlet(np.full(CATEGORIES, 0.5)))
     vectors = _item_vectors(categories, random)
@@ -71,13 +80,14 @@ def make_world(offers: int = OFFERS, seed: int = 7) -> World:
         item_weights=np.ones(offers, np.float32),
     )
     customers = [f"C{number:05d}" for number in range(CUSTOMERS)]
-    return World(
-        content,
-        categories,
-        _items(names, random),
-        [event for who in customers for event in _life(who, names, categories, random)],
-        customers,
-    )
+    items = _items(names, random)
+    lives = [_life(who, names, categories, random) for who in customers]
+    if ranker is not None:
+        views = [view_of([fold(Compartment(), life)]) for life in lives[:TAUGHT]]
+        row_of = {name: row for row, name in enumerate(names)}
+        stage = second_stage(categories, content.popularity, views, row_of, MOSTLY, ranker, random)
+        content = msgspec.structs.replace(content, second_stage=stage)
+    return World(content, categories, items, [event for life in lives for event in life], customers)
 
 
 def enter_release(world: World, registry: Path) -> Path:

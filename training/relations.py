@@ -42,10 +42,10 @@ def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> Neighbours:
     names, lanes, starts, rows, weights = [], [], [], [], []
     offset = 0
     for source, target in pairs:
-        left, right = touches.weighted(_lanes(source)), touches.weighted(_lanes(target))
+        left, right = touches.weighted(lane_weights(source)), touches.weighted(lane_weights(target))
         begins, near, values = _nearest(left, sparse.csr_matrix(damping @ right), right)
         names.append(f"{source}>{target}")
-        lanes.append(_lanes(source))
+        lanes.append(lane_weights(source))
         starts.append(begins + offset)
         rows.append(near)
         weights.append(values)
@@ -102,7 +102,8 @@ def _rate(hits: NDArray[np.float64], tries: NDArray[np.float64]) -> NDArray[np.f
     return found
 
 
-def _lanes(name: str) -> list[float]:
+def lane_weights(name: str) -> list[float]:
+    """Return what a touch in each lane weighs under one side of a pair."""
     if name == ANY:
         return [ANY_WEIGHTS.get(lane, 0.0) for lane in LANES]
     return [float(lane == name) for lane in LANES]

@@ -1,0 +1,93 @@
+"""The second stage of the simulated load: tables of 50 neighbours an item, and fitted trees.
+
+Neighbours are drawn from an item's own category, so that what a customer did leads to few places,
+as it does where people have tastes. The trees are fitted on candidates of customers of this load
+and on answers drawn from some of their signals: what they learn is of no use, what they cost is
+what such trees cost.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Calibration
+from models.features import HistoryConfig
+from models.neighbours import Neighbours
+from models.past import Past, past_of
+from models.profile import View
+from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Retrieval
+from models.second_stage import RANKED, Ensemble, SecondStage
+from models.segments import Shares
+from models.signals import FACTS, signals
+from models.trees import read_trees
+from training.groups import Asked, Groups, make_groups
+from training.ranker import RankerSettings, fit_trees
+from training.relations import NEIGHBOURS, PAIRS, lane_weights
+
+Floats = NDArray[np.float32]
+
+
+def second_stage(
+    categories: NDArray[np.int64],
+    popularity: Floats,
+    views: Iterable[View],
+    row_of: dict[str, int],
+    minute: int,
+    settings: RankerSettings,
+    random: np.random.Generator,
+) -> SecondStage:
+    """Return tables over items of `categories` (items,), and trees fitted on customers' `views`.
+
+    `popularity` (1, items) are log shares.
+    """
+    shares = Shares({"": 0}, popularity)
+    facts = random.uniform(0, 4, (len(categories), len(FACTS))).astype(np.float32)
+    popular = np.argsort(-popularity[0], kind="stable")
+    retrieval = Retrieval(_tables(categories, random), facts, popular, shares)
+    pasts = [past_of(view, row_of, HistoryConfig(), minute) for view in views]
+    groups = _groups(pasts, retrieval, random)
+    declared = signals(retrieval.tables.names)
+    text = fit_trees([(groups, np.arange(len(groups)))], declared, settings, seed=1)
+    calibration = Calibration(np.array([-4.0, 0.0]), np.array([0.01, 0.5]))
+    quotas = (DEFAULT_QUOTAS, DISCOVERY_QUOTAS)
+    return SecondStage(
+        retrieval,
+        {
+            intent: Ensemble(read_trees(text, f"{intent}.txt"), calibration, one)
+            for intent, one in zip(RANKED, quotas, strict=True)
+        },
+    )
+
+
+def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neighbours:
+    items, tables = len(categories), len(PAIRS)
+    by_category = np.argsort(categories, kind="stable")
+    first = np.searchsorted(categories[by_category], categories)
+    size = np.bincount(categories)[categories]
+    rows = np.empty((tables, items, NEIGHBOURS), np.int32)
+    for table in rows:
+        drawn = first[:, None] + random.integers(0, size[:, None], (items, NEIGHBOURS))
+        table[:] = by_category[drawn]
+    weights = np.sort(random.exponential(0.05, (tables, items, NEIGHBOURS)), axis=2)[:, :, ::-1]
+    starts = np.arange(items + 1) * NEIGHBOURS + np.arange(tables)[:, None] * items * NEIGHBOURS
+    return Neighbours(
+        tuple(f"{source}>{target}" for source, target in PAIRS),
+        np.array([lane_weights(source) for source, _ in PAIRS], np.float32),
+        starts.astype(np.int64),
+        rows.reshape(-1),
+        (weights.reshape(-1) + 1e-6).astype(np.float32),
+    )
+
+
+def _groups(pasts: list[Past], retrieval: Retrieval, random: np.random.Generator) -> Groups:
+    nothing = np.empty(0, np.int64)
+    asked = [Asked(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
+    groups = make_groups(asked, retrieval, DEFAULT_QUOTAS)
+    matrix = groups.matrix.astype(np.float64)
+    spread = matrix.std(axis=0)
+    taste = random.normal(0, 1, matrix.shape[1]) * (random.random(matrix.shape[1]) < 0.5)
+    say = ((matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1)) @ taste
+    hit = random.random(len(say)) < 0.05 / (1 + np.exp(-say))
+    return replace(groups, hit=hit)
