@@ -105,12 +105,12 @@ class Stages:
     def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""
         index, now = self.index, world.MOSTLY
-        view, customer, allowed = self.views[at], self.customers[at], index.eligible(now)
-        return scorer_for(index, view, customer, Intent.DEFAULT, now, BUILT_IN, allowed, NONE)
+        view, allowed = self.views[at], index.eligible(now)
+        return scorer_for(index, view, Intent.DEFAULT, now, BUILT_IN, allowed, NONE)
 
     def rank(self, at: int) -> Ranking:
         """The candidates are scored and put in order."""
-        ranker = Ranker(self.index, self.customers[at], NONE, self.scorers[at])
+        ranker = Ranker(self.index, NONE, self.scorers[at])
         allowed = self.index.eligible(world.MOSTLY)
         return tier_zero(ranker, BUILT_IN, allowed, NONE, replenish=False)
 

@@ -29,7 +29,6 @@ from models.decision import (
     minute_of,
 )
 from models.eligibility import cooling
-from models.embeddings import place_customer
 from models.events import Event
 from models.fixed import Rows
 from models.index import OfferIndex
@@ -52,16 +51,13 @@ def decide(
     """
     minute = minute_of(now)
     view = view_of(profile.compartments.values(), _unsaved(request.context, minute))
-    customer = place_customer(view, index.release, minute)
     replenish = request.intent == Intent.REPLENISH
     closed = cooling(view, request.context, policy, now, request.intent)
     closed_rows = _rows(index, closed)
     barred = closed_rows[closed_rows < index.item_count]
     eligible = index.eligible(now)
-    scorer = scorer_for(
-        index, view, customer, request.intent, minute, policy, eligible, closed_rows
-    )
-    ranker = Ranker(index, customer, barred, scorer)
+    scorer = scorer_for(index, view, request.intent, minute, policy, eligible, closed_rows)
+    ranker = Ranker(index, barred, scorer)
     ranking = tier_zero(ranker, policy, eligible, closed_rows, replenish=replenish)
 
     out = barred if request.intent == Intent.DISCOVERY else NONE

@@ -5,6 +5,7 @@ a 1 there in the customer's, one inner product gives u.i + b_i; b_u is the same 
 customer and is added to the score.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,18 @@ def place_customer(view: View, release: Release, minute: int) -> Customer:
         if name in segment_row
     ]
     return Customer(total, bias, columns, known[: len(columns)], segments or [0])
+
+
+class Placing:
+    """A customer's place in the space of a release, found when it is first asked for."""
+
+    def __init__(self, view: View, release: Release, minute: int) -> None:
+        self._view, self._release, self._minute = view, release, minute
+
+    @cached_property
+    def customer(self) -> Customer:
+        """Return the customer there."""
+        return place_customer(self._view, self._release, self._minute)
 
 
 def carried_by(

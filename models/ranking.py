@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.compiled import compiled
-from models.embeddings import Customer
 from models.fixed import ONE, Fixed, Rows, best
 from models.index import OfferIndex
 from models.policy import Policy
@@ -39,9 +38,8 @@ class Ranker:
     customer.
     """
 
-    def __init__(self, index: OfferIndex, customer: Customer, barred: Rows, scorer: Scorer) -> None:
+    def __init__(self, index: OfferIndex, barred: Rows, scorer: Scorer) -> None:
         self.index = index
-        self.customer = customer
         self.barred = barred
         self.scorer = scorer
 
@@ -49,7 +47,7 @@ class Ranker:
         """Return up to `most` rows of explicit offers that promise most among `allowed`."""
         if not self.index.set_ids:
             return NONE
-        point = (self.customer.vector / ONE).astype(np.float32)
+        point = (self.scorer.vector / ONE).astype(np.float32)
         return self.index.sets_near(point, most, allowed)
 
     def rank(self, rows: Rows) -> Ranking:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.compiled import compiled
 from models.decision import Because, Intent, Source
-from models.embeddings import Customer
+from models.embeddings import Customer, Placing
 from models.events import PURCHASE
 from models.fixed import Fixed, Rows, dot
 from models.index import OfferIndex, Popularity
@@ -27,6 +27,10 @@ class Scorer(Protocol):
     @property
     def cold(self) -> bool:
         """Tell whether nothing that the customer did counts."""
+
+    @property
+    def vector(self) -> Fixed:
+        """Return where stage one places the customer."""
 
     @property
     def first(self) -> Rows:
@@ -53,8 +57,9 @@ class ByPopularity:
 
     cold = True
 
-    def __init__(self, popular: Popularity, first: Rows) -> None:
+    def __init__(self, popular: Popularity, vector: Fixed, first: Rows) -> None:
         self._popular = popular
+        self.vector = vector
         self.first = first
 
     def more(self, most: int, allowed: Allowed) -> Rows:
@@ -86,12 +91,13 @@ class ByHistory:
     def __init__(self, index: OfferIndex, customer: Customer, first: Rows) -> None:
         self._index = index
         self._customer = customer
+        self.vector = customer.vector
         self.first = first
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed`."""
         none = np.empty(0, np.int64)
-        return self._index.search.nearest(self._customer.vector, most, allowed, none)
+        return self._index.search.nearest(self.vector, most, allowed, none)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the inner product of each item, biases included."""
@@ -113,7 +119,6 @@ class ByHistory:
 def scorer_for(
     index: OfferIndex,
     view: View,
-    customer: Customer,
     intent: str,
     minute: int,
     policy: Policy,
@@ -127,19 +132,21 @@ def scorer_for(
     """
     release, most = index.release, policy.candidates
     bought = _bought(index, view, eligible.mask) if intent == Intent.REPLENISH else None
+    placing = Placing(view, release, minute)
     stage = release.second_stage
     if stage is not None:
         past = past_of(view, release.item_row, release.history, minute)
-        if not customer.cold or past.rows.size:
+        if past.rows.size or not placing.customer.cold:
             ensemble = stage.ensembles.get(intent) or stage.ensembles[Intent.DEFAULT]
             return Staged(
-                index, view, customer, stage, ensemble, past, most, eligible, closed, bought
+                index, view, placing, stage, ensemble, past, most, eligible, closed, bought
             )
+    customer = placing.customer
     if customer.cold:
         popular = index.popular(customer.segments)
         if bought is None:
             bought = listed(popular.order, most, eligible.mask, closed)
-        return ByPopularity(popular, bought)
+        return ByPopularity(popular, customer.vector, bought)
     if bought is None:
         bought = index.search.nearest(customer.vector, most, eligible, closed)
     return ByHistory(index, customer, bought)

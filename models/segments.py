@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.compiled import compiled
 from models.events import BROWSE, CART, PURCHASE, RESPONSE
 from models.fixed import Rows
 from models.past import Floats
@@ -69,25 +70,53 @@ class Shares(NamedTuple):
     logs: Floats
 
 
-def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> Floats:
+def segment_popularity(
+    shares: Shares, segments: Iterable[str], rows: Rows, lately: Floats | None = None
+) -> Floats:
     """Return for each item row its log share, plus how much more its segments turn to it.
+
+    `lately` (items,) are log shares to be taken for those of everybody.
 
     Segments of one kind say much the same: their differences are summed over the root of how many
     they are. Kinds are taken as if each said something of its own.
     """
-    everybody = shares.logs[0, rows]
     by_kind: dict[str, list[int]] = {}
     for name in segments:
         row = shares.row_of.get(name)
         if row is not None:
             by_kind.setdefault(_kind(name), []).append(row)
-    total = everybody.copy()
-    for known in by_kind.values():
-        more = np.zeros(len(rows), np.float32)
-        for row in known:
-            more += shares.logs[row, rows] - everybody
-        total += more * np.float32(len(known) ** -0.5)
-    return np.asarray(total, np.float32)
+    known = [row for kind in by_kind.values() for row in kind]
+    sizes = [len(kind) for kind in by_kind.values()]
+    base = shares.logs[0] if lately is None else lately
+    return _popularity(
+        shares.logs,
+        base,
+        rows,
+        np.array(known, np.int64),
+        np.array(sizes, np.int64),
+        np.array([size**-0.5 for size in sizes], np.float32),
+    )
+
+
+@compiled(
+    "float32[::1](float32[:,::1], float32[::1], int64[::1], int64[::1], int64[::1], float32[::1])"
+)
+def _popularity(
+    logs: Floats, base: Floats, rows: Rows, known: Rows, sizes: Rows, weights: Floats
+) -> Floats:
+    """Sum differences to everybody, row 0, over the `known` rows, one kind after the other."""
+    found = np.empty(rows.size, np.float32)
+    for i in range(rows.size):
+        row = rows[i]
+        total, everybody, at = base[row], logs[0, row], 0
+        for kind in range(sizes.size):
+            more = np.float32(0.0)
+            for _ in range(sizes[kind]):
+                more += logs[known[at], row] - everybody
+                at += 1
+            total += more * weights[kind]
+        found[i] = total
+    return found
 
 
 def _kind(name: str) -> str:

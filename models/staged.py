@@ -10,13 +10,15 @@ by embedding, it scores between the k-th and the next by trees; never above the 
 where it is farther than all.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import OWN, POPULAR, source_names
 from models.compiled import compiled
 from models.decision import Because, Source
-from models.embeddings import Customer, carried_by
+from models.embeddings import Customer, Placing, carried_by
 from models.fixed import ONE, Fixed, Rows, best, dot
 from models.index import OfferIndex
 from models.neighbours import carriers, reach
@@ -42,7 +44,7 @@ class Staged:
         self,
         index: OfferIndex,
         view: View,
-        customer: Customer,
+        placing: Placing,
         stage: SecondStage,
         ensemble: Ensemble,
         past: Past,
@@ -57,7 +59,7 @@ class Staged:
         """
         self._index = index
         self._view = view
-        self._customer = customer
+        self._placing = placing
         self._ensemble = ensemble
         if given is None:
             allowed = index.known(eligible).copy()
@@ -80,9 +82,14 @@ class Staged:
         segments = segments_of(view)
         self._judge = Judge(stage, ensemble, past, segments, reached, both[both >= 0])
 
+    @property
+    def vector(self) -> Fixed:
+        """Return where stage one places the customer."""
+        return self._placing.customer.vector
+
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed` by the history embedding."""
-        return self._index.search.nearest(self._customer.vector, most, allowed, NONE)
+        return self._index.search.nearest(self.vector, most, allowed, NONE)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the score of each item: by the trees, or where a new one stands among them."""
@@ -92,10 +99,14 @@ class Staged:
             return self._judge.scores(rows)
         scores = np.empty(len(items), np.int64)
         scores[known] = self._judge.scores(rows[known])
-        near = np.sort(self._near(self._both))
-        ranked = np.sort(self._judge.scores(self._index.release_row[self._both]))
-        scores[~known] = _between(self._near(items[~known]), near, ranked)
+        scores[~known] = _between(self._near(items[~known]), *self._known_to_both)
         return scores
+
+    @cached_property
+    def _known_to_both(self) -> tuple[Fixed, Fixed]:
+        """Return the scores of the candidates that both stages know, by each, ascending."""
+        ranked = self._judge.scores(self._index.release_row[self._both])
+        return np.sort(self._near(self._both)), np.sort(ranked)
 
     def sources(self, items: Rows) -> Rows:
         """Return the `Source` that each item came through, the first of those that proposed it."""
@@ -122,7 +133,7 @@ class Staged:
         said: list[tuple[Because, ...]] = [()] * len(items)
         near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
         if len(near):
-            found = near_acts(self._index, self._customer, items[near], most)
+            found = near_acts(self._index, self._placing.customer, items[near], most)
             for place, acts in zip(near.tolist(), found, strict=True):
                 said[place] = acts
         latest, names = _latest(self._view), self._index.release.items
@@ -135,23 +146,23 @@ class Staged:
         return said
 
     def _near(self, items: Rows) -> Fixed:
-        return dot(self._index.fixed, items, self._customer.vector) + self._customer.bias
+        return dot(self._index.fixed, items, self.vector) + self._placing.customer.bias
 
     def _filled(
         self, rows: Rows, kinds: Rows, most: int, eligible: Allowed, closed: Rows
     ) -> tuple[Rows, Rows]:
         """Return the candidates with new items, and with the nearest where there are too few."""
-        index, quotas, vector = self._index, self._ensemble.quotas, self._customer.vector
+        index, quotas = self._index, self._ensemble.quotas
         if quotas.new and len(index.new_rows):
             new = index.new_rows[eligible.mask[index.new_rows]]
             new = np.setdiff1d(new, closed, assume_unique=True)
-            new = new[best(dot(index.fixed, new, vector), index.ranks[new], quotas.new)]
+            new = new[best(dot(index.fixed, new, self.vector), index.ranks[new], quotas.new)]
             rows = np.concatenate([rows, new])
             kinds = np.concatenate([kinds, np.full(len(new), Source.NEW, np.int64)])
         wanted = max(quotas.embedding, most - len(rows) if len(rows) < FEW * most else 0)
         if wanted:
             taken = np.union1d(rows, closed)
-            near = index.search.nearest(vector, wanted, eligible, taken)
+            near = index.search.nearest(self.vector, wanted, eligible, taken)
             rows = np.concatenate([rows, near])
             kinds = np.concatenate([kinds, np.full(len(near), Source.HISTORY, np.int64)])
         return rows, kinds

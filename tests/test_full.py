@@ -1,6 +1,7 @@
 """Training by command, on a small simulated retailer."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,5 +125,7 @@ def test_a_bad_configuration_names_the_field(tmp_path: Path, text: str, reason: 
     path.write_text(text)
     with pytest.raises(BadInput, match=reason):
         read_config(path)
+    result = CliRunner().invoke(app, ["train", str(tmp_path), "--config", str(path)])
+    assert result.exit_code == os.EX_CONFIG
     path.write_text("")
     assert read_config(path) == TrainConfig()

@@ -18,7 +18,7 @@ def test_an_unused_signal_decides_nothing() -> None:
     """No split is by a signal that is left out; what is no signal is refused by name."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0)
+    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
     groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
     declared = signals(retrieval.tables.names)

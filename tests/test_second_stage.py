@@ -151,7 +151,7 @@ def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
     """No closed item is proposed, no source exceeds its quota, and every candidate names one."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0)
+    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     names = source_names(retrieval.tables.names)
     quotas = Quotas(own=2, tables={"any>any": 3}, other=1, popular=2)
     for question in asked[:40]:
@@ -228,7 +228,7 @@ def test_a_feature_that_sees_the_target_is_caught() -> None:
     """Groups of honest features pass; one column that follows the target is named."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0)
+    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
     groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, IntentConfig().quotas)
     declared = signals(retrieval.tables.names)
@@ -254,7 +254,7 @@ def test_what_comes_later_changes_no_candidate_and_no_feature() -> None:
             ),
         )
         items = list("ABCDEFG")
-        retrieval = retrieval_of(cut, ("purchase",), items, touches_of(cut, items, 50), 0)
+        retrieval = retrieval_of(cut, ("purchase",), items, touches_of(cut, items, 50), 0, None)
         row_of = {item: row for row, item in enumerate(items)}
         history = HistoryConfig(decay="step", factor=0.9)
         rows.append(make_groups(asked_of(asked, row_of, history), retrieval, Quotas()))
@@ -269,7 +269,7 @@ def test_discovery_lists_nothing_touched() -> None:
     row_of = {item: row for row, item in enumerate(items)}
     part = untouched(asked)
     assert 0 < len(part) < len(asked)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0)
+    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     groups = make_groups(asked_of(part, row_of, EVENLY), retrieval, Quotas())
     for at, question in enumerate(part):
         found = groups.rows[groups.starts[at] : groups.starts[at + 1]]

@@ -17,10 +17,11 @@ from models.events import EVENT_TYPES, Event
 from models.features import DAY
 from models.fixed import ONE
 from models.index import OfferIndex
-from models.past import LANES, NEVER
+from models.past import LANES, NEVER, past_of
 from models.policy import BUILT_IN, Policy
 from models.profile import view_of
-from models.second_stage import SecondStage
+from models.second_stage import SecondStage, order
+from models.segments import segments_of
 from models.staged import _between
 from service import decision_messages
 from service.recommendation import offers_of
@@ -172,6 +173,24 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
         for shown in answer.slate:
             if shown.offer == offer.id:
                 assert shown.score == max(wanted[item] for item in may)
+
+
+@settings(max_examples=15, deadline=None)
+@given(events=histories.filter(bool))
+def test_serving_scores_as_golden_requests_do(events: list[Event]) -> None:
+    """What the sources propose scores in a decision as in the answer of a golden request."""
+    release, view = index().release, view_of(profile(*events).compartments.values())
+    past = past_of(view, release.item_row, release.history, NOW)
+    allowed = np.ones(len(release.items), np.bool_)
+    allowed[list(_closed(events, "discovery"))] = False
+    every = np.arange(len(release.items))
+    found = order(stage(), "discovery", past, segments_of(view), allowed, every)
+    request = Request(channel="web", count=100, intent="discovery")
+    slate = decide(profile(*events), index(), BUILT_IN, request, NOW).slate
+    scores = {shown.item: shown.score for shown in slate}
+    assert len(found.rows)
+    for row, score in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
+        assert scores[release.items[row]] == score
 
 
 def test_each_source_is_named() -> None:

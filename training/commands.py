@@ -129,10 +129,14 @@ def train(
 
     from training.config import TrainConfig, read_config
     from training.full_report import full_tables
-    from training.terminal import output, progress_bar
+    from training.terminal import errors, output, progress_bar
     from training.train import train as run
 
-    chosen = TrainConfig() if config is None else read_config(config)
+    try:
+        chosen = TrainConfig() if config is None else read_config(config)
+    except BadInput as error:
+        errors().print(f"throughline: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(os.EX_CONFIG) from None
     if refit:
         chosen = msgspec.structs.replace(chosen, refit=True)
     with progress_bar() as bar:

@@ -80,7 +80,7 @@ def train_full(
 
     `incumbent`, where there is one, is measured on the same cases. Figures are of what is served:
     where the trees did not see the cases, of the release itself; else each customer is ranked by
-    trees that were fitted without them.
+    trees that were fitted without them. With a trend they are of releases as often renewed.
     """
     targets = target_types(whole)
     fresh = newcomers.deal(whole, config.split.newcomers, config.seed)
@@ -97,7 +97,8 @@ def train_full(
         tested = Lesson(parts.training, asked)
         lessons = _earlier(parts, targets, mask, config) if parts.window else [tested]
         later = tested if parts.window else None
-        stage = second_stage(lessons, later, targets, history, config, max(KS), steps)
+        trend = log if parts.window else None
+        stage = second_stage(lessons, later, targets, history, config, max(KS), steps, trend)
         content = _complete(content, _ranking(stage, stage.retrieval, config))
     except NothingToLearn as error:
         without = str(error)
@@ -110,7 +111,7 @@ def train_full(
     measured, sources, spread = {}, {}, {}
     for intent, put in puts.items() if parts.cases else ():
         found = intents.get(intent)
-        if found is None or found.apart:
+        if found is None or (found.apart and config.trend is None):
             step = steps(f"{intent}: ranking")
             lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
         else:
@@ -187,7 +188,7 @@ def _again(
         return content
     items = content.vocabulary.items
     touches = touches_of(log, items, config.remembered)
-    found = retrieval_of(log, targets, items, touches, seed, pairs=stage.pairs)
+    found = retrieval_of(log, targets, items, touches, seed, config.trend, pairs=stage.pairs)
     return _complete(content, _ranking(stage, found, config))
 
 

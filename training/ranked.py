@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.catalogue import Catalogue, Item
 from models.decision import Intent
-from models.embeddings import place_customer
 from models.index import OfferIndex
 from models.policy import BUILT_IN, Policy
 from models.ranking import Ranker
@@ -42,12 +41,9 @@ def release_lists(
     every = allow(np.ones(index.item_count, np.bool_), index.item_count)
     policy = Policy(candidates=max(most, BUILT_IN.candidates))
     for at, question in enumerate(asked):
-        customer = place_customer(question.view, release, question.minute)
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
-        scorer = scorer_for(
-            index, question.view, customer, intent, question.minute, policy, every, masked
-        )
-        found = Ranker(index, customer, NONE, scorer).rank(scorer.first).rows[:most]
+        scorer = scorer_for(index, question.view, intent, question.minute, policy, every, masked)
+        found = Ranker(index, NONE, scorer).rank(scorer.first).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
             progress(at, len(asked))

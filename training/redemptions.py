@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.decision import Intent, minute_of
-from models.embeddings import place_customer
 from models.index import OfferIndex
 from models.policy import BUILT_IN
 from models.ranking import Ranker
@@ -63,10 +62,9 @@ def measure_redemptions(
             continue
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
         view, minute = Folder(log, events).view(), minute_of(time)
-        customer = place_customer(view, release, minute)
         allowed = index.eligible(time)
-        scorer = scorer_for(index, view, customer, Intent.DEFAULT, minute, BUILT_IN, allowed, NONE)
-        ranking = Ranker(index, customer, NONE, scorer).rank(rows)
+        scorer = scorer_for(index, view, Intent.DEFAULT, minute, BUILT_IN, allowed, NONE)
+        ranking = Ranker(index, NONE, scorer).rank(rows)
         shuffled = [names[place] for place in random.permutation(len(names))]
         rankings["release"].append([index.ids[row] for row in ranking.rows.tolist()])
         rankings["offer popularity"].append(
