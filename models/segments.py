@@ -69,8 +69,12 @@ class Shares(NamedTuple):
     logs: Floats
 
 
-def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> Floats:
+def segment_popularity(
+    shares: Shares, segments: Iterable[str], rows: Rows, lately: Floats | None = None
+) -> Floats:
     """Return for each item row its log share, plus how much more its segments turn to it.
+
+    `lately` (items,) are log shares to be taken for those of everybody.
 
     Segments of one kind say much the same: their differences are summed over the root of how many
     they are. Kinds are taken as if each said something of its own.
@@ -81,7 +85,7 @@ def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> F
         row = shares.row_of.get(name)
         if row is not None:
             by_kind.setdefault(_kind(name), []).append(row)
-    total = everybody.copy()
+    total = everybody.copy() if lately is None else lately[rows]
     for known in by_kind.values():
         more = np.zeros(len(rows), np.float32)
         for row in known:

@@ -12,6 +12,7 @@ from models.errors import BadInput
 from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
 from training.fit import Settings
 from training.ranker import RankerSettings
+from training.trend import TrendConfig
 
 
 class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,8 +60,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
     into; `windows` is how many windows before the test timed data is learnt from; `remembered`
-    bounds what is counted of a customer in each lane. With `refit` the release is fitted again on
-    everything once it is measured.
+    bounds what is counted of a customer in each lane; without `trend` shares are those of all time.
+    With `refit` the release is fitted again on everything once it is measured.
     """
 
     seed: int = 0
@@ -71,6 +72,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     folds: int = 5
     windows: int = 2
     remembered: int = 300
+    trend: TrendConfig | None = None
     refit: bool = False
 
 

@@ -17,6 +17,7 @@ from models.retrieval import Quotas, Retrieval, propose
 from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix
 from training.questions import Question
+from training.trend import Trend
 
 Progress = Callable[[int, int], None]
 
@@ -79,10 +80,14 @@ class Asked:
     barred: Rows
     targets: Rows
     missing: int  # targets that are no rows
+    lately: Floats | None = None  # log shares of all items at the moment, where there is a trend
 
 
 def asked_of(
-    questions: Sequence[Question], row_of: dict[str, int], history: HistoryConfig
+    questions: Sequence[Question],
+    row_of: dict[str, int],
+    history: HistoryConfig,
+    trend: Trend | None = None,
 ) -> list[Asked]:
     """Return what to ask of each question: what it masks is not proposed."""
     found = []
@@ -99,6 +104,7 @@ def asked_of(
                 np.array(sorted(barred), np.int64),
                 np.array(sorted(right), np.int64),
                 len(targets) - len(right),
+                None if trend is None else trend.at(question.case.before),
             )
         )
     return found
@@ -135,7 +141,7 @@ def make_groups(
         found = proposed.candidates.rows
         matches = Matches(
             embedding=np.zeros(len(found), np.float32),
-            popularity=segment_popularity(retrieval.shares, one.segments, found),
+            popularity=segment_popularity(retrieval.shares, one.segments, found, one.lately),
         )
         greatest = greatest_sums(found, proposed.reached)
         matrices.append(

@@ -29,6 +29,7 @@ from training.ranked import Lists
 from training.ranker import RankerSettings
 from training.relations import item_facts, pairs_for, tables
 from training.touches import Touches, touches_of
+from training.trend import Trend, TrendConfig, with_trend
 
 DEFAULT, DISCOVERY = "default", "discovery"
 BOUGHT = 2  # of FACTS
@@ -91,6 +92,7 @@ def retrieval_of(
     left_out: NDArray[np.bool_] | None = None,
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
+    trend: TrendConfig | None = None,
 ) -> Retrieval:
     """Count tables, facts, popularity and shares; equally popular items stand in random order.
 
@@ -103,6 +105,8 @@ def retrieval_of(
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
     popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
     shares = popularity(log, targets, items, left_out).shares
+    if trend is not None and left_out is None:  # who is left out may not speak through a trend
+        shares = with_trend(shares, Trend(log, targets, items, trend).at(None))
     near = tables(touches, pairs_for(touches) if pairs is None else pairs)
     return Retrieval(near, facts, popular.astype(np.int64), shares)
 
@@ -115,17 +119,22 @@ def second_stage(
     config: TrainConfig,
     most: int,
     steps: Steps,
+    whole: Log | None = None,
 ) -> SecondStage:
     """Fit on `lessons`, the latest first, and measure on `tested`, which is later than all.
 
-    Without `tested` the first lesson is measured out of fold. Discovery is left out where hardly a
-    target is found; raises `NothingToLearn` where the default intent has none.
+    Without `tested` the first lesson is measured out of fold. `whole` is the log that a trend is
+    counted from, at each moment up to it. Discovery is left out where hardly a target is found;
+    raises `NothingToLearn` where the default intent has none.
     """
     items = sorted(lessons[0].log.items)
     row_of = {item: row for row, item in enumerate(items)}
     chosen = {DEFAULT: config.default, DISCOVERY: config.discovery}
     made: dict[str, list[Made]] = {name: [] for name in chosen}
     extra: dict[str, list[Part]] = {name: [] for name in chosen}
+    trend = None
+    if whole is not None and config.trend is not None:
+        trend = Trend(whole, targets, items, config.trend)
     retrieval = None
     pairs: Sequence[tuple[str, str]] | None = None
     for lesson in (*([tested] if tested else []), *lessons):
@@ -133,14 +142,16 @@ def second_stage(
         check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
         pairs = pairs or pairs_for(touches)  # the same features of every lesson
-        build = partial(retrieval_of, lesson.log, targets, items, touches, config.seed, pairs=pairs)
+        counted = (lesson.log, targets, items, touches, config.seed)
+        build = partial(retrieval_of, *counted, pairs=pairs, trend=config.trend)
         found = build()
         retrieval = retrieval or found
         for name, intent in chosen.items():
             asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
             if asked:
                 step = steps(f"{name}: candidates")
-                groups = make_groups(asked_of(asked, row_of, history), found, intent.quotas, step)
+                wanted = asked_of(asked, row_of, history, trend)
+                groups = make_groups(wanted, found, intent.quotas, step)
                 made[name].append(Made(asked, Part(groups, _customers(asked))))
             if intent.hidden and lesson is lessons[0]:
                 extra[name] = hidden_pairs(
