@@ -29,6 +29,9 @@ windows = 2
 [split]
 mask = ["dismiss"]
 newcomers = 0.2
+[trend]
+latest = 50
+every = 20
 [stage_one]
 dimensions = 16
 epochs = 2
@@ -71,6 +74,8 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
         assert set(figures["spread"]) == rankers
         assert 0 < figures["spread"]["release"]["coverage"] <= 1
         assert 0 <= figures["calibration_error"][0] < 0.2
+        again = {row["ranker"] for row in figures["renewed"]}
+        assert again == rankers - {"release", "stage one alone"} | {"release renewed"}
     release = load_release(registry / release_id)
     assert release.second_stage is not None
     configuration = release.manifest.configuration

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from models.errors import BadDataset
 from models.segments import Shares, segment_popularity
+from tests.test_second_stage import log_of
 from tests.test_splits import ordered_over_all
 from training.splits import Bound
 from training.trend import Trend, TrendConfig, with_trend
@@ -19,6 +21,12 @@ def test_a_moment_sees_the_newest_count_made_before_it() -> None:
     after = np.exp(trend.at(None))
     assert after[1] == pytest.approx((100 + 200 * 0.2) / 300, abs=0.001)
     assert trend.at(Bound(0, 450)) is trend.at(Bound(0, 401))
+
+
+def test_there_is_no_trend_without_an_order_over_the_customers() -> None:
+    """Who was last is not to be told from sequences of each customer alone."""
+    with pytest.raises(BadDataset, match="no trend"):
+        Trend(log_of("bA", sequence=True), ["purchase"], ["A"], TrendConfig())
 
 
 def test_segments_stay_as_far_from_everybody_under_a_trend() -> None:

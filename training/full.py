@@ -46,6 +46,7 @@ from training.touches import touches_of
 
 KS = (10, 20, 3)
 MODEL, STAGE_ONE, CONTENT = "release", "stage one alone", "content similarity"
+RENEWED = "release renewed"
 SHOWN = 10  # places of a list that count as seen
 
 Steps = Callable[[str], Progress]
@@ -57,7 +58,8 @@ class Full:
 
     `stage` is None where there is nothing to learn a second stage from, and `without` says why.
     `measured` holds figures by intent, `redeemed` those of offers, `newcomers` those of customers
-    whom nothing was learnt from, `sources` recall by source, `spread` how lists spread.
+    whom nothing was learnt from, `sources` recall by source, `spread` how lists spread. `renewed`
+    holds the figures of a release whose shares are counted anew on the way, with the trend.
     """
 
     meaning: str
@@ -67,6 +69,7 @@ class Full:
     stage: SecondStage | None
     without: str
     measured: Mapping[str, Sequence[Measured]]
+    renewed: Mapping[str, Sequence[Measured]]
     redeemed: Sequence[Measured]
     sources: Mapping[str, Sequence[tuple[str, float, float, float]]]
     spread: Mapping[str, Mapping[str, Spread]]
@@ -80,7 +83,7 @@ def train_full(
 
     `incumbent`, where there is one, is measured on the same cases. Figures are of what is served:
     where the trees did not see the cases, of the release itself; else each customer is ranked by
-    trees that were fitted without them. With a trend they are of releases as often renewed.
+    trees that were fitted without them.
     """
     targets = target_types(whole)
     fresh = newcomers.deal(whole, config.split.newcomers, config.seed)
@@ -108,10 +111,10 @@ def train_full(
     intents = stage.intents if stage else {}
     puts = {intent: ranked.asked for intent, ranked in intents.items()} or {DEFAULT: asked}
     beside = _by_intent(puts, parts.training, targets, release.items, config, steps)
-    measured, sources, spread = {}, {}, {}
+    measured, renewed, sources, spread = {}, {}, {}, {}
     for intent, put in puts.items() if parts.cases else ():
         found = intents.get(intent)
-        if found is None or (found.apart and config.trend is None):
+        if found is None or found.apart:
             step = steps(f"{intent}: ranking")
             lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
         else:
@@ -122,6 +125,9 @@ def train_full(
         answered = answers(put, release.items, touched)
         measured[intent] = measure(lists, answered, len(release.items), KS, seed)
         spread[intent] = spreads(lists, popular, SHOWN)
+        if found is not None and found.apart and config.trend is not None:
+            lists = {RENEWED: found.lists, **beside[intent]}
+            renewed[intent] = measure(lists, answered, len(release.items), KS, seed)
         if found is not None and stage is not None:
             names = source_names(stage.retrieval.tables.names)
             sources[intent] = recall_by_source(found.groups, names)
@@ -142,6 +148,7 @@ def train_full(
         stage=stage,
         without=without,
         measured=measured,
+        renewed=renewed,
         redeemed=redeemed,
         sources=sources,
         spread=spread,
@@ -188,7 +195,7 @@ def _again(
         return content
     items = content.vocabulary.items
     touches = touches_of(log, items, config.remembered)
-    found = retrieval_of(log, targets, items, touches, seed, config.trend, pairs=stage.pairs)
+    found = retrieval_of(log, targets, items, touches, seed, pairs=stage.pairs, trend=config.trend)
     return _complete(content, _ranking(stage, found, config))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from training.bootstrap import Interval
-from training.full import CONTENT, MODEL, Full
+from training.full import CONTENT, MODEL, RENEWED, Full
 from training.full import SHOWN as PLACES
 from training.report import redeemed_table
 from training.slices import ALL, Measured
@@ -37,6 +37,16 @@ def full_tables(full: Full) -> list[Table]:
                 [(found.ranker, *_cells(found), *_leads(found)) for found in whole],
             )
         )
+        again = [found for found in full.renewed.get(intent, ()) if found.slice == ALL]
+        if again:
+            tables.append(
+                table(
+                    f"Intent {intent}, where shares are renewed with the trend",
+                    ("ranker",),
+                    (*SHOWN, *(f"{RENEWED} leads, {name}" for name in LED)),
+                    [(found.ranker, *_cells(found), *_leads(found)) for found in again],
+                )
+            )
         tables.append(
             table(
                 f"Intent {intent}, the {MODEL} by slice",
@@ -102,6 +112,7 @@ def full_figures(full: Full) -> dict[str, object]:
             "sources": [list(row) for row in full.sources.get(intent, ())],
             "spread": {name: one._asdict() for name, one in full.spread[intent].items()},
             "measured": [_plain(found) for found in measured],
+            "renewed": [_plain(found) for found in full.renewed.get(intent, ())],
         }
         for intent, measured in full.measured.items()
     }

@@ -89,10 +89,10 @@ def retrieval_of(
     items: Sequence[str],
     touches: Touches,
     seed: int,
-    trend: TrendConfig | None,
     left_out: NDArray[np.bool_] | None = None,
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
+    trend: TrendConfig | None = None,
 ) -> Retrieval:
     """Count tables, facts, popularity and shares; equally popular items stand in random order.
 
@@ -142,8 +142,8 @@ def second_stage(
         check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
         pairs = pairs or pairs_for(touches)  # the same features of every lesson
-        counted = (lesson.log, targets, items, touches, config.seed, config.trend)
-        build = partial(retrieval_of, *counted, pairs=pairs)
+        counted = (lesson.log, targets, items, touches, config.seed)
+        build = partial(retrieval_of, *counted, pairs=pairs, trend=config.trend)
         found = build()
         retrieval = retrieval or found
         for name, intent in chosen.items():

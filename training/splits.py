@@ -74,6 +74,11 @@ def is_dated(event: Event) -> bool:
     return event.time is not None or event.sequence is not None
 
 
+def ordered_over_all(log: Log) -> bool:
+    """Tell whether the events of different customers can be put into one order."""
+    return log.metadata.kind == "timed" or log.metadata.order_over == "dataset"
+
+
 def target_types(log: Log) -> tuple[str, ...]:
     """Return the event types a model of this log learns to predict: purchases, or the strongest.
 
@@ -198,7 +203,7 @@ def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
     Raises `BadDataset` where the log has no order over its customers.
     """
     timed = log.metadata.kind == "timed"
-    if not timed and log.metadata.order_over != "dataset":
+    if not ordered_over_all(log):
         raise BadDataset("events.parquet: no order over the customers: no last share of it")
     moments = sorted(
         {

@@ -12,18 +12,20 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from models.errors import BadDataset
 from models.past import Floats
 from models.segments import Shares
 from training.log import Log
 from training.popularity import SHRINK
-from training.splits import Bound, bound_of, is_dated
+from training.splits import Bound, bound_of, is_dated, ordered_over_all
 
 
 class TrendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an item's share of late is counted: from the `latest` target events of all customers.
 
-    It is counted anew every `every` target events: what is measured is a release as often renewed.
-    Data without an order over the customers has no trend.
+    It is counted anew every `every` target events, which is learnt from, and measured apart: a
+    release holds the last count, and follows the trend only if it is renewed as often. Data without
+    an order over the customers has no trend.
     """
 
     latest: Annotated[int, msgspec.Meta(ge=1)] = 150
@@ -36,7 +38,12 @@ class Trend:
     def __init__(
         self, log: Log, targets: Iterable[str], items: Sequence[str], config: TrendConfig
     ) -> None:
-        """Take the dated target events of `log`, in order."""
+        """Take the dated target events of `log`, in order.
+
+        Raises `BadDataset` where the log has no order over its customers.
+        """
+        if not ordered_over_all(log):
+            raise BadDataset("events.parquet: no order over the customers: no trend")
         wanted = frozenset(targets)
         row_of = {item: row for row, item in enumerate(items)}
         told = sorted(
