@@ -302,7 +302,7 @@ def test_every_metric_says_what_it_is(made: tuple[Mix, Scraped]) -> None:
     """Each metric has a sentence of help and a name that ends in its unit."""
     _, scraped = made
     ours = [name for name in scraped.families if name.startswith("throughline_")]
-    assert len(ours) == 21
+    assert len(ours) == 22
     for name in ours:
         family = scraped.families[name]
         assert family.documentation.endswith(".")
