@@ -15,7 +15,6 @@ from models.errors import ThroughlineError
 GATED = ("recall@10", "ndcg@10")
 LEVEL = 0.05
 LEAST_CASES = 30  # of a slice: fewer say nothing
-REASON_BYTES = 256
 _WIDTH = 2 * NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
 
 

@@ -39,6 +39,7 @@ PAGE = 1_000
 DEFAULT_PAGE = 100
 
 RELEASE_DIGITS = 8
+REASON_BYTES = 256
 
 # Of the transport, stated in README rather than in the contract.
 MESSAGE_BYTES = 4 * 1024 * 1024

@@ -7,7 +7,6 @@ from throughline.v1 import release_pb2 as pb
 from throughline.v1.release_pb2_grpc import ReleaseServiceServicer
 
 from models.errors import BadRelease
-from models.gate import REASON_BYTES
 from service import limits
 from service.parts import Parts
 from service.release_messages import describe
@@ -40,7 +39,7 @@ class Releases(ReleaseServiceServicer):
         prefix = check.id("release_id", request.release_id)
         if prefix and len(prefix) < limits.RELEASE_DIGITS:
             check.fail("release_id", f"too short; min {limits.RELEASE_DIGITS}")
-        override = check.text("override", request.override, REASON_BYTES)
+        override = check.text("override", request.override, limits.REASON_BYTES)
         check.done()
         promoted = self._runtime.promote(prefix, override)
         return pb.PromoteReleaseResponse(

@@ -20,6 +20,7 @@ import pytest
 from throughline.v1 import release_pb2
 
 from models.registry import Entry, Pointer
+from models.release import FORMAT
 from service import serving
 from service.trial import try_release
 from tests.bad_content import rehashed
@@ -73,7 +74,7 @@ def test_damaged_and_newer_releases(live: Running, tmp_path: Path) -> None:
     newer = rehashed(copied(good, registry), lambda told: told.update(format=7))
     assert refused(live, PROMOTE, entered(live, newer)) == Refusal(
         grpc.StatusCode.FAILED_PRECONDITION,
-        "manifest.json: format 7 not supported; max 1",
+        f"manifest.json: format 7 not supported; max {FORMAT}",
         "RELEASE_TOO_NEW",
         frozenset(),
         0,

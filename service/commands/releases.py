@@ -104,10 +104,10 @@ def promote(
 
     from throughline.v1.release_pb2 import PromoteReleaseRequest
 
-    from models.gate import REASON_BYTES
     from models.policy import BUILT_IN
     from models.promotion import checked
     from models.registry import Registry
+    from service import limits
     from service.commands.terminal import busy
     from service.trial import try_release
     from service.validation import Check
@@ -121,7 +121,7 @@ def promote(
         _told(answer.release_id, answer.previous_release_id)
         return
     check = Check()
-    check.text("override", override, REASON_BYTES)
+    check.text("override", override, limits.REASON_BYTES)
     check.done()
     held = Registry(registry)
     release_id = held.resolve(release)
