@@ -26,8 +26,10 @@ def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
     with subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
-        # The server's own calls come first, on as few cores as there may be.
-        os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+        # The server's own calls come first, on as few cores as there may be. A child of one that is
+        # nicer than that already may not be made less nice.
+        present = os.getpriority(os.PRIO_PROCESS, child.pid)
+        os.setpriority(os.PRIO_PROCESS, child.pid, max(present, NICENESS))
         try:
             said, _ = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """Releases taken over while serving: promoted, rolled back, refused, and by other processes."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -197,3 +198,15 @@ def test_trial_that_does_not_end_is_given_up(tmp_path: Path) -> None:
     _, directory = write_small_release(tmp_path)
     with pytest.raises(BadRelease, match=r"^trial load: not done within 0.01 s$"):
         try_release(directory, timeout=0.01)
+
+
+def test_a_trial_never_asks_for_more_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs at a low priority itself tries a release at the same, not a higher one."""
+    _, directory = write_small_release(tmp_path)
+    given: list[int] = []
+    monkeypatch.setattr(os, "getpriority", lambda which, who: 15)
+    monkeypatch.setattr(os, "setpriority", lambda which, who, priority: given.append(priority))
+    try_release(directory)
+    assert given == [15]
