@@ -19,6 +19,7 @@ from models.past import LANES, Past
 
 OWN, EMBEDDING, POPULAR, NEW = "own", "embedding", "popular", "new"
 MOST_SOURCES = 31  # bits
+_NONE = np.empty(0, np.int64)
 
 Mask = NDArray[np.bool_]
 Bits = NDArray[np.int64]
@@ -58,9 +59,9 @@ def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, 
     return _greatest(reached.rows, reached.sums, quotas, allowed)
 
 
-def listed_items(order: Rows, most: int, allowed: Mask) -> Rows:
-    """Return the first `most` allowed rows of `order`."""
-    return _first(order, most, allowed)
+def listed_items(order: Rows, most: int, allowed: Mask, closed: Rows = _NONE) -> Rows:
+    """Return the first `most` of `order` that are allowed and not `closed` (ascending)."""
+    return _first(order, most, allowed, closed)
 
 
 def union(parts: Sequence[tuple[Rows, Bits]]) -> Candidates:
@@ -118,16 +119,18 @@ def _greatest(
     return rows[kept], bits[kept]
 
 
-@compiled("int64[::1](int64[::1], int64, boolean[::1])")
-def _first(order: Rows, most: int, allowed: Mask) -> Rows:
+@compiled("int64[::1](int64[::1], int64, boolean[::1], int64[::1])")
+def _first(order: Rows, most: int, allowed: Mask, closed: Rows) -> Rows:
     kept = np.empty(most, np.int64)
     size = 0
     for row in order:
         if size == most:
             break
         if allowed[row]:
-            kept[size] = row
-            size += 1
+            at = np.searchsorted(closed, row)
+            if at == closed.size or closed[at] != row:
+                kept[size] = row
+                size += 1
     return kept[:size].copy()
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.compiled import compiled
+from models.candidates import listed_items
 from models.decision import Because, Intent, Source
 from models.embeddings import Customer, Placing
 from models.events import PURCHASE
@@ -17,7 +17,7 @@ from models.index import OfferIndex, Popularity
 from models.past import past_of
 from models.policy import Policy
 from models.profile import View
-from models.search import Allowed, Mask
+from models.search import NONE, Allowed, Mask
 from models.staged import Staged, near_acts
 
 
@@ -64,7 +64,7 @@ class ByPopularity:
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the most popular of `allowed`."""
-        return listed(self._popular.order, most, allowed.mask, np.empty(0, np.int64))
+        return listed_items(self._popular.order, most, allowed.mask)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the mean log share of each item."""
@@ -96,8 +96,7 @@ class ByHistory:
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed`."""
-        none = np.empty(0, np.int64)
-        return self._index.search.nearest(self.vector, most, allowed, none)
+        return self._index.search.nearest(self.vector, most, allowed, NONE)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the inner product of each item, biases included."""
@@ -145,7 +144,7 @@ def scorer_for(
     if customer.cold:
         popular = index.popular(customer.segments)
         if bought is None:
-            bought = listed(popular.order, most, eligible.mask, closed)
+            bought = listed_items(popular.order, most, eligible.mask, closed)
         return ByPopularity(popular, customer.vector, bought)
     if bought is None:
         bought = index.search.nearest(customer.vector, most, eligible, closed)
@@ -155,19 +154,3 @@ def scorer_for(
 def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:
     rows = {index.item_row.get(entry.item, -1) for entry in view.lanes.get(PURCHASE, ())}
     return np.array(sorted(row for row in rows if row >= 0 and eligible[row]), np.int64)
-
-
-@compiled("int64[::1](int64[::1], int64, boolean[::1], int64[::1])")
-def listed(order: Rows, most: int, allowed: Mask, closed: Rows) -> Rows:
-    """Return the first `most` of `order` that are allowed and not closed (ascending)."""
-    found = np.empty(most, np.int64)
-    count = 0
-    for row in order:
-        if count == most:
-            break
-        if allowed[row]:
-            at = np.searchsorted(closed, row)
-            if at == closed.size or closed[at] != row:
-                found[count] = row
-                count += 1
-    return found[:count].copy()
