@@ -33,7 +33,7 @@ def recall(world: World, release: Path) -> dict[int, float]:
             vector = place_customer(view, index.release, moment).vector
             allowed = index.eligible(moment)
             exact = _exact(index, vector, allowed.mask)
-            near = index.search.nearest(vector, BUILT_IN.candidates, allowed, NONE)
+            near = index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NONE)
             hits += len(np.intersect1d(exact, near))
             wanted += len(exact)
         found[moment] = hits / wanted
@@ -45,4 +45,4 @@ def _exact(
 ) -> NDArray[np.int64]:
     rows = np.flatnonzero(allowed[: index.item_count])
     scores = dot(index.fixed, rows, vector)
-    return rows[np.lexsort((rows, -scores))[: BUILT_IN.candidates]]
+    return rows[np.lexsort((rows, -scores))[: BUILT_IN.candidates.items]]

@@ -100,7 +100,7 @@ class Stages:
         """200 candidates are found."""
         allowed = self.index.eligible(world.MOSTLY)
         vector = self.customers[at].vector
-        return self.index.search.nearest(vector, BUILT_IN.candidates, allowed, NONE)
+        return self.index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NONE)
 
     def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""

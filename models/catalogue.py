@@ -5,10 +5,15 @@ withdrawn row stays as a tombstone against uploads that come late.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
 DEFAULT_PREFIX = "item:"
+
+# Marketing is held to caps and quiet hours; service is shown while a case is open, too;
+# transactional passes all of these but counts.
+OfferClass = Literal["marketing", "service", "transactional"]
 
 
 class Money(msgspec.Struct, frozen=True, array_like=True):
@@ -30,7 +35,8 @@ class Stock(msgspec.Struct, frozen=True, array_like=True):
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="item"):
     """What events are about and what the model learns.
 
-    Its default offer is valid in [valid_from, valid_until), microseconds.
+    Its default offer is valid in [valid_from, valid_until), microseconds; its price until
+    `price_until`, None for no end. The rest is as an `Offer` has it.
     """
 
     id: str
@@ -42,13 +48,19 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="i
     valid_until: int | None = None
     stock: tuple[Stock, ...] = ()
     withdrawn: bool = False
+    price_until: int | None = None
+    offer_class: OfferClass = "marketing"
+    sensitivity: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="offer"):
     """What is shown: it targets one item or a set.
 
-    Valid in [valid_from, valid_until), microseconds; empty `channels` means all; empty `stock`
-    means not tracked.
+    Valid in [valid_from, valid_until), microseconds, its price until `price_until` (None: no end);
+    empty `channels` means all; empty `stock` means not tracked. `creatives` are the words or the
+    reference that each channel shows. `sensitivity` is a name that policies know ("health"),
+    `groups` are names of what it belongs to. At most `volume` customers get it (None: any number).
     """
 
     id: str
@@ -62,6 +74,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     channels: tuple[str, ...] = ()
     stock: tuple[Stock, ...] = ()
     withdrawn: bool = False
+    price_until: int | None = None
+    offer_class: OfferClass = "marketing"
+    sensitivity: str = ""
+    groups: tuple[str, ...] = ()
+    creatives: dict[str, str] = {}
+    volume: int | None = None
 
 
 Row = Item | Offer
@@ -78,6 +96,10 @@ def default_offer(item: Item) -> Offer:
         valid_from=item.valid_from,
         valid_until=item.valid_until,
         withdrawn=item.withdrawn,
+        price_until=item.price_until,
+        offer_class=item.offer_class,
+        sensitivity=item.sensitivity,
+        groups=item.groups,
     )
 
 

@@ -13,12 +13,13 @@ MINUTE = 60_000_000  # microseconds
 
 
 class Intent:
-    """The intents there are; a policy file will add to them."""
+    """The built-in intents; a policy adds others that behave like one of them."""
 
     DEFAULT = "default"
     DISCOVERY = "discovery"
     REPLENISH = "replenish"
-    ALL = (DEFAULT, DISCOVERY, REPLENISH)
+    SERVICE = "service"
+    ALL = (DEFAULT, DISCOVERY, REPLENISH, SERVICE)
 
 
 class Reason(IntEnum):
@@ -34,6 +35,18 @@ class Reason(IntEnum):
     DIVERSITY = 8
     BELOW_CUT = 9
     TOUCHED = 10
+    NOT_ELIGIBLE = 11
+    CAPPED = 12
+    QUIET_HOURS = 13
+    OPEN_CASE = 14
+    HOLDOUT = 15
+    INTENT = 16
+    PLACEMENT = 17
+    FILTERED = 18
+    PRICE_EXPIRED = 19
+    EXHAUSTED = 20
+    NO_CREATIVE = 21
+    NO_CONSENT = 22
 
 
 class Source(IntEnum):

@@ -35,14 +35,14 @@ def cooling(
     for before_them in context:
         closed[DEFAULT_PREFIX + before_them.item] = Reason.IN_CONTEXT
     responses = view.lanes.get(RESPONSE, ())
-    for entry in _within(responses, policy.decline_cool_down, now):
+    for entry in _within(responses, policy.contact.cool_downs.decline, now):
         if entry.type == DECLINED:
             closed[_offer_of(entry)] = Reason.DECLINED
     if intent != Intent.REPLENISH:
-        for entry in _within(responses, policy.purchase_cool_down, now):
+        for entry in _within(responses, policy.contact.cool_downs.purchase, now):
             if entry.type in TAKEN:
                 closed[_offer_of(entry)] = Reason.PURCHASED
-        for entry in _within(view.lanes.get(PURCHASE, ()), policy.purchase_cool_down, now):
+        for entry in _within(view.lanes.get(PURCHASE, ()), policy.contact.cool_downs.purchase, now):
             if entry.item:
                 closed[DEFAULT_PREFIX + entry.item] = Reason.PURCHASED
             if entry.offer:
@@ -59,7 +59,7 @@ def touched(view: View) -> set[str]:
     return {entry.item for lane in LANES for entry in view.lanes.get(lane, ()) if entry.item}
 
 
-def _within(entries: tuple[Entry, ...], days: int, now: int) -> Iterator[Entry]:
+def _within(entries: tuple[Entry, ...], days: float, now: int) -> Iterator[Entry]:
     return (entry for entry in entries if entry.rank == 1 and now - entry.at < days * DAY)
 
 

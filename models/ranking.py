@@ -85,7 +85,7 @@ def tier_zero(
         return ranker.rank(np.concatenate([items, closed]))
     open_sets = eligible.mask.copy()
     open_sets[closed] = False
-    sets = ranker.nearest_sets(policy.set_candidates, open_sets)
+    sets = ranker.nearest_sets(policy.candidates.sets, open_sets)
     return ranker.rank(np.concatenate([items, sets, closed]))
 
 

@@ -129,7 +129,7 @@ def scorer_for(
     First candidates are `eligible` and not `closed` (ascending). Under `replenish` they are the
     items that the customer bought, closed or not, and nothing else.
     """
-    release, most = index.release, policy.candidates
+    release, most = index.release, policy.candidates.items
     bought = _bought(index, view, eligible.mask) if intent == Intent.REPLENISH else None
     placing = Placing(view, release, minute)
     stage = release.second_stage

@@ -15,7 +15,7 @@ from models.decision import ContextItem, Decision, Flag, Intent, Reason, Request
 from models.events import Event
 from models.features import DAY
 from models.index import OfferIndex
-from models.policy import BUILT_IN, Policy
+from models.policy import BUILT_IN, Policy, Searching
 from models.profile import Compartment, Profile, fold
 from tests.small import small_catalogue, small_release
 
@@ -89,7 +89,7 @@ def test_two_requests_of_one_moment_walk_one_ranking(
 ) -> None:
     """Shown and withheld are the ranking without a gap, and two channels walk the same tier 0."""
     customer = profile(*events)
-    policy = Policy(candidates=8, set_candidates=2)
+    policy = Policy(candidates=Searching(items=8, sets=2))
     asked = [msgspec.structs.replace(request, intent=intent) for request in (first, second)]
     answers = [decide(customer, index(ranked), policy, request, NOW) for request in asked]
     for answer in answers:
@@ -113,11 +113,11 @@ def test_fewer_only_when_fewer_exist(
     events: list[Event], request: Request, intent: str, ranked: bool
 ) -> None:
     """A slate is short only when brute force finds no further offer that might be shown."""
-    policy = Policy(candidates=5, set_candidates=1)
+    policy = Policy(candidates=Searching(items=5, sets=1))
     customer = profile(*events)
     request = msgspec.structs.replace(request, intent=intent)
     answer = decide(customer, index(ranked), policy, request, NOW)
-    all_of_them = Policy(candidates=500, set_candidates=500)
+    all_of_them = Policy(candidates=Searching(items=500, sets=500))
     everything = decide(customer, index(ranked), all_of_them, request, NOW)
     leads = {shown.item for shown in answer.slate}
     assert len(leads) == len(answer.slate)
@@ -131,7 +131,7 @@ def test_fewer_only_when_fewer_exist(
 def test_order_is_tier_then_score_then_id(events: list[Event], intent: str, ranked: bool) -> None:
     """The slate is ordered by tier, descending score and offer id."""
     request = Request(channel="web", count=30, intent=intent)
-    policy = Policy(candidates=6, set_candidates=1)
+    policy = Policy(candidates=Searching(items=6, sets=1))
     slate = decide(profile(*events), index(ranked), policy, request, NOW).slate
     keys = [(shown.tier, -shown.score, shown.offer) for shown in slate]
     assert keys == sorted(keys)

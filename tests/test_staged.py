@@ -18,7 +18,7 @@ from models.features import DAY
 from models.fixed import ONE
 from models.index import OfferIndex
 from models.past import LANES, NEVER, past_of
-from models.policy import BUILT_IN, Policy
+from models.policy import BUILT_IN, Policy, Searching
 from models.profile import view_of
 from models.second_stage import SecondStage, order
 from models.segments import segments_of
@@ -30,7 +30,7 @@ from tests.test_decide import NOW, event, histories, offers, profile
 from tests.test_trees import walked
 
 F = np.float32
-EVERYTHING = Policy(candidates=500, set_candidates=500)
+EVERYTHING = Policy(candidates=Searching(items=500, sets=500))
 
 
 @cache
@@ -301,7 +301,9 @@ def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
     rows = [Item(id=f"new{n}", features={"category": ["a" if n % 2 else "b"]}) for n in range(9)]
     crowded = index().update(small_catalogue().apply(2, rows))
     customer = profile(event("view", "item3"), event("view", "item5"))
-    answer = decide(customer, crowded, Policy(candidates=20), Request(channel="web"), NOW)
+    answer = decide(
+        customer, crowded, Policy(candidates=Searching(items=20)), Request(channel="web"), NOW
+    )
     shared = answer.candidates.ids(crowded.release.items)[: answer.shared]
     assert sum(offer.startswith("item:new") for offer in shared) == 2
     best = max(shown.score for shown in answer.slate)

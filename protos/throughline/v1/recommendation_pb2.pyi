@@ -141,6 +141,30 @@ class _WithholdReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withho
     """The customer is remembered to have viewed, carted, bought or responded to what would lead it
     (intent `discovery`).
     """
+    WITHHOLD_REASON_NOT_ELIGIBLE: _WithholdReason.ValueType  # 11
+    """A rule of the policy does not let this customer have it, here or now; the rule is named."""
+    WITHHOLD_REASON_CAPPED: _WithholdReason.ValueType  # 12
+    """A cap of the contact policy is reached; the cap is named."""
+    WITHHOLD_REASON_QUIET_HOURS: _WithholdReason.ValueType  # 13
+    """The contact policy's quiet hours; they are named."""
+    WITHHOLD_REASON_OPEN_CASE: _WithholdReason.ValueType  # 14
+    """The customer has an open case: only offers of class service or transactional are shown."""
+    WITHHOLD_REASON_HOLDOUT: _WithholdReason.ValueType  # 15
+    """The customer is of the holdout, which gets no marketing offers."""
+    WITHHOLD_REASON_INTENT: _WithholdReason.ValueType  # 16
+    """The offer's class is not one that the intent shows."""
+    WITHHOLD_REASON_PLACEMENT: _WithholdReason.ValueType  # 17
+    """The policy's placement does not hold such offers."""
+    WITHHOLD_REASON_FILTERED: _WithholdReason.ValueType  # 18
+    """The request's filter does not let it through."""
+    WITHHOLD_REASON_PRICE_EXPIRED: _WithholdReason.ValueType  # 19
+    """Its price is no longer valid, and there is no newer one."""
+    WITHHOLD_REASON_EXHAUSTED: _WithholdReason.ValueType  # 20
+    """As many customers have it as may."""
+    WITHHOLD_REASON_NO_CREATIVE: _WithholdReason.ValueType  # 21
+    """It has creatives, but none for this channel."""
+    WITHHOLD_REASON_NO_CONSENT: _WithholdReason.ValueType  # 22
+    """The customer has not consented. Not used yet."""
 
 class WithholdReason(_WithholdReason, metaclass=_WithholdReasonEnumTypeWrapper):
     """Why an offer of the ranking is not shown: a closed list."""
@@ -169,6 +193,30 @@ WITHHOLD_REASON_TOUCHED: WithholdReason.ValueType  # 10
 """The customer is remembered to have viewed, carted, bought or responded to what would lead it
 (intent `discovery`).
 """
+WITHHOLD_REASON_NOT_ELIGIBLE: WithholdReason.ValueType  # 11
+"""A rule of the policy does not let this customer have it, here or now; the rule is named."""
+WITHHOLD_REASON_CAPPED: WithholdReason.ValueType  # 12
+"""A cap of the contact policy is reached; the cap is named."""
+WITHHOLD_REASON_QUIET_HOURS: WithholdReason.ValueType  # 13
+"""The contact policy's quiet hours; they are named."""
+WITHHOLD_REASON_OPEN_CASE: WithholdReason.ValueType  # 14
+"""The customer has an open case: only offers of class service or transactional are shown."""
+WITHHOLD_REASON_HOLDOUT: WithholdReason.ValueType  # 15
+"""The customer is of the holdout, which gets no marketing offers."""
+WITHHOLD_REASON_INTENT: WithholdReason.ValueType  # 16
+"""The offer's class is not one that the intent shows."""
+WITHHOLD_REASON_PLACEMENT: WithholdReason.ValueType  # 17
+"""The policy's placement does not hold such offers."""
+WITHHOLD_REASON_FILTERED: WithholdReason.ValueType  # 18
+"""The request's filter does not let it through."""
+WITHHOLD_REASON_PRICE_EXPIRED: WithholdReason.ValueType  # 19
+"""Its price is no longer valid, and there is no newer one."""
+WITHHOLD_REASON_EXHAUSTED: WithholdReason.ValueType  # 20
+"""As many customers have it as may."""
+WITHHOLD_REASON_NO_CREATIVE: WithholdReason.ValueType  # 21
+"""It has creatives, but none for this channel."""
+WITHHOLD_REASON_NO_CONSENT: WithholdReason.ValueType  # 22
+"""The customer has not consented. Not used yet."""
 Global___WithholdReason: _TypeAlias = WithholdReason  # noqa: Y015
 
 @_typing.final
@@ -193,7 +241,9 @@ class RecommendRequest(_message.Message):
     intent: _builtins.str
     """What the answer is for: `default`; `discovery` (nothing that the customer is remembered to have
     viewed, put in the cart, bought or responded to); or `replenish` (only what the customer has
-    bought before, without the cool-down after a purchase). Default: `default`.
+    bought before, without the cool-down after a purchase); `service` (only offers of class service
+    or transactional); or one that the policy declares. Default: that of the placement, else
+    `default`.
     """
     place: _builtins.str
     """The store or station the customer is at; offers out of stock there are withheld. At most 64
@@ -432,12 +482,15 @@ class WithheldOffer(_message.Message):
     RANK_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     STOCK_AS_OF_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer's id."""
     rank: _builtins.int
     """The place in the one ranking, from 1."""
     reason: Global___WithholdReason.ValueType
     """Why."""
+    rule: _builtins.str
+    """For a reason that names one: the policy's rule, cap, quiet hours or feature."""
     @_builtins.property
     def stock_as_of(self) -> _timestamp_pb2.Timestamp:
         """For OUT_OF_STOCK: when the stock was counted."""
@@ -449,10 +502,11 @@ class WithheldOffer(_message.Message):
         rank: _builtins.int = ...,
         reason: Global___WithholdReason.ValueType = ...,
         stock_as_of: _timestamp_pb2.Timestamp | None = ...,
+        rule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stock_as_of", b"stock_as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_id", b"offer_id", "rank", b"rank", "reason", b"reason", "stock_as_of", b"stock_as_of"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_id", b"offer_id", "rank", b"rank", "reason", b"reason", "rule", b"rule", "stock_as_of", b"stock_as_of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
