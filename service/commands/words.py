@@ -13,6 +13,18 @@ REASONS: dict[int, str] = {
     recommendation_pb2.WITHHOLD_REASON_DIVERSITY: "the same item leads an offer above",
     recommendation_pb2.WITHHOLD_REASON_BELOW_CUT: "below what this channel's answer holds",
     recommendation_pb2.WITHHOLD_REASON_TOUCHED: "known to the customer already",
+    recommendation_pb2.WITHHOLD_REASON_NOT_ELIGIBLE: "a rule of the policy bars it",
+    recommendation_pb2.WITHHOLD_REASON_CAPPED: "a cap on contacts is reached",
+    recommendation_pb2.WITHHOLD_REASON_QUIET_HOURS: "quiet hours",
+    recommendation_pb2.WITHHOLD_REASON_OPEN_CASE: "the customer has an open case",
+    recommendation_pb2.WITHHOLD_REASON_HOLDOUT: "the customer is of the holdout",
+    recommendation_pb2.WITHHOLD_REASON_INTENT: "not of a class that the intent shows",
+    recommendation_pb2.WITHHOLD_REASON_PLACEMENT: "not for this placement",
+    recommendation_pb2.WITHHOLD_REASON_FILTERED: "not let through by the request's filter",
+    recommendation_pb2.WITHHOLD_REASON_PRICE_EXPIRED: "its price is no longer valid",
+    recommendation_pb2.WITHHOLD_REASON_EXHAUSTED: "as many customers have it as may",
+    recommendation_pb2.WITHHOLD_REASON_NO_CREATIVE: "no creative for this channel",
+    recommendation_pb2.WITHHOLD_REASON_NO_CONSENT: "the customer has not consented",
 }
 
 SOURCES: dict[int, str] = {
