@@ -56,7 +56,7 @@ def test_how_many(live: Running) -> None:
         ({"channel": ""}, "channel: required"),
         ({"channel": "billboard"}, "channel: unknown"),
         ({"channel": "Web"}, "channel: not a name"),
-        ({"intent": "service"}, "intent: unknown"),
+        ({"intent": "gift"}, "intent: unknown"),
         ({"intent": "a b"}, "intent: not a name"),
         ({"placement": "p" * 65}, "placement: too long; max 64"),
         ({"placement": "a-b"}, "placement: not a name"),
