@@ -22,7 +22,7 @@ from bench import processes, world
 from bench.speed import requests_of
 from models.catalogue import Catalogue
 from models.codec import decode_customer
-from models.decide import decide
+from models.decide import World, decide
 from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
 from models.fixed import Rows
@@ -106,7 +106,9 @@ class Stages:
         """Candidates of all sources are found."""
         index, now = self.index, world.MOSTLY
         view, allowed = self.views[at], index.eligible(now)
-        return scorer_for(index, view, Intent.DEFAULT, now, BUILT_IN, allowed, NONE)
+        return scorer_for(
+            index, view, Intent.DEFAULT, now, BUILT_IN.candidates.items, allowed, NONE
+        )
 
     def rank(self, at: int) -> Ranking:
         """The candidates are scored and put in order."""
@@ -116,7 +118,7 @@ class Stages:
 
     def decide(self, at: int) -> Decision:
         """The whole decision: view, vector, ranking, the channel's walk, the reasons."""
-        return decide(self.profiles[at], self.index, BUILT_IN, self.asked[at], world.MOSTLY)
+        return decide(self.profiles[at], World(self.index, BUILT_IN), self.asked[at], world.MOSTLY)
 
     def answer(self, at: int) -> pb.RecommendResponse:
         """The decision becomes a message."""

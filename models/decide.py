@@ -6,236 +6,324 @@ asked for. Where tier 0 does not suffice, a second search under the channel's ow
 tier 1, scored by the same function and always below. Nothing is ever reordered for a channel.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.catalogue import in_stock, stock_age
+from models.arbitration import counts_value, worths
+from models.barriers import Barrier, everywhere, held_out, here, intent_of, rows_of
+from models.conditions import Situation
+from models.contact import Contacts
 from models.decision import (
     MINUTE,
-    Candidates,
     ContextItem,
     Decision,
     Flag,
     Intent,
     Moment,
-    Reason,
+    Parts,
     Request,
     Shown,
     Source,
-    Withheld,
     context_digest,
     minute_of,
 )
-from models.eligibility import cooling
+from models.draws import explored, gumbels
 from models.events import Event
-from models.fixed import Rows
+from models.fixed import Fixed, Rows
+from models.given import Given, candidates_of
 from models.index import OfferIndex
+from models.local_time import zone_of
 from models.policy import Policy
 from models.profile import Profile, view_of
-from models.ranking import Ranker, Ranking, tier_one, tier_zero
-from models.scorers import Scorer, scorer_for
+from models.propensity import Contest, propensities
+from models.ranking import Ranker, Ranking, Weighing, tier_one, tier_zero
+from models.scorers import scorer_for
 from models.search import NONE, Allowed, allow
+from models.staged import Named
+from models.walk import NO_CLASS, Place, Walk, class_of
 
 BECAUSE_MOST = 3
 
 
+@dataclass(frozen=True)
+class World:
+    """What of a decision changes without the customer: `exhausted` are offers that are used up."""
+
+    index: OfferIndex
+    policy: Policy
+    exhausted: frozenset[str] = frozenset()
+
+
 def decide(
-    profile: Profile, index: OfferIndex, policy: Policy, request: Request, now: int
+    profile: Profile,
+    world: World,
+    request: Request,
+    now: int,
+    given: Given | None = None,
 ) -> Decision:
     """Return the slate for one customer at `now` (microseconds), and why it is what it is.
 
-    `now` decides validity and cool-downs exactly and is cut to the minute for everything else.
-    Fewer offers than asked come only when no more are eligible.
+    `now` decides validity, cool-downs and caps exactly and is cut to the minute for everything
+    else. Fewer offers than asked come only when no more are eligible. With `given`, nothing is
+    searched for: the candidates are those of a decision before.
     """
-    minute = minute_of(now)
-    view = view_of(profile.compartments.values(), _unsaved(request.context, minute))
-    replenish = request.intent == Intent.REPLENISH
-    closed = cooling(view, request.context, policy, now, request.intent)
-    closed_rows = _rows(index, closed)
-    barred = closed_rows[closed_rows < index.item_count]
-    eligible = index.eligible(now)
-    scorer = scorer_for(index, view, request.intent, minute, policy, eligible, closed_rows)
-    ranker = Ranker(index, barred, scorer)
-    ranking = tier_zero(ranker, policy, eligible, closed_rows, replenish=replenish)
-
-    out = barred if request.intent == Intent.DISCOVERY else NONE
-    walk = _Walk(index, request, closed, frozenset(out.tolist()))
-    walk.take(ranking, tier=0)
-    if not walk.full and not replenish:
-        allowed = _allowed_here(index, request, eligible, ranking)
-        walk.take(tier_one(ranker, allowed, walk.missing, walk.leads | walk.out), tier=1)
-
-    unknown = _unknown_ids(index, request)
-    return Decision(
-        moment=Moment(
-            profile_version=profile.version,
-            catalogue_revision=index.catalogue.revision,
-            release=index.release.id,
-            policy=policy.digest,
-            minute=minute,
-            intent=request.intent,
-            context=context_digest(request.context),
-        ),
-        slate=_slate(walk.shown, index, scorer, replenish=replenish),
-        withheld=tuple(walk.withheld[: walk.withheld_above]),
-        flags=_flags(scorer, walk, request, unknown),
-        unknown_ids=unknown,
-        candidates=_candidates(index, np.concatenate(walk.rows)),
-        shared=len(ranking),
-        label=index.release.manifest.label,
-    )
+    return Deciding(profile, world, request, now, given).decision()
 
 
-class _Place(NamedTuple):
-    """One offer's place in the ranking: its row, the item row that leads it, its score."""
-
-    offer: str
-    row: int
-    lead: int
-    score: int
-    rank: int
-    tier: int
-
-
-class _Walk:
-    """One channel's way down the ranking: each offer is shown, or withheld with a reason.
-
-    No offer is shown that only an item of `out`, which are closed, can lead.
-    """
+class Deciding:
+    """One decision under way; its parts are what an explanation looks at."""
 
     def __init__(
-        self, index: OfferIndex, request: Request, closed: dict[str, Reason], out: frozenset[int]
+        self,
+        profile: Profile,
+        world: World,
+        request: Request,
+        now: int,
+        given: Given | None = None,
     ) -> None:
-        self.index = index
-        self.request = request
-        self.closed = closed
-        self.out = out
-        self.include = frozenset(request.include)
-        self.exclude = frozenset(request.exclude)
-        self.rows: list[Rows] = []
-        self.shown: list[_Place] = []
-        self.withheld: list[Withheld] = []
-        self.withheld_above = 0  # how many of `withheld` stand above the last offer shown
-        self.leads: set[int] = set()
-
-    @property
-    def missing(self) -> int:
-        return self.request.count - len(self.shown)
-
-    @property
-    def full(self) -> bool:
-        return self.missing <= 0
-
-    def take(self, ranking: Ranking, tier: int) -> None:
-        """Walk on over `ranking`, which stands below everything before."""
-        ids = self.index.ids
-        first = sum(map(len, self.rows)) + 1
-        self.rows.append(ranking.rows)
-        leads, scores = ranking.leads.tolist(), ranking.scores.tolist()
-        for at, row in enumerate(ranking.rows.tolist()):
-            if self.full:
-                break
-            offer = ids[row]
-            place = _Place(offer, row, leads[at], scores[at], first + at, tier)
-            reason = self._reason(place)
-            if reason is None:
-                self.leads.add(place.lead)
-                self.shown.append(place)
-                self.withheld_above = len(self.withheld)
-            else:
-                as_of = self._counted(place.lead) if reason == Reason.OUT_OF_STOCK else None
-                self.withheld.append(Withheld(offer, place.rank, reason, as_of))
-        if not self.full:
-            # Not even the end of the ranking filled the slate: every absence is of interest.
-            self.withheld_above = len(self.withheld)
-
-    def _reason(self, place: _Place) -> Reason | None:
-        offer = place.offer
-        reason = self.closed.get(offer)
-        if reason is not None:
-            return reason
-        if place.lead in self.out:
-            return self.closed[self.index.ids[place.lead]]
-        if not self.index.shown_on(place.row, self.request.channel):
-            return Reason.CHANNEL
-        if self.request.place and not self._in_stock(place):
-            return Reason.OUT_OF_STOCK
-        if offer in self.exclude:
-            return Reason.EXCLUDED
-        if self.include and offer not in self.include:
-            return Reason.NOT_INCLUDED
-        if place.lead in self.leads:
-            return Reason.DIVERSITY
-        return None
-
-    def _in_stock(self, place: _Place) -> bool:
-        """Tell whether the lead, and the offer itself, are in stock at the place asked for."""
-        catalogue, where = self.index.catalogue, self.request.place
-        if not in_stock(catalogue.items[self.index.item_ids[place.lead]].stock, where):
-            return False
-        offer = catalogue.offers.get(place.offer)
-        return offer is None or in_stock(offer.stock, where)
-
-    def _counted(self, lead: int) -> int | None:
-        item = self.index.catalogue.items[self.index.item_ids[lead]]
-        return stock_age(item.stock, self.request.place) or stock_age(item.stock, "")
-
-
-def _slate(
-    places: list[_Place], index: OfferIndex, scorer: Scorer, *, replenish: bool
-) -> tuple[Shown, ...]:
-    leads = np.array([place.lead for place in places], np.int64)
-    scores = np.array([place.score for place in places], np.int64)
-    carried = scorer.because(leads, BECAUSE_MOST)
-    sources = [Source.REPLENISH] * len(places) if replenish else scorer.sources(leads).tolist()
-    rates = scorer.rates(leads, scores)
-    return tuple(
-        Shown(
-            offer=place.offer,
-            item=index.item_ids[place.lead],
-            rank=place.rank,
-            tier=place.tier,
-            score=place.score,
-            source=Source(source),
-            because=because,
-            rate=rate,
+        index, policy = world.index, world.policy
+        self.profile, self.world, self.request, self.now = profile, world, request, now
+        self.given = given
+        self.minute = minute = minute_of(now)
+        self.like = like = intent_of(policy, request.intent)
+        self.view = view = view_of(profile.compartments.values(), _unsaved(request.context, minute))
+        zone = zone_of(view, policy.contact)
+        self.situation = Situation(view, request.place, minute, zone)
+        self.contacts = Contacts(view, policy, now, like, request.context)
+        self.closed = self.contacts.closed()
+        self.closed_rows = rows_of(index, self.closed)
+        self.shared = everywhere(index, policy, self.situation, request.intent)
+        self.eligible = _without(index, index.eligible(now), self.shared)
+        self.barriers = here(
+            index,
+            policy,
+            self.situation,
+            request,
+            self.contacts,
+            world.exhausted,
+            profile.customer,
         )
-        for place, because, source, rate in zip(places, carried, sources, rates, strict=True)
-    )
+        self.scorer = scorer_for(
+            index,
+            view,
+            like,
+            minute,
+            policy.candidates.items,
+            self.eligible,
+            self.closed_rows,
+            self._named(),
+        )
+        self.barred = self.closed_rows[self.closed_rows < index.item_count]
+        self.ranker = Ranker(index, self.barred, self.scorer, self._weighing())
+        out = self.barred if like == Intent.DISCOVERY else NONE
+        self.walk = Walk(
+            index,
+            request,
+            self.closed,
+            frozenset(out.tolist()),
+            self.barriers,
+            policy.diversity,
+        )
+        replenish = like == Intent.REPLENISH
+        if given is None:
+            tier = tier_zero(
+                self.ranker, policy, self.eligible, self.closed_rows, replenish=replenish
+            )
+        else:
+            tier = self.ranker.rank(given.shared)
+        self.walk.take(tier, tier=0)
+        if not self.walk.full and not replenish:
+            self._append(tier)
+
+    def decision(self) -> Decision:
+        """Return the answer."""
+        index, policy, request = self.world.index, self.world.policy, self.request
+        unknown = _unknown_ids(index, request) if self.given is None else self.given.unknown_ids
+        exploring = policy.exploration.temperature > 0
+        rankings = self.walk.rankings
+        return Decision(
+            moment=Moment(
+                profile_version=self.profile.version,
+                catalogue_revision=index.catalogue.revision,
+                release=index.release.id,
+                policy=policy.digest,
+                minute=self.minute,
+                intent=request.intent,
+                context=context_digest(request.context),
+            ),
+            slate=self._slate(exploring),
+            withheld=tuple(self.walk.withheld[: self.walk.withheld_above]),
+            flags=self._flags(unknown),
+            unknown_ids=unknown,
+            candidates=candidates_of(
+                index,
+                rankings,
+                [self._sources(ranking.leads) for ranking in rankings],
+                self._open() if exploring else None,
+                self._classes() if exploring else None,
+            ),
+            shared=len(rankings[0]),
+            label=index.release.manifest.label,
+        )
+
+    def _weighing(self) -> Weighing:
+        index, policy = self.world.index, self.world.policy
+        label = index.release.manifest.label
+        given = self.given
+
+        def worth(rows: Rows) -> Fixed:
+            if given is not None:
+                return given.worths[rows]
+            return worths(index, policy, label, self.request.intent, self.minute, rows)
+
+        def noise(rows: Rows) -> Fixed:
+            exploration = policy.exploration
+            if not exploration.temperature:
+                return np.zeros(len(rows), np.int64)
+            bucket = self.minute // (exploration.minutes * MINUTE)
+            offers = [index.ids[row] for row in rows.tolist()]
+            draws = gumbels(self.profile.customer, offers, policy.digest, bucket)
+            return explored(np.zeros(len(rows), np.int64), draws, exploration.temperature)
+
+        return Weighing(by_value=counts_value(policy, label), worths=worth, noises=noise)
+
+    def _append(self, shared: Ranking) -> None:
+        """Append tier 1: search deeper until the slate is full, or everything has been seen."""
+        walk = self.walk
+        if self.given is not None:
+            walk.take(self.ranker.rank(self.given.appended), tier=1)
+            return
+        allowed = self._allowed_here(shared)
+        total = int(np.count_nonzero(allowed.mask))
+        shown, withheld = len(walk.shown), len(walk.withheld)
+        most = 2 * walk.missing + 32
+        while True:
+            walk.take(tier_one(self.ranker, allowed, most), tier=1)
+            if walk.full or len(walk.rankings[-1]) >= total:
+                return
+            walk.undo(shown, withheld)
+            most *= 4
+
+    def _allowed_here(self, shared: Ranking) -> Allowed:
+        """Return which rows beyond the shared ranking the channel's own filter lets through."""
+        index = self.world.index
+        mask = self.eligible.mask.copy()
+        mask[shared.rows] = False
+        for barrier in self.barriers:
+            mask &= ~barrier.rows
+        return allow(mask, index.item_count)
+
+    def _slate(self, exploring: bool) -> tuple[Shown, ...]:
+        index, scorer, places = self.world.index, self.scorer, self.walk.shown
+        leads = np.array([place.lead for place in places], np.int64)
+        carried = scorer.because(leads, BECAUSE_MOST)
+        sources = self._sources(leads).tolist()
+        rates = scorer.rates(leads, scorer.scores(leads))
+        chances = self._propensities() if exploring else [1.0] * len(places)
+        return tuple(
+            Shown(
+                offer=place.offer,
+                item=index.item_ids[place.lead],
+                rank=place.rank,
+                tier=place.tier,
+                score=sum(parts),
+                source=Source(source),
+                because=because,
+                propensity=chance,
+                rate=rate,
+                parts=Parts(*parts),
+            )
+            for place, because, source, rate, chance, parts in zip(
+                places, carried, sources, rates, chances, map(self._parts, places), strict=True
+            )
+        )
+
+    def _parts(self, place: Place) -> tuple[int, int, int]:
+        ranking, at = self.walk.rankings[place.tier], place.at
+        return int(ranking.bases[at]), int(ranking.worths[at]), int(ranking.noises[at])
+
+    def _sources(self, items: Rows) -> Rows:
+        if self.like == Intent.REPLENISH:
+            return np.full(len(items), Source.REPLENISH, np.int64)
+        return self.scorer.sources(items)
+
+    def _propensities(self) -> list[float]:
+        """Return the probability that the draws lead to a slate with each offer shown.
+
+        0 where rules of diversity overlap so that it is not known.
+        """
+        policy, walk = self.world.policy, self.walk
+        open_ = np.flatnonzero(self._open())
+        first, *later = (len(ranking) for ranking in walk.rankings)
+        contest = Contest(
+            log_weights=self._joined(lambda ranking: ranking.bases + ranking.worths)[open_],
+            leads=self._joined(lambda ranking: ranking.leads)[open_],
+            later=(np.arange(first + sum(later)) >= first)[open_],
+            classes=self._classes()[:, open_],
+            limits=tuple(rule.limit for rule in policy.diversity),
+        )
+        shown = np.array([place.rank - 1 for place in walk.shown], np.int64)
+        wanted = np.searchsorted(open_, shown)
+        temperature = policy.exploration.temperature
+        found = propensities(contest, temperature, self.request.count, wanted)
+        return [0.0] * len(shown) if found is None else found.tolist()
+
+    def _open(self) -> NDArray[np.bool_]:
+        """Return which candidates of both tiers nothing bars but what is shown beside them."""
+        if self.given is not None:
+            return self.given.open[self._joined(lambda ranking: ranking.rows)]
+        return np.concatenate([self.walk.open(ranking) for ranking in self.walk.rankings])
+
+    def _classes(self) -> NDArray[np.int64]:
+        """Return (rules, candidates) numbers of the values that diversity looks at, -1 for none."""
+        rules, index = self.world.policy.diversity, self.world.index
+        rows = self._joined(lambda ranking: ranking.rows)
+        leads = self._joined(lambda ranking: ranking.leads)
+        if self.given is not None:
+            return self.given.classes[:, rows]
+        found = np.full((len(rules), len(rows)), NO_CLASS, np.int64)
+        for number, rule in enumerate(rules):
+            numbers = {"": NO_CLASS}
+            for at, pair in enumerate(zip(rows.tolist(), leads.tolist(), strict=True)):
+                value = class_of(index, *pair, rule.feature)
+                found[number, at] = numbers.setdefault(value, len(numbers) - 1)
+        return found
+
+    def _joined(self, part: Callable[[Ranking], Rows]) -> Rows:
+        return np.concatenate([part(ranking) for ranking in self.walk.rankings])
+
+    def _named(self) -> Named | None:
+        """Return the candidates that are given, as the scorer takes them."""
+        if self.given is None:
+            return None
+        closed = NONE if self.like == Intent.REPLENISH else self.closed_rows
+        return self.given.first(closed, self.world.index.item_count)
+
+    def _flags(self, unknown: int) -> tuple[Flag, ...]:
+        flags = []
+        if self.scorer.cold:
+            flags.append(Flag.COLD_START)
+        if not self.walk.shown:
+            flags.append(Flag.NONE_ELIGIBLE)
+        elif not self.walk.full:
+            flags.append(Flag.FEWER_THAN_ASKED)
+        if unknown:
+            flags.append(Flag.UNKNOWN_IDS)
+        if held_out(self.world.policy, self.profile.customer):
+            flags.append(Flag.HELD_OUT)
+        return tuple(flags)
 
 
-def _candidates(index: OfferIndex, rows: Rows) -> Candidates:
-    known = np.full(len(rows), -1, np.int32)
-    items = rows < index.item_count
-    known[items] = index.release_row[rows[items]]
-    return Candidates(
-        known.astype("<i4").tobytes(),
-        tuple(index.ids[row] for row in rows[known < 0].tolist()),
-    )
-
-
-def _allowed_here(
-    index: OfferIndex, request: Request, eligible: Allowed, ranking: Ranking
-) -> Allowed:
-    """Return which rows beyond `ranking` the request's own filter lets through."""
-    allowed = eligible.mask & index.stocked_at(request.place)
-    allowed[ranking.rows] = False
-    if request.include:
-        included = np.zeros_like(allowed)
-        included[_rows(index, request.include)] = True
-        allowed &= included
-    allowed[_rows(index, request.exclude)] = False
-    for row in (np.flatnonzero(allowed[index.item_count :]) + index.item_count).tolist():
-        if not index.shown_on(row, request.channel):
-            allowed[row] = False
-    return allow(allowed, index.item_count)
-
-
-def _rows(index: OfferIndex, offers: Iterable[str]) -> Rows:
-    found = {row for offer in offers if (row := index.row_of(offer)) is not None}
-    return np.array(sorted(found), np.int64)
+def _without(index: OfferIndex, eligible: Allowed, barriers: list[Barrier]) -> Allowed:
+    if not barriers:
+        return eligible
+    mask = eligible.mask.copy()
+    for barrier in barriers:
+        mask &= ~barrier.rows
+    return allow(mask, index.item_count)
 
 
 def _unsaved(context: tuple[ContextItem, ...], minute: int) -> list[Event]:
@@ -259,16 +347,3 @@ def _unknown_ids(index: OfferIndex, request: Request) -> int:
     return sum(index.row_of(offer) is None for offer in offers) + sum(
         item not in index.item_row for item in items
     )
-
-
-def _flags(scorer: Scorer, walk: _Walk, request: Request, unknown: int) -> tuple[Flag, ...]:
-    flags = []
-    if scorer.cold:
-        flags.append(Flag.COLD_START)
-    if not walk.shown:
-        flags.append(Flag.NONE_ELIGIBLE)
-    elif len(walk.shown) < request.count:
-        flags.append(Flag.FEWER_THAN_ASKED)
-    if unknown:
-        flags.append(Flag.UNKNOWN_IDS)
-    return tuple(flags)

@@ -4,10 +4,12 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
-from models.catalogue import DEFAULT_PREFIX, Offer
+from models.catalogue import DEFAULT_PREFIX, Item, Offer
+from models.policy import OfferHas, Selector
 
 MINUTE = 60_000_000  # microseconds
 
@@ -49,6 +51,13 @@ class Reason(IntEnum):
     NO_CONSENT = 22
 
 
+class Closed(NamedTuple):
+    """Why an offer is not shown, whoever asks; `rule` is the policy's name for it, "" without."""
+
+    reason: Reason
+    rule: str = ""
+
+
 class Source(IntEnum):
     """How an offer came into the ranking; the numbers are the contract's."""
 
@@ -70,6 +79,7 @@ class Flag(IntEnum):
     FEWER_THAN_ASKED = 5
     NONE_ELIGIBLE = 6
     UNKNOWN_IDS = 7
+    HELD_OUT = 8
 
 
 class ContextItem(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +90,11 @@ class ContextItem(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one decision is asked: validated, without the identifiers."""
+    """What one decision is asked: validated, without the identifiers.
+
+    `about` and `having` are the caller's filter. `intent` and `count` are those of the placement
+    where the caller named none.
+    """
 
     channel: str
     placement: str = ""
@@ -90,6 +104,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     context: tuple[ContextItem, ...] = ()
+    about: Selector = Selector()
+    having: OfferHas = OfferHas()
 
 
 class Because(msgspec.Struct, frozen=True, array_like=True):
@@ -99,10 +115,23 @@ class Because(msgspec.Struct, frozen=True, array_like=True):
     item: str
 
 
+class Parts(msgspec.Struct, frozen=True, array_like=True):
+    """What a score is the sum of, in units of 2^-20.
+
+    `base` is what the customer's history says, `worth` the logarithm of value and levers, `noise`
+    what exploration added.
+    """
+
+    base: int
+    worth: int = 0
+    noise: int = 0
+
+
 class Shown(msgspec.Struct, frozen=True, array_like=True):
     """One offer of the slate; `score` in units of 2^-20, `rank` from 1 in the one ranking.
 
     `rate` is what the score is worth by the release's calibration, None where it has none.
+    `propensity` is the probability that the draws of exploration lead to a slate with this offer.
     """
 
     offer: str
@@ -114,15 +143,20 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     because: tuple[Because, ...] = ()
     propensity: float = 1.0
     rate: float | None = None
+    parts: Parts | None = None
 
 
 class Withheld(msgspec.Struct, frozen=True, array_like=True):
-    """One offer of the ranking that is not shown; `stock_as_of` in microseconds or None."""
+    """One offer of the ranking that is not shown; `stock_as_of` in microseconds or None.
+
+    `rule` names what of the policy barred it, "" where nothing of it did.
+    """
 
     offer: str
     rank: int
     reason: Reason
     stock_as_of: int | None = None
+    rule: str = ""
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,17 +175,33 @@ class Candidates(msgspec.Struct, frozen=True, array_like=True):
     """The offers of the ranking, in order, as small as they can be kept.
 
     `rows` are rows of the release's items as little-endian int32, -1 for what the release does not
-    know; these, explicit offers and new items, stand in `named` by their ids.
+    know; these, explicit offers and new items, stand in `named` by their ids. `leads` are the ids
+    of the items that lead the named ones, `sources` a byte for each candidate. `worths` (int64)
+    stand there where one is not 0; `open` (a byte each), and `classes` (int32), where exploration
+    needs to know which of them might have been shown.
     """
 
     rows: bytes
     named: tuple[str, ...]
+    leads: tuple[str, ...] = ()
+    sources: bytes = b""
+    worths: bytes = b""
+    open: bytes = b""
+    classes: bytes = b""
+
+    @property
+    def known(self) -> list[bool]:
+        """Return which of them are default offers of items that the release knows."""
+        return [row >= 0 for row in self._rows]
 
     def ids(self, items: Sequence[str]) -> list[str]:
         """Return the ids of the offers, given the release's items."""
         named = iter(self.named)
-        rows = struct.unpack(f"<{len(self.rows) // 4}i", self.rows)
-        return [next(named) if row < 0 else DEFAULT_PREFIX + items[row] for row in rows]
+        return [next(named) if row < 0 else DEFAULT_PREFIX + items[row] for row in self._rows]
+
+    @property
+    def _rows(self) -> tuple[int, ...]:
+        return struct.unpack(f"<{len(self.rows) // 4}i", self.rows)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,8 +223,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that replaying a decision needs beside the release.
 
-    `profile` is the customer's blob as it was stored at that version; `rows` are the offers of the
-    slate and of what was withheld, as the catalogue had them.
+    `profile` is the customer's blob as it was stored at that version; `rows` are what the decision
+    used of the catalogue.
     """
 
     id: str
@@ -183,7 +233,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: Request
     profile: bytes
     decision: Decision
-    rows: tuple[Offer, ...] = ()
+    rows: tuple[Item | Offer, ...] = ()
 
 
 def minute_of(now: int) -> int:

@@ -10,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, in_stock
+from models.catalogue import DEFAULT_PREFIX, Catalogue, Offer, Row, in_stock
 from models.fixed import Fixed, Rows, to_fixed
 from models.release import Release
 from models.search import Allowed, Mask, VectorSearch, allow
+from models.selections import Selections
 
 MEMBERS = 64  # an offer over more items is judged by its 64 most popular ones
 PLACES_KEPT = 256  # stock masks kept, one a place
+CHANNELS_KEPT = 64  # masks of what a channel may show, one a channel
 SEGMENTS_KEPT = 64  # rankings by popularity kept, one a combination of segments
 
 ALWAYS, NEVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -71,6 +73,7 @@ class OfferIndex:
         self.fixed = to_fixed(self.vectors)
         self.search = VectorSearch(self.vectors, self.fixed)
         self._place_sets()
+        self.selections = Selections(self._rows())
         self._popular: dict[tuple[int, ...], Popularity] = {}
         self._eligible: _Eligible
         self._refresh()
@@ -86,6 +89,7 @@ class OfferIndex:
         index = object.__new__(OfferIndex)
         index.__dict__.update(self.__dict__)
         index.catalogue = catalogue
+        index.selections = self.selections.after(index._rows())
         index._refresh()
         return index
 
@@ -158,12 +162,26 @@ class OfferIndex:
                 self._stocked[place] = mask
         return mask
 
-    def shown_on(self, row: int, channel: str) -> bool:
-        """Tell whether the offer in `row` may be shown on `channel`."""
-        if row < self.item_count:
-            return True
-        channels = self.catalogue.offers[self.set_ids[row - self.item_count]].channels
-        return not channels or channel in channels
+    def kept_from(self, channel: str) -> Mask:
+        """Return which rows are for other channels only."""
+        return self._on_channel(channel)[0]
+
+    def without_creative(self, channel: str) -> Mask:
+        """Return which rows have creatives, and none for `channel`."""
+        return self._on_channel(channel)[1]
+
+    def _on_channel(self, channel: str) -> tuple[Mask, Mask]:
+        found = self._channels.get(channel)
+        if found is None:
+            kept, without = np.zeros((2, len(self.ids)), np.bool_)
+            for row, offer_id in enumerate(self.set_ids, self.item_count):
+                offer = self.catalogue.offers[offer_id]
+                kept[row] = bool(offer.channels) and channel not in offer.channels
+                without[row] = bool(offer.creatives) and channel not in offer.creatives
+            found = kept, without
+            if len(self._channels) < CHANNELS_KEPT:
+                self._channels[channel] = found
+        return found
 
     def _item_vectors(self) -> NDArray[np.float32]:
         """Return a vector for every item: the learnt one, or for a new item its features' sum.
@@ -219,26 +237,29 @@ class OfferIndex:
 
     def _refresh(self) -> None:
         """Work out what depends on stock, withdrawal and validity, and not on vectors."""
-        items, offers = self.catalogue.items, self.catalogue.offers
-        rows: list[Item | Offer] = [
-            *(items[item_id] for item_id in self.item_ids),
-            *(offers[offer_id] for offer_id in self.set_ids),
-        ]
+        rows = self._rows()
+        items = self.catalogue.items
         self._valid_from = np.array(
             [ALWAYS if row.valid_from is None else row.valid_from for row in rows], np.int64
         )
-        self._valid_until = np.array(
-            [NEVER if row.valid_until is None else row.valid_until for row in rows], np.int64
-        )
+        self._valid_until = np.array([_ends(row) for row in rows], np.int64)
         bounds = np.unique(np.concatenate([self._valid_from, self._valid_until]))
         self._bounds = bounds[(bounds > ALWAYS) & (bounds < NEVER)]
         self._tracked = [row for row, item_id in enumerate(self.item_ids) if items[item_id].stock]
         self._stocked: dict[str, Mask] = {}
+        self._channels: dict[str, tuple[Mask, Mask]] = {}
         self.live = self._stock_mask("")
         nothing = np.zeros(len(rows), np.bool_)
         self._eligible = _Eligible(
             0, 0, allow(nothing, self.item_count), np.zeros(len(self.release.items), np.bool_)
         )
+
+    def _rows(self) -> list[Row]:
+        items, offers = self.catalogue.items, self.catalogue.offers
+        return [
+            *(items[item_id] for item_id in self.item_ids),
+            *(offers[offer_id] for offer_id in self.set_ids),
+        ]
 
     def _known(self, mask: Mask) -> Mask:
         found = np.zeros(len(self.release.items), np.bool_)
@@ -259,6 +280,12 @@ class OfferIndex:
             if not offer.withdrawn and in_stock(offer.stock, place):
                 sets[at] = bool(mask[self.members[self.starts[at] : self.starts[at + 1]]].any())
         return np.concatenate([mask, sets])
+
+
+def _ends(row: Row) -> int:
+    """Return when an offer can no longer be shown: it, or its price, is valid no more."""
+    ends = [end for end in (row.valid_until, row.price_until) if end is not None]
+    return min(ends, default=NEVER)
 
 
 def _ranks(ids: list[str]) -> Rows:

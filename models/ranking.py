@@ -1,9 +1,10 @@
 """The one ranking of a person: candidates, their scores, and the order (score, offer id).
 
 Search only proposes rows; every score is a whole number, computed the same way on every machine. An
-offer over a set scores as the best item in it that the customer may be offered (its lead).
+offer over a set has the history of the best item in it that the customer may be offered (its lead).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +21,35 @@ from models.search import NONE, Allowed, Mask
 class Ranking:
     """Offers in order, best first: rows of the index, the item rows that lead them, their scores.
 
-    All three are (n,); scores are in units of 2^-20.
+    All are (n,). A score is the sum of `bases` (what the history says), `worths` (value and levers)
+    and `noises` (exploration), in units of 2^-20.
     """
 
     rows: Rows
     leads: Rows
+    bases: Fixed
+    worths: Fixed
+    noises: Fixed
     scores: Fixed
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """What is added to what the history says of offers (rows of an index, n): logarithms (n,)."""
+
+    by_value: bool
+    worths: Callable[[Rows], Fixed]
+    noises: Callable[[Rows], Fixed]
+
+
+def _nothing(rows: Rows) -> Fixed:
+    return np.zeros(len(rows), np.int64)
+
+
+BY_HISTORY = Weighing(by_value=False, worths=_nothing, noises=_nothing)
 
 
 class Ranker:
@@ -38,10 +59,13 @@ class Ranker:
     customer.
     """
 
-    def __init__(self, index: OfferIndex, barred: Rows, scorer: Scorer) -> None:
+    def __init__(
+        self, index: OfferIndex, barred: Rows, scorer: Scorer, weighing: Weighing = BY_HISTORY
+    ) -> None:
         self.index = index
         self.barred = barred
         self.scorer = scorer
+        self.weighing = weighing
 
     def nearest_sets(self, most: int, allowed: Mask) -> Rows:
         """Return up to `most` rows of explicit offers that promise most among `allowed`."""
@@ -61,11 +85,15 @@ class Ranker:
             every = self.scorer.scores(items)
             found = every[np.searchsorted(items, members)]
             leads[sets] = _leads(members, starts, found, index.live, self.barred)
-            scores = every[np.searchsorted(items, leads)]
+            bases = every[np.searchsorted(items, leads)]
         else:
-            scores = self.scorer.scores(leads)
+            bases = self.scorer.scores(leads)
+        if self.weighing.by_value:
+            bases = self.scorer.log_rates(bases)
+        worths, noises = self.weighing.worths(rows), self.weighing.noises(rows)
+        scores = bases + worths + noises
         order = best(scores, index.ranks[rows], len(rows))
-        return Ranking(rows[order], leads[order], scores[order])
+        return Ranking(*(part[order] for part in (rows, leads, bases, worths, noises, scores)))
 
 
 def tier_zero(
@@ -89,20 +117,10 @@ def tier_zero(
     return ranker.rank(np.concatenate([items, sets, closed]))
 
 
-def tier_one(ranker: Ranker, allowed: Allowed, wanted: int, taken: set[int]) -> Ranking:
-    """Return the ranking of `allowed` rows, deep enough for `wanted` leads that are not `taken`.
-
-    It looks wider until it has them or has seen everything.
-    """
-    total = int(np.count_nonzero(allowed.mask))
-    most = 2 * wanted + 32
-    while True:
-        items, sets = ranker.scorer.more(most, allowed), ranker.nearest_sets(most, allowed.mask)
-        ranking = ranker.rank(np.concatenate([items, sets]))
-        leads = set(ranking.leads.tolist()) - taken
-        if len(leads) >= wanted or len(ranking) >= total:
-            return ranking
-        most *= 4
+def tier_one(ranker: Ranker, allowed: Allowed, most: int) -> Ranking:
+    """Return the ranking of up to `most` items and as many sets that promise most of `allowed`."""
+    items, sets = ranker.scorer.more(most, allowed), ranker.nearest_sets(most, allowed.mask)
+    return ranker.rank(np.concatenate([items, sets]))
 
 
 @compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1])")

@@ -15,10 +15,9 @@ from models.events import PURCHASE
 from models.fixed import Fixed, Rows, dot
 from models.index import OfferIndex, Popularity
 from models.past import past_of
-from models.policy import Policy
 from models.profile import View
 from models.search import NONE, Allowed, Mask
-from models.staged import Staged, near_acts
+from models.staged import Named, Staged, near_acts
 
 
 class Scorer(Protocol):
@@ -47,6 +46,9 @@ class Scorer(Protocol):
 
     def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
         """Return what the score of each item is worth, None where that is not known."""
+
+    def log_rates(self, scores: Fixed) -> Fixed:
+        """Return the logarithm of the rate of each score; the score where rates are not known."""
 
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
         """Return up to `most` things the customer did that carried each item, most first."""
@@ -77,6 +79,10 @@ class ByPopularity:
     def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
         """Return that nothing is known."""
         return [None] * len(items)
+
+    def log_rates(self, scores: Fixed) -> Fixed:
+        """Return the scores: they are logarithms themselves."""
+        return scores
 
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
         """Return that nothing the customer did carried them."""
@@ -110,6 +116,10 @@ class ByHistory:
         """Return that nothing is known."""
         return [None] * len(items)
 
+    def log_rates(self, scores: Fixed) -> Fixed:
+        """Return the scores: they are logarithms themselves."""
+        return scores
+
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
         """Return the acts whose columns speak most for each item."""
         return near_acts(self._index, self._customer, items, most)
@@ -120,17 +130,21 @@ def scorer_for(
     view: View,
     intent: str,
     minute: int,
-    policy: Policy,
+    most: int,
     eligible: Allowed,
     closed: Rows,
+    given: Named | None = None,
 ) -> Scorer:
     """Return what ranks for this customer and intent at `minute` (microseconds).
 
-    First candidates are `eligible` and not `closed` (ascending). Under `replenish` they are the
-    items that the customer bought, closed or not, and nothing else.
+    First candidates, about `most`, are `eligible` and not `closed` (ascending); where they are
+    `given` nothing is searched for. Under `replenish` they are the items that the customer bought,
+    closed or not, and nothing else.
     """
-    release, most = index.release, policy.candidates.items
-    bought = _bought(index, view, eligible.mask) if intent == Intent.REPLENISH else None
+    release = index.release
+    if given is None and intent == Intent.REPLENISH:
+        bought = _bought(index, view, eligible.mask)
+        given = Named(bought, np.full(len(bought), Source.REPLENISH, np.int64))
     placing = Placing(view, release, minute)
     stage = release.second_stage
     if stage is not None:
@@ -138,17 +152,23 @@ def scorer_for(
         if past.rows.size or not placing.customer.cold:
             ensemble = stage.ensembles.get(intent) or stage.ensembles[Intent.DEFAULT]
             return Staged(
-                index, view, placing, stage, ensemble, past, most, eligible, closed, bought
+                index, view, placing, stage, ensemble, past, most, eligible, closed, given
             )
     customer = placing.customer
     if customer.cold:
         popular = index.popular(customer.segments)
-        if bought is None:
-            bought = listed_items(popular.order, most, eligible.mask, closed)
-        return ByPopularity(popular, customer.vector, bought)
-    if bought is None:
-        bought = index.search.nearest(customer.vector, most, eligible, closed)
-    return ByHistory(index, customer, bought)
+        first = (
+            listed_items(popular.order, most, eligible.mask, closed)
+            if given is None
+            else given.items
+        )
+        return ByPopularity(popular, customer.vector, first)
+    first = (
+        index.search.nearest(customer.vector, most, eligible, closed)
+        if given is None
+        else given.items
+    )
+    return ByHistory(index, customer, first)
 
 
 def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:

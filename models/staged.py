@@ -11,6 +11,7 @@ where it is farther than all.
 """
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from models.candidates import OWN, POPULAR, source_names
 from models.compiled import compiled
 from models.decision import Because, Source
+from models.draws import log_fixed
 from models.embeddings import Customer, Placing, carried_by
 from models.fixed import ONE, Fixed, Rows, best, dot
 from models.index import OfferIndex
@@ -29,10 +31,18 @@ from models.search import NONE, Allowed
 from models.second_stage import Ensemble, Judge, SecondStage
 from models.segments import segments_of
 
+RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
 FEW = 0.5
 # Sources that what the customer did led to item by item.
 _BY_TABLES = (Source.OWN, Source.RELATED, Source.REPLENISH)
+
+
+class Named(NamedTuple):
+    """Candidates that somebody names: item rows of an index, and the `Source` of each."""
+
+    items: Rows
+    sources: Rows
 
 
 class Staged:
@@ -51,7 +61,7 @@ class Staged:
         most: int,
         eligible: Allowed,
         closed: Rows,
-        given: Rows | None = None,
+        given: Named | None = None,
     ) -> None:
         """Find the first candidates, about `most` where so many are eligible.
 
@@ -73,7 +83,7 @@ class Staged:
             rows, kinds = self._filled(rows, kinds, most, eligible, closed)
         else:
             reached = reach(stage.retrieval.tables, past)
-            rows, kinds = given, np.full(len(given), Source.REPLENISH, np.int64)
+            rows, kinds = given
         order = np.argsort(rows)
         self.first, self._kinds = rows[order], kinds[order]
         both = index.release_row[self.first]
@@ -120,6 +130,11 @@ class Staged:
         rates = self._ensemble.calibration.rate(scores / ONE).tolist()
         known = (self._index.release_row[items] >= 0).tolist()
         return [rate if k else None for rate, k in zip(rates, known, strict=True)]
+
+    def log_rates(self, scores: Fixed) -> Fixed:
+        """Return the logarithm of the rate of each score, in units of 2^-20."""
+        rates = np.rint(self._ensemble.calibration.rate(scores / ONE) * 2.0**RATE_PLACES)
+        return log_fixed(np.maximum(rates, 1).astype(np.int64), RATE_PLACES)
 
     def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
         """Return the latest act on each item itself, then those that led to it by the tables.

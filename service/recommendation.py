@@ -10,9 +10,10 @@ from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.catalogue import Catalogue, Offer
 from models.codec import encode
-from models.decide import decide
+from models.decide import World, decide
 from models.decision import Decision, Flag, Record, Request
 from models.errors import StoreUnavailable, Unreadable
+from models.given import rows_used
 from models.index import OfferIndex
 from models.policy import Policy
 from models.profile import Profile
@@ -118,7 +119,7 @@ class Recommendations(RecommendationServiceServicer):
             flags.append(Flag.STATE_UNAVAILABLE)
         profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
         now = parts.clock.now()
-        decision = decide(profile, index, policy, asked.request, now)
+        decision = decide(profile, World(index, policy), asked.request, now)
         decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
         laps.end("decide")
         offers = offers_of(decision, index.catalogue)
@@ -129,7 +130,7 @@ class Recommendations(RecommendationServiceServicer):
             request=asked.request,
             profile=encode(profile) if customer is None else customer.blob,
             decision=decision,
-            rows=tuple(offers.values()),
+            rows=rows_used(decision, index.catalogue, asked.request.place),
         )
         parts.store.commit(record)
         laps.end("record")
@@ -139,7 +140,6 @@ class Recommendations(RecommendationServiceServicer):
 
 
 def offers_of(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
-    """Return the offers that were shown or withheld, as the catalogue has them, by id."""
+    """Return the offers of the slate, as the catalogue has them, by id."""
     shown = {entry.offer: catalogue.offer(entry.offer) for entry in decision.slate}
-    withheld = {entry.offer: catalogue.offer(entry.offer) for entry in decision.withheld}
-    return {name: offer for name, offer in (shown | withheld).items() if offer is not None}
+    return {name: offer for name, offer in shown.items() if offer is not None}

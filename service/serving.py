@@ -17,7 +17,7 @@ from typing import NamedTuple
 import structlog
 
 from models.catalogue import Catalogue
-from models.decide import decide
+from models.decide import World, decide
 from models.decision import Request
 from models.errors import BadRelease
 from models.index import OfferIndex
@@ -236,7 +236,7 @@ def _load(directory: Path) -> Release:
 
 def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
     """Decide once for nobody, so that no caller pays for what is made on first use."""
-    decide(Profile(customer=b""), index, policy, Request(channel="web"), now)
+    decide(Profile(customer=b""), World(index, policy), Request(channel="web"), now)
 
 
 def _in_force(pointer: Pointer) -> str:

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from throughline.v1 import common_pb2, customer_pb2, event_pb2, offer_pb2, recommendation_pb2
 
 from models.codec import decode_customer
-from models.decide import decide
+from models.decide import World, decide
 from models.profile import Profile
 from tests.running import Running, event, loyalty, recommend_request, running
 
@@ -128,7 +128,7 @@ def test_decision_record_replays(live: Running) -> None:
     profile = decode_customer(record.profile)
     assert isinstance(profile, Profile)
     index, policy = live.server.parts.runtime.index()
-    assert decide(profile, index, policy, record.request, record.time) == record.decision
+    assert decide(profile, World(index, policy), record.request, record.time) == record.decision
     assert [row.id for row in record.rows][:6] == [offer.offer_id for offer in answer.offers]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Item
-from models.decide import decide
+from models.decide import World, decide
 from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
 from models.events import EVENT_TYPES, Event
 from models.features import DAY
@@ -48,7 +48,7 @@ def stage() -> SecondStage:
 
 def asked(*events: Event, **fields: object) -> Decision:
     """Decide for a customer who did this."""
-    return decide(profile(*events), index(), BUILT_IN, Request(channel="web", **fields), NOW)  # type: ignore[arg-type]
+    return decide(profile(*events), World(index(), BUILT_IN), Request(channel="web", **fields), NOW)  # type: ignore[arg-type]
 
 
 def reference(events: list[Event], intent: str) -> dict[str, int]:
@@ -160,7 +160,7 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
     """Every offer scores as a walk down every tree over features counted item by item says."""
     wanted = reference(events, intent)
     request = Request(channel="web", count=100, intent=intent)
-    answer = decide(profile(*events), index(), EVERYTHING, request, NOW)
+    answer = decide(profile(*events), World(index(), EVERYTHING), request, NOW)
     known = [shown for shown in answer.slate if shown.item in wanted]
     assert known
     assert {shown.item: shown.score for shown in known} == {
@@ -186,7 +186,7 @@ def test_serving_scores_as_golden_requests_do(events: list[Event]) -> None:
     every = np.arange(len(release.items))
     found = order(stage(), "discovery", past, segments_of(view), allowed, every)
     request = Request(channel="web", count=100, intent="discovery")
-    slate = decide(profile(*events), index(), BUILT_IN, request, NOW).slate
+    slate = decide(profile(*events), World(index(), BUILT_IN), request, NOW).slate
     scores = {shown.item: shown.score for shown in slate}
     assert len(found.rows)
     for row, score in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
@@ -302,7 +302,10 @@ def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
     crowded = index().update(small_catalogue().apply(2, rows))
     customer = profile(event("view", "item3"), event("view", "item5"))
     answer = decide(
-        customer, crowded, Policy(candidates=Searching(items=20)), Request(channel="web"), NOW
+        customer,
+        World(crowded, Policy(candidates=Searching(items=20))),
+        Request(channel="web"),
+        NOW,
     )
     shared = answer.candidates.ids(crowded.release.items)[: answer.shared]
     assert sum(offer.startswith("item:new") for offer in shared) == 2

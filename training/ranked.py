@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.catalogue import Catalogue, Item
 from models.decision import Intent
 from models.index import OfferIndex
-from models.policy import BUILT_IN, Policy, Searching
+from models.policy import BUILT_IN
 from models.ranking import Ranker
 from models.release import Release
 from models.scorers import scorer_for
@@ -39,10 +39,10 @@ def release_lists(
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
     lists = np.full((len(asked), most), -1, np.int64)
     every = allow(np.ones(index.item_count, np.bool_), index.item_count)
-    policy = Policy(candidates=Searching(items=max(most, BUILT_IN.candidates.items)))
+    wanted = max(most, BUILT_IN.candidates.items)
     for at, question in enumerate(asked):
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
-        scorer = scorer_for(index, question.view, intent, question.minute, policy, every, masked)
+        scorer = scorer_for(index, question.view, intent, question.minute, wanted, every, masked)
         found = Ranker(index, NONE, scorer).rank(scorer.first).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:

@@ -63,7 +63,9 @@ def measure_redemptions(
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
         view, minute = Folder(log, events).view(), minute_of(time)
         allowed = index.eligible(time)
-        scorer = scorer_for(index, view, Intent.DEFAULT, minute, BUILT_IN, allowed, NONE)
+        scorer = scorer_for(
+            index, view, Intent.DEFAULT, minute, BUILT_IN.candidates.items, allowed, NONE
+        )
         ranking = Ranker(index, NONE, scorer).rank(rows)
         shuffled = [names[place] for place in random.permutation(len(names))]
         rankings["release"].append([index.ids[row] for row in ranking.rows.tolist()])

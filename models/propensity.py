@@ -1,0 +1,300 @@
+"""Propensities: the exact probability that a slate drawn with seeded noise shows an offer.
+
+Log weight plus temperature times a Gumbel draw, in descending order, is the order in which
+exponential clocks of rates exp(log weight / temperature) ring. An offer is shown when, at the moment
+it rings, the slate has a place left and no rule withholds it. Given the moment, others have rung or
+not independently of one another, so the number of places taken is a sum of independent zeros and
+ones, exact by dynamic programming; the integral over the moment is by Gauss and Legendre's rule on
+panels that follow the clocks still to ring. Offers led by the same item are one clock of the sum of
+their rates: the first is shown, and is each of them with its share. Of a class that a rule limits to
+n, the first n to ring are shown, so it takes min(n, rung) places.
+
+Only operations that IEEE 754 rounds exactly are used, in the order written, so a propensity is the
+same on every machine.
+"""
+
+from dataclasses import dataclass
+from math import floor, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import compiled
+from models.draws import log
+from models.fixed import Fixed, Rows, scale
+
+Floats = NDArray[np.float64]
+
+PLACES = 30
+FREE = 0  # the class of offers that no rule limits
+
+# Gauss and Legendre's rule of 16 points on [-1, 1]: the points above 0, and their weights.
+_POINTS = np.array(
+    [
+        *(0.09501250983763744, 0.2816035507792589, 0.45801677765722737, 0.6178762444026438),
+        *(0.755404408355003, 0.8656312023878318, 0.9445750230732326, 0.9894009349916499),
+    ]
+)
+_WEIGHTS = np.array(
+    [
+        *(0.1894506104550685, 0.18260341504492358, 0.16915651939500254, 0.14959598881657674),
+        *(0.12462897125553388, 0.09515851168249279, 0.062253523938647894, 0.027152459411754096),
+    ]
+)
+_NODES = 0.5 + 0.5 * np.concatenate([-_POINTS[::-1], _POINTS])  # on [0, 1], ascending
+_SHARES = 0.5 * np.concatenate([_WEIGHTS[::-1], _WEIGHTS])
+_LENGTH = 16
+
+_PER_LN_2 = 1.4426950408889634
+_LN_2_HIGH = 0.6931471803691238  # 20 trailing zero bits: its product with an exponent is exact
+_LN_2_LOW = 1.9082149292705877e-10
+_POWERS = 0.5 ** np.arange(1023)
+_VANISHED = 708.0  # exp of less is not a normal number
+_RUNG = 32.0  # a clock that was to ring 32 times by now has rung, but for one in 10^14
+_NEGLIGIBLE = 2.0**-38
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The offers that compete for the places of one slate; arrays are (n,) unless said.
+
+    `log_weights` are in units of 2^-20. Of offers with the same number in `leads` one is shown at
+    most. `later` offers stand below all others. `classes` (f, n) holds for each rule of diversity
+    the offer's value, numbered from 0, or -1; a slate shows at most `limits` (f,) of a value.
+    """
+
+    log_weights: Fixed
+    leads: Rows
+    later: NDArray[np.bool_]
+    classes: NDArray[np.int64]
+    limits: tuple[int, ...]
+
+
+def propensities(contest: Contest, temperature: float, places: int, wanted: Rows) -> Floats | None:
+    """Return the probability that a slate of `places` shows each of `wanted` (m,) positions.
+
+    Over all draws, not given what else is shown. Rounded to 2^-30, and never 0 for an offer that can
+    be shown. Without noise those shown, which `wanted` must be then, have 1. None: the rules overlap
+    so that no exact form is known, as when an offer is in two classes that can both be full.
+    Raises `ValueError` for a rule that allows none.
+    """
+    if any(limit < 1 for limit in contest.limits):
+        raise ValueError("a rule of diversity allows no offer at all")
+    if scale(temperature) == 0:
+        return np.ones(len(wanted))
+    bound = _bound(contest, places)
+    if bound is None:
+        return None
+    classes, room = bound
+    weights = (contest.log_weights - contest.log_weights.max(initial=0)) / scale(temperature)
+    leads, first = contest.leads, ~contest.later
+    found = np.zeros(len(wanted))
+    for tier in (first, contest.later & ~np.isin(leads, leads[first])):
+        kept = np.flatnonzero(tier & (room[classes] > 0))
+        clocks = _clocks(weights[kept], leads[kept], classes[kept])
+        asked = np.flatnonzero(np.isin(wanted, kept))
+        found[asked] = _probabilities(clocks, room, np.searchsorted(kept, wanted[asked]))
+        room = _left(clocks, room)
+    return found
+
+
+def _bound(contest: Contest, places: int) -> tuple[Rows, Rows] | None:
+    """Return the class of each offer (n,), and the room of each class.
+
+    A class is a value of a rule that has more leads than it may show; `FREE` holds all other offers
+    and has room for every place. None where an offer, or two with the same lead, are in several.
+    """
+    classes, room = np.full(len(contest.leads), FREE), [places]
+    names, leads = np.unique(contest.leads, return_inverse=True)
+    for values, limit in zip(contest.classes, contest.limits, strict=True):
+        if limit >= places:
+            continue
+        pairs = np.unique(values[values >= 0] * len(names) + leads[values >= 0])
+        full = np.bincount(pairs // max(1, len(names)), minlength=1) > limit
+        members = (values >= 0) & full[np.maximum(values, 0)]
+        if (classes[members] != FREE).any():
+            return None
+        classes[members] = (len(room) - 1 + np.cumsum(full))[values[members]]
+        room += [limit] * int(full.sum())
+    of_lead = np.zeros(len(names), np.int64)
+    of_lead[leads] = classes
+    return (classes, np.array(room, np.int64)) if (of_lead[leads] == classes).all() else None
+
+
+@dataclass(frozen=True)
+class _Clocks:
+    """One clock for each lead (g,): the logarithm of its rate, and its class.
+
+    `of` (n,) is the clock of each offer, and `shares` (n,) how probable it is that the clock, when
+    it rings, rings for this offer.
+    """
+
+    log_rates: Floats
+    classes: Rows
+    of: Rows
+    shares: Floats
+
+
+def _clocks(weights: Floats, leads: Rows, classes: Rows) -> _Clocks:
+    """Return the clocks of offers, given the logarithms of their rates."""
+    _, first, of = np.unique(leads, return_index=True, return_inverse=True)
+    log_rates, shares = _merged(weights, of, len(first))
+    return _Clocks(log_rates, classes[first], of, shares)
+
+
+def _left(clocks: _Clocks, room: Rows) -> Rows:
+    """Return the room of each class once all clocks have rung."""
+    taken = np.minimum(room, np.bincount(clocks.classes, minlength=len(room)))
+    left = room - taken
+    left[FREE] = max(0, room[FREE] - int(taken.sum()))
+    return np.minimum(left, left[FREE])
+
+
+def _probabilities(clocks: _Clocks, room: Rows, wanted: Rows) -> Floats:
+    """Return the probability that each of `wanted` offers is shown, in whole units of 2^-30."""
+    asked, back = np.unique(clocks.of[wanted], return_inverse=True)
+    counts = np.bincount(clocks.classes, minlength=len(room))
+    if (counts <= room).all() and counts.sum() <= room[FREE]:
+        shown = np.ones(len(asked))
+    else:
+        shown = _shown(clocks.log_rates, clocks.classes, room, asked)
+    units = np.floor(shown[back] * clocks.shares[wanted] * 2.0**PLACES + 0.5)
+    return np.clip(units, 1.0, 2.0**PLACES) * 2.0**-PLACES
+
+
+@compiled("float64(float64)")
+def _exp(number: float) -> float:
+    """Return the exponential of a number that is not positive: relative error below 1e-15.
+
+    0 for what is below the normal numbers.
+    """
+    if number < -_VANISHED:
+        return 0.0
+    halvings = floor(0.5 - number * _PER_LN_2)
+    rest = (number + halvings * _LN_2_HIGH) + halvings * _LN_2_LOW
+    series = 1.0
+    for power in range(13, 0, -1):
+        series = 1.0 + series * rest / power
+    return series * _POWERS[int(halvings)]
+
+
+@compiled("Tuple((float64[::1], float64[::1]))(float64[::1], int64[::1], int64)")
+def _merged(weights: Floats, of: Rows, clocks: int) -> tuple[Floats, Floats]:
+    """Return the logarithm of each clock's rate, and the share of each offer in that of its own."""
+    highest, sums = np.full(clocks, -np.inf), np.zeros(clocks)
+    for i in range(of.size):
+        highest[of[i]] = max(highest[of[i]], weights[i])
+    for i in range(of.size):
+        sums[of[i]] += _exp(weights[i] - highest[of[i]])
+    shares = np.empty(of.size)
+    for i in range(of.size):
+        shares[i] = _exp(weights[i] - highest[of[i]]) / sums[of[i]]
+    for clock in range(clocks):
+        highest[clock] += log(sums[clock])
+    return highest, shares
+
+
+@compiled("void(float64[:,::1], float64[::1], int64)")
+def _ring(taken: Floats, rung: Floats, limit: int) -> None:
+    """Add one clock, rung with probability `rung` (16,), to what its class has taken.
+
+    `taken` (limit + 1, 16) are the probabilities of 0, 1, ... limit places; no more are taken.
+    """
+    for x in range(_LENGTH):
+        taken[limit, x] += taken[limit - 1, x] * rung[x]
+    for count in range(limit - 1, 0, -1):
+        for x in range(_LENGTH):
+            taken[count, x] = taken[count, x] * (1.0 - rung[x]) + taken[count - 1, x] * rung[x]
+    for x in range(_LENGTH):
+        taken[0, x] *= 1.0 - rung[x]
+
+
+@compiled("void(float64[:,::1], float64[:,::1], int64)")
+def _join(total: Floats, taken: Floats, limit: int) -> None:
+    """Add the places that a class has taken (limit + 1, 16) to `total` (places, 16)."""
+    for count in range(len(total) - 1, -1, -1):
+        for x in range(_LENGTH):
+            total[count, x] *= taken[0, x]
+        for more in range(1, min(limit, count) + 1):
+            for x in range(_LENGTH):
+                total[count, x] += total[count - more, x] * taken[more, x]
+
+
+@compiled("float64[::1](float64[::1], int64[::1], int64[::1], int64[::1])")
+def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
+    """Return the probability that each of `asked` clocks (ascending) rings while it is let in.
+
+    `room` (c,) of class `FREE` is the number of places; no class has room for more.
+    """
+    places = room[FREE]
+    number = np.full(log_rates.size, -1)
+    has_asked = np.zeros(room.size, np.bool_)
+    for i in range(asked.size):
+        number[asked[i]] = i
+        has_asked[classes[asked[i]]] = True
+    found = np.zeros(asked.size)
+    rates, gone = np.zeros(log_rates.size), np.zeros(log_rates.size, np.bool_)
+    unasked, every = np.empty((2, room.size, room.max() + 1, _LENGTH))
+    own = np.empty((room.max() + 1, _LENGTH))
+    rung = np.empty((asked.size, _LENGTH))
+    one, let_in = np.empty(_LENGTH), np.empty(_LENGTH)
+    rest, others = np.empty((places, _LENGTH)), np.empty((places, _LENGTH))
+    # A panel is short beside the moments at which the places may fill, more sharply the more of them.
+    growth, start = min(2.0, 5.0 / sqrt(places)), min(8.0, max(1.0, places / 2))
+    now, top = 0.0, log_rates.max()
+    while True:
+        # Time is counted in units of the quickest clock still to ring.
+        quickest = -np.inf
+        for j in range(log_rates.size):
+            if not gone[j]:
+                quickest = max(quickest, log_rates[j])
+        now *= _exp(quickest - top)
+        top, total = quickest, 0.0
+        for j in range(log_rates.size):
+            rates[j] = 0.0 if gone[j] else _exp(log_rates[j] - top)
+            total += rates[j]
+        length = max(growth * now, start / total)
+        unasked[:] = 0.0
+        unasked[:, 0] = 1.0
+        for j in range(log_rates.size):
+            for x in range(_LENGTH):
+                one[x] = 1.0 if gone[j] else 1.0 - _exp(-rates[j] * (now + length * _NODES[x]))
+            if number[j] >= 0:
+                rung[number[j]] = one
+            else:
+                _ring(unasked[classes[j]], one, room[classes[j]])
+        every[:] = unasked
+        for i in range(asked.size):
+            group = classes[asked[i]]
+            _ring(every[group], rung[i], room[group])
+        rest[:] = 0.0
+        rest[0] = 1.0
+        for group in range(room.size):
+            if not has_asked[group]:
+                _join(rest, every[group], room[group])
+        open_ = 0.0
+        for i in range(asked.size):
+            group = classes[asked[i]]
+            others[:] = rest
+            for other in range(room.size):
+                if has_asked[other] and other != group:
+                    _join(others, every[other], room[other])
+            for count in range(1, places):
+                others[count] += others[count - 1]
+            own[:] = unasked[group]
+            for other in range(asked.size):
+                if other != i and classes[asked[other]] == group:
+                    _ring(own, rung[other], room[group])
+            let_in[:] = 0.0
+            for count in range(room[group]):
+                let_in += own[count] * others[places - 1 - count]
+            let_in *= 1.0 - rung[i]
+            for x in range(_LENGTH):
+                found[i] += length * rates[asked[i]] * _SHARES[x] * let_in[x]
+            open_ = max(open_, let_in[_LENGTH - 1])
+        # What is still to come is at most what is open.
+        if open_ < _NEGLIGIBLE:
+            return found
+        now += length
+        for j in range(log_rates.size):
+            gone[j] = gone[j] or rates[j] * now > _RUNG

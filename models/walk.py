@@ -1,0 +1,152 @@
+"""One channel's way down the ranking: each offer is shown, or withheld with a reason."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.barriers import Barrier
+from models.catalogue import stock_age
+from models.decision import Closed, Reason, Request, Withheld
+from models.fixed import Rows
+from models.index import OfferIndex
+from models.policy import AtMost
+from models.ranking import Ranking
+
+NO_CLASS = -1
+
+
+class Place(NamedTuple):
+    """One offer's place in the ranking: its row, the item row that leads it, where it stands.
+
+    `at` counts within its tier from 0, `rank` over both from 1.
+    """
+
+    offer: str
+    row: int
+    lead: int
+    rank: int
+    tier: int
+    at: int
+
+
+class Walk:
+    """Takes rankings, one below the other, until as many offers are shown as were asked for.
+
+    `closed` are offers that are not shown on any channel; no offer is shown, either, that only an
+    item of `out` can lead. `barriers` are those of the channel. Of offers with the same lead, and
+    beyond what `diversity` allows, only the first are shown.
+    """
+
+    def __init__(
+        self,
+        index: OfferIndex,
+        request: Request,
+        closed: Mapping[str, Closed],
+        out: frozenset[int],
+        barriers: list[Barrier],
+        diversity: tuple[AtMost, ...],
+    ) -> None:
+        self._index = index
+        self._request = request
+        self._closed = closed
+        self._out = out
+        self._barriers = barriers
+        self._diversity = diversity
+        self.rankings: list[Ranking] = []
+        self.shown: list[Place] = []
+        self.withheld: list[Withheld] = []
+        self.withheld_above = 0  # how many of `withheld` stand above the last offer shown
+
+    @property
+    def missing(self) -> int:
+        """Return how many places are left."""
+        return self._request.count - len(self.shown)
+
+    @property
+    def full(self) -> bool:
+        """Tell whether as many are shown as were asked for."""
+        return self.missing <= 0
+
+    def take(self, ranking: Ranking, tier: int) -> None:
+        """Walk on over `ranking`, which stands below everything before."""
+        ids = self._index.ids
+        first = sum(map(len, self.rankings)) + 1
+        self.rankings.append(ranking)
+        found = self._barred(ranking).tolist()
+        leads = ranking.leads.tolist()
+        for at, row in enumerate(ranking.rows.tolist()):
+            if self.full:
+                break
+            place = Place(ids[row], row, leads[at], first + at, tier, at)
+            why = self._why(place, found[at])
+            if why is None:
+                self.shown.append(place)
+                self.withheld_above = len(self.withheld)
+            else:
+                as_of = self._counted(place.lead) if why.reason == Reason.OUT_OF_STOCK else None
+                self.withheld.append(Withheld(place.offer, place.rank, why.reason, as_of, why.rule))
+        if not self.full:
+            # Not even the end of the ranking filled the slate: every absence is of interest.
+            self.withheld_above = len(self.withheld)
+
+    def undo(self, shown: int, withheld: int) -> None:
+        """Take back the last ranking; before it so many were shown and withheld."""
+        self.rankings.pop()
+        del self.shown[shown:], self.withheld[withheld:]
+        self.withheld_above = len(self.withheld)
+
+    def open(self, ranking: Ranking) -> NDArray[np.bool_]:
+        """Return which offers of `ranking` (n,) nothing bars but what is shown beside them."""
+        found = self._barred(ranking) < 0
+        ids = self._index.ids
+        for at, (row, lead) in enumerate(
+            zip(ranking.rows.tolist(), ranking.leads.tolist(), strict=True)
+        ):
+            if ids[row] in self._closed or lead in self._out:
+                found[at] = False
+        return found
+
+    def _barred(self, ranking: Ranking) -> Rows:
+        """Return which barrier is the first to bar each offer (n,), -1 for none."""
+        found = np.full(len(ranking), -1, np.int64)
+        for number in reversed(range(len(self._barriers))):
+            barrier = self._barriers[number]
+            found[barrier.rows[ranking.rows]] = number
+            if barrier.leads:
+                found[barrier.rows[ranking.leads]] = number
+        return found
+
+    def _why(self, place: Place, barrier: int) -> Closed | None:
+        closed = self._closed.get(place.offer)
+        if closed is not None:
+            return closed
+        if place.lead in self._out:
+            return self._closed[self._index.ids[place.lead]]
+        if barrier >= 0:
+            return Closed(self._barriers[barrier].reason, self._barriers[barrier].rule)
+        if any(place.lead == other.lead for other in self.shown):
+            return Closed(Reason.DIVERSITY)
+        for rule in self._diversity:
+            value = class_of(self._index, place.row, place.lead, rule.feature)
+            alike = sum(
+                value == class_of(self._index, other.row, other.lead, rule.feature)
+                for other in self.shown
+            )
+            if value and alike >= rule.limit:
+                return Closed(Reason.DIVERSITY, rule.feature)
+        return None
+
+    def _counted(self, lead: int) -> int | None:
+        item = self._index.catalogue.items[self._index.item_ids[lead]]
+        return stock_age(item.stock, self._request.place) or stock_age(item.stock, "")
+
+
+def class_of(index: OfferIndex, row: int, lead: int, feature: str) -> str:
+    """Return the first value of an offer's feature, else of the item that leads it; "" without."""
+    catalogue = index.catalogue
+    offer = catalogue.offers.get(index.ids[row])
+    item = catalogue.items[index.item_ids[lead]]
+    values = (offer.features.get(feature) if offer else None) or item.features.get(feature)
+    return values[0] if values else ""
