@@ -54,7 +54,7 @@ def explored(log_weights: Fixed, draws: Fixed, temperature: float) -> Fixed:
 
 
 def unit(seed: bytes, text: str) -> float:
-    """Return a number in [0, 1), a multiple of 2^-53, drawn by `seed` (at most 64 bytes) for `text`."""
+    """Return a number in [0, 1), a multiple of 2^-53; `seed` is of at most 64 bytes."""
     found = hashlib.blake2b(text.encode(), digest_size=_DIGEST, key=seed, person=b"unit").digest()
     return float((int.from_bytes(found, "little") >> 11) * 2.0**-53)
 

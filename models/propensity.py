@@ -147,7 +147,8 @@ def _left(clocks: _Clocks, room: Rows) -> Rows:
     taken = np.minimum(room, np.bincount(clocks.classes, minlength=len(room)))
     left = room - taken
     left[FREE] = max(0, room[FREE] - int(taken.sum()))
-    return np.minimum(left, left[FREE])
+    bounded: Rows = np.minimum(left, left[FREE])
+    return bounded
 
 
 def _probabilities(clocks: _Clocks, room: Rows, wanted: Rows) -> Floats:
@@ -175,7 +176,7 @@ def _exp(number: float) -> float:
     series = 1.0
     for power in range(13, 0, -1):
         series = 1.0 + series * rest / power
-    return series * _POWERS[int(halvings)]
+    return float(series * _POWERS[int(halvings)])
 
 
 @compiled("Tuple((float64[::1], float64[::1]))(float64[::1], int64[::1], int64)")
@@ -239,7 +240,7 @@ def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
     rung = np.empty((asked.size, _LENGTH))
     one, let_in = np.empty(_LENGTH), np.empty(_LENGTH)
     rest, others = np.empty((places, _LENGTH)), np.empty((places, _LENGTH))
-    # A panel is short beside the moments at which the places may fill, more sharply the more of them.
+    # A panel is short beside the moments at which the places may fill, sharper the more of them.
     growth, start = min(2.0, 5.0 / sqrt(places)), min(8.0, max(1.0, places / 2))
     now, top = 0.0, log_rates.max()
     while True:
