@@ -12,9 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from throughline.v1 import common_pb2, customer_pb2, event_pb2, offer_pb2, recommendation_pb2
 
-from models.codec import decode_customer
-from models.decide import World, decide
-from models.profile import Profile
+from models.replay import replay
 from tests.running import Running, event, loyalty, recommend_request, running
 
 WEB = recommendation_pb2.WITHHOLD_REASON_PURCHASED
@@ -125,11 +123,9 @@ def test_decision_record_replays(live: Running) -> None:
     answer = live.recommend("recorded", channel="email", count=6)
     record = live.server.parts.store.decision(answer.decision_id)
     assert record is not None
-    profile = decode_customer(record.profile)
-    assert isinstance(profile, Profile)
     index, policy = live.server.parts.runtime.index()
-    assert decide(profile, World(index, policy), record.request, record.time) == record.decision
-    assert [row.id for row in record.rows][:6] == [offer.offer_id for offer in answer.offers]
+    assert replay(record, index.release, policy) == record.decision
+    assert [shown.offer for shown in record.decision.slate] == [o.offer_id for o in answer.offers]
 
 
 def test_health_tells_what_works(live: Running) -> None:

@@ -44,6 +44,7 @@ FLAGS: dict[int, str] = {
     common_pb2.FLAG_FEWER_THAN_ASKED: "fewer offers than asked are eligible",
     common_pb2.FLAG_NONE_ELIGIBLE: "no offer is eligible",
     common_pb2.FLAG_UNKNOWN_IDS: "some ids of the request are not in the catalogue",
+    common_pb2.FLAG_HELD_OUT: "the customer is of the holdout: no marketing offers",
 }
 
 

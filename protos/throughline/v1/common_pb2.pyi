@@ -40,6 +40,8 @@ class _FlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Flag.ValueType],
     """No offer is eligible."""
     FLAG_UNKNOWN_IDS: _Flag.ValueType  # 7
     """Some ids of include, exclude or context_items are unknown; see unknown_ids."""
+    FLAG_HELD_OUT: _Flag.ValueType  # 8
+    """The customer is of the holdout: marketing offers are withheld, and counted against the others."""
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
     """Something about an answer that the caller should know. Each is a lesser answer, never a wrong one."""
@@ -60,6 +62,8 @@ FLAG_NONE_ELIGIBLE: Flag.ValueType  # 6
 """No offer is eligible."""
 FLAG_UNKNOWN_IDS: Flag.ValueType  # 7
 """Some ids of include, exclude or context_items are unknown; see unknown_ids."""
+FLAG_HELD_OUT: Flag.ValueType  # 8
+"""The customer is of the holdout: marketing offers are withheld, and counted against the others."""
 Global___Flag: _TypeAlias = Flag  # noqa: Y015
 
 @_typing.final

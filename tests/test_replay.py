@@ -1,0 +1,160 @@
+"""Replay: a record alone, with its release and policy, gives the same decision again."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.catalogue import Money
+from models.codec import encode
+from models.decide import World, decide
+from models.decision import Decision, Intent, Reason, Record, Request
+from models.events import Event
+from models.given import rows_used
+from models.index import OfferIndex
+from models.policy import (
+    BUILT_IN,
+    Arbitration,
+    AtMost,
+    Eligibility,
+    Exploration,
+    HappenedLately,
+    Holdout,
+    Lever,
+    Policy,
+    Searching,
+    Selector,
+)
+from models.profile import Profile
+from models.replay import NotReplayable, replay
+from tests.small import small_catalogue, small_release
+from tests.test_decide import NOW, event, histories, profile, requests
+
+FEATURES = sorted(
+    {
+        (name, value)
+        for item in small_catalogue().items.values()
+        for name, values in item.features.items()
+        for value in values
+    }
+)
+
+
+@cache
+def index(ranked: bool) -> OfferIndex:
+    """Return one small index; `ranked`: with a second stage."""
+    return OfferIndex(small_release(Path(mkdtemp()), ranked=ranked), small_catalogue())
+
+
+def either(*values: object) -> st.SearchStrategy[object]:
+    """Return a strategy for one of some values."""
+    return st.sampled_from(values)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Draw a policy with some of everything that decides."""
+    feature, value = draw(st.sampled_from(FEATURES))
+    about = Selector(features={feature: (value,)})
+    lever = Lever(
+        name="push", owner="brand", about=about, factor=3.0, until=datetime(2018, 1, 1, tzinfo=UTC)
+    )
+    viewed = HappenedLately(type="view", days=30, at_least=1)
+    return Policy(
+        candidates=Searching(items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))),
+        exploration=Exploration(temperature=draw(st.sampled_from((0.0, 0.3, 1.0)))),
+        diversity=draw(either((), (AtMost(feature=feature, limit=2),))),
+        levers=draw(either((), (lever,))),
+        eligibility=draw(
+            either(
+                (),
+                (Eligibility(name="never", about=about, bar=True),),
+                (Eligibility(name="viewers", channels=("web",), when=(viewed,)),),
+            )
+        ),
+        arbitration=Arbitration(value_unknown=draw(either(None, Money("EUR", 2, 0)))),
+        holdout=Holdout(share=draw(st.sampled_from((0.0, 0.3))), name="h"),
+    )
+
+
+def recorded(customer: Profile, world: World, request: Request) -> Record:
+    """Decide, and return what a server keeps of it."""
+    decision = decide(customer, world, request, NOW)
+    rows = rows_used(decision, world.index.catalogue, request.place)
+    return Record(
+        id="one",
+        customer=customer.customer,
+        time=NOW,
+        request=request,
+        profile=encode(customer),
+        decision=decision,
+        rows=rows,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories, requests, st.sampled_from(Intent.ALL), policies(), st.booleans(), st.data())
+def test_a_record_replays_byte_for_byte(
+    events: list[Event],
+    request: Request,
+    intent: str,
+    policy: Policy,
+    ranked: bool,
+    data: st.DataObject,
+) -> None:
+    """Whatever the policy holds, a record is decided again from itself, release and policy alone."""
+    found = index(ranked)
+    exhausted = frozenset(data.draw(st.lists(st.sampled_from(found.ids), max_size=3)))
+    request = msgspec.structs.replace(request, intent=intent)
+    customer = profile(*events)
+    record = recorded(customer, World(found, policy, exhausted), request)
+    again = replay(record, found.release, policy)
+    assert msgspec.msgpack.encode(again) == msgspec.msgpack.encode(record.decision)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories, requests, requests, policies(), st.booleans())
+def test_channels_walk_one_ranking_under_any_policy(
+    events: list[Event], first: Request, second: Request, policy: Policy, ranked: bool
+) -> None:
+    """Exploring or not, two channels of one moment give an offer the same rank of tier 0."""
+    world = World(index(ranked), policy)
+    ranks = [
+        {shown.offer: shown.rank for shown in answer.slate if shown.tier == 0}
+        for answer in (decide(profile(*events), world, asked, NOW) for asked in (first, second))
+    ]
+    common = ranks[0].keys() & ranks[1].keys()
+    assert all(ranks[0][offer] == ranks[1][offer] for offer in common)
+
+
+def test_a_change_of_the_record_changes_the_replay() -> None:
+    """Other candidates or another profile do not replay to the decision that the record keeps."""
+    customer = profile(event("view", "item1"), event("purchase", "item4"))
+    record = recorded(customer, World(index(True), BUILT_IN), Request(channel="web"))
+    other = msgspec.structs.replace(record, profile=encode(profile(event("view", "item9"))))
+    assert replay(other, index(True).release, BUILT_IN) != record.decision
+
+
+@pytest.mark.parametrize("what", ["release", "policy"])
+def test_a_record_of_something_else_is_refused(what: str) -> None:
+    """A record is replayed only under the release and the policy that it names."""
+    record = recorded(profile(), World(index(False), BUILT_IN), Request(channel="web"))
+    moment = msgspec.structs.replace(record.decision.moment, **{what: "0" * 64})
+    decision: Decision = msgspec.structs.replace(record.decision, moment=moment)
+    with pytest.raises(NotReplayable, match=what):
+        replay(msgspec.structs.replace(record, decision=decision), index(False).release, BUILT_IN)
+
+
+def test_an_offer_used_up_is_withheld() -> None:
+    """An offer whose volume is used up is withheld as EXHAUSTED, on every channel."""
+    used_up = frozenset({"item:item1"})
+    answer = decide(
+        profile(), World(index(False), BUILT_IN, used_up), Request(channel="web", count=60), NOW
+    )
+    reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
+    assert reasons["item:item1"] == Reason.EXHAUSTED
