@@ -87,7 +87,7 @@ def test_a_request_is_decided_once(store_url: str, opened: Open) -> None:
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(
             pool.map(
-                lambda pair: committed(*pair, reserve=False, request=ASKED),
+                lambda pair: committed(pair[0], pair[1], reserve=False, request=ASKED),
                 zip(stores, customers, strict=True),
             )
         )
