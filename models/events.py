@@ -21,6 +21,10 @@ BROWSE, CART, PURCHASE, CONTACT, RESPONSE, ATTRIBUTE = (
     "response",
     "attribute",
 )
+# Contacts that are limited have lanes of their own, so that neither impressions nor reservations
+# that nobody confirmed push a message that was sent out of memory.
+SENT, RESERVED, GRANTED = ("sent", "reserved", "granted")
+CONTACTS = (CONTACT, SENT, RESERVED, GRANTED)  # what was done to the customer, or is about to be
 
 EVENT_TYPES: Mapping[str, str] = {
     "view": BROWSE,
@@ -31,8 +35,10 @@ EVENT_TYPES: Mapping[str, str] = {
     "remove_from_cart": CART,
     "purchase": PURCHASE,
     "impression": CONTACT,
-    "sent": CONTACT,
     "open": CONTACT,
+    "sent": SENT,
+    "reserved": RESERVED,
+    "granted": GRANTED,
     "click": RESPONSE,
     "accept": RESPONSE,
     "dismiss": RESPONSE,
@@ -40,6 +46,9 @@ EVENT_TYPES: Mapping[str, str] = {
     "unsubscribe": RESPONSE,
     "attributes_changed": ATTRIBUTE,
 }
+
+# What only a decision records: nobody may send an event of these types.
+OWN_TYPES = frozenset({"reserved", "granted"})
 
 CHANNELS = (
     "web",
@@ -94,6 +103,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def event_key(event_id: str) -> int:
     """Return the 64-bit hash of an event id that orders and identifies the event."""
     return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest(), "big")
+
+
+def decision_key(decision_id: str) -> int:
+    """Return 32 bits by which contacts of one decision are known; 0 for no decision."""
+    return (event_key(decision_id) >> 32 or 1) if decision_id else 0
 
 
 def stamp_of(event: Event) -> Stamp:

@@ -19,12 +19,17 @@ from models.events import (
     BROWSE,
     CART,
     CONTACT,
+    CONTACTS,
     EVENT_TYPES,
+    GRANTED,
     PURCHASE,
+    RESERVED,
     RESPONSE,
+    SENT,
     Event,
     Stamp,
     content_hash,
+    decision_key,
     stamp_of,
 )
 
@@ -35,6 +40,9 @@ LANE_CAPACITY: Mapping[str, int] = {
     PURCHASE: 100,
     CONTACT: 100,
     RESPONSE: 50,
+    SENT: 100,
+    RESERVED: 100,
+    GRANTED: 100,
 }
 SEEN_CAPACITY = 64  # event ids a compartment recognises without a look into the log
 BUCKET_CAPACITY = 36  # calendar months with counts
@@ -45,7 +53,11 @@ _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """One remembered event; ordered canonically, `key` being the first half of the event's."""
+    """One remembered event; ordered canonically, `key` being the first half of the event's.
+
+    `decision` is the `decision_key` of the decision that a contact belongs to; 0 for none, and for
+    what was stored before there was one.
+    """
 
     rank: int
     at: int
@@ -54,6 +66,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
     channel: str
     item: str
     offer: str
+    decision: int = 0
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
@@ -164,6 +177,7 @@ def fold(
                 event.channel,
                 event.item,
                 event.offer,
+                decision_key(event.decision_id) if lane in CONTACTS else 0,
             )
             added.setdefault(lane, []).append(entry)
 
@@ -208,6 +222,30 @@ class View(NamedTuple):
         ]
         entries.sort()
         return entries[-length:]
+
+    def contacts(self) -> list[Entry]:
+        """Return what was shown, sent and reserved, in canonical order.
+
+        The lane of impressions may hold what was sent, too: before lanes were parted.
+        """
+        return sorted(
+            entry for lane in (CONTACT, SENT, RESERVED) for entry in self.lanes.get(lane, ())
+        )
+
+    def complete_since(self, lane: str) -> int | None:
+        """Return the time after which `lane` holds everything (microseconds); None: always.
+
+        A lane that is full may have lost what is not newer than its oldest entry: a hard cap, which
+        must never count too little, holds while its window reaches back to there.
+        """
+        entries = self.lanes.get(lane, ())
+        if len(entries) < LANE_CAPACITY[lane]:
+            return None
+        return entries[0].at if entries[0].rank else 0
+
+    def granted(self) -> frozenset[str]:
+        """Return the offers of limited volume that this customer has been granted one of."""
+        return frozenset(entry.offer for entry in self.lanes.get(GRANTED, ()))
 
 
 def view_of(compartments: Iterable[Compartment], unsaved: Sequence[Event] = ()) -> View:

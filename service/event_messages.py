@@ -37,7 +37,7 @@ def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | R
         identifier = check.identifier("identifier", message.identifier, names.namespaces)
     else:
         check.fail("identifier", "required")
-    check.name("type", message.type, names.event_types)
+    check.name("type", message.type, names.told_types)
     check.name("channel", message.channel, names.channels)
     time = None
     if message.HasField("time"):

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from models.decision import Intent
 from models.errors import BadInput
-from models.events import CHANNELS, EVENT_TYPES
+from models.events import CHANNELS, EVENT_TYPES, OWN_TYPES
 from models.identifiers import NAMESPACES
 from service.limits import NAME_BYTES
 
@@ -17,7 +18,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Names:
     """Every name that a request may use.
 
-    `event_types` maps a type to the lane of a profile that remembers it. `placements` is empty when
+    `event_types` maps a type to the lane of a profile that remembers it; callers may send those of
+    `told_types`, the others are the service's own. `placements` is empty when
     any well-formed name will do.
     """
 
@@ -26,6 +28,11 @@ class Names:
     namespaces: frozenset[str]
     placements: frozenset[str]
     intents: frozenset[str]
+
+    @cached_property
+    def told_types(self) -> frozenset[str]:
+        """Return the types of events that callers may send."""
+        return frozenset(self.event_types) - OWN_TYPES
 
 
 def is_name(text: str) -> bool:
@@ -54,7 +61,7 @@ def declare(
             raise BadInput(setting, f"want names [a-z][a-z0-9_]* of at most {NAME_BYTES} bytes")
     lanes = dict(EVENT_TYPES)
     for new, like in event_types.items():
-        if like not in EVENT_TYPES:
+        if like not in EVENT_TYPES or like in OWN_TYPES:
             raise BadInput("event_types", "behaves like something that is not a built-in type")
         if new in EVENT_TYPES:
             raise BadInput("event_types", "declares a built-in type anew")

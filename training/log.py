@@ -16,7 +16,7 @@ import polars as pl
 from models.catalogue import Item, Offer
 from models.dataset import Metadata
 from models.errors import BadDataset
-from models.events import ATTRIBUTE, CONTACT, EVENT_TYPES, Event, attributes_event, stamp_of
+from models.events import ATTRIBUTE, CONTACTS, EVENT_TYPES, Event, attributes_event, stamp_of
 from models.identifiers import HASH_BYTES
 from training.tables import read_dataset
 
@@ -49,7 +49,7 @@ class Log:
 
     def is_act(self, event: Event) -> bool:
         """Tell whether `event` is something the customer did, not a contact or an attribute."""
-        return self.lanes[event.type] not in (ATTRIBUTE, CONTACT)
+        return self.lanes[event.type] not in (ATTRIBUTE, *CONTACTS)
 
 
 def read_log(directory: Path) -> Log:

@@ -20,7 +20,7 @@ import msgspec
 
 from models.dataset import OrderOver
 from models.errors import BadInput
-from models.events import CHANNELS, EVENT_TYPES
+from models.events import CHANNELS, EVENT_TYPES, OWN_TYPES
 from models.identifiers import NAMESPACES
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -212,7 +212,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def known(self) -> dict[str, frozenset[str]]:
         """Return the names allowed in the columns `type`, `channel` and `namespace`."""
         return {
-            "type": frozenset(EVENT_TYPES) | frozenset(self.dataset.event_types),
+            "type": (frozenset(EVENT_TYPES) - OWN_TYPES) | frozenset(self.dataset.event_types),
             "channel": frozenset(CHANNELS) | frozenset(self.dataset.channels),
             "namespace": frozenset(NAMESPACES) | frozenset(self.dataset.namespaces),
         }
@@ -245,7 +245,7 @@ def _check(mapping: Mapping) -> None:
             "dataset.order_over", f"a dataset of kind {about.kind} has no order of its own"
         )
     for name, like in about.event_types.items():
-        if like not in EVENT_TYPES:
+        if like not in EVENT_TYPES or like in OWN_TYPES:
             raise BadInput(f"dataset.event_types.{name}", f"{like!r} is not a built-in event type")
     for key in ("event_types", "channels", "namespaces"):
         for name in getattr(about, key):

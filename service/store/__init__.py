@@ -7,22 +7,28 @@ from pathlib import Path
 from models.errors import BadInput, WrongKey
 from models.events import EVENT_TYPES
 from service.store.backend import Backend, Durability
+from service.store.commits import Committed, Conflict, Known, RequestKey
 from service.store.entries import LogEntry
 from service.store.linking import Linked
 from service.store.lock import lock_directory
 from service.store.planning import Fault, Recorded
+from service.store.recording import Outcome
 from service.store.sqlite import SqliteBackend
-from service.store.store import Customer, LoadCount, Outcome, Store
+from service.store.store import Customer, LoadCount, Store
 
 __all__ = [
+    "Committed",
+    "Conflict",
     "Customer",
     "Durability",
     "Fault",
+    "Known",
     "Linked",
     "LoadCount",
     "LogEntry",
     "Outcome",
     "Recorded",
+    "RequestKey",
     "Store",
     "lock_directory",
     "open_store",

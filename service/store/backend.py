@@ -16,6 +16,7 @@ from service.store.counts import Errors
 SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
 KEEP_DECISIONS = 30 * 86_400  # seconds
+KEEP_REQUESTS = 86_400  # seconds that a request id names its decision
 
 
 class Durability(Enum):
@@ -76,6 +77,28 @@ class StoredDecision(NamedTuple):
     blob: bytes
 
 
+class StoredRequest(NamedTuple):
+    """What a request id named: `key` is a hash of who was asked about and the id."""
+
+    key: bytes
+    blob: bytes
+
+
+class Commit(NamedTuple):
+    """A decision that is stored together with what it rests on, wholly or not at all.
+
+    `blob` replaces that of the customer, None leaves it; either way its version must still be
+    `expected` (0: absent). `lines` are logged. The decision must be of the customer's shard.
+    """
+
+    customer: bytes
+    expected: int
+    blob: bytes | None
+    lines: tuple[LogLine, ...]
+    decision: StoredDecision
+    request: StoredRequest | None
+
+
 class Backend(Protocol):
     """A database that keeps a store. Safe to use from many threads.
 
@@ -104,6 +127,24 @@ class Backend(Protocol):
 
         False: the version was another, or an event of it is in the log already.
         """
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it, durable on return, and return True; False: the version was another.
+
+        Where a request of that key is known already, nothing is done and its blob is returned.
+        """
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Return the blob of a request by its key; `owners` are who it may be stored with."""
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
+
+        Durable on return. What an answer that is lost was worth stays counted.
+        """
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what was taken and will never be used."""
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
         """Return the content hash under which each event was logged, None if it was not.

@@ -23,6 +23,7 @@ from service.store.backend import (
     KEEP_DECISIONS,
     SHARDS,
     CatalogueRow,
+    Commit,
     Durability,
     LogLine,
     Query,
@@ -32,6 +33,7 @@ from service.store.backend import (
 )
 from service.store.records import place_of, shard_of
 from service.store.redis_calls import RedisCalls, ScriptCall
+from service.store.redis_commits import COMMIT, TAKE, commit_args, committed, counter_key, taken
 
 PAGE = 500  # log entries, catalogue rows or records in one answer
 _SETTINGS = b"{meta}settings"
@@ -117,6 +119,37 @@ class RedisBackend:
             return [_done(*pair) for pair in zip(answers, fronts, strict=True)]
 
         return self._calls.run(_PUT, calls, done) if calls else []
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it in one script, or return the blob of the request if that is known."""
+        keys = [
+            self._customer(commit.customer),
+            self._log(commit.customer),
+            self._decision(commit.decision.id),
+        ]
+        if commit.request is not None:
+            keys.append(self._request(commit.customer, commit.request.key))
+        args = commit_args(commit, [_line(line) for line in commit.lines])
+
+        def outcome(answers: list[Any]) -> bool | bytes:
+            return committed(answers[0], commit.decision)
+
+        return self._calls.run(COMMIT, [ScriptCall(tuple(keys), args)], outcome)
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Look in the shards of the owners, in one round trip."""
+        keys = sorted({self._request(owner, key) for owner in owners})
+        commands = [("GETRANGE", name, 0, -1) for name in keys]
+        return next(filter(None, self._pipeline(commands, _bytes)), None)
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        call = ScriptCall((counter_key(counter),), (most, limit))
+        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], most))
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what will never be used."""
+        self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
         """Look the events up in the streams of the owners' shards."""
@@ -275,6 +308,9 @@ class RedisBackend:
 
     def _log_of(self, shard: int) -> bytes:
         return b"{s%d}log" % shard
+
+    def _request(self, owner: bytes, key: bytes) -> bytes:
+        return b"{s%d}r:%s" % (shard_of(owner, self.shards), key.hex().encode())
 
     def _decision(self, decision_id: str) -> bytes:
         place = place_of(decision_id)

@@ -15,15 +15,16 @@ from typing import Any, TypeVar
 
 from models.errors import StoreUnavailable
 from service.store.backend import (
-    KEEP_DECISIONS,
     SHARDS,
     CatalogueRow,
+    Commit,
     Durability,
     Query,
     StoredDecision,
     Write,
 )
 from service.store.counts import REFUSED, Errors
+from service.store.sqlite_jobs import commit_one, put_decisions, take, write_one
 from service.store.writer import Writer
 
 DATABASE = "throughline.db"
@@ -49,6 +50,11 @@ CREATE TABLE IF NOT EXISTS decisions (
 );
 CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time, id);
 CREATE INDEX IF NOT EXISTS decisions_kept_until ON decisions (kept_until);
+CREATE TABLE IF NOT EXISTS requests (
+    key BLOB PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS requests_kept_until ON requests (kept_until);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS chunks (
     dataset TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
@@ -115,7 +121,26 @@ class SqliteBackend:
 
     def write(self, writes: Sequence[Write]) -> list[bool]:
         """Do the writes in one transaction, each one wholly or not at all."""
-        return self._submit(lambda connection: [_write(connection, write) for write in writes])
+        return self._submit(lambda connection: [write_one(connection, one) for one in writes])
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it in one transaction; the blob of the request if that is known."""
+        return self._submit(lambda connection: commit_one(connection, commit))
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Return the blob of a request by its key, whoever's it is."""
+        query = "SELECT blob FROM requests WHERE key = ? AND kept_until >= ?"
+        blob: bytes | None = self._one(query, key, int(time.time()))
+        return blob
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        return self._submit(lambda connection: take(connection, counter, most, limit))
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what will never be used."""
+        less = "UPDATE counters SET count = max(0, count - ?) WHERE name = ?"
+        self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
         """Look the events up in the index of the log."""
@@ -168,19 +193,7 @@ class SqliteBackend:
 
     def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
         """Store decision records, and let go of those that were kept long enough."""
-        now = int(time.time())
-
-        def job(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?)",
-                [
-                    (entry.id, entry.customer, entry.time, now + KEEP_DECISIONS, entry.blob)
-                    for entry in decisions
-                ],
-            )
-            connection.execute("DELETE FROM decisions WHERE kept_until < ?", (now,))
-
-        self._submit(job)
+        self._submit(lambda connection: put_decisions(connection, decisions))
 
     def decision(self, decision_id: str) -> bytes | None:
         """Return the blob of one decision record."""
@@ -276,39 +289,6 @@ class SqliteBackend:
     def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with self._errors():
             return self._writer.submit(job)
-
-
-def _write(connection: sqlite3.Connection, write: Write) -> bool:
-    row = connection.execute(
-        "SELECT version FROM customers WHERE id = ?", (write.customer,)
-    ).fetchone()
-    if (0 if row is None else row[0]) != write.expected:
-        return False
-    connection.execute("SAVEPOINT one")
-    try:
-        connection.executemany(
-            "INSERT INTO log (arrival, identifier, event_id, content, blob) VALUES (?, ?, ?, ?, ?)",
-            [
-                (
-                    line.arrival,
-                    line.identifier or None,
-                    line.event_id or None,
-                    line.content,
-                    line.blob,
-                )
-                for line in write.lines
-            ],
-        )
-    except sqlite3.IntegrityError:
-        connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")
-        return False
-    connection.execute(
-        "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)",
-        (write.customer, write.expected + 1, write.blob),
-    )
-    connection.execute("RELEASE one")
-    return True
 
 
 def _revision(connection: sqlite3.Connection) -> int:

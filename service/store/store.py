@@ -12,20 +12,18 @@ from typing import Literal, NamedTuple, cast
 from models.catalogue import Item, Offer, Row
 from models.codec import decode, encode
 from models.decision import Record
-from models.errors import StoreUnavailable, Unreadable
+from models.errors import Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
-from service.store.backend import Backend, CatalogueRow, Durability, Refused
+from service.store.backend import Backend, CatalogueRow, Durability
+from service.store.commits import Committed, Committer, Conflict, Known, RequestKey
 from service.store.counts import StoreCounts
 from service.store.entries import LogEntry, decode_entry
-from service.store.linking import ATTEMPTS, Linked, link, link_all, pause
-from service.store.planning import Fault, Recorded, plan
+from service.store.linking import Linked, link, link_all
+from service.store.planning import Recorded
+from service.store.recording import Outcome, Recorder
 from service.store.records import RecordQueue, decision_id, decode_record
 from service.store.resolve import Resolver
-
-WRITES_AT_ONCE = 200  # customers in one call of the database
-
-Outcome = Recorded | StoreUnavailable | Fault
 
 _ROW = cast(type[Row], Item | Offer)
 
@@ -42,6 +40,11 @@ class Customer(NamedTuple):
     blob: bytes
     known: bool
     disagree: bool
+
+    def reached_by(self, identifiers: Sequence[bytes]) -> bytes:
+        """Return the one of `identifiers` that a contact with this customer is recorded under."""
+        held = self.profile.compartments
+        return next((one for one in identifiers if one in held), self.profile.customer)
 
 
 class LoadCount(NamedTuple):
@@ -72,8 +75,9 @@ class Store:
         """
         self._backend = backend
         self._clock = clock
-        self._event_types = event_types
         self._resolver = Resolver(backend, clock)
+        self._recorder = Recorder(backend, self._resolver, event_types)
+        self._committer = Committer(backend, event_types)
         self._records = RecordQueue(backend, spill)
 
     @property
@@ -132,7 +136,7 @@ class Store:
         stored together or not at all, save that one with a `Fault` is left out; an error for one
         customer leaves the others alone.
         """
-        return self._record(events, now, look_up=True)
+        return self._recorder.record(events, now, look_up=True)
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> Linked:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
@@ -150,7 +154,7 @@ class Store:
         for linked in link_all(links, lambda said: self._link(said, now)):
             stored += linked.changed
             duplicates += not linked.changed
-        for outcome in self._record(events, now, look_up):
+        for outcome in self._recorder.record(events, now, look_up):
             if not isinstance(outcome, Recorded):
                 raise outcome
             stored += outcome is Recorded.STORED
@@ -168,9 +172,51 @@ class Store:
             if since is None or entry.arrival >= since:
                 yield entry
 
-    def commit(self, record: Record) -> None:
-        """Keep a decision record; never waits: it is stored within some 50 ms."""
-        self._records.add(record)
+    def commit(
+        self,
+        record: Record,
+        profile: Profile | None = None,
+        reserve: Sequence[Event] = (),
+        request: RequestKey | None = None,
+    ) -> Committed | Conflict | Known:
+        """Keep a decision record, and with it what it reserves and the request that it answers.
+
+        With neither it never waits: it is stored within some 50 ms. With either it is durable on
+        return, as one whole: `reserve` are events of the `profile` that was decided on, under
+        identifiers of it. `Conflict`: the customer is not as it was read, nothing was stored; read
+        and decide again. `Known`: the request was answered before, nothing was stored. Raises
+        `StoreUnavailable`: it may have been stored all the same, which the request's id tells.
+        """
+        if profile is None or not (reserve or request):
+            self._records.add(record)
+            return Committed(record.decision.moment.profile_version)
+        return self._committer.commit(record, profile, reserve, request)
+
+    def requested(
+        self, identifiers: Sequence[bytes], profile: Profile, request: RequestKey
+    ) -> Known | None:
+        """Return which decision answered that request in the last 24 hours, None if none did.
+
+        `profile` is the customer read by `identifiers`. It is looked for with everybody whom any of
+        them is or was, so that a link made in between hides nothing. Raises `StoreUnavailable`.
+        """
+        owners = {*identifiers, profile.customer, *profile.compartments}
+        strangers = [one for one in identifiers if one not in profile.compartments]
+        for other in self._profiles(strangers).values():
+            if other is not None:
+                owners.update((other.customer, *other.compartments))
+        return self._committer.requested(sorted(owners), request)
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
+
+        Durable on return, for all processes. Raises `StoreUnavailable`: then some may be lost.
+        """
+        return self._backend.take(counter, most, limit)
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down by what was taken and is not used; never call it again for that."""
+        self._backend.give_back(counter, number)
 
     def decision(self, decision_id: str) -> Record | None:
         """Return the record of a decision, None when there is none; raises `StoreUnavailable`."""
@@ -248,86 +294,3 @@ class Store:
                 raise found
             profiles[identifier] = found
         return profiles
-
-    def _record(self, events: Sequence[Event], now: int, look_up: bool) -> list[Outcome]:
-        outcome: dict[int, Outcome] = {}
-        left: Sequence[int] = range(len(events))
-        for attempt in range(ATTEMPTS):
-            # Whatever made us lose may have logged an event of ours: then only a look tells.
-            self._settle(events, left, now, look_up or attempt > 0, outcome)
-            left = [index for index in left if index not in outcome]
-            if not left:
-                break
-            pause(attempt)
-        busy = StoreUnavailable("customer: too many writers at once; send it again")
-        return [outcome.get(index, busy) for index in range(len(events))]
-
-    def _settle(
-        self,
-        events: Sequence[Event],
-        indices: Sequence[int],
-        now: int,
-        look_up: bool,
-        outcome: dict[int, Outcome],
-    ) -> None:
-        """Try once to store the events at `indices`; whichever fails the others is told apart."""
-        try:
-            self._attempt(events, indices, now, look_up, outcome)
-        except Exception as error:
-            left = [index for index in indices if index not in outcome]
-            if isinstance(error, StoreUnavailable) and (
-                len(left) == 1 or not isinstance(error, Refused)
-            ):
-                outcome.update((index, error) for index in left)
-            elif len(left) == 1:
-                fault = Fault("event: cannot be stored")
-                fault.__cause__ = error
-                outcome[left[0]] = fault
-            else:
-                half = len(left) // 2
-                for part in (left[:half], left[half:]):
-                    self._settle(events, part, now, look_up, outcome)
-
-    def _attempt(
-        self,
-        events: Sequence[Event],
-        indices: Sequence[int],
-        now: int,
-        look_up: bool,
-        outcome: dict[int, Outcome],
-    ) -> None:
-        """Try once to store the events at `indices`; put in `outcome` all that is settled."""
-        found = self._resolver.profiles({events[index].identifier for index in indices})
-        profiles: dict[bytes, Profile] = {}
-        groups: dict[bytes, list[int]] = {}
-        for index in indices:
-            identifier = events[index].identifier
-            profile = found[identifier]
-            if isinstance(profile, Unreadable):
-                outcome[index] = profile
-                continue
-            if profile is None:
-                profile = Profile(customer=identifier)
-            profiles[profile.customer] = profile
-            groups.setdefault(profile.customer, []).append(index)
-        customers = list(groups)
-        for start in range(0, len(customers), WRITES_AT_ONCE):
-            plans = []
-            for customer in customers[start : start + WRITES_AT_ONCE]:
-                group = groups[customer]
-                planned = plan(
-                    self._backend,
-                    profiles[customer],
-                    [events[index] for index in group],
-                    now,
-                    look_up,
-                    self._event_types,
-                )
-                if planned.write is None:
-                    outcome.update(zip(group, planned.outcomes, strict=True))
-                else:
-                    plans.append((group, planned.outcomes, planned.write))
-            stored = self._backend.write([write for _, _, write in plans]) if plans else []
-            for (group, outcomes, _), done in zip(plans, stored, strict=True):
-                if done:
-                    outcome.update(zip(group, outcomes, strict=True))

@@ -1,0 +1,110 @@
+"""Stores a decision together with what it reserves and the request it answers, or nothing of it.
+
+The write needs the version of the profile that was decided on. So of two decisions that would both
+take the last contact one is refused, whoever asked and from wherever; and a link that moved the
+customer meanwhile refuses, too.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from models.codec import decode, encode
+from models.decision import Record
+from models.events import Event
+from models.profile import Profile
+from service.store.backend import Backend, Commit, StoredRequest
+from service.store.planning import plan
+from service.store.records import encode_record
+
+
+class RequestKey(NamedTuple):
+    """A caller's name for one request.
+
+    `identifier` is the first that was asked by, `digest` a hash of all that was asked: the same id
+    with another digest is a mistake of the caller's.
+    """
+
+    identifier: bytes
+    request_id: str
+    digest: bytes
+
+
+class Committed(NamedTuple):
+    """The decision is kept; `version` is the profile's with what was reserved."""
+
+    version: int
+
+
+class Conflict(NamedTuple):
+    """The customer is no longer as it was read: nothing was stored."""
+
+
+class Known(NamedTuple):
+    """The request was answered before, by this decision, to what has this digest."""
+
+    decision_id: str
+    digest: bytes
+
+
+class _Answered(msgspec.Struct, frozen=True, array_like=True):
+    decision_id: str
+    digest: bytes
+
+
+class Committer:
+    """Commits decisions over one database, for all threads of a process."""
+
+    def __init__(self, backend: Backend, event_types: Mapping[str, str]) -> None:
+        """`event_types` maps each type to its lane."""
+        self._backend = backend
+        self._event_types = event_types
+
+    def commit(
+        self,
+        record: Record,
+        profile: Profile,
+        reserve: Sequence[Event],
+        request: RequestKey | None,
+    ) -> Committed | Conflict | Known:
+        """Store all of it, durable on return, or nothing; raises `StoreUnavailable`."""
+        # Their ids hold that of the decision, so nobody has recorded them before.
+        write = plan(
+            self._backend, profile, reserve, record.time, False, self._event_types
+        ).write  # fmt: skip
+        answered = None
+        if request is not None:
+            blob = encode(_Answered(record.id, request.digest))
+            answered = StoredRequest(_key(request), blob)
+        outcome = self._backend.commit(
+            Commit(
+                customer=profile.customer,
+                expected=profile.version,
+                blob=None if write is None else write.blob,
+                lines=() if write is None else write.lines,
+                decision=encode_record(record),
+                request=answered,
+            )
+        )
+        if isinstance(outcome, bytes):
+            return _known(outcome)
+        if not outcome:
+            return Conflict()
+        return Committed(profile.version + (write is not None))
+
+    def requested(self, owners: Sequence[bytes], request: RequestKey) -> Known | None:
+        """Return which decision answered a request; `owners`: who it may be stored with."""
+        blob = self._backend.requested(owners, _key(request))
+        return None if blob is None else _known(blob)
+
+
+def _key(request: RequestKey) -> bytes:
+    said = request.identifier + request.request_id.encode()
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _known(blob: bytes) -> Known:
+    answered = decode(blob, _Answered)
+    return Known(answered.decision_id, answered.digest)
