@@ -156,8 +156,11 @@ def test_order_of_arrival_and_identifiers_do_not_matter(
 def test_a_hard_cap_is_never_exceeded(seed: int) -> None:
     """Whoever asks, reserves, delivers before the lapse or never: no window ever holds too many."""
     chance = random.Random(seed)
-    window = chance.choice([{"days": 1.0}, {"calendar": "day"}, {"calendar": "week"}])
-    cap = Cap(name="cap", limit=chance.randint(1, 3), **window)
+    limit = chance.randint(1, 3)
+    rolling = Cap(name="cap", limit=limit, days=1)
+    daily = Cap(name="cap", limit=limit, calendar="day")
+    weekly = Cap(name="cap", limit=limit, calendar="week")
+    cap = chance.choice([rolling, daily, weekly])
     contact = Contact(caps=(cap,), zone=chance.choice(["UTC", "Europe/Berlin"]))
     touches: list[Touch] = []
     due: list[Touch] = []
