@@ -35,7 +35,7 @@ demo: .venv/.demo
 	$(BIN)/throughline demo $(if $(KEEP),--keep)
 
 test: .venv/.all
-	$(BIN)/pytest -q -m 'not prove'
+	$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
 
 prove: .venv/.all
 	$(BIN)/pytest -m prove

@@ -17,7 +17,6 @@ from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
 from models.identifiers import Identifier, hash_identifier, key_fingerprint
-from models.policy import BUILT_IN
 from models.profile import Compartment, fold, view_of
 from models.registry import Entry, Registry
 from models.release import Content, Vocabulary, write_release
@@ -106,7 +105,7 @@ def enter_release(world: World, registry: Path) -> Path:
     )
     book = Registry(registry)
     book.add(Entry(release=release_id, created=1))
-    book.promote(release_id, BUILT_IN.digest, 1)
+    book.promote(release_id, 1)
     return directory
 
 

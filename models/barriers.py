@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.conditions import Situation, holds
-from models.contact import Contacts
+from models.contact import MARKETING, NOT_TRANSACTIONAL, Contacts
 from models.decision import Intent, Reason, Request
 from models.draws import unit
 from models.fixed import Rows
@@ -28,8 +28,6 @@ from models.policy import (
 )
 from models.search import NONE, Mask
 
-MARKETING = Selector(classes=("marketing",))
-NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
 CARE = Selector(classes=("service", "transactional"))
 
 
@@ -52,7 +50,7 @@ def intent_of(policy: Policy, intent: str) -> str:
 
 
 def everywhere(
-    index: OfferIndex, policy: Policy, situation: Situation, intent: str
+    index: OfferIndex, policy: Policy, situation: Situation, contacts: Contacts, intent: str
 ) -> list[Barrier]:
     """Return what bars offers on every channel at this moment, before any is a candidate."""
     found = []
@@ -67,6 +65,10 @@ def everywhere(
         Barrier(Reason.NOT_ELIGIBLE, rule_.name, barred(index, rule_, situation))
         for rule_ in policy.eligibility
         if not rule_.channels
+    ]
+    found += [
+        Barrier(reason, rule_name, index.selections.select(closed))
+        for reason, rule_name, closed in contacts.closed_about()
     ]
     return found
 

@@ -103,6 +103,11 @@ def default_offer(item: Item) -> Offer:
     )
 
 
+def offer_id(row: "Row") -> str:
+    """Return the id of an offer, or of the default offer of an item."""
+    return row.id if isinstance(row, Offer) else DEFAULT_PREFIX + row.id
+
+
 class Catalogue:
     """All items and explicit offers at one revision; immutable.
 
@@ -131,6 +136,12 @@ class Catalogue:
         if offer_id.startswith(DEFAULT_PREFIX):
             item = self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
             return None if item is None else default_offer(item)
+        return self.offers.get(offer_id)
+
+    def row(self, offer_id: str) -> "Row | None":
+        """Return the explicit offer of that id, or the item whose default offer it is."""
+        if offer_id.startswith(DEFAULT_PREFIX):
+            return self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
         return self.offers.get(offer_id)
 
     def all_offers(self) -> Iterator[Offer]:

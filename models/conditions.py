@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.catalogue import Item, Money, Offer
+from models.catalogue import Money, Row, offer_id
 from models.events import EVENT_TYPES
 from models.features import DAY
 from models.local_time import local, within
@@ -38,19 +38,19 @@ class Situation(NamedTuple):
     place: str
     now: int
     zone: ZoneInfo
-    offer: Offer | None = None
-    item: Item | None = None
+    offer: Row | None = None
 
 
-def selects(selector: Selector, offer: Offer, item: Item | None) -> bool:
-    """Tell whether a selector is about an offer that is led by `item`."""
+def selects(selector: Selector, offer: Row) -> bool:
+    """Tell whether a selector is about an offer; an item stands for its default offer."""
     return (
-        (not selector.offers or offer.id in selector.offers)
+        (not selector.offers or offer_id(offer) in selector.offers)
         and (not selector.groups or not set(selector.groups).isdisjoint(offer.groups))
         and (not selector.classes or offer.offer_class in selector.classes)
         and (not selector.sensitivities or offer.sensitivity in selector.sensitivities)
         and all(
-            _has_feature(name, values, offer, item) for name, values in selector.features.items()
+            not set(values).isdisjoint(offer.features.get(name, ()))
+            for name, values in selector.features.items()
         )
     )
 
@@ -76,7 +76,7 @@ def holds(condition: Condition, situation: Situation) -> bool:
             return not any(holds(part, situation) for part in condition.of)
 
 
-def offer_has(condition: OfferHas, offer: Offer) -> bool:
+def offer_has(condition: OfferHas, offer: Row) -> bool:
     """Tell whether price, value and margin are within bounds; what is unknown is within none."""
     price, value = amount(offer.price), amount(offer.value)
     return (
@@ -91,7 +91,7 @@ def amount(money: Money | None) -> float:
     return math.nan if money is None else _nanos(money) / _NANOS
 
 
-def margin(offer: Offer) -> float:
+def margin(offer: Row) -> float:
     """Return the value as a share of the price; NaN where they do not say."""
     price, value = offer.price, offer.value
     if price is None or value is None or price.currency != value.currency:
@@ -101,12 +101,6 @@ def margin(offer: Offer) -> float:
 
 def _nanos(money: Money) -> int:
     return money.units * _NANOS + money.nanos
-
-
-def _has_feature(name: str, values: tuple[str, ...], offer: Offer, item: Item | None) -> bool:
-    found = offer.features.get(name, ())
-    led = () if item is None else item.features.get(name, ())
-    return any(value in found or value in led for value in values)
 
 
 def _attribute_is(condition: AttributeIs, view: View) -> bool:

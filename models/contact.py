@@ -19,7 +19,7 @@ from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.catalogue import Catalogue, Item, Offer
+from models.catalogue import Catalogue, Offer, Row, offer_id
 from models.conditions import selects
 from models.cool_downs import (
     Closed,
@@ -60,8 +60,9 @@ class Capped(NamedTuple):
 class Contacts:
     """What the contact policy says of one customer at `now` (microseconds); made once a decision.
 
-    `like` is the built-in intent that the one asked for behaves like. Nothing is counted before it
-    is asked for, and nothing at all where the policy has no caps.
+    `like` is the built-in intent that the one asked for behaves like. Where the customer is not
+    `known`, as the store does not answer, every hard cap counts as reached. Nothing is counted
+    before it is asked for, and nothing at all where the policy has no caps.
     """
 
     def __init__(
@@ -72,6 +73,8 @@ class Contacts:
         like: str,
         context: tuple[ContextItem, ...],
         catalogue: Catalogue,
+        *,
+        known: bool = True,
     ) -> None:
         self._view = view
         self._policy = policy.contact
@@ -79,6 +82,7 @@ class Contacts:
         self._like = like
         self._context = context
         self._catalogue = catalogue
+        self._known = known
         self._suspended: dict[str, list[tuple[Reason, str, Selector]]] = {}
         self._capped: dict[str, list[tuple[Cap, Capped]]] = {}
         self._windows: dict[Calendar, int] = {}
@@ -99,9 +103,9 @@ class Contacts:
         about = category_selector(self._policy.cool_downs, self._categories)
         return [(Reason.PURCHASED, "category", about)]
 
-    def category_free_at(self, offer: Offer, item: Item | None) -> int | None:
+    def category_free_at(self, offer: Row) -> int | None:
         """Return when no category that an offer is in is closed any more; None: none is closed."""
-        values = category_values(self._policy.cool_downs, offer, item)
+        values = category_values(self._policy.cool_downs, offer)
         return max((self._categories[at] for at in values & self._categories.keys()), default=None)
 
     def suspended(self, channel: str) -> list[tuple[Reason, str, Selector]]:
@@ -124,41 +128,39 @@ class Contacts:
         """Return the caps that are reached for `channel`, in the policy's order."""
         return [capped for _, capped in self._reached(channel)]
 
-    def withheld(self, offer: Offer, item: Item | None, channel: str) -> tuple[Reason, str] | None:
-        """Return why an offer led by `item` is withheld on `channel`, and the rule's name.
+    def withheld(self, offer: Row, channel: str) -> tuple[Reason, str] | None:
+        """Return why an offer is withheld on `channel`, and the rule's name.
 
         The first that holds of: an open case, quiet hours, a cap; None where none does.
         """
         for reason, rule, about in self.suspended(channel):
-            if selects(about, offer, item):
+            if selects(about, offer):
                 return reason, rule
         for _, (rule, about, offers) in self._reached(channel):
-            if _held(offer, item, about, offers):
+            if _held(offer, about, offers):
                 return Reason.CAPPED, rule
         return None
 
-    def free_at(self, offer: Offer, item: Item | None, channel: str) -> int | None:
+    def free_at(self, offer: Row, channel: str) -> int | None:
         """Return when the reason for which an offer is withheld on `channel` is over, by itself.
 
         That is the first moment (microseconds) at which it is not withheld for that reason if
         nothing else happens; None where it is not withheld, or where time alone never frees it.
         """
-        withheld = self.withheld(offer, item, channel)
+        withheld = self.withheld(offer, channel)
         if withheld is None or withheld[0] == Reason.OPEN_CASE:
             return None
         if withheld[0] == Reason.QUIET_HOURS:
             hours = [one for one in self._policy.quiet_hours if channel in one.channels]
             return quiet_until(hours, self._now, self._zone)
         ends = [
-            self._cap_free_at(cap, offer.id, channel)
+            self._cap_free_at(cap, offer_id(offer), channel)
             for cap, (_, about, offers) in self._reached(channel)
-            if _held(offer, item, about, offers)
+            if _held(offer, about, offers)
         ]
         return None if None in ends else max(end for end in ends if end is not None)
 
-    def reservations(
-        self, shown: Iterable[tuple[Offer, Item | None]], channel: str
-    ) -> tuple[str, ...]:
+    def reservations(self, shown: Iterable[Row], channel: str) -> tuple[str, ...]:
         """Return what a decision that shows these offers on `channel` has to reserve.
 
         "" is the message as a whole, under a hard cap per person; beside it the ids of offers under
@@ -172,8 +174,12 @@ class Contacts:
         about = [cap.about for cap in hard if cap.per != "person"]
         return (
             *message,
-            *(offer.id for offer, item in slate if any(selects(one, offer, item) for one in about)),
+            *(offer_id(offer) for offer in slate if any(selects(one, offer) for one in about)),
         )
+
+    def looked_up(self) -> tuple[str, ...]:
+        """Return the ids of offers shown before that caps of a group have looked at, ascending."""
+        return tuple(sorted({shown for _, shown in self._groups}))
 
     @cached_property
     def _zone(self) -> ZoneInfo:
@@ -208,7 +214,9 @@ class Contacts:
         """Return a cap as reached, or None where it is not."""
         whole = Capped(cap.name, cap.about, None)
         hard = self._is_hard(cap, channel)
-        if cap.limit <= 0 or self._unknown_until(cap, channel) > self._now:
+        if cap.limit <= 0 or (hard and not self._known):
+            return whole
+        if self._unknown_until(cap, channel) > self._now:
             return whole
         since = self._since(cap)
         lines = [line for line in self._delivered(cap) if line.at >= since]
@@ -222,7 +230,7 @@ class Contacts:
 
     def _cap_free_at(self, cap: Cap, offer: str, channel: str) -> int | None:
         """Return when a cap that is reached for an offer is no more, by itself."""
-        if cap.limit <= 0:
+        if cap.limit <= 0 or not self._known:
             return None
         ends: dict[int, int] = {}
         lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]
@@ -269,14 +277,13 @@ class Contacts:
             lines = [line for line in lines if self._selected(cap, line.offer)]
         return lines
 
-    def _selected(self, cap: Cap, offer_id: str) -> bool:
+    def _selected(self, cap: Cap, shown: str) -> bool:
         """Tell whether a cap is about an offer that was shown; one unknown now is its id alone."""
-        key = (cap.name, offer_id)
+        key = (cap.name, shown)
         found = self._groups.get(key)
         if found is None:
-            offer = self._catalogue.offer(offer_id) or Offer(id=offer_id)
-            item = self._catalogue.items.get(offer.items[0]) if len(offer.items) == 1 else None
-            found = self._groups[key] = selects(cap.about, offer, item)
+            offer = self._catalogue.row(shown) or Offer(id=shown)
+            found = self._groups[key] = selects(cap.about, offer)
         return found
 
     def _unknown_until(self, cap: Cap, channel: str) -> int:
@@ -303,12 +310,12 @@ def _counts_on(cap: Cap, channel: str) -> bool:
     return not cap.channels or channel in cap.channels
 
 
-def _held(offer: Offer, item: Item | None, about: Selector, offers: frozenset[str] | None) -> bool:
+def _held(offer: Row, about: Selector, offers: frozenset[str] | None) -> bool:
     """Tell whether a cap that is reached withholds an offer."""
     return (
         offer.offer_class != "transactional"
-        and (offers is None or offer.id in offers)
-        and selects(about, offer, item)
+        and (offers is None or offer_id(offer) in offers)
+        and selects(about, offer)
     )
 
 

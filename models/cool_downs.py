@@ -7,7 +7,7 @@ cool-down of some days holds from the event on and is over exactly that long aft
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from models.catalogue import DEFAULT_PREFIX, Item, Offer
+from models.catalogue import DEFAULT_PREFIX, Item, Row
 from models.decision import ContextItem, Intent, Reason
 from models.events import PURCHASE, RESPONSE
 from models.features import DAY
@@ -21,14 +21,14 @@ DECLINED = "dismiss"
 
 
 class Closed(NamedTuple):
-    """Why an offer is closed to a customer, by which cool-down, and until when (microseconds).
+    """Why an offer is closed, by which rule, and until when (microseconds).
 
-    `until` is None where no time ends it.
+    `rule` is "" where nothing of the policy closes it, `until` None where no time ends it.
     """
 
     reason: Reason
-    rule: str
-    until: int | None
+    rule: str = ""
+    until: int | None = None
 
 
 def closed_offers(
@@ -43,8 +43,7 @@ def closed_offers(
     remembered to have touched. A purchase is told before a decline, and that before the context.
     """
     closed = {
-        DEFAULT_PREFIX + before_them.item: Closed(Reason.IN_CONTEXT, "", None)
-        for before_them in context
+        DEFAULT_PREFIX + before_them.item: Closed(Reason.IN_CONTEXT) for before_them in context
     }
     responses = view.lanes.get(RESPONSE, ())
     for entry, until in _within(responses, cool_downs.decline, now):
@@ -61,7 +60,7 @@ def closed_offers(
                 _close(closed, DEFAULT_PREFIX + entry.item, bought)
     if like == Intent.DISCOVERY:
         for item in touched(view):
-            closed.setdefault(DEFAULT_PREFIX + item, Closed(Reason.TOUCHED, "", None))
+            closed.setdefault(DEFAULT_PREFIX + item, Closed(Reason.TOUCHED))
     closed.pop("", None)
     return closed
 
@@ -89,10 +88,9 @@ def category_selector(cool_downs: CoolDowns, categories: Mapping[str, int]) -> S
     return Selector(features={cool_downs.category: tuple(sorted(categories))})
 
 
-def category_values(cool_downs: CoolDowns, offer: Offer, item: Item | None) -> set[str]:
-    """Return the categories that an offer, or the item that leads it, is in."""
-    led = () if item is None else item.features.get(cool_downs.category, ())
-    return {*offer.features.get(cool_downs.category, ()), *led}
+def category_values(cool_downs: CoolDowns, offer: Row) -> set[str]:
+    """Return the categories that an offer is in."""
+    return set(offer.features.get(cool_downs.category, ()))
 
 
 def touched(view: View) -> set[str]:

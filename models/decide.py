@@ -63,14 +63,17 @@ def decide(
     request: Request,
     now: int,
     given: Given | None = None,
+    *,
+    blind: bool = False,
 ) -> Decision:
     """Return the slate for one customer at `now` (microseconds), and why it is what it is.
 
     `now` decides validity, cool-downs and caps exactly and is cut to the minute for everything
     else. Fewer offers than asked come only when no more are eligible. With `given`, nothing is
-    searched for: the candidates are those of a decision before.
+    searched for: the candidates are those of a decision before. `blind`: the store did not answer,
+    so nothing is known of the customer, and no hard cap lets anything through.
     """
-    return Deciding(profile, world, request, now, given).decision()
+    return Deciding(profile, world, request, now, given, blind=blind).decision()
 
 
 class Deciding:
@@ -83,19 +86,23 @@ class Deciding:
         request: Request,
         now: int,
         given: Given | None = None,
+        *,
+        blind: bool = False,
     ) -> None:
         index, policy = world.index, world.policy
         self.profile, self.world, self.request, self.now = profile, world, request, now
-        self.given = given
+        self.given, self.blind = given, blind
         self.minute = minute = minute_of(now)
         self.like = like = intent_of(policy, request.intent)
         self.view = view = view_of(profile.compartments.values(), _unsaved(request.context, minute))
         zone = zone_of(view, policy.contact)
         self.situation = Situation(view, request.place, minute, zone)
-        self.contacts = Contacts(view, policy, now, like, request.context)
+        self.contacts = Contacts(
+            view, policy, now, like, request.context, index.catalogue, known=not blind
+        )
         self.closed = self.contacts.closed()
         self.closed_rows = rows_of(index, self.closed)
-        self.shared = everywhere(index, policy, self.situation, request.intent)
+        self.shared = everywhere(index, policy, self.situation, self.contacts, request.intent)
         self.eligible = _without(index, index.eligible(now), self.shared)
         self.barriers = here(
             index,
@@ -167,7 +174,15 @@ class Deciding:
             ),
             shared=len(rankings[0]),
             label=index.release.manifest.label,
+            contacted=self.contacts.looked_up(),
         )
+
+    def reservations(self) -> tuple[str, ...]:
+        """Return what the answer has to reserve: "" for the message as a whole, ids of offers."""
+        catalogue = self.world.index.catalogue
+        rows = (catalogue.row(place.offer) for place in self.walk.shown)
+        shown = [row for row in rows if row is not None]
+        return self.contacts.reservations(shown, self.request.channel)
 
     def _weighing(self) -> Weighing:
         index, policy = self.world.index, self.world.policy
@@ -303,7 +318,7 @@ class Deciding:
         return self.given.first(closed, self.world.index.item_count)
 
     def _flags(self, unknown: int) -> tuple[Flag, ...]:
-        flags = []
+        flags = [Flag.STATE_UNAVAILABLE] if self.blind else []
         if self.scorer.cold:
             flags.append(Flag.COLD_START)
         if not self.walk.shown:

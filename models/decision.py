@@ -4,7 +4,6 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -49,13 +48,6 @@ class Reason(IntEnum):
     EXHAUSTED = 20
     NO_CREATIVE = 21
     NO_CONSENT = 22
-
-
-class Closed(NamedTuple):
-    """Why an offer is not shown, whoever asks; `rule` is the policy's name for it, "" without."""
-
-    reason: Reason
-    rule: str = ""
 
 
 class Source(IntEnum):
@@ -208,6 +200,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `decide`.
 
     The first `shared` of `candidates` are tier 0. `label` is the release's: what a rate means.
+    `contacted` are offers shown before that caps of a group looked at.
     """
 
     moment: Moment
@@ -218,6 +211,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     candidates: Candidates
     shared: int
     label: str = ""
+    contacted: tuple[str, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -73,7 +73,9 @@ def candidates_of(
 
 
 def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
-    """Return the catalogue's rows that a record needs: of all that was walked past, and new items.
+    """Return the catalogue's rows that a record needs.
+
+    They are those of all that was walked past, of new items, and of what caps of a group looked at.
 
     Each as small as it does: an offer over a set names the item that led it, stock is that of the
     place asked for and what tells that there is some elsewhere.
@@ -92,6 +94,10 @@ def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row
         offer = catalogue.offers.get(offer_id)
         if offer is not None:
             found[offer_id] = _small_offer(offer, item_id, place)
+    for offer_id in decision.contacted:
+        row = catalogue.row(offer_id)
+        if row is not None:
+            found.setdefault(offer_id, _looked_at(row))
     return tuple(found.values())
 
 
@@ -163,6 +169,12 @@ def _small(item: Item, place: str) -> Item:
 
 def _small_offer(offer: Offer, lead: str, place: str) -> Offer:
     return replace(offer, items=(lead,), stock=_stock(offer.stock, place))
+
+
+def _looked_at(row: Row) -> Row:
+    if isinstance(row, Item):
+        return replace(row, stock=())
+    return replace(row, items=row.items[:1], stock=())
 
 
 def _stock(stock: tuple[Stock, ...], place: str) -> tuple[Stock, ...]:

@@ -26,8 +26,8 @@ class _Part(
 class Selector(_Part, frozen=True, kw_only=True):
     """Which offers a rule is about: those that every given field holds for; none given: all.
 
-    A field with several values holds where one of them does. `features` are looked up in the offer
-    and in the item that leads it.
+    A field with several values holds where one of them does. The default offer of an item has the
+    item's features.
     """
 
     offers: tuple[str, ...] = ()

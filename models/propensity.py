@@ -1,13 +1,13 @@
 """Propensities: the exact probability that a slate drawn with seeded noise shows an offer.
 
 Log weight plus temperature times a Gumbel draw, in descending order, is the order in which
-exponential clocks of rates exp(log weight / temperature) ring. An offer is shown when, at the moment
-it rings, the slate has a place left and no rule withholds it. Given the moment, others have rung or
-not independently of one another, so the number of places taken is a sum of independent zeros and
-ones, exact by dynamic programming; the integral over the moment is by Gauss and Legendre's rule on
-panels that follow the clocks still to ring. Offers led by the same item are one clock of the sum of
-their rates: the first is shown, and is each of them with its share. Of a class that a rule limits to
-n, the first n to ring are shown, so it takes min(n, rung) places.
+exponential clocks of rates exp(log weight / temperature) ring. An offer is shown when, at the
+moment it rings, the slate has a place left and no rule withholds it. Given the moment, others have
+rung or not independently of one another, so the number of places taken is a sum of independent
+zeros and ones, exact by dynamic programming; the integral over the moment is by Gauss and
+Legendre's rule on panels that follow the clocks still to ring. Offers led by the same item are one
+clock of the sum of their rates: the first is shown, and is each of them with its share. Of a class
+that a rule limits to n, the first n to ring are shown, so it takes min(n, rung) places.
 
 Only operations that IEEE 754 rounds exactly are used, in the order written, so a propensity is the
 same on every machine.
@@ -73,9 +73,9 @@ class Contest:
 def propensities(contest: Contest, temperature: float, places: int, wanted: Rows) -> Floats | None:
     """Return the probability that a slate of `places` shows each of `wanted` (m,) positions.
 
-    Over all draws, not given what else is shown. Rounded to 2^-30, and never 0 for an offer that can
-    be shown. Without noise those shown, which `wanted` must be then, have 1. None: the rules overlap
-    so that no exact form is known, as when an offer is in two classes that can both be full.
+    Over all draws, not given what else is shown. Rounded to 2^-30, and never 0 for an offer that
+    can be shown. Without noise those shown, which `wanted` must be then, have 1. None: the rules
+    overlap so that no exact form is known, as when an offer is in two classes that can be full.
     Raises `ValueError` for a rule that allows none.
     """
     if any(limit < 1 for limit in contest.limits):
@@ -235,12 +235,13 @@ def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
         has_asked[classes[asked[i]]] = True
     found = np.zeros(asked.size)
     rates, gone = np.zeros(log_rates.size), np.zeros(log_rates.size, np.bool_)
-    unasked, every = np.empty((2, room.size, room.max() + 1, _LENGTH))
+    unasked = np.empty((room.size, room.max() + 1, _LENGTH))
+    every = np.empty_like(unasked)
     own = np.empty((room.max() + 1, _LENGTH))
     rung = np.empty((asked.size, _LENGTH))
     one, let_in = np.empty(_LENGTH), np.empty(_LENGTH)
     rest, others = np.empty((places, _LENGTH)), np.empty((places, _LENGTH))
-    # A panel is short beside the moments at which the places may fill, sharper the more of them.
+    # The more places there are, the more sharply the moment is set at which they are full.
     growth, start = min(2.0, 5.0 / sqrt(places)), min(8.0, max(1.0, places / 2))
     now, top = 0.0, log_rates.max()
     while True:

@@ -1,6 +1,7 @@
-"""The registry: the releases on disk, and the one pointer that names what is in force.
+"""The registry: the releases and policies on disk, and the one pointer to what is in force.
 
     REGISTRY/<release id>/                   a release
+    REGISTRY/policies/<digest>.json          a policy, as canonical JSON
     REGISTRY/entries/<id>.json               when and where it was made; not part of the release
     REGISTRY/comparisons/<id>-<other>.json   how it did on the same cases as another one
     REGISTRY/pointer.json                    the release and policy in force, and those before
@@ -9,6 +10,7 @@ The pointer is replaced in one rename under a lock, so a reader sees the old pai
 """
 
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -21,11 +23,13 @@ import msgspec
 from models.canonical import NotCanonical, decode_json
 from models.errors import BadInput, BadRelease, ThroughlineError
 from models.gate import Comparison
+from models.policy import BUILT_IN, Policy
 from models.release_files import ReleaseFiles
 
 POINTER = "pointer.json"
 ENTRIES = "entries"
 COMPARISONS = "comparisons"
+POLICIES = "policies"
 HISTORY = 20  # pairs that rollback can reach
 
 _ID = re.compile("[0-9a-f]{64}")
@@ -34,6 +38,10 @@ T = TypeVar("T")
 
 class NothingToRollBack(ThroughlineError):
     """No release was in force before this one."""
+
+
+class NothingInForce(ThroughlineError):
+    """A policy cannot be in force before a release is."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,18 +140,47 @@ class Registry:
         path = self._comparison(release_id, other)
         return _read(path, Comparison) if path.exists() else None
 
-    def promote(self, release_id: str, policy: str, now: int, override: str = "") -> Pointer:
+    def policy(self, digest: str) -> Policy:
+        """Return the policy of that digest; raises `BadRelease` where it cannot be read."""
+        if digest == BUILT_IN.digest:
+            return BUILT_IN
+        name = f"{digest}.json"
+        if not _ID.fullmatch(digest) or not (self.directory / POLICIES / name).is_file():
+            raise BadRelease(f"{POLICIES}: not in the registry: {digest[:64]!a}")
+        with ReleaseFiles(self.directory / POLICIES) as files:
+            text = files.small(name).removesuffix(b"\n")
+        if hashlib.sha256(text).hexdigest() != digest:
+            raise BadRelease(f"{name}: digest mismatch")
+        try:
+            return decode_json(text, Policy)
+        except NotCanonical as error:
+            raise BadRelease(f"{name}: {error}") from None
+
+    def publish(self, policy: Policy, now: int) -> Pointer:
+        """Put a policy in force beside the release that is; return the new pointer.
+
+        Raises `NothingInForce` while there is no release.
+        """
+        (self.directory / POLICIES).mkdir(parents=True, exist_ok=True)
+        path = self.directory / POLICIES / f"{policy.digest}.json"
+        if not path.exists():
+            _replace(path, policy.canonical)
+        with self._locked():
+            present = self.pointer().in_force
+            if present is None:
+                raise NothingInForce("policy: no release in force; promote one first")
+            return self._promote(Pair(present.release, policy.digest, now, present.override))
+
+    def promote(self, release_id: str, now: int, override: str = "") -> Pointer:
         """Put a release in force that was verified, tried and checked; return the new pointer.
 
-        `override` is what `models.promotion.checked` returned.
+        `override` is what `models.promotion.checked` returned. The policy in force stays,
+        the built-in one where there is none.
         """
         with self._locked():
-            pointer = self.pointer()
-            present = pointer.in_force
-            if present and (present.release, present.policy) == (release_id, policy):
-                return pointer
-            before = (present, *pointer.before)[:HISTORY] if present else ()
-            return self._point(Pointer(Pair(release_id, policy, now, override), before))
+            present = self.pointer().in_force
+            policy = present.policy if present else BUILT_IN.digest
+            return self._promote(Pair(release_id, policy, now, override))
 
     def rollback(self, now: int) -> Pointer:
         """Put the pair in force again that was before; raises `NothingToRollBack`."""
@@ -154,6 +191,14 @@ class Registry:
             previous, *rest = pointer.before
             pair = Pair(previous.release, previous.policy, now, previous.override)
             return self._point(Pointer(pair, tuple(rest)))
+
+    def _promote(self, pair: Pair) -> Pointer:
+        pointer = self.pointer()
+        present = pointer.in_force
+        if present and (present.release, present.policy) == (pair.release, pair.policy):
+            return pointer
+        before = (present, *pointer.before)[:HISTORY] if present else ()
+        return self._point(Pointer(pair, before))
 
     def _comparison(self, release_id: str, other: str) -> Path:
         return self.directory / COMPARISONS / f"{release_id}-{other}.json"

@@ -16,7 +16,7 @@ from models.profile import Profile
 from models.release import Release
 
 # What only the server that decided could know.
-_OF_THE_SERVER = (Flag.STATE_UNAVAILABLE, Flag.CLOCK_SET, Flag.IDENTIFIERS_DISAGREE)
+_OF_THE_SERVER = (Flag.CLOCK_SET, Flag.IDENTIFIERS_DISAGREE)
 
 
 class NotReplayable(ThroughlineError):
@@ -41,6 +41,7 @@ def replay(record: Record, release: Release, policy: Policy) -> Decision:
     index = index_of(before, record.rows, release)
     world = World(index, policy, exhausted_of(before))
     given = given_of(before, index, len(policy.diversity))
-    again = decide(profile, world, record.request, record.time, given)
+    blind = Flag.STATE_UNAVAILABLE in before.flags
+    again = decide(profile, world, record.request, record.time, given, blind=blind)
     told = {flag for flag in before.flags if flag in _OF_THE_SERVER}
     return msgspec.structs.replace(again, flags=tuple(sorted({*again.flags, *told})))

@@ -8,16 +8,12 @@ limited volume, for good.
 from models.events import Event
 
 
-def message_reserved(identifier: bytes, decision_id: str, channel: str, now: int) -> Event:
-    """Return the reservation of one contact on `channel` at `now` (microseconds)."""
-    return _event("reserved", f"reserve:{decision_id}", identifier, decision_id, channel, now)
+def reserved(identifier: bytes, decision_id: str, channel: str, now: int, offer: str) -> Event:
+    """Return the reservation of one contact on `channel` at `now` (microseconds).
 
-
-def offer_reserved(
-    identifier: bytes, decision_id: str, channel: str, now: int, offer: str
-) -> Event:
-    """Return the reservation of one contact about `offer`, under a limit of that offer."""
-    event_id = f"reserve:{decision_id}:{offer}"
+    Of `offer`, under a limit of that offer or of its group; "": of the message as a whole.
+    """
+    event_id = f"reserve:{decision_id}:{offer}" if offer else f"reserve:{decision_id}"
     return _event("reserved", event_id, identifier, decision_id, channel, now, offer)
 
 
@@ -34,7 +30,7 @@ def _event(
     decision_id: str,
     channel: str,
     now: int,
-    offer: str = "",
+    offer: str,
 ) -> Event:
     return Event(
         event_id=event_id,

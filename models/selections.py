@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Item, Money, Offer, Row
+from models.catalogue import Item, Offer, Row, offer_id
+from models.conditions import amount, margin
 from models.fixed import Rows
 from models.policy import Selector
 
@@ -72,19 +73,17 @@ class Selections:
     @cached_property
     def prices(self) -> Floats:
         """Return the price of each row in units of its currency; NaN where none is known."""
-        return np.array([_number(row.price) for row in self._rows], np.float64)
+        return np.array([amount(row.price) for row in self._rows], np.float64)
 
     @cached_property
     def values(self) -> Floats:
         """Return the value of each row in units of its currency; NaN where none is known."""
-        return np.array([_number(row.value) for row in self._rows], np.float64)
+        return np.array([amount(row.value) for row in self._rows], np.float64)
 
     @cached_property
     def margins(self) -> Floats:
         """Return the value of each row as a share of its price; NaN where one is not known."""
-        shares = np.full(len(self.prices), np.nan)
-        np.divide(self.values, self.prices, out=shares, where=self.prices > 0)
-        return shares
+        return np.array([margin(row) for row in self._rows], np.float64)
 
     @cached_property
     def _having(self) -> dict[tuple[str, str], Rows]:
@@ -96,7 +95,7 @@ class Selections:
 
 
 def _keys(row: Row) -> Iterator[tuple[str, str]]:
-    yield "id", row.id if isinstance(row, Offer) else f"item:{row.id}"
+    yield "id", offer_id(row)
     yield "class", row.offer_class
     if row.sensitivity:
         yield "sensitivity", row.sensitivity
@@ -109,7 +108,3 @@ def _keys(row: Row) -> Iterator[tuple[str, str]]:
 
 def _said(row: Item | Offer) -> tuple[object, ...]:
     return row.offer_class, row.sensitivity, row.groups, row.features
-
-
-def _number(money: Money | None) -> float:
-    return float("nan") if money is None else money.units + money.nanos / 1e9

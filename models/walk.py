@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from models.barriers import Barrier
 from models.catalogue import stock_age
-from models.decision import Closed, Reason, Request, Withheld
+from models.cool_downs import Closed
+from models.decision import Reason, Request, Withheld
 from models.fixed import Rows
 from models.index import OfferIndex
 from models.policy import AtMost

@@ -17,6 +17,7 @@ from models.gate import Held
 from service.commands import ask as commands_client
 from service.commands import catalogue as commands_catalogue
 from service.commands import data as commands_data
+from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
 from service.commands.health import health
 from service.commands.help import CommandsByPurpose
@@ -43,6 +44,7 @@ LEARN = "Data and training"
 app.command(rich_help_panel=RUN)(demo)
 app.command(rich_help_panel=RUN)(serve)
 app.add_typer(commands_releases.app, name="releases", rich_help_panel=RUN)
+app.add_typer(commands_policy.app, name="policy", rich_help_panel=RUN)
 app.command(rich_help_panel=ASK)(commands_client.recommend)
 app.command(rich_help_panel=ASK)(commands_client.record)
 app.command(rich_help_panel=ASK)(commands_client.link)

@@ -7,6 +7,7 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Offer
 from models.decision import ContextItem, Decision, Intent, Request
+from models.policy import Placement, Policy
 from service import limits
 from service.names import Names
 from service.validation import Check
@@ -14,15 +15,24 @@ from service.validation import Check
 _LABELS = {"ORGANIC": pb.RATE_LABEL_ORGANIC, "RESPONSE": pb.RATE_LABEL_RESPONSE}
 
 
-def request_of(check: Check, message: pb.RecommendRequest, names: Names) -> Request:
-    """Read what a decision is asked, adding every violation to `check`."""
+def request_of(check: Check, message: pb.RecommendRequest, names: Names, policy: Policy) -> Request:
+    """Read what a decision is asked, adding every violation to `check`.
+
+    What the request leaves open its placement says, where `policy` has it.
+    """
+    intents = frozenset((*Intent.ALL, *policy.intents))
+    # Without any that are declared a placement may have any name, in the policy or not.
+    placements = names.placements and names.placements | policy.placements.keys()
+    placement = check.name("placement", message.placement, placements, required=False)
+    slot = policy.placements.get(placement, Placement())
     return Request(
         channel=check.name("channel", message.channel, names.channels),
-        placement=check.name("placement", message.placement, names.placements, required=False),
-        intent=check.name("intent", message.intent, names.intents, required=False)
+        placement=placement,
+        intent=check.name("intent", message.intent, intents, required=False)
+        or slot.intent
         or Intent.DEFAULT,
         place=check.text("place", message.place, limits.PLACE_BYTES),
-        count=check.count("count", message.count, limits.COUNT, limits.DEFAULT_COUNT),
+        count=check.count("count", message.count, limits.COUNT, slot.count or limits.DEFAULT_COUNT),
         include=_ids(check, "include", tuple(message.include), limits.INCLUDE),
         exclude=_ids(check, "exclude", tuple(message.exclude), limits.EXCLUDE),
         context=_context(check, message),
@@ -62,6 +72,7 @@ def answer(
             offer_id=withheld.offer,
             rank=withheld.rank,
             reason=int(withheld.reason),
+            rule=withheld.rule,
         )
         if withheld.stock_as_of is not None:
             gap.stock_as_of.FromMicroseconds(withheld.stock_as_of)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.decision import Intent
 from models.errors import BadInput
 from models.events import CHANNELS, EVENT_TYPES, OWN_TYPES
 from models.identifiers import NAMESPACES
@@ -27,7 +26,6 @@ class Names:
     event_types: Mapping[str, str]
     namespaces: frozenset[str]
     placements: frozenset[str]
-    intents: frozenset[str]
 
     @cached_property
     def told_types(self) -> frozenset[str]:
@@ -71,5 +69,4 @@ def declare(
         event_types=lanes,
         namespaces=frozenset((*NAMESPACES, *given["namespaces"])),
         placements=frozenset(given["placements"]),
-        intents=frozenset(Intent.ALL),
     )

@@ -10,19 +10,21 @@ from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.catalogue import Catalogue, Offer
 from models.codec import encode
-from models.decide import World, decide
-from models.decision import Decision, Flag, Record, Request
-from models.errors import StoreUnavailable, Unreadable
+from models.decide import Deciding, World
+from models.decision import Decision, Record, Request
+from models.errors import Conflict, StoreUnavailable, Unreadable
+from models.events import Event
 from models.given import rows_used
-from models.index import OfferIndex
 from models.policy import Policy
 from models.profile import Profile
+from models.reservations import reserved
 from service import limits
 from service.decision_messages import answer, request_of
 from service.event_messages import INVALID
 from service.metrics.answers import Laps
 from service.parts import Parts
-from service.store import Customer
+from service.store import Committed, Customer
+from service.store.linking import ATTEMPTS, pause
 from service.validation import Check
 
 # Seconds: a caller with less time than that does not make a store that answers look dead.
@@ -48,17 +50,18 @@ class Recommendations(RecommendationServiceServicer):
         """Decide for one customer."""
         laps = Laps()
         check = Check()
-        asked = self._asked(check, request)
+        serving = self._parts.runtime.serving
+        asked = self._asked(check, request, serving.policy)
         check.done()
         laps.end("parse")
-        index, policy = self._parts.runtime.index()
+        world = serving.world()
         response = pb.RecommendResponse()
         try:
             customer = self._read(asked, context)
         except StoreUnavailable:
             customer = None
         laps.end("read")
-        self._decide(response, asked, index, policy, customer, laps)
+        self._decide(response, asked, world, customer, laps)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -68,14 +71,14 @@ class Recommendations(RecommendationServiceServicer):
         check = Check()
         check.size("requests", request.requests, limits.BATCH, least=1)
         check.done()
-        index, policy = self._parts.runtime.index()
+        world = self._parts.runtime.serving.world()
         response = pb.RecommendBatchResponse()
         away = False
         for message in request.requests:
             result = response.results.add()
             laps = Laps()
             check = Check()
-            asked = self._asked(check, message)
+            asked = self._asked(check, message, world.policy)
             if check.violations:
                 result.outcome.code = INVALID
                 result.outcome.detail = str(check.violations[0])
@@ -90,12 +93,12 @@ class Recommendations(RecommendationServiceServicer):
                 away = not isinstance(error, Unreadable)
             laps.end("read")
             result.outcome.SetInParent()
-            self._decide(result.response, asked, index, policy, customer, laps)
+            self._decide(result.response, asked, world, customer, laps)
         return response
 
-    def _asked(self, check: Check, message: pb.RecommendRequest) -> _Asked:
+    def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> _Asked:
         identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)
-        request = request_of(check, message, self._parts.names)
+        request = request_of(check, message, self._parts.names, policy)
         return _Asked(request, [] if check.violations else self._parts.hashes(identifiers))
 
     def _read(self, asked: _Asked, context: grpc.ServicerContext) -> Customer:
@@ -108,21 +111,43 @@ class Recommendations(RecommendationServiceServicer):
         self,
         response: pb.RecommendResponse,
         asked: _Asked,
-        index: OfferIndex,
-        policy: Policy,
+        world: World,
         customer: Customer | None,
         laps: Laps,
     ) -> None:
+        """Answer with a decision that is kept; who is overtaken meanwhile is decided on again."""
         parts = self._parts
-        flags = parts.flags(customer is not None and customer.disagree)
-        if customer is None:
-            flags.append(Flag.STATE_UNAVAILABLE)
-        profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
+        for attempt in range(ATTEMPTS):
+            record, reserve = self._made(asked, world, customer)
+            laps.end("decide")
+            stored = self._stored(record, customer, reserve)
+            laps.end("record")
+            if stored:
+                break
+            pause(attempt)
+            customer = self._read_again(asked)
+            laps.end("read")
+        else:
+            raise Conflict("customer: too many decisions at once; ask again")
+        offers = offers_of(record.decision, world.index.catalogue)
+        answer(response, record.id, record.decision, offers)
+        laps.end("answer")
+        parts.metrics.answers.add(asked.request.channel, record.decision, laps)
+
+    def _made(
+        self, asked: _Asked, world: World, customer: Customer | None
+    ) -> tuple[Record, list[Event]]:
+        """Decide once; return what is kept of it, and what of the customer's contacts it takes."""
+        parts = self._parts
+        # Read after the customer: what is counted as over must be over for what was read, too.
         now = parts.clock.now()
-        decision = decide(profile, World(index, policy), asked.request, now)
-        decision = msgspec.structs.replace(decision, flags=tuple(sorted({*decision.flags, *flags})))
-        laps.end("decide")
-        offers = offers_of(decision, index.catalogue)
+        blind = customer is None
+        profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
+        deciding = Deciding(profile, world, asked.request, now, blind=blind)
+        decision = deciding.decision()
+        told = parts.flags(customer is not None and customer.disagree)
+        flags = tuple(sorted({*decision.flags, *told}))
+        decision = msgspec.structs.replace(decision, flags=flags)
         record = Record(
             id=parts.store.new_decision_id(profile.customer, now),
             customer=profile.customer,
@@ -130,13 +155,32 @@ class Recommendations(RecommendationServiceServicer):
             request=asked.request,
             profile=encode(profile) if customer is None else customer.blob,
             decision=decision,
-            rows=rows_used(decision, index.catalogue, asked.request.place),
+            rows=rows_used(decision, world.index.catalogue, asked.request.place),
         )
-        parts.store.commit(record)
-        laps.end("record")
-        answer(response, record.id, decision, offers)
-        laps.end("answer")
-        parts.metrics.answers.add(asked.request.channel, decision, laps)
+        if customer is None:
+            return record, []
+        under, channel = customer.reached_by(asked.identifiers), asked.request.channel
+        return record, [
+            reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
+        ]
+
+    def _stored(self, record: Record, customer: Customer | None, reserve: list[Event]) -> bool:
+        """Keep a decision with what it reserves; False if the customer changed meanwhile."""
+        store = self._parts.store
+        if customer is None or not reserve:
+            store.commit(record)
+            return True
+        try:
+            return isinstance(store.commit(record, customer.profile, reserve), Committed)
+        except StoreUnavailable:
+            # If it was stored after all, a contact is held that nobody makes, until it lapses.
+            return False
+
+    def _read_again(self, asked: _Asked) -> Customer | None:
+        try:
+            return self._parts.store.read(asked.identifiers)
+        except StoreUnavailable:
+            return None
 
 
 def offers_of(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
@@ -34,6 +34,9 @@ from service.trial import try_release
 
 _log = structlog.get_logger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -42,6 +45,12 @@ class Serving:
     catalogue: Catalogue
     index: OfferIndex | None
     policy: Policy
+
+    def world(self) -> World:
+        """Return what a decision looks at; raises `NoRelease` while there is nothing in force."""
+        if self.index is None:
+            raise NoRelease("model: none loaded")
+        return World(self.index, self.policy)
 
 
 class Promoted(NamedTuple):
@@ -81,13 +90,6 @@ class Runtime:
     def refused(self) -> str:
         """Return the id of the release in force that is too bad to serve; "" for none."""
         return "" if self._refused is None else self._refused.release
-
-    def index(self) -> tuple[OfferIndex, Policy]:
-        """Return what a decision needs; raises `NoRelease` while there is none."""
-        serving = self._serving
-        if serving.index is None:
-            raise NoRelease("model: none loaded")
-        return serving.index, serving.policy
 
     def refresh_catalogue(self) -> Catalogue:
         """Take over every change of the catalogue that the store has, and return the result."""
@@ -144,10 +146,10 @@ class Runtime:
             release_id = self.registry.resolve(prefix)
             previous = _in_force(self.registry.pointer())
             reason = checked(self.registry, release_id, override)
-            digest = BUILT_IN.digest
             self._swap(
                 release_id,
-                lambda: self.registry.promote(release_id, digest, self._clock.now(), reason),
+                self._serving.policy,
+                lambda: self.registry.promote(release_id, self._clock.now(), reason),
             )
             _log.info("promoted", release=release_id, previous=previous, override=reason or None)
             return Promoted(release_id, previous)
@@ -162,16 +164,18 @@ class Runtime:
             if not pointer.before:
                 raise NothingToRollBack("release: no previous release")
             release_id, previous = pointer.before[0].release, _in_force(pointer)
-            self._swap(release_id, lambda: self.registry.rollback(self._clock.now()))
+            policy = self.registry.policy(pointer.before[0].policy)
+            self._swap(release_id, policy, lambda: self.registry.rollback(self._clock.now()))
             _log.info("rolled back", release=release_id, previous=previous)
             return Promoted(release_id, previous)
 
     def _moved(self) -> Pair | None:
         """Return the pair in force when it is neither served nor refused."""
         wanted = self.registry.pointer().in_force
-        if wanted is None or wanted == self._refused or wanted.release == self.release:
+        if wanted is None or wanted == self._refused:
             return None
-        return wanted
+        served = (self.release, self._serving.policy.digest)
+        return None if (wanted.release, wanted.policy) == served else wanted
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -185,23 +189,25 @@ class Runtime:
 
     def _take_over(self, pair: Pair) -> bool:
         try:
-            self._swap(pair.release, lambda: None)
+            self._swap(pair.release, self.registry.policy(pair.policy), lambda: None)
         except BadRelease as error:
             self._refused = pair
-            _log.error("release refused", release=pair.release, reason=str(error))
+            _log.error(
+                "release refused", release=pair.release, policy=pair.policy, reason=str(error)
+            )
             return False
         return True
 
-    def _swap(self, release_id: str, commit: Callable[[], object]) -> None:
+    def _swap(self, release_id: str, policy: Policy, commit: Callable[[], object]) -> None:
         """Load a release, `commit`, and serve it; what serves now stays when either fails."""
         index = self._serving.index
-        if index is not None and index.release.id == release_id:
-            commit()
-            return
         try:
-            release = _load(self.registry.path(release_id))
             # Not under the lock: changes of the catalogue need not wait for it.
-            index = self._prepared(release, self._serving)
+            if index is None or index.release.id != release_id:
+                release = _load(self.registry.path(release_id))
+                index = self._prepared(OfferIndex, release, self._serving.catalogue)
+            if policy != self._serving.policy or index is not self._serving.index:
+                self._prepared(_warm, index, policy, self._clock.now())
         except BadRelease:
             self.refusals += 1
             raise
@@ -210,21 +216,24 @@ class Runtime:
             if index.catalogue is not serving.catalogue:
                 index = index.update(serving.catalogue)
             commit()
-            self._serving = replace(serving, index=index)
+            self._serving = replace(serving, index=index, policy=policy)
         self._refused = None
-        self.swaps += 1
-        _log.info("serving", release=release_id, catalogue=serving.catalogue.revision)
+        self.swaps += serving.index is None or serving.index.release.id != release_id
+        _log.info(
+            "serving",
+            release=release_id,
+            policy=policy.digest,
+            catalogue=serving.catalogue.revision,
+        )
 
-    def _prepared(self, release: Release, serving: Serving) -> OfferIndex:
-        """Return the index of a release, which has decided once."""
+    def _prepared(self, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what a release must pass before it serves; any fault of it is `BadRelease`."""
         try:
-            index = OfferIndex(release, serving.catalogue)
-            _warm(index, serving.policy, self._clock.now())
+            return make(*args, **kwargs)
         except Exception as error:
             reference = secrets.token_hex(8)
             log_fault(error, reference, "release")
             raise BadRelease(f"release: cannot decide; ref={reference}") from None
-        return index
 
 
 def _load(directory: Path) -> Release:

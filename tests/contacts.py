@@ -59,10 +59,9 @@ def contacts(
     return Contacts(view(touches, **attributes), policy, now, "default", (), CATALOGUE)
 
 
-def offer(offer_id: str) -> tuple[Offer, Item]:
-    """Return an offer of the catalogue and the item that leads it."""
-    found = CATALOGUE.offers[offer_id]
-    return found, CATALOGUE.items[found.items[0]]
+def offer(offer_id: str) -> Offer:
+    """Return an offer of the catalogue."""
+    return CATALOGUE.offers[offer_id]
 
 
 def naive_count(

@@ -15,14 +15,12 @@ from typing import Any
 import grpc
 import psutil
 
-from models.policy import BUILT_IN
 from models.registry import Registry
 from service.client import Client
+from tests.patience import PATIENCE
 from tests.running import enter_release
 
 SERVE = [sys.executable, "-P", "-m", "service.cli", "serve"]
-
-PATIENCE = 240  # seconds, for a machine that is busy with other things
 
 # What a client needs so that a restart costs it no call.
 RETRIES = {
@@ -76,7 +74,7 @@ def prepared(directory: Path) -> str:
     """Make a registry with a small release in force where `served` looks; return its id."""
     registry = Registry(directory / "var" / "registry")
     release = enter_release(registry.directory)
-    registry.promote(release, BUILT_IN.digest, 1)
+    registry.promote(release, 1)
     return release
 
 
@@ -131,7 +129,7 @@ def clients(target: str, number: int, retries: bool = True) -> Iterator[list[Cli
     options += [("grpc.service_config", json.dumps(config))]
     with ExitStack() as opened:
         yield [
-            Client(opened.enter_context(grpc.insecure_channel(target, options)), target, 10)
+            Client(opened.enter_context(grpc.insecure_channel(target, options)), target, PATIENCE)
             for _ in range(number)
         ]
 

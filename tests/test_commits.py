@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import StoreUnavailable
 from models.profile import view_of
-from models.reservations import granted, message_reserved, offer_reserved
+from models.reservations import granted, reserved
 from service.store import Committed, Conflict, Customer, Known, RequestKey, Store
 from tests.conftest import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record
@@ -28,7 +28,7 @@ def committed(
     """Decide for `customer` as it was read; return the decision's id and what became of it."""
     profile = customer.profile
     decision_id = store.new_decision_id(profile.customer, now)
-    events = [message_reserved(profile.customer, decision_id, "email", now)] if reserve else []
+    events = [reserved(profile.customer, decision_id, "email", now, "")] if reserve else []
     kept = record(decision_id, profile.customer, now)
     return decision_id, store.commit(kept, profile, events, request)
 
@@ -139,9 +139,9 @@ def test_offers_and_grants_are_told_apart(store_url: str, opened: Open) -> None:
     customer = store.read([ANN])
     decision_id = store.new_decision_id(ANN, NOW)
     reserve = [
-        message_reserved(ANN, decision_id, "sms", NOW),
-        offer_reserved(ANN, decision_id, "sms", NOW, "o1"),
-        offer_reserved(ANN, decision_id, "sms", NOW, "o2"),
+        reserved(ANN, decision_id, "sms", NOW, ""),
+        reserved(ANN, decision_id, "sms", NOW, "o1"),
+        reserved(ANN, decision_id, "sms", NOW, "o2"),
         granted(ANN, decision_id, "sms", NOW, "o2"),
     ]
     store.commit(record(decision_id, ANN, NOW), customer.profile, reserve)

@@ -72,7 +72,7 @@ def zoned(name: str) -> datetime:
 
 def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) -> bool:
     """Tell whether a condition holds of `OFFER` for a customer."""
-    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")), OFFER, ITEM)
+    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")), OFFER)
     return holds(condition, situation)
 
 
@@ -97,14 +97,14 @@ def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) 
     ids=str,
 )
 def test_a_selector_is_about_what_every_field_names(selector: Selector, expected: bool) -> None:
-    """A selector is about an offer when each given field has one of its values, led item or not."""
-    assert selects(selector, OFFER, ITEM) is expected
+    """A selector is about an offer when each given field has one of its values."""
+    assert selects(selector, OFFER) is expected
 
 
-def test_a_selector_looks_at_features_of_an_offer_without_a_lead() -> None:
-    """Without an item that leads, only the offer's own features count."""
-    assert selects(Selector(features={"brand": ("acme",)}), OFFER, None)
-    assert not selects(Selector(features={"category": ("games",)}), OFFER, None)
+def test_an_item_stands_for_its_default_offer() -> None:
+    """A selector is about an item by the id of its default offer and by its own features."""
+    assert selects(Selector(offers=("item:i",), features={"category": ("games",)}), ITEM)
+    assert not selects(Selector(offers=("i",)), ITEM)
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,11 @@ _offers = st.builds(
 
 
 @settings(max_examples=300)
-@given(_selectors, _offers, st.none() | st.builds(Item, id=_values, features=_features))
-def test_selectors_are_as_said_naively(selector: Selector, offer: Offer, item: Item | None) -> None:
-    """A selector equals an intersection over its fields of the values that offer and item have."""
-    features = {
-        (name, value)
-        for had in (offer.features, item.features if item else {})
-        for name, values in had.items()
-        for value in values
+@given(_selectors, _offers)
+def test_selectors_are_as_said_naively(selector: Selector, offer: Offer) -> None:
+    """A selector equals an intersection over its fields of the values that an offer has."""
+    features: set[object] = {
+        (name, value) for name, values in offer.features.items() for value in values
     }
     fields: list[tuple[set[object], set[object]]] = [
         (set(selector.offers), {offer.id}),
@@ -266,13 +263,11 @@ def test_selectors_are_as_said_naively(selector: Selector, offer: Offer, item: I
         (set(selector.classes), {offer.offer_class}),
         (set(selector.sensitivities), {offer.sensitivity}),
         *(
-            ({(name, value) for value in values}, set(features))
+            ({(name, value) for value in values}, features)
             for name, values in selector.features.items()
         ),
     ]
-    assert selects(selector, offer, item) == all(
-        not wanted or wanted & had for wanted, had in fields
-    )
+    assert selects(selector, offer) == all(not wanted or wanted & had for wanted, had in fields)
 
 
 _leaves: st.SearchStrategy[Condition] = st.one_of(

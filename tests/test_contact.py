@@ -87,7 +87,7 @@ def test_a_cap_withholds_as_a_naive_count_does(
     engine = contacts(touches, contact)
     for name in OFFERS:
         expected = withheld_by_count(touches, contact, NOW, channel, name)
-        assert engine.withheld(*offer(name), channel) == (
+        assert engine.withheld(offer(name), channel) == (
             (Reason.CAPPED, "cap") if expected else None
         )
 
@@ -101,13 +101,13 @@ def test_a_cap_is_over_exactly_when_it_says(
     contact = Contact(caps=(cap,), zone=zone)
     loan = offer("loan")
     engine = contacts(touches, contact)
-    free = engine.free_at(*loan, channel)
-    if engine.withheld(*loan, channel) is None or cap.limit == 0:
+    free = engine.free_at(loan, channel)
+    if engine.withheld(loan, channel) is None or cap.limit == 0:
         assert free is None
         return
     assert free is not None
-    assert contacts(touches, contact, free).withheld(*loan, channel) is None
-    assert contacts(touches, contact, free - 1).withheld(*loan, channel) is not None
+    assert contacts(touches, contact, free).withheld(loan, channel) is None
+    assert contacts(touches, contact, free - 1).withheld(loan, channel) is not None
     steps = range(NOW, free, HALF)
     assert all(withheld_by_count(touches, contact, step, channel, "loan") for step in steps)
     assert not withheld_by_count(touches, contact, free, channel, "loan")
@@ -124,8 +124,8 @@ def test_one_more_contact_never_frees(
     before = contacts(touches, contact)
     after = contacts([*touches, *others], contact)
     for name in OFFERS:
-        if before.withheld(*offer(name), channel) is not None:
-            assert after.withheld(*offer(name), channel) is not None
+        if before.withheld(offer(name), channel) is not None:
+            assert after.withheld(offer(name), channel) is not None
 
 
 @given(touches=TOUCHES, cap=CAPS, data=st.data(), channel=st.sampled_from(CHANNELS))
@@ -153,7 +153,7 @@ def test_order_of_arrival_and_identifiers_do_not_matter(
     merged = Contacts(view_of(parts), Policy(contact=contact), NOW, "default", (), CATALOGUE)
     whole = contacts(touches, contact)
     for name in OFFERS:
-        assert merged.withheld(*offer(name), channel) == whole.withheld(*offer(name), channel)
+        assert merged.withheld(offer(name), channel) == whole.withheld(offer(name), channel)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -175,7 +175,7 @@ def test_a_hard_cap_is_never_exceeded(seed: int) -> None:
         due = [touch for touch in due if (touch.at or 0) > now]
         channel = chance.choice(CHANNELS)
         engine = contacts(touches, contact, now)
-        if engine.withheld(*offer("loan"), channel) is None:
+        if engine.withheld(offer("loan"), channel) is None:
             assert engine.reservations([offer("loan")], channel) == ("",)
             touches.append(Touch("reserved", channel, "", now, decision))
             if chance.random() < 0.7:
@@ -194,14 +194,14 @@ def test_a_lapsed_reservation_is_free_again() -> None:
     """The last contact goes to one asker; unless it is confirmed it is free after the lapse."""
     contact = Contact(caps=(Cap(name="weekly", limit=1, calendar="week"),))
     reserved = Touch("reserved", "email", "", NOW, 7)
-    assert contacts([], contact).withheld(*offer("loan"), "sms") is None
+    assert contacts([], contact).withheld(offer("loan"), "sms") is None
     held = contacts([reserved], contact, NOW + HOUR - 1)
-    assert held.withheld(*offer("loan"), "sms") == (Reason.CAPPED, "weekly")
-    assert held.free_at(*offer("loan"), "sms") == NOW + HOUR
-    assert contacts([reserved], contact, NOW + HOUR).withheld(*offer("loan"), "sms") is None
+    assert held.withheld(offer("loan"), "sms") == (Reason.CAPPED, "weekly")
+    assert held.free_at(offer("loan"), "sms") == NOW + HOUR
+    assert contacts([reserved], contact, NOW + HOUR).withheld(offer("loan"), "sms") is None
     sent = Touch("sent", "email", "loan", NOW + MINUTE, 7)
     confirmed = contacts([reserved, sent], contact, NOW + HOUR)
-    assert confirmed.free_at(*offer("loan"), "sms") == NOW + DAY  # Monday 00:00
+    assert confirmed.free_at(offer("loan"), "sms") == NOW + DAY  # Monday 00:00
 
 
 @pytest.mark.parametrize("hard", [True, False])
@@ -211,9 +211,9 @@ def test_a_rolling_window_has_lost_what_is_as_old_as_it(hard: bool) -> None:
     seen = [Touch("impression", "web", "loan", NOW)]
     end = NOW + 2 * DAY
     last = contacts(seen, contact, end - 1)
-    assert last.withheld(*offer("loan"), "web") == (Reason.CAPPED, "cap")
-    assert last.free_at(*offer("loan"), "web") == end
-    assert contacts(seen, contact, end).withheld(*offer("loan"), "web") is None
+    assert last.withheld(offer("loan"), "web") == (Reason.CAPPED, "cap")
+    assert last.free_at(offer("loan"), "web") == end
+    assert contacts(seen, contact, end).withheld(offer("loan"), "web") is None
 
 
 def test_classes_pass_what_they_may() -> None:
@@ -223,12 +223,12 @@ def test_classes_pass_what_they_may() -> None:
     contact = Contact(caps=caps, quiet_hours=quiet)
     sent = [Touch("sent", "email", "bill", NOW)]
     full = contacts(sent, contact, open_case="S9")
-    assert full.withheld(*offer("loan"), "email") == (Reason.OPEN_CASE, "open_case")
-    assert full.withheld(*offer("help"), "email") == (Reason.QUIET_HOURS, "night")
-    assert full.withheld(*offer("help"), "sms") == (Reason.CAPPED, "daily")
-    assert full.withheld(*offer("bill"), "email") is None
-    assert full.free_at(*offer("loan"), "email") is None
-    assert full.free_at(*offer("help"), "email") == NOW + 6 * HOUR
+    assert full.withheld(offer("loan"), "email") == (Reason.OPEN_CASE, "open_case")
+    assert full.withheld(offer("help"), "email") == (Reason.QUIET_HOURS, "night")
+    assert full.withheld(offer("help"), "sms") == (Reason.CAPPED, "daily")
+    assert full.withheld(offer("bill"), "email") is None
+    assert full.free_at(offer("loan"), "email") is None
+    assert full.free_at(offer("help"), "email") == NOW + 6 * HOUR
     assert full.reservations([offer("bill")], "email") == ("",)
 
 
@@ -237,7 +237,7 @@ def test_the_customers_own_zone_decides() -> None:
     contact = Contact(caps=(Cap(name="daily", limit=1, calendar="day"),), zone="Asia/Tokyo")
     sent = [Touch("sent", "email", "loan", NOW)]
     free = {
-        zone: contacts(sent, contact, time_zone=zone).free_at(*offer("loan"), "email")
+        zone: contacts(sent, contact, time_zone=zone).free_at(offer("loan"), "email")
         for zone in ("Europe/Berlin", "America/New_York", "no/where", "")
     }
     assert free == {
@@ -269,7 +269,7 @@ def test_what_is_forgotten_may_have_counted() -> None:
     told = [Touch("sent", "email", "news", NOW - step * MINUTE) for step in range(REMEMBERED)]
     oldest = NOW - (REMEMBERED - 1) * MINUTE
     full = contacts(told, contact)
-    assert full.withheld(*offer("loan"), "sms") == (Reason.CAPPED, "cap")
-    assert full.free_at(*offer("loan"), "sms") == oldest + 2 * DAY
-    assert full.withheld(*offer("loan"), "web") is None
-    assert contacts(told[:-1], contact).withheld(*offer("loan"), "sms") is None
+    assert full.withheld(offer("loan"), "sms") == (Reason.CAPPED, "cap")
+    assert full.free_at(offer("loan"), "sms") == oldest + 2 * DAY
+    assert full.withheld(offer("loan"), "web") is None
+    assert contacts(told[:-1], contact).withheld(offer("loan"), "sms") is None

@@ -31,7 +31,8 @@ def drawn(buckets: int) -> Floats:
 
 def bits(numbers: Floats) -> list[int]:
     """Return numbers as the bits that hold them."""
-    return numbers.view(np.int64).tolist()
+    found: list[int] = numbers.view(np.int64).tolist()
+    return found
 
 
 def test_draws_are_those_of_every_other_machine() -> None:

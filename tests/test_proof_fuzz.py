@@ -19,10 +19,10 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from throughline.v1 import offer_pb2
 
-from models.policy import BUILT_IN
 from models.registry import Registry
 from service.client import connect
 from tests.fuzzing import Fuzzer, Method, methods_of, refused_details
+from tests.patience import PATIENCE
 from tests.process import ServerProcess, server_process
 from tests.proof import Proof
 from tests.refusals import METHODS, SERVICES
@@ -82,7 +82,7 @@ def send(port: int, fuzzer: Fuzzer, count: int, canary: str) -> Told:
 def ask(call: Any, method: Method, data: bytes, canary: str) -> tuple[grpc.StatusCode, list[str]]:
     """Send one request and return the code, and every text in which it might be repeated."""
     try:
-        answer = call(data, timeout=30, metadata=(("note", canary),))
+        answer = call(data, timeout=PATIENCE, metadata=(("note", canary),))
     except grpc.RpcError as error:
         failed = cast(grpc.Call, error)
         trailing = [str(value) for _, value in failed.trailing_metadata() or ()]
@@ -112,7 +112,7 @@ def stream(port: int, fuzzer: Fuzzer, count: int, canary: str) -> Told:
             data = (fuzzer.noise, fuzzer.mutated, fuzzer.nasty)[number % 3](method)
             answers = call(
                 iter([data, fuzzer.nasty(method)]) if method is reflect else data,
-                timeout=30,
+                timeout=PATIENCE,
                 metadata=(("note", canary),),
             )
             code = grpc.StatusCode.OK
@@ -161,7 +161,7 @@ def test_no_request_makes_a_fault_of_ours(tmp_path: Path, proof: Proof, count: i
     canary = "cnry" + secrets.token_hex(6)
     print(f"seed {seed}, canary {canary}")
     release = enter_release(tmp_path / "var" / "registry")
-    Registry(tmp_path / "var" / "registry").promote(release, BUILT_IN.digest, 1)
+    Registry(tmp_path / "var" / "registry").promote(release, 1)
     with server_process(tmp_path, "--log-level", "debug") as server:
         fill_catalogue(server.port)
         fuzz(server, release, seed + 1000, count // 5, canary)

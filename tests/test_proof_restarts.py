@@ -16,7 +16,6 @@ import pytest
 from throughline.v1 import event_pb2, release_pb2
 from throughline.v1.recommendation_pb2 import ContextItem
 
-from models.policy import BUILT_IN
 from models.registry import Registry
 from service.client import Client
 from service.port import held_port
@@ -208,7 +207,7 @@ def make_releases(directory: Path) -> dict[str, list[str]]:
 def promote(directory: Path, client: Client, release: str, over_grpc: bool) -> None:
     """Put a release in force, as far as the server that is asked lives long enough."""
     if not over_grpc:
-        Registry(directory / "registry").promote(release, BUILT_IN.digest, time.time_ns() // 1000)
+        Registry(directory / "registry").promote(release, time.time_ns() // 1000)
         return
     request = release_pb2.PromoteReleaseRequest(release_id=release)
     with suppress(grpc.RpcError):  # of a server that was killed; the next start tells

@@ -17,13 +17,13 @@ from throughline.v1 import event_pb2
 
 from models.catalogue import Item
 from models.identifiers import key_fingerprint
-from models.policy import BUILT_IN
 from models.registry import Registry
 from service.client import Client
 from service.store import Store, open_store
 from tests.asking import Asking, make_known
 from tests.conftest import RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
+from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request
 from tests.service_process import KEY, ServiceProcess, channel_to
@@ -101,7 +101,7 @@ IN_SHORT = ("killed", "turned bytes", "20 bytes/s")
 def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
     """A server with a small release, over Redis through the proxy, with the default settings."""
     registry = Registry(tmp_path / "registry")
-    registry.promote(enter_release(registry.directory), BUILT_IN.digest, 1)
+    registry.promote(enter_release(registry.directory), 1)
     fingerprint = key_fingerprint(bytes.fromhex(KEY))
     with FaultProxy(own_redis.port).running() as proxy:
         store = open_store(own_redis.url, key_fingerprint=fingerprint, timeout=5.0)
@@ -119,7 +119,7 @@ def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
 def health_of(client: Any, name: str) -> int:
     """Return the health of a service."""
     asked = health_pb2.HealthCheckRequest(service=f"throughline.v1.{name}")
-    return int(client.Check(asked, timeout=5).status)
+    return int(client.Check(asked, timeout=PATIENCE).status)
 
 
 def comes_true(wanted: Callable[[], bool], seconds: float) -> bool:
@@ -134,7 +134,7 @@ def comes_true(wanted: Callable[[], bool], seconds: float) -> bool:
 
 def record_until_acknowledged(client: Client, message: event_pb2.Event) -> None:
     """Record one event, sent again until it is acknowledged."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             answer = client.events.RecordEvents(
@@ -166,7 +166,7 @@ def test_recommend_always_answers(
     slowest, longest = 0.0, 0.0
     calls, wasted, excused = 0, 0, 0
     with channel_to(scene.service.address) as channel:
-        client = Client(channel, "the asked one", 10)
+        client = Client(channel, "the asked one", PATIENCE)
         health: Any = health_pb2_grpc.HealthStub(channel)
         make_known(client)
         with asking.going_on():

@@ -2,21 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import propensity
-from models.draws import explored, gumbels
 from models.fixed import ONE
 from models.propensity import Contest, propensities
-from tests.proof import Proof
 
 EXACT = 1e-9
+
+T = TypeVar("T")
 
 
 def contest(
@@ -70,14 +69,17 @@ def counted(offers: Contest, temperature: float, places: int) -> list[float]:
 def contests(draw: st.DrawFn) -> Contest:
     """Return contests of up to 5 offers, of weights that differ by up to e^40."""
     count = draw(st.integers(1, 5))
-    each = {"min_size": count, "max_size": count}
-    leads = draw(st.lists(st.integers(0, 4), **each))
+
+    def each(one: st.SearchStrategy[T]) -> list[T]:
+        return draw(st.lists(one, min_size=count, max_size=count))
+
+    leads = each(st.integers(0, 4))
     values = draw(st.lists(st.integers(-1, 2), min_size=5, max_size=5))
     spread = draw(st.sampled_from([1.0, 5.0, 40.0]))
     return contest(
-        [spread * share for share in draw(st.lists(st.floats(-1, 0), **each))],
+        [spread * share for share in each(st.floats(-1, 0))],
         leads,
-        draw(st.lists(st.booleans(), **each)),
+        each(st.booleans()),
         [[values[lead] for lead in leads]],
         (draw(st.integers(1, 3)),),
     )

@@ -102,7 +102,7 @@ def test_the_pointer_moves_and_rolls_back(tmp_path: Path) -> None:
     ids = [write_small_release(tmp_path, seed=seed)[0] for seed in (1, 2)]
     for at, release in enumerate(ids):
         registry.add(Entry(release=release, created=at))
-        registry.promote(release, "policy", at)
+        registry.promote(release, at)
     pointer = registry.pointer()
     assert pointer.in_force is not None
     assert pointer.in_force.release == ids[1]
@@ -150,7 +150,7 @@ def test_an_unreadable_pointer_says_so(tmp_path: Path, text: bytes) -> None:
     """A pointer that cannot be read, or leads out of the registry, is an error that names it."""
     registry = Registry(tmp_path)
     release, _ = write_small_release(tmp_path)
-    registry.promote(release, "policy", 1)
+    registry.promote(release, 1)
     (tmp_path / "pointer.json").write_bytes(text)
     with pytest.raises(BadRelease, match=r"^pointer.json: "):
         registry.pointer()

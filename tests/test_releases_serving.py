@@ -15,9 +15,9 @@ from throughline.v1 import release_pb2
 from models.errors import BadRelease
 from models.features import HistoryConfig
 from models.golden import answer_golden
-from models.policy import BUILT_IN
 from models.release import Golden, GoldenEvent, write_release
 from service.trial import try_release
+from tests.patience import PATIENCE
 from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release
 
@@ -35,12 +35,14 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
 def promote(live: Running, release_id: str) -> release_pb2.PromoteReleaseResponse:
     """Promote over the wire."""
     request = release_pb2.PromoteReleaseRequest(release_id=release_id)
-    return live.client.releases.PromoteRelease(request, timeout=60)
+    return live.client.releases.PromoteRelease(request, timeout=PATIENCE)
 
 
 def rollback(live: Running) -> release_pb2.RollbackReleaseResponse:
     """Roll back over the wire."""
-    return live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
+    return live.client.releases.RollbackRelease(
+        release_pb2.RollbackReleaseRequest(), timeout=PATIENCE
+    )
 
 
 def failure(call: Callable[[], Message]) -> tuple[grpc.StatusCode, str]:
@@ -125,7 +127,7 @@ def test_pointer_moved_by_another_process_is_followed(tmp_path: Path) -> None:
     """A release put in force in the registry's directory serves soon after, without a call."""
     with running(tmp_path) as live:
         second = enter_release(live.registry.directory, seed=2)
-        live.registry.promote(second, BUILT_IN.digest, 2)
+        live.registry.promote(second, 2)
         assert eventually(lambda: live.recommend("a", count=1).moment.release == second)
 
 
@@ -134,14 +136,14 @@ def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         first = live.server.parts.runtime.release
         bad = enter_release(live.registry.directory, seed=2)
-        live.registry.promote(bad, BUILT_IN.digest, 2)
+        live.registry.promote(bad, 2)
         damage(live.registry.path(bad), "vocabulary.json")
         refused = eventually(lambda: live.server.parts.runtime.refused == bad)
         assert refused
         assert live.recommend("a").moment.release == first
         live.registry.rollback(3)
         good = enter_release(live.registry.directory, seed=3)
-        live.registry.promote(good, BUILT_IN.digest, 4)
+        live.registry.promote(good, 4)
         assert eventually(lambda: live.recommend("a", count=1).moment.release == good)
 
 

@@ -107,7 +107,7 @@ def test_a_record_replays_byte_for_byte(
     ranked: bool,
     data: st.DataObject,
 ) -> None:
-    """Whatever the policy holds, a record is decided again from itself, release and policy alone."""
+    """Whatever the policy holds, a record, its release and its policy give the decision again."""
     found = index(ranked)
     exhausted = frozenset(data.draw(st.lists(st.sampled_from(found.ids), max_size=3)))
     request = msgspec.structs.replace(request, intent=intent)

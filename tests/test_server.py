@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from throughline.v1 import common_pb2, customer_pb2, event_pb2, offer_pb2, recommendation_pb2
 
 from models.replay import replay
+from tests.patience import PATIENCE
 from tests.running import Running, event, loyalty, recommend_request, running
 
 WEB = recommendation_pb2.WITHHOLD_REASON_PURCHASED
@@ -123,8 +124,8 @@ def test_decision_record_replays(live: Running) -> None:
     answer = live.recommend("recorded", channel="email", count=6)
     record = live.server.parts.store.decision(answer.decision_id)
     assert record is not None
-    index, policy = live.server.parts.runtime.index()
-    assert replay(record, index.release, policy) == record.decision
+    world = live.server.parts.runtime.serving.world()
+    assert replay(record, world.index.release, world.policy) == record.decision
     assert [shown.offer for shown in record.decision.slate] == [o.offer_id for o in answer.offers]
 
 
@@ -303,17 +304,17 @@ def test_waiting_calls_do_not_starve_deciding_ones(
         record = live.server.parts.store.record
 
         def slow(*arguments: Any) -> Any:
-            waiting.wait(10)
+            waiting.wait(PATIENCE)
             return record(*arguments)
 
         monkeypatch.setattr(live.server.parts.store, "record", slow)
         call: Any = live.client.events.RecordEvents
         request = event_pb2.RecordEventsRequest(events=[event("w1")])
         try:
-            calls = [call.future(request, timeout=20) for _ in range(10)]
+            calls = [call.future(request, timeout=PATIENCE) for _ in range(10)]
             time.sleep(0.1)
             assert len(live.recommend("w").offers) == 10
-            more = [call.future(request, timeout=20) for _ in range(10)]
+            more = [call.future(request, timeout=PATIENCE) for _ in range(10)]
             time.sleep(0.3)
             codes = [one.code() for one in more if one.done()]
         finally:

@@ -10,7 +10,6 @@ import pytest
 from models.errors import BadDataset
 from models.gate import Held
 from models.golden import check_golden
-from models.policy import BUILT_IN
 from models.promotion import checked
 from models.registry import Registry
 from models.release import load_release, read_golden
@@ -140,7 +139,7 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     first = train(data, registry.directory, QUICK).release
     stump = IntentConfig(ranker=RankerSettings(trees=1, leaves=2, least_rows=5))
     poor = msgspec.structs.replace(QUICK, default=stump)
-    registry.promote(first, BUILT_IN.digest, 1)
+    registry.promote(first, 1)
     trained = train(data, registry.directory, poor)
     assert trained.release == train(data, tmp_path / "alone", poor).release
     compared = registry.compared(trained.release, first)

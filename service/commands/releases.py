@@ -104,7 +104,6 @@ def promote(
 
     from throughline.v1.release_pb2 import PromoteReleaseRequest
 
-    from models.policy import BUILT_IN
     from models.promotion import checked
     from models.registry import Registry
     from service import limits
@@ -129,7 +128,7 @@ def promote(
     with busy("Trying the release"):
         try_release(held.path(release_id))
     before = held.pointer().in_force
-    held.promote(release_id, BUILT_IN.digest, time.time_ns() // 1000, reason)
+    held.promote(release_id, time.time_ns() // 1000, reason)
     _told(release_id, before.release if before else "")
 
 

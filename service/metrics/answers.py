@@ -24,9 +24,9 @@ class Laps:
         self._last = time.perf_counter_ns()
 
     def end(self, stage: str) -> None:
-        """Say that a stage, one of `STAGES`, ends here."""
+        """Say that a stage, one of `STAGES`, ends here, be it for another time."""
         now = time.perf_counter_ns()
-        self.nanoseconds[stage] = now - self._last
+        self.nanoseconds[stage] = self.nanoseconds.get(stage, 0) + now - self._last
         self._last = now
 
 
