@@ -43,7 +43,6 @@ _WEIGHTS = np.array(
 )
 _NODES = 0.5 + 0.5 * np.concatenate([-_POINTS[::-1], _POINTS])  # on [0, 1], ascending
 _SHARES = 0.5 * np.concatenate([_WEIGHTS[::-1], _WEIGHTS])
-_LENGTH = 16
 
 _PER_LN_2 = 1.4426950408889634
 _LN_2_HIGH = 0.6931471803691238  # 20 trailing zero bits: its product with an exponent is exact
@@ -158,7 +157,7 @@ def _probabilities(clocks: _Clocks, room: Rows, wanted: Rows) -> Floats:
     if (counts <= room).all() and counts.sum() <= room[FREE]:
         shown = np.ones(len(asked))
     else:
-        shown = _shown(clocks.log_rates, clocks.classes, room, asked)
+        shown = _shown(clocks.log_rates, clocks.classes, room, asked, _NODES, _SHARES)
     units = np.floor(shown[back] * clocks.shares[wanted] * 2.0**PLACES + 0.5)
     return np.clip(units, 1.0, 2.0**PLACES) * 2.0**-PLACES
 
@@ -195,39 +194,60 @@ def _merged(weights: Floats, of: Rows, clocks: int) -> tuple[Floats, Floats]:
     return highest, shares
 
 
+@compiled("void(float64[:,::1])")
+def _none_taken(taken: Floats) -> None:
+    """Say that no place is taken yet: of `taken` (counts, p) the first row is 1, the rest 0."""
+    for x in range(taken.shape[1]):
+        taken[0, x] = 1.0
+        for count in range(1, len(taken)):
+            taken[count, x] = 0.0
+
+
+@compiled("void(float64[::1], float64[::1])")
+def _copy(source: Floats, target: Floats) -> None:
+    for x in range(source.size):
+        target[x] = source[x]
+
+
 @compiled("void(float64[:,::1], float64[::1], int64)")
 def _ring(taken: Floats, rung: Floats, limit: int) -> None:
-    """Add one clock, rung with probability `rung` (16,), to what its class has taken.
+    """Add one clock, rung with probability `rung` (p,), to what its class has taken.
 
-    `taken` (limit + 1, 16) are the probabilities of 0, 1, ... limit places; no more are taken.
+    `taken` (limit + 1, p) are the probabilities of 0, 1, ... limit places; no more are taken.
     """
-    for x in range(_LENGTH):
+    for x in range(rung.size):
         taken[limit, x] += taken[limit - 1, x] * rung[x]
     for count in range(limit - 1, 0, -1):
-        for x in range(_LENGTH):
+        for x in range(rung.size):
             taken[count, x] = taken[count, x] * (1.0 - rung[x]) + taken[count - 1, x] * rung[x]
-    for x in range(_LENGTH):
+    for x in range(rung.size):
         taken[0, x] *= 1.0 - rung[x]
 
 
 @compiled("void(float64[:,::1], float64[:,::1], int64)")
 def _join(total: Floats, taken: Floats, limit: int) -> None:
-    """Add the places that a class has taken (limit + 1, 16) to `total` (places, 16)."""
+    """Add the places that a class has taken (limit + 1, p) to `total` (places, p)."""
     for count in range(len(total) - 1, -1, -1):
-        for x in range(_LENGTH):
+        for x in range(total.shape[1]):
             total[count, x] *= taken[0, x]
         for more in range(1, min(limit, count) + 1):
-            for x in range(_LENGTH):
+            for x in range(total.shape[1]):
                 total[count, x] += total[count - more, x] * taken[more, x]
 
 
-@compiled("float64[::1](float64[::1], int64[::1], int64[::1], int64[::1])")
-def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
+@compiled(
+    "float64[::1](float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1])"
+)
+def _shown(
+    log_rates: Floats, classes: Rows, room: Rows, asked: Rows, nodes: Floats, shares: Floats
+) -> Floats:
     """Return the probability that each of `asked` clocks (ascending) rings while it is let in.
 
-    `room` (c,) of class `FREE` is the number of places; no class has room for more.
+    `room` (c,) of class `FREE` is the number of places; no class has room for more. `nodes` and
+    `shares` (p,) are the points and weights of a panel. As arguments, and in loops instead of
+    expressions: a size known when it is compiled is unrolled, and takes minutes instead of seconds.
     """
-    places = room[FREE]
+    places, points = room[FREE], nodes.size
     number = np.full(log_rates.size, -1)
     has_asked = np.zeros(room.size, np.bool_)
     for i in range(asked.size):
@@ -235,12 +255,12 @@ def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
         has_asked[classes[asked[i]]] = True
     found = np.zeros(asked.size)
     rates, gone = np.zeros(log_rates.size), np.zeros(log_rates.size, np.bool_)
-    unasked = np.empty((room.size, room.max() + 1, _LENGTH))
+    unasked = np.empty((room.size, room.max() + 1, points))
     every = np.empty_like(unasked)
-    own = np.empty((room.max() + 1, _LENGTH))
-    rung = np.empty((asked.size, _LENGTH))
-    one, let_in = np.empty(_LENGTH), np.empty(_LENGTH)
-    rest, others = np.empty((places, _LENGTH)), np.empty((places, _LENGTH))
+    own = np.empty((room.max() + 1, points))
+    rung = np.empty((asked.size, points))
+    one = np.empty(points)
+    rest, others = np.empty((places, points)), np.empty((places, points))
     # The more places there are, the more sharply the moment is set at which they are full.
     growth, start = min(2.0, 5.0 / sqrt(places)), min(8.0, max(1.0, places / 2))
     now, top = 0.0, log_rates.max()
@@ -256,44 +276,45 @@ def _shown(log_rates: Floats, classes: Rows, room: Rows, asked: Rows) -> Floats:
             rates[j] = 0.0 if gone[j] else _exp(log_rates[j] - top)
             total += rates[j]
         length = max(growth * now, start / total)
-        unasked[:] = 0.0
-        unasked[:, 0] = 1.0
+        for group in range(room.size):
+            _none_taken(unasked[group])
         for j in range(log_rates.size):
-            for x in range(_LENGTH):
-                one[x] = 1.0 if gone[j] else 1.0 - _exp(-rates[j] * (now + length * _NODES[x]))
+            for x in range(points):
+                one[x] = 1.0 if gone[j] else 1.0 - _exp(-rates[j] * (now + length * nodes[x]))
             if number[j] >= 0:
-                rung[number[j]] = one
+                _copy(one, rung[number[j]])
             else:
                 _ring(unasked[classes[j]], one, room[classes[j]])
-        every[:] = unasked
+        _copy(unasked.reshape(-1), every.reshape(-1))
         for i in range(asked.size):
             group = classes[asked[i]]
             _ring(every[group], rung[i], room[group])
-        rest[:] = 0.0
-        rest[0] = 1.0
+        _none_taken(rest)
         for group in range(room.size):
             if not has_asked[group]:
                 _join(rest, every[group], room[group])
         open_ = 0.0
         for i in range(asked.size):
             group = classes[asked[i]]
-            others[:] = rest
+            _copy(rest.reshape(-1), others.reshape(-1))
             for other in range(room.size):
                 if has_asked[other] and other != group:
                     _join(others, every[other], room[other])
             for count in range(1, places):
-                others[count] += others[count - 1]
-            own[:] = unasked[group]
+                for x in range(points):
+                    others[count, x] += others[count - 1, x]
+            _copy(unasked[group].reshape(-1), own.reshape(-1))
             for other in range(asked.size):
                 if other != i and classes[asked[other]] == group:
                     _ring(own, rung[other], room[group])
-            let_in[:] = 0.0
-            for count in range(room[group]):
-                let_in += own[count] * others[places - 1 - count]
-            let_in *= 1.0 - rung[i]
-            for x in range(_LENGTH):
-                found[i] += length * rates[asked[i]] * _SHARES[x] * let_in[x]
-            open_ = max(open_, let_in[_LENGTH - 1])
+            let_in = 0.0
+            for x in range(points):
+                let_in = 0.0
+                for count in range(room[group]):
+                    let_in += own[count, x] * others[places - 1 - count, x]
+                let_in *= 1.0 - rung[i, x]
+                found[i] += length * rates[asked[i]] * shares[x] * let_in
+            open_ = max(open_, let_in)
         # What is still to come is at most what is open.
         if open_ < _NEGLIGIBLE:
             return found
