@@ -20,12 +20,13 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.speed import requests_of
-from models.catalogue import Catalogue
+from models.catalogue import Catalogue, Row
 from models.codec import decode_customer
 from models.decide import World, decide
 from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
 from models.fixed import Rows
+from models.given import rows_used
 from models.identifiers import hash_identifier, key_fingerprint
 from models.index import OfferIndex
 from models.policy import BUILT_IN
@@ -46,7 +47,7 @@ from training.ranker import RankerSettings
 CALLS, PASSES = 300, 7
 ORDER = (
     *("parse", "validate", "decode", "view", "place", "search", "propose", "rank", "decide"),
-    *("answer", "serialise", "record"),
+    *("used", "answer", "serialise", "record"),
 )
 SIZES = ((40, 15), (200, 31))  # trees and their leaves
 
@@ -69,7 +70,7 @@ class Stages:
         """Every field is checked, the identifier hashed."""
         check = Check()
         found = check.identifiers(self.messages[at].identifiers, self.names.namespaces)
-        request = request_of(check, self.messages[at], self.names)
+        request = request_of(check, self.messages[at], self.names, BUILT_IN)
         return request, hash_identifier(self.key, found[0])
 
     def use(self, store: Store) -> None:
@@ -80,6 +81,7 @@ class Stages:
         self.customers = [self.place(at) for at in range(len(self.blobs))]
         self.scorers = [self.propose(at) for at in range(len(self.blobs))]
         self.decisions = [self.decide(at) for at in range(len(self.blobs))]
+        self.rows = [self.used(at) for at in range(len(self.blobs))]
         self.answers = [self.answer(at) for at in range(len(self.blobs))]
 
     def decode(self, at: int) -> Profile:
@@ -120,11 +122,15 @@ class Stages:
         """The whole decision: view, vector, ranking, the channel's walk, the reasons."""
         return decide(self.profiles[at], World(self.index, BUILT_IN), self.asked[at], world.MOSTLY)
 
+    def used(self, at: int) -> tuple[Row, ...]:
+        """What the record needs of the catalogue is gathered."""
+        return rows_used(self.decisions[at], self.index.catalogue, self.asked[at].place)
+
     def answer(self, at: int) -> pb.RecommendResponse:
         """The decision becomes a message."""
         response = pb.RecommendResponse()
         decision = self.decisions[at]
-        answer(response, "0" * 34, decision, offers_of(decision, self.index.catalogue))
+        answer(response, "0" * 34, decision, offers_of(decision, self.rows[at]))
         return response
 
     def serialise(self, at: int) -> bytes:
@@ -141,7 +147,7 @@ class Stages:
             request=self.asked[at],
             profile=self.blobs[at],
             decision=decision,
-            rows=tuple(offers_of(decision, self.index.catalogue).values()),
+            rows=self.rows[at],
         )
         return len(encode_record(record).blob)
 

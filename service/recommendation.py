@@ -1,5 +1,7 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
+import hashlib
+from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
@@ -8,11 +10,11 @@ import msgspec
 from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
-from models.catalogue import Catalogue, Offer
+from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.codec import encode
 from models.decide import Deciding, World
 from models.decision import Decision, Record, Request
-from models.errors import Conflict, StoreUnavailable, Unreadable
+from models.errors import Conflict, StoreUnavailable, ThroughlineError, Unreadable
 from models.events import Event
 from models.given import rows_used
 from models.policy import Policy
@@ -23,7 +25,8 @@ from service.decision_messages import answer, request_of
 from service.event_messages import INVALID
 from service.metrics.answers import Laps
 from service.parts import Parts
-from service.store import Committed, Customer
+from service.status import AlreadyUsed, kind_of
+from service.store import Committed, Customer, RequestKey
 from service.store.linking import ATTEMPTS, pause
 from service.validation import Check
 
@@ -32,10 +35,11 @@ LEAST_PATIENCE = 0.02
 
 
 class _Asked(NamedTuple):
-    """One validated request, and the hashes of whom it is about."""
+    """One validated request, the hashes of whom it is about, and the name it was given."""
 
     request: Request
     identifiers: list[bytes]
+    key: RequestKey | None
 
 
 class Recommendations(RecommendationServiceServicer):
@@ -93,13 +97,24 @@ class Recommendations(RecommendationServiceServicer):
                 away = not isinstance(error, Unreadable)
             laps.end("read")
             result.outcome.SetInParent()
-            self._decide(result.response, asked, world, customer, laps)
+            try:
+                self._decide(result.response, asked, world, customer, laps)
+            except ThroughlineError as error:
+                result.ClearField("response")
+                result.outcome.code = kind_of(error).code.value[0]
+                result.outcome.detail = str(error)
         return response
 
     def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> _Asked:
         identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)
         request = request_of(check, message, self._parts.names, policy)
-        return _Asked(request, [] if check.violations else self._parts.hashes(identifiers))
+        name = check.id("request_id", message.request_id, required=False)
+        if check.violations:
+            return _Asked(request, [], None)
+        hashes = self._parts.hashes(identifiers)
+        digest = hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16)
+        key = RequestKey(hashes[0], name, digest.digest()) if name else None
+        return _Asked(request, hashes, key)
 
     def _read(self, asked: _Asked, context: grpc.ServicerContext) -> Customer:
         """Return the customer; raises `StoreUnavailable`, while there is time for an answer."""
@@ -118,9 +133,13 @@ class Recommendations(RecommendationServiceServicer):
         """Answer with a decision that is kept; who is overtaken meanwhile is decided on again."""
         parts = self._parts
         for attempt in range(ATTEMPTS):
+            record = self._answered(asked, customer)
+            if record is not None:
+                laps.end("read")
+                break
             record, reserve = self._made(asked, world, customer)
             laps.end("decide")
-            stored = self._stored(record, customer, reserve)
+            stored = self._stored(record, asked, customer, reserve)
             laps.end("record")
             if stored:
                 break
@@ -129,10 +148,24 @@ class Recommendations(RecommendationServiceServicer):
             laps.end("read")
         else:
             raise Conflict("customer: too many decisions at once; ask again")
-        offers = offers_of(record.decision, world.index.catalogue)
-        answer(response, record.id, record.decision, offers)
+        answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
         laps.end("answer")
         parts.metrics.answers.add(asked.request.channel, record.decision, laps)
+
+    def _answered(self, asked: _Asked, customer: Customer | None) -> Record | None:
+        """Return the decision that answered this request before; raises `AlreadyUsed`."""
+        if asked.key is None or customer is None:
+            return None
+        store = self._parts.store
+        known = store.requested(asked.identifiers, customer.profile, asked.key)
+        if known is None:
+            return None
+        if known.digest != asked.key.digest:
+            raise AlreadyUsed
+        record = store.decision(known.decision_id)
+        if record is None:
+            raise StoreUnavailable("decision: not found; send it again")
+        return record
 
     def _made(
         self, asked: _Asked, world: World, customer: Customer | None
@@ -164,17 +197,20 @@ class Recommendations(RecommendationServiceServicer):
             reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
         ]
 
-    def _stored(self, record: Record, customer: Customer | None, reserve: list[Event]) -> bool:
-        """Keep a decision with what it reserves; False if the customer changed meanwhile."""
+    def _stored(
+        self, record: Record, asked: _Asked, customer: Customer | None, reserve: list[Event]
+    ) -> bool:
+        """Keep a decision with what it reserves; False if it was overtaken, by whatever."""
         store = self._parts.store
-        if customer is None or not reserve:
+        if customer is None:
             store.commit(record)
             return True
         try:
-            return isinstance(store.commit(record, customer.profile, reserve), Committed)
+            done = store.commit(record, customer.profile, reserve, asked.key)
         except StoreUnavailable:
-            # If it was stored after all, a contact is held that nobody makes, until it lapses.
+            # If it was stored after all, its contact is held until it lapses, or the id finds it.
             return False
+        return isinstance(done, Committed)
 
     def _read_again(self, asked: _Asked) -> Customer | None:
         try:
@@ -183,7 +219,8 @@ class Recommendations(RecommendationServiceServicer):
             return None
 
 
-def offers_of(decision: Decision, catalogue: Catalogue) -> dict[str, Offer]:
-    """Return the offers of the slate, as the catalogue has them, by id."""
-    shown = {entry.offer: catalogue.offer(entry.offer) for entry in decision.slate}
-    return {name: offer for name, offer in shown.items() if offer is not None}
+def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
+    """Return the offers of the slate, by id, out of the rows that its record keeps."""
+    kept = {offer_id(row): row for row in rows}
+    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
+    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}

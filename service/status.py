@@ -61,6 +61,13 @@ class Unserved(ThroughlineError):
     """A method of a public service that this server does not have."""
 
 
+class AlreadyUsed(ThroughlineError):
+    """A request id that names another request."""
+
+    def __init__(self) -> None:
+        super().__init__("request_id: already used with another request")
+
+
 class Malformed(ThroughlineError):
     """Bytes that are not the message."""
 
@@ -85,6 +92,7 @@ _KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
     (NewerRelease, Kind(_UNMET, "RELEASE_TOO_NEW")),
     (BadRelease, Kind(_INVALID, "BAD_RELEASE")),
     (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
+    (AlreadyUsed, Kind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
     (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
     (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
     (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),

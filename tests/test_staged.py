@@ -16,6 +16,7 @@ from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
 from models.events import EVENT_TYPES, Event
 from models.features import DAY
 from models.fixed import ONE
+from models.given import rows_used
 from models.index import OfferIndex
 from models.past import LANES, NEVER, past_of
 from models.policy import BUILT_IN, Policy, Searching
@@ -256,7 +257,8 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     """The contract's message says of each offer what the decision does, no rate where none is."""
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
-    decision_messages.answer(response, "id", decision, offers_of(decision, index().catalogue))
+    rows = rows_used(decision, index().catalogue, "")
+    decision_messages.answer(response, "id", decision, offers_of(decision, rows))
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
         assert int(told.source) == int(shown.source)

@@ -26,41 +26,41 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.v1 import common_pb2 as throughline_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#throughline/v1/recommendation.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\xeb\x01\n\x10RecommendRequest\x12/\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07include\x18\x07 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x08 \x03(\t\x12\x32\n\rcontext_items\x18\t \x03(\x0b\x32\x1b.throughline.v1.ContextItem\"I\n\x0b\x43ontextItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.throughline.v1.ContextKind\"\x9c\x02\n\x11RecommendResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x30\n\x06offers\x18\x02 \x03(\x0b\x32 .throughline.v1.RecommendedOffer\x12/\n\x08withheld\x18\x03 \x03(\x0b\x32\x1d.throughline.v1.WithheldOffer\x12&\n\x06moment\x18\x04 \x01(\x0b\x32\x16.throughline.v1.Moment\x12#\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x14.throughline.v1.Flag\x12\x13\n\x0bunknown_ids\x18\x06 \x01(\x05\x12-\n\nrate_label\x18\x07 \x01(\x0e\x32\x19.throughline.v1.RateLabel\"\x97\x02\n\x10RecommendedOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x0c\n\x04tier\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x12\x12&\n\x06source\x18\x08 \x01(\x0e\x32\x16.throughline.v1.Source\x12(\n\x07\x62\x65\x63\x61use\x18\t \x03(\x0b\x32\x17.throughline.v1.Because\x12\x12\n\npropensity\x18\n \x01(\x01\x12\x11\n\x04rate\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_rate\"(\n\x07\x42\x65\x63\x61use\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\x9e\x01\n\rWithheldOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.throughline.v1.WithholdReason\x12/\n\x0bstock_as_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rule\x18\x05 \x01(\t\"\xab\x01\n\x06Moment\x12\x17\n\x0fprofile_version\x18\x01 \x01(\x04\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x04\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12*\n\x06minute\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x07 \x01(\t\"K\n\x15RecommendBatchRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .throughline.v1.RecommendRequest\"J\n\x16RecommendBatchResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.throughline.v1.RecommendResult\"p\n\x0fRecommendResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32!.throughline.v1.RecommendResponse*_\n\x0b\x43ontextKind\x12\x1c\n\x18\x43ONTEXT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTEXT_KIND_VIEWING\x10\x01\x12\x18\n\x14\x43ONTEXT_KIND_IN_CART\x10\x02*X\n\tRateLabel\x12\x1a\n\x16RATE_LABEL_UNSPECIFIED\x10\x00\x12\x16\n\x12RATE_LABEL_ORGANIC\x10\x01\x12\x17\n\x13RATE_LABEL_RESPONSE\x10\x02*\x92\x01\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x12\n\x0eSOURCE_POPULAR\x10\x02\x12\x14\n\x10SOURCE_REPLENISH\x10\x03\x12\x0e\n\nSOURCE_OWN\x10\x04\x12\x12\n\x0eSOURCE_RELATED\x10\x05\x12\x0e\n\nSOURCE_NEW\x10\x06*\xdf\x05\n\x0eWithholdReason\x12\x1f\n\x1bWITHHOLD_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17WITHHOLD_REASON_CHANNEL\x10\x01\x12 \n\x1cWITHHOLD_REASON_OUT_OF_STOCK\x10\x02\x12\x1c\n\x18WITHHOLD_REASON_EXCLUDED\x10\x03\x12 \n\x1cWITHHOLD_REASON_NOT_INCLUDED\x10\x04\x12\x1d\n\x19WITHHOLD_REASON_PURCHASED\x10\x05\x12\x1c\n\x18WITHHOLD_REASON_DECLINED\x10\x06\x12\x1e\n\x1aWITHHOLD_REASON_IN_CONTEXT\x10\x07\x12\x1d\n\x19WITHHOLD_REASON_DIVERSITY\x10\x08\x12\x1d\n\x19WITHHOLD_REASON_BELOW_CUT\x10\t\x12\x1b\n\x17WITHHOLD_REASON_TOUCHED\x10\n\x12 \n\x1cWITHHOLD_REASON_NOT_ELIGIBLE\x10\x0b\x12\x1a\n\x16WITHHOLD_REASON_CAPPED\x10\x0c\x12\x1f\n\x1bWITHHOLD_REASON_QUIET_HOURS\x10\r\x12\x1d\n\x19WITHHOLD_REASON_OPEN_CASE\x10\x0e\x12\x1b\n\x17WITHHOLD_REASON_HOLDOUT\x10\x0f\x12\x1a\n\x16WITHHOLD_REASON_INTENT\x10\x10\x12\x1d\n\x19WITHHOLD_REASON_PLACEMENT\x10\x11\x12\x1c\n\x18WITHHOLD_REASON_FILTERED\x10\x12\x12!\n\x1dWITHHOLD_REASON_PRICE_EXPIRED\x10\x13\x12\x1d\n\x19WITHHOLD_REASON_EXHAUSTED\x10\x14\x12\x1f\n\x1bWITHHOLD_REASON_NO_CREATIVE\x10\x15\x12\x1e\n\x1aWITHHOLD_REASON_NO_CONSENT\x10\x16\x32\xca\x01\n\x15RecommendationService\x12P\n\tRecommend\x12 .throughline.v1.RecommendRequest\x1a!.throughline.v1.RecommendResponse\x12_\n\x0eRecommendBatch\x12%.throughline.v1.RecommendBatchRequest\x1a&.throughline.v1.RecommendBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#throughline/v1/recommendation.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\xff\x01\n\x10RecommendRequest\x12/\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\x0f\n\x07include\x18\x07 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x08 \x03(\t\x12\x32\n\rcontext_items\x18\t \x03(\x0b\x32\x1b.throughline.v1.ContextItem\x12\x12\n\nrequest_id\x18\n \x01(\t\"I\n\x0b\x43ontextItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.throughline.v1.ContextKind\"\x9c\x02\n\x11RecommendResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x30\n\x06offers\x18\x02 \x03(\x0b\x32 .throughline.v1.RecommendedOffer\x12/\n\x08withheld\x18\x03 \x03(\x0b\x32\x1d.throughline.v1.WithheldOffer\x12&\n\x06moment\x18\x04 \x01(\x0b\x32\x16.throughline.v1.Moment\x12#\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x14.throughline.v1.Flag\x12\x13\n\x0bunknown_ids\x18\x06 \x01(\x05\x12-\n\nrate_label\x18\x07 \x01(\x0e\x32\x19.throughline.v1.RateLabel\"\x97\x02\n\x10RecommendedOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\x0c\n\x04tier\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x12\x12&\n\x06source\x18\x08 \x01(\x0e\x32\x16.throughline.v1.Source\x12(\n\x07\x62\x65\x63\x61use\x18\t \x03(\x0b\x32\x17.throughline.v1.Because\x12\x12\n\npropensity\x18\n \x01(\x01\x12\x11\n\x04rate\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_rate\"(\n\x07\x42\x65\x63\x61use\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\x9e\x01\n\rWithheldOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.throughline.v1.WithholdReason\x12/\n\x0bstock_as_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rule\x18\x05 \x01(\t\"\xab\x01\n\x06Moment\x12\x17\n\x0fprofile_version\x18\x01 \x01(\x04\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x04\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12*\n\x06minute\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x07 \x01(\t\"K\n\x15RecommendBatchRequest\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .throughline.v1.RecommendRequest\"J\n\x16RecommendBatchResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.throughline.v1.RecommendResult\"p\n\x0fRecommendResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32!.throughline.v1.RecommendResponse*_\n\x0b\x43ontextKind\x12\x1c\n\x18\x43ONTEXT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTEXT_KIND_VIEWING\x10\x01\x12\x18\n\x14\x43ONTEXT_KIND_IN_CART\x10\x02*X\n\tRateLabel\x12\x1a\n\x16RATE_LABEL_UNSPECIFIED\x10\x00\x12\x16\n\x12RATE_LABEL_ORGANIC\x10\x01\x12\x17\n\x13RATE_LABEL_RESPONSE\x10\x02*\x92\x01\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSOURCE_HISTORY\x10\x01\x12\x12\n\x0eSOURCE_POPULAR\x10\x02\x12\x14\n\x10SOURCE_REPLENISH\x10\x03\x12\x0e\n\nSOURCE_OWN\x10\x04\x12\x12\n\x0eSOURCE_RELATED\x10\x05\x12\x0e\n\nSOURCE_NEW\x10\x06*\xdf\x05\n\x0eWithholdReason\x12\x1f\n\x1bWITHHOLD_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17WITHHOLD_REASON_CHANNEL\x10\x01\x12 \n\x1cWITHHOLD_REASON_OUT_OF_STOCK\x10\x02\x12\x1c\n\x18WITHHOLD_REASON_EXCLUDED\x10\x03\x12 \n\x1cWITHHOLD_REASON_NOT_INCLUDED\x10\x04\x12\x1d\n\x19WITHHOLD_REASON_PURCHASED\x10\x05\x12\x1c\n\x18WITHHOLD_REASON_DECLINED\x10\x06\x12\x1e\n\x1aWITHHOLD_REASON_IN_CONTEXT\x10\x07\x12\x1d\n\x19WITHHOLD_REASON_DIVERSITY\x10\x08\x12\x1d\n\x19WITHHOLD_REASON_BELOW_CUT\x10\t\x12\x1b\n\x17WITHHOLD_REASON_TOUCHED\x10\n\x12 \n\x1cWITHHOLD_REASON_NOT_ELIGIBLE\x10\x0b\x12\x1a\n\x16WITHHOLD_REASON_CAPPED\x10\x0c\x12\x1f\n\x1bWITHHOLD_REASON_QUIET_HOURS\x10\r\x12\x1d\n\x19WITHHOLD_REASON_OPEN_CASE\x10\x0e\x12\x1b\n\x17WITHHOLD_REASON_HOLDOUT\x10\x0f\x12\x1a\n\x16WITHHOLD_REASON_INTENT\x10\x10\x12\x1d\n\x19WITHHOLD_REASON_PLACEMENT\x10\x11\x12\x1c\n\x18WITHHOLD_REASON_FILTERED\x10\x12\x12!\n\x1dWITHHOLD_REASON_PRICE_EXPIRED\x10\x13\x12\x1d\n\x19WITHHOLD_REASON_EXHAUSTED\x10\x14\x12\x1f\n\x1bWITHHOLD_REASON_NO_CREATIVE\x10\x15\x12\x1e\n\x1aWITHHOLD_REASON_NO_CONSENT\x10\x16\x32\xca\x01\n\x15RecommendationService\x12P\n\tRecommend\x12 .throughline.v1.RecommendRequest\x1a!.throughline.v1.RecommendResponse\x12_\n\x0eRecommendBatch\x12%.throughline.v1.RecommendBatchRequest\x1a&.throughline.v1.RecommendBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.v1.recommendation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTEXTKIND']._serialized_start=1643
-  _globals['_CONTEXTKIND']._serialized_end=1738
-  _globals['_RATELABEL']._serialized_start=1740
-  _globals['_RATELABEL']._serialized_end=1828
-  _globals['_SOURCE']._serialized_start=1831
-  _globals['_SOURCE']._serialized_end=1977
-  _globals['_WITHHOLDREASON']._serialized_start=1980
-  _globals['_WITHHOLDREASON']._serialized_end=2715
+  _globals['_CONTEXTKIND']._serialized_start=1663
+  _globals['_CONTEXTKIND']._serialized_end=1758
+  _globals['_RATELABEL']._serialized_start=1760
+  _globals['_RATELABEL']._serialized_end=1848
+  _globals['_SOURCE']._serialized_start=1851
+  _globals['_SOURCE']._serialized_end=1997
+  _globals['_WITHHOLDREASON']._serialized_start=2000
+  _globals['_WITHHOLDREASON']._serialized_end=2735
   _globals['_RECOMMENDREQUEST']._serialized_start=118
-  _globals['_RECOMMENDREQUEST']._serialized_end=353
-  _globals['_CONTEXTITEM']._serialized_start=355
-  _globals['_CONTEXTITEM']._serialized_end=428
-  _globals['_RECOMMENDRESPONSE']._serialized_start=431
-  _globals['_RECOMMENDRESPONSE']._serialized_end=715
-  _globals['_RECOMMENDEDOFFER']._serialized_start=718
-  _globals['_RECOMMENDEDOFFER']._serialized_end=997
-  _globals['_BECAUSE']._serialized_start=999
-  _globals['_BECAUSE']._serialized_end=1039
-  _globals['_WITHHELDOFFER']._serialized_start=1042
-  _globals['_WITHHELDOFFER']._serialized_end=1200
-  _globals['_MOMENT']._serialized_start=1203
-  _globals['_MOMENT']._serialized_end=1374
-  _globals['_RECOMMENDBATCHREQUEST']._serialized_start=1376
-  _globals['_RECOMMENDBATCHREQUEST']._serialized_end=1451
-  _globals['_RECOMMENDBATCHRESPONSE']._serialized_start=1453
-  _globals['_RECOMMENDBATCHRESPONSE']._serialized_end=1527
-  _globals['_RECOMMENDRESULT']._serialized_start=1529
-  _globals['_RECOMMENDRESULT']._serialized_end=1641
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2718
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2920
+  _globals['_RECOMMENDREQUEST']._serialized_end=373
+  _globals['_CONTEXTITEM']._serialized_start=375
+  _globals['_CONTEXTITEM']._serialized_end=448
+  _globals['_RECOMMENDRESPONSE']._serialized_start=451
+  _globals['_RECOMMENDRESPONSE']._serialized_end=735
+  _globals['_RECOMMENDEDOFFER']._serialized_start=738
+  _globals['_RECOMMENDEDOFFER']._serialized_end=1017
+  _globals['_BECAUSE']._serialized_start=1019
+  _globals['_BECAUSE']._serialized_end=1059
+  _globals['_WITHHELDOFFER']._serialized_start=1062
+  _globals['_WITHHELDOFFER']._serialized_end=1220
+  _globals['_MOMENT']._serialized_start=1223
+  _globals['_MOMENT']._serialized_end=1394
+  _globals['_RECOMMENDBATCHREQUEST']._serialized_start=1396
+  _globals['_RECOMMENDBATCHREQUEST']._serialized_end=1471
+  _globals['_RECOMMENDBATCHRESPONSE']._serialized_start=1473
+  _globals['_RECOMMENDBATCHRESPONSE']._serialized_end=1547
+  _globals['_RECOMMENDRESULT']._serialized_start=1549
+  _globals['_RECOMMENDRESULT']._serialized_end=1661
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2738
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2940
 # @@protoc_insertion_point(module_scope)

@@ -234,6 +234,7 @@ class RecommendRequest(_message.Message):
     INCLUDE_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
     CONTEXT_ITEMS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """The channel that will show the answer, a declared name. Required."""
     placement: _builtins.str
@@ -251,6 +252,12 @@ class RecommendRequest(_message.Message):
     """
     count: _builtins.int
     """How many offers, 1 to 100. Default (0): 10."""
+    request_id: _builtins.str
+    """Names this request, so that it may be sent again: for 24 hours the same id, under the same
+    first identifier, gets the same decision, which counts once; with anything else in the request
+    it is refused with ALREADY_EXISTS. At most 256 bytes. Default: none, each call decides. While
+    the store is away no id is kept: such an answer is flagged STATE_UNAVAILABLE.
+    """
     @_builtins.property
     def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Identifier]:
         """Who it is: 1 to 16 identifiers. One that is known to the store decides; none of them known is
@@ -283,10 +290,11 @@ class RecommendRequest(_message.Message):
         include: _abc.Iterable[_builtins.str] | None = ...,
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         context_items: _abc.Iterable[Global___ContextItem] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_items", b"context_items", "count", b"count", "exclude", b"exclude", "identifiers", b"identifiers", "include", b"include", "intent", b"intent", "place", b"place", "placement", b"placement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_items", b"context_items", "count", b"count", "exclude", b"exclude", "identifiers", b"identifiers", "include", b"include", "intent", b"intent", "place", b"place", "placement", b"placement", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
