@@ -41,7 +41,8 @@ def gumbels(seed: bytes, offers: Sequence[str], policy: str, bucket: int) -> Fix
         state = start.copy()
         state.update(offer.encode())
         hashes.append(state.digest())
-    return _gumbels(np.frombuffer(b"".join(hashes), np.dtype("<u8")))
+    # Of a bytearray, for compiled code takes no array that may not be written.
+    return _gumbels(np.frombuffer(bytearray(b"".join(hashes)), np.dtype("<u8")))
 
 
 def explored(log_weights: Fixed, draws: Fixed, temperature: float) -> Fixed:

@@ -116,7 +116,7 @@ def _table(value: Any, kind: inspect.StructType, at: Path, known: Known) -> Wron
         yield at, "want a table"
         return
     fields = {field.name: field for field in kind.fields}
-    wrong = []
+    wrong: list[tuple[Path, str]] = []
     for name, entry in value.items():
         if name in fields:
             wrong += _part(entry, fields[name].type, (*at, name), known)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -35,6 +36,8 @@ from models.replay import NotReplayable, replay
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, profile, requests
 
+T = TypeVar("T")
+
 FEATURES = sorted(
     {
         (name, value)
@@ -51,7 +54,7 @@ def index(ranked: bool) -> OfferIndex:
     return OfferIndex(small_release(Path(mkdtemp()), ranked=ranked), small_catalogue())
 
 
-def either(*values: object) -> st.SearchStrategy[object]:
+def either(*values: T) -> st.SearchStrategy[T]:
     """Return a strategy for one of some values."""
     return st.sampled_from(values)
 
