@@ -17,6 +17,7 @@ from models.gate import Held
 from service.commands import ask as commands_client
 from service.commands import catalogue as commands_catalogue
 from service.commands import data as commands_data
+from service.commands import decisions as commands_decisions
 from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
 from service.commands.health import health
@@ -54,6 +55,7 @@ app.add_typer(commands_catalogue.offers, name="offers", rich_help_panel=ASK)
 app.add_typer(commands_catalogue.items, name="items", rich_help_panel=ASK)
 app.command(rich_help_panel=LEARN)(commands_data.load)
 app.add_typer(commands_data.log, name="log", rich_help_panel=LEARN)
+app.add_typer(commands_decisions.app, name="decisions", rich_help_panel=LEARN)
 for point in sorted(entry_points(group="throughline.commands"), key=lambda found: found.name):
     for command in point.load().registered_commands:
         app.command(command.name, rich_help_panel=LEARN)(command.callback)

@@ -101,6 +101,8 @@ def why(offer: RecommendedOffer) -> str:
 def why_not(offer: WithheldOffer) -> str:
     """Return why an offer is not shown, with the age of the stock where that is the reason."""
     said = reason_in_words(offer.reason)
+    if offer.rule:
+        said += f" ({offer.rule})"
     if offer.HasField("stock_as_of"):
         return f"{said} (counted {offer.stock_as_of.ToJsonString()})"
     return said

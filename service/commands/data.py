@@ -23,9 +23,6 @@ Config = Annotated[
 ]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Nobody waits for a load or an export as one waits for a decision.
-TIMEOUT = 10.0  # seconds
-
 log = typer.Typer(help="The event log of a store.", no_args_is_help=True)
 
 
@@ -42,6 +39,7 @@ def load(
     """
     from models.identifiers import key_fingerprint
     from service.clock import Clock
+    from service.commands.stores import TIMEOUT
     from service.commands.terminal import output, table
     from service.dataset.load import load_dataset
     from service.keys import load_key
@@ -96,37 +94,25 @@ def export(
     when the command began.
     """
     from models.identifiers import key_fingerprint
+    from service.commands.stores import existing_store
     from service.commands.terminal import output, table
     from service.dataset.export import check_free, export_log
-    from service.keys import DATABASE, EMBEDDED, load_key
+    from service.keys import load_key
     from service.settings import read_settings
-    from service.store import open_store
 
     settings = read_settings(config, store=store, key_file=key_file)
     check_free(out)
-    directory = Path(settings.store.removeprefix(EMBEDDED))
-    if settings.store.startswith(EMBEDDED) and not (directory / DATABASE).exists():
-        raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
-    fingerprint = key_fingerprint(load_key(settings))
     start = None if since is None else (since.replace(tzinfo=UTC) - EPOCH) // timedelta.resolution
-    opened = open_store(
-        settings.store,
-        key_fingerprint=fingerprint,
-        timeout=max(TIMEOUT, settings.redis_timeout),
-    )
-    try:
-        with _progress() as progress:
-            report = export_log(
-                opened,
-                out,
-                start,
-                fingerprint,
-                lambda table, rows: progress(table, rows, None),
-                settings.event_types,
-                settings.channels,
-            )
-    finally:
-        opened.close()
+    with existing_store(settings) as opened, _progress() as progress:
+        report = export_log(
+            opened,
+            out,
+            start,
+            key_fingerprint(load_key(settings)),
+            lambda table, rows: progress(table, rows, None),
+            settings.event_types,
+            settings.channels,
+        )
     rows = [(name, str(count)) for name, count in report.rows.items()]
     output().print(table(("table", "rows"), rows, f"{out}: {report.kind}"))
 

@@ -1,0 +1,87 @@
+"""The commands over kept decisions: show one, and prove that a decision follows from its record."""
+
+from typing import Annotated
+
+import typer
+
+from service.commands.data import Config, KeyFile, StoreUrl
+from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
+
+app = typer.Typer(no_args_is_help=True, help="Show and replay the decisions that a store keeps.")
+
+DATA_ERROR = 65  # as in sysexits.h
+
+
+@app.command()
+def show(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="The decision's id.")],
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a decision as it was answered: the slate, what was withheld, and every version."""
+    from throughline.v1.recommendation_pb2 import RecommendResponse
+
+    from models.errors import BadInput
+    from service.commands.answers import recommendation
+    from service.commands.stores import existing_store
+    from service.commands.terminal import output, print_json
+    from service.decision_messages import answer, timestamp
+    from service.recommendation import offers_of
+    from service.settings import read_settings
+
+    with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
+        record = opened.decision(decision)
+    if record is None:
+        raise BadInput("decision", "not in the store")
+    response = RecommendResponse()
+    answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
+    if as_json:
+        print_json(response)
+        return
+    when = timestamp(record.time).ToJsonString()
+    output().print(f"Decided at {when} for channel {record.request.channel}")
+    for part in recommendation(response):
+        output().print(part)
+
+
+@app.command()
+def replay(
+    decisions: Annotated[
+        list[str] | None, typer.Argument(metavar="[DECISION]...", help="Ids; none: all there are.")
+    ] = None,
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+) -> None:
+    """Decide again from each record, its release and its policy alone, and compare every byte.
+
+    Exit code 65 where one differs, or cannot be replayed.
+    """
+    from models.errors import BadInput
+    from models.registry import Registry
+    from service.commands.stores import existing_store
+    from service.commands.terminal import busy, output, table
+    from service.replaying import Replayer
+    from service.settings import read_settings
+
+    replayer = Replayer(Registry(registry))
+    settings = read_settings(config, store=store, key_file=key_file)
+    with existing_store(settings) as opened, busy("Replaying"):
+        if decisions:
+            for name in decisions:
+                record = opened.decision(name)
+                if record is None:
+                    raise BadInput("decision", f"not in the store: {ascii(name)[:80]}")
+                replayer.add(record)
+        else:
+            for record in opened.records(None):
+                replayer.add(record)
+    if replayer.faults:
+        rows = [(fault.decision, fault.reason) for fault in replayer.faults]
+        output().print(table(("decision", "what is wrong"), rows))
+    output().print(f"{replayer.same:,} of {replayer.count:,} decisions are the same again.")
+    if replayer.faults:
+        raise typer.Exit(DATA_ERROR)

@@ -1,0 +1,32 @@
+"""The store that a command works on without a service: one that is there."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.identifiers import key_fingerprint
+from service.keys import DATABASE, EMBEDDED, load_key
+from service.settings import Settings
+from service.store import Store, open_store
+
+# Nobody waits for a command as one waits for a decision.
+TIMEOUT = 10.0  # seconds
+
+
+@contextmanager
+def existing_store(settings: Settings) -> Iterator[Store]:
+    """Yield the store of `settings`, beside a service or not; it is never made here."""
+    directory = Path(settings.store.removeprefix(EMBEDDED))
+    if settings.store.startswith(EMBEDDED) and not (directory / DATABASE).exists():
+        raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
+    opened = open_store(
+        settings.store,
+        key_fingerprint=key_fingerprint(load_key(settings)),
+        event_types=settings.names.event_types,
+        timeout=max(TIMEOUT, settings.redis_timeout),
+    )
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,69 @@
+"""Replays kept decisions against the releases and policies of a registry."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from models.decision import Decision, Record
+from models.errors import BadRelease, ThroughlineError
+from models.policy import Policy
+from models.registry import Registry
+from models.release import Release, load_release
+from models.replay import replay
+
+
+class Fault(NamedTuple):
+    """A decision that is not the same again, and why."""
+
+    decision: str
+    reason: str
+
+
+class Replayer:
+    """Counts decisions that are `same` again; each release and policy is loaded once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._releases: dict[str, Release] = {}
+        self._policies: dict[str, Policy] = {}
+        self.count = 0
+        self.same = 0
+        self.faults: list[Fault] = []
+
+    def add(self, record: Record) -> None:
+        """Replay one decision."""
+        self.count += 1
+        try:
+            again = replay(record, self._release(record), self._policy(record))
+        except ThroughlineError as error:
+            self.faults.append(Fault(record.id, str(error)))
+            return
+        found = difference(record.decision, again)
+        if found:
+            self.faults.append(Fault(record.id, f"{found}: differs"))
+        else:
+            self.same += 1
+
+    def _release(self, record: Record) -> Release:
+        name = record.decision.moment.release
+        if name not in self._releases:
+            directory = self._registry.path(name)
+            if not directory.is_dir():
+                raise BadRelease(f"release: not in the registry: {ascii(name)[:80]}")
+            self._releases[name] = load_release(directory)
+        return self._releases[name]
+
+    def _policy(self, record: Record) -> Policy:
+        digest = record.decision.moment.policy
+        if digest not in self._policies:
+            self._policies[digest] = self._registry.policy(digest)
+        return self._policies[digest]
+
+
+def difference(one: Decision, other: Decision) -> str:
+    """Return the first part of two decisions whose bytes differ, "" where none does."""
+    for name in one.__struct_fields__:
+        parts = (msgspec.msgpack.encode(getattr(decision, name)) for decision in (one, other))
+        if len(set(parts)) > 1:
+            return name
+    return ""
