@@ -35,7 +35,8 @@ demo: .venv/.demo
 	$(BIN)/throughline demo $(if $(KEEP),--keep)
 
 test: .venv/.all
-	$(BIN)/pytest -q -m 'not prove'
+	@$(BIN)/python -c 'import service.serving' # compiled once, not by every worker
+	$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
 
 prove: .venv/.all
 	$(BIN)/pytest -m prove

@@ -1,24 +1,47 @@
-"""A real Redis for the tests: each server is a child of the test run, on a free loopback port."""
+"""What all tests share: a real Redis, a child of the test run, and that a machine may be slow."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from service.store import Store, open_store
+from tests.patience import PATIENCE
 from tests.proof import proof, pytest_terminal_summary
 
 __all__ = ["proof", "pytest_terminal_summary"]
 
 COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
 FINGERPRINT = "0123456789abcdef"
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+UNTIL = "THROUGHLINE_TEST_UNTIL"  # seconds since 1970, after which no test begins
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Skip, loudly, what a slow machine leaves no time for, where somebody set a limit."""
+    if time.time() > float(os.environ.get(UNTIL, "inf")):
+        pytest.skip(f"NOT TESTED: the machine is too slow, and {UNTIL} is over")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what failed at once: a run that is ended early prints no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})", file=sys.stderr, flush=True)
 
 
 class RedisServer:
@@ -127,7 +150,7 @@ def opened() -> Iterator[Callable[[str], Store]]:
     stores: list[Store] = []
 
     def open_(url: str) -> Store:
-        stores.append(open_store(url, key_fingerprint=FINGERPRINT, timeout=2.0))
+        stores.append(open_store(url, key_fingerprint=FINGERPRINT, timeout=PATIENCE))
         return stores[-1]
 
     yield open_

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import hiredis
 
+from tests.patience import PATIENCE
+
 PIECE = 65_536  # bytes
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: a close sends RST
 
@@ -63,7 +65,7 @@ class FaultProxy:
             done.set()
 
         self._loop.call_soon_threadsafe(change)
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
 
     async def run(self, ready: threading.Event, stop: asyncio.Event) -> None:
         """Accept connections until `stop`."""
@@ -170,12 +172,12 @@ class FaultProxy:
 
         thread = threading.Thread(target=work, name="fault-proxy", daemon=True)
         thread.start()
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE)
         try:
             yield self
         finally:
             self._loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:

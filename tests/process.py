@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-READY_SECONDS = 180
+from tests.patience import PATIENCE
 
 
 class ServerProcess:
@@ -49,14 +49,14 @@ def server_process(directory: Path, *options: str) -> Iterator[ServerProcess]:
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    end = time.monotonic() + READY_SECONDS
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         for line in log.read_text(errors="replace").splitlines():
             if '"ready"' in line:

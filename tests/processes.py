@@ -18,11 +18,10 @@ import psutil
 from models.policy import BUILT_IN
 from models.registry import Registry
 from service.client import Client
+from tests.patience import PATIENCE
 from tests.running import enter_release
 
 SERVE = [sys.executable, "-P", "-m", "service.cli", "serve"]
-
-PATIENCE = 240  # seconds, for a machine that is busy with other things
 
 # What a client needs so that a restart costs it no call.
 RETRIES = {
@@ -131,7 +130,7 @@ def clients(target: str, number: int, retries: bool = True) -> Iterator[list[Cli
     options += [("grpc.service_config", json.dumps(config))]
     with ExitStack() as opened:
         yield [
-            Client(opened.enter_context(grpc.insecure_channel(target, options)), target, 10)
+            Client(opened.enter_context(grpc.insecure_channel(target, options)), target, PATIENCE)
             for _ in range(number)
         ]
 

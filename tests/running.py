@@ -17,6 +17,7 @@ from service.client import Client, Tls
 from service.lifecycle import serving
 from service.server import Server
 from service.settings import read_settings
+from tests.patience import PATIENCE
 from tests.small import small_rows, write_small_release
 
 PLAIN = Tls()
@@ -36,17 +37,17 @@ class Running:
     ) -> recommendation_pb2.RecommendResponse:
         """Ask for offers of the customer with these `loyalty` values."""
         request = recommend_request(*values, channel=channel, count=count, **more)
-        return self.client.recommendations.Recommend(request, timeout=10)
+        return self.client.recommendations.Recommend(request, timeout=PATIENCE)
 
     def record(self, *events: event_pb2.Event) -> event_pb2.RecordEventsResponse:
         """Record events."""
         request = event_pb2.RecordEventsRequest(events=events)
-        return self.client.events.RecordEvents(request, timeout=10)
+        return self.client.events.RecordEvents(request, timeout=PATIENCE)
 
     def raw(self, method: str, data: bytes) -> bytes:
         """Send bytes as they are to a method, `Service/Method`; raises `grpc.RpcError`."""
         call: Any = self.channel.unary_unary(f"/throughline.v1.{method}")
-        answer: bytes = call(data, timeout=60)
+        answer: bytes = call(data, timeout=PATIENCE)
         return answer
 
 
@@ -91,7 +92,7 @@ def running(
             server.parts.store.put_catalogue(wanted)
             server.parts.runtime.refresh_catalogue()
         with tls.channel(f"127.0.0.1:{server.port}") as channel:
-            yield Running(server, registry, channel, Client(channel, "the test's server", 10))
+            yield Running(server, registry, channel, Client(channel, "the test's server", PATIENCE))
 
 
 def loyalty(value: str) -> common_pb2.Identifier:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tests.patience import PATIENCE
+
 
 class Scraped:
     """The samples of one scrape; `text` is the whole of it."""
@@ -39,7 +41,7 @@ class Scraped:
 
 def scrape(port: int) -> Scraped:
     """Ask a server on this machine for its metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         return Scraped(answer.read().decode())
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import grpc
 
+from tests.patience import PATIENCE
+
 COMMAND = (sys.executable, "-P", "-m", "service.cli")
 KEY = "ab" * 32
-START_SECONDS = 120.0
 
 
 def free_port() -> int:
@@ -47,7 +48,7 @@ class ServiceProcess:
             self._process = subprocess.Popen(
                 self._command, cwd=self._directory, stderr=log, env=environment()
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not self._said("ready", told):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -65,7 +66,7 @@ class ServiceProcess:
         """Ask it to end and return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(timeout=60)
+        code = self._process.wait(timeout=PATIENCE)
         self._process = None
         return code
 
@@ -93,7 +94,7 @@ def throughline(directory: Path, *arguments: str) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

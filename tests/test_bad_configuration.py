@@ -13,7 +13,8 @@ import pytest
 from service.port import held_port
 from service.preflight import check
 from service.settings import ConfigurationError, Settings, read_settings
-from tests.processes import PATIENCE, SERVE
+from tests.patience import PATIENCE
+from tests.processes import SERVE
 
 FIELDS = Settings.model_fields
 NUMBERS = [name for name, field in FIELDS.items() if field.annotation in (int, float)]

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 # As the first process of a container: a signal without a handler does nothing.
 AS_FIRST_PROCESS = """
 import os, signal, sys
@@ -26,7 +28,7 @@ def test_a_stop_while_starting_is_heard(tmp_path: Path) -> None:
         while process.poll() is None and not importing(process.pid):
             time.sleep(0.01)
         process.terminate()
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     finally:
         process.kill()
         process.communicate()

@@ -17,6 +17,7 @@ from models.policy import BUILT_IN
 from models.promotion import checked
 from models.registry import Entry, Registry
 from models.release import Metric
+from tests.patience import PATIENCE
 from tests.refusals import Refusal, refused, wrong
 from tests.running import running
 from tests.small import write_small_release
@@ -136,13 +137,13 @@ def test_over_the_wire_a_reason_overrides_and_is_recorded(tmp_path: Path) -> Non
         assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
 
         request.override = "the old one sells what is gone"
-        live.client.releases.PromoteRelease(request, timeout=60)
+        live.client.releases.PromoteRelease(request, timeout=PATIENCE)
         pair = registry.pointer().in_force
         assert pair is not None
         assert (pair.release, pair.override) == (second, request.override)
         (line,) = [line for line in logs if line["event"] == "promoted"]
         assert line["override"] == request.override
-        live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
+        live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=PATIENCE)
         assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
 
 
@@ -152,12 +153,12 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     against(registry, second, first, lead(-0.1, 0.01, "discovery"))
     command = [sys.executable, "-P", "-m", "service.cli", "releases", "promote", second]
     command += ["--registry", str(tmp_path)]
-    held = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    held = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (held.returncode, held.stderr.count("\n")) == (os.EX_DATAERR, 1), held.stderr
     assert held.stderr.startswith("throughline: gate recall@10, discovery: 0.2000 against 0.3000")
     assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
     command += ["--override", "asked for by the shop"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     pair = registry.pointer().in_force
     assert pair is not None

@@ -20,7 +20,8 @@ from models.policy import BUILT_IN
 from models.registry import POINTER, Pair, Pointer, Registry
 from service.client import Client
 from tests.conftest import RedisServer
-from tests.processes import PATIENCE, eventually, prepared, served
+from tests.patience import PATIENCE
+from tests.processes import eventually, prepared, served
 from tests.running import enter_release, event, recommend_request, running
 from tests.test_releases_serving import damage
 
@@ -69,7 +70,7 @@ class Health:
     def checked(self) -> dict[str, str]:
         """Ask for every service."""
         asked = {
-            name: self._stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+            name: self._stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
             for name, service in NAMES.items()
         }
         return {name: STATUS.Name(answer.status) for name, answer in asked.items()}
@@ -176,7 +177,7 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
     with served(tmp_path, "--config", "settings.toml") as live:
         address = f"127.0.0.1:{live.port}"
         with grpc.insecure_channel(address) as channel, health_of(channel) as health:
-            client = Client(channel, address, 5)
+            client = Client(channel, address, PATIENCE)
             assert health.says(WELL), "the release before the damaged one"
             pid, limit = live.process.pid, resource.RLIMIT_FSIZE
             soft, hard = resource.prlimit(pid, limit)
@@ -185,7 +186,9 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
             with pytest.raises(grpc.RpcError) as raised:
                 record(client, "e1")
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert client.recommendations.Recommend(recommend_request("L1"), timeout=5).decision_id
+            assert client.recommendations.Recommend(
+                recommend_request("L1"), timeout=PATIENCE
+            ).decision_id
             resource.prlimit(pid, limit, (soft, hard))
             assert health.says(WELL), "files can be written again"
             record(client, "e2")
@@ -207,7 +210,7 @@ def test_an_unknown_service_is_not_healthy(tmp_path: Path) -> None:
         stub: Any = health_pb2_grpc.HealthStub(live.channel)
         asked = health_pb2.HealthCheckRequest(service="throughline.v1.NoService")
         with pytest.raises(grpc.RpcError) as raised:
-            stub.Check(asked, timeout=5)
+            stub.Check(asked, timeout=PATIENCE)
         assert raised.value.code() is grpc.StatusCode.NOT_FOUND
         watch = stub.Watch(asked)
         assert STATUS.Name(next(watch).status) == "SERVICE_UNKNOWN"
@@ -217,7 +220,7 @@ def test_an_unknown_service_is_not_healthy(tmp_path: Path) -> None:
 def record(client: Client, event_id: str) -> None:
     """Record an event that must be stored."""
     request = event_pb2.RecordEventsRequest(events=[event(event_id)])
-    assert client.events.RecordEvents(request, timeout=10).results[0].outcome.code == 0
+    assert client.events.RecordEvents(request, timeout=PATIENCE).results[0].outcome.code == 0
 
 
 def retry_advised(error: grpc.RpcError) -> bool:

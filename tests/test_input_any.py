@@ -27,6 +27,7 @@ from throughline.v1.recommendation_pb2 import ContextItem
 
 from service.guard import log_fault
 from tests import http2
+from tests.patience import PATIENCE
 from tests.refusals import INVALID, METHODS, Refusal, refusal, refused, wrong
 from tests.running import Running, recommend_request, running
 
@@ -86,7 +87,7 @@ def test_message_beyond_the_limit(live: Running, size: int, compression: grpc.Co
     """More than 4 MiB, on the wire or unpacked, is RESOURCE_EXHAUSTED without advice to retry."""
     call: Any = live.channel.unary_unary(f"/throughline.v1.{RECOMMEND}")
     with pytest.raises(grpc.RpcError) as raised:
-        call(bytes(size), timeout=20, compression=compression)
+        call(bytes(size), timeout=PATIENCE, compression=compression)
     told = refusal(raised.value)
     assert (told.code, told.retry) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 0)
 
@@ -96,7 +97,7 @@ def test_metadata_beyond_the_limit(live: Running) -> None:
     call: Any = live.channel.unary_unary(f"/throughline.v1.{RECOMMEND}")
     metadata = (("note", SECRET + "x" * 20_000),)
     with pytest.raises(grpc.RpcError) as raised:
-        call(b"", timeout=10, metadata=metadata)
+        call(b"", timeout=PATIENCE, metadata=metadata)
     told = refusal(raised.value)
     assert (told.code, told.retry) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 0)
     assert SECRET not in told.details
@@ -124,13 +125,15 @@ def test_too_many_calls_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
         def wait(*arguments: Any) -> Any:
             entered.release()
-            leave.wait(10)
+            leave.wait(PATIENCE)
             return read(*arguments)
 
         monkeypatch.setattr(live.server.parts.store, "read", wait)
         request = recommend_request("a")
-        calls = [live.client.recommendations.Recommend.future(request, timeout=20) for _ in "ab"]
-        assert all(entered.acquire(timeout=10) for _ in calls)
+        calls = [
+            live.client.recommendations.Recommend.future(request, timeout=PATIENCE) for _ in "ab"
+        ]
+        assert all(entered.acquire(timeout=PATIENCE) for _ in calls)
         told = [refused(live, RECOMMEND, data) for data in (request, b"\xff\xff")]
         health: Any = health_pb2_grpc.HealthStub(live.channel)
         alive = health.Check(health_pb2.HealthCheckRequest())
@@ -199,13 +202,13 @@ def test_work_that_expired_in_the_queue(tmp_path: Path, monkeypatch: pytest.Monk
         def wait(*arguments: Any) -> Any:
             started.append(arguments)
             entered.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
             return read(*arguments)
 
         monkeypatch.setattr(live.server.parts.store, "read", wait)
         ask = live.client.recommendations.Recommend.future
-        first = ask(recommend_request("a"), timeout=20)
-        assert entered.wait(10)
+        first = ask(recommend_request("a"), timeout=PATIENCE)
+        assert entered.wait(PATIENCE)
         late = [ask(recommend_request("b"), timeout=0.1) for _ in range(5)]
         codes = [call.code() for call in late]
         leave.set()

@@ -25,6 +25,7 @@ from service import serving
 from service.trial import try_release
 from tests.bad_content import rehashed
 from tests.damage import copied, golden_release
+from tests.patience import PATIENCE
 from tests.refusals import INVALID, Refusal, refused, wrong
 from tests.running import Running, enter_release, running
 
@@ -109,7 +110,7 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
     assert told.details.startswith("release: cannot decide; ref=")
     assert live.recommend("a").moment.release == first
     live.registry.promote(second, "policy", 2)
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while live.server.parts.runtime.refused != second and time.monotonic() < end:
         time.sleep(0.05)
     assert live.server.parts.runtime.refused == second
@@ -125,12 +126,12 @@ def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> No
 
     def wait(directory: Path) -> None:
         loading.set()
-        leave.wait(10)
+        leave.wait(PATIENCE)
         try_release(directory)
 
     monkeypatch.setattr(serving, "try_release", wait)
-    first = live.client.releases.PromoteRelease.future(named(second), timeout=30)
-    assert loading.wait(10)
+    first = live.client.releases.PromoteRelease.future(named(second), timeout=PATIENCE)
+    assert loading.wait(PATIENCE)
     expected = Refusal(
         grpc.StatusCode.ABORTED, "model: load in progress", "LOAD_IN_PROGRESS", frozenset(), 0
     )
@@ -152,14 +153,14 @@ def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.Mon
     def slowly() -> Pointer:
         if threading.current_thread() is follower:
             looking.set()
-            leave.wait(20)
+            leave.wait(PATIENCE)
         return pointer()
 
     follower = threading.Thread(target=runtime.follow_registry)
     monkeypatch.setattr(runtime.registry, "pointer", slowly)
     follower.start()
     try:
-        assert looking.wait(10)
+        assert looking.wait(PATIENCE)
         assert live.client.releases.PromoteRelease(named(second)).release_id == second
     finally:
         leave.set()

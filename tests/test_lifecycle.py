@@ -21,6 +21,7 @@ from throughline.v1 import common_pb2, release_pb2
 
 from service.client import Client
 from tests.conftest import RedisServer
+from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, recommend_request, running
 
 COMMAND = [sys.executable, "-m", "service.cli", "serve"]
@@ -54,14 +55,14 @@ def health(channel: grpc.Channel, service: str) -> int:
     """Return the health of a service."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     asked = health_pb2.HealthCheckRequest(service=f"throughline.v1.{service}")
-    return int(stub.Check(asked, timeout=5).status)
+    return int(stub.Check(asked, timeout=PATIENCE).status)
 
 
 def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
     """SIGTERM: a call in flight gets its answer, an open watch is ended, the exit code is 0."""
     release_id = enter_release(tmp_path / "var" / "registry")
     with child(tmp_path) as (process, port), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        client = Client(channel, "child", 30)
+        client = Client(channel, "child", PATIENCE)
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == NOT_SERVING
@@ -69,7 +70,7 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
 
         def promote() -> None:
             request = release_pb2.PromoteReleaseRequest(release_id=release_id)
-            answers.append(client.releases.PromoteRelease(request, timeout=30).release_id)
+            answers.append(client.releases.PromoteRelease(request, timeout=PATIENCE).release_id)
 
         promoting = threading.Thread(target=promote)
         promoting.start()
@@ -78,7 +79,7 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
         started = time.monotonic()
         promoting.join()
         assert answers == [release_id]
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         assert time.monotonic() - started < 15
         with pytest.raises(grpc.RpcError):
             list(watch)
@@ -106,7 +107,7 @@ def test_logs_hold_no_identifier(tmp_path: Path) -> None:
     enter_release(tmp_path / "var" / "registry")
     with child(tmp_path) as (process, port):
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            client = Client(channel, "child", 30)
+            client = Client(channel, "child", PATIENCE)
             with pytest.raises(grpc.RpcError):
                 client.recommendations.Recommend(recommend_request("canary-4711", channel="no"))
             with pytest.raises(grpc.RpcError):
@@ -114,7 +115,7 @@ def test_logs_hold_no_identifier(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         logged = process.stderr.read()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert "refused" in logged
     assert "stopped" in logged
     assert "canary-4711" not in logged
@@ -132,7 +133,7 @@ def test_second_server_on_a_directory_or_port_is_refused(tmp_path: Path) -> None
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=PATIENCE,
                 check=False,
             )
             assert done.returncode == code

@@ -17,6 +17,7 @@ from service.store.backend import Backend, Write
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
 from tests.conftest import RedisServer
+from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, logged
 
 LOW, MIDDLE, HIGH = identifier(1), identifier(2), identifier(3)
@@ -65,7 +66,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
         made = SqliteBackend(tmp_path)
     else:
         server: RedisServer = request.getfixturevalue("redis_server")
-        made = RedisBackend(server.url, timeout=2.0)
+        made = RedisBackend(server.url, timeout=PATIENCE)
     yield made
     made.close()
 

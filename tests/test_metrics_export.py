@@ -27,6 +27,7 @@ from service.metrics.calls import ENDS, OTHER
 from service.metrics.events import ENDS as EVENT_ENDS
 from service.metrics.export import exported
 from service.status import KINDS, kind_of
+from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running
 from tests.scraped import Scraped, scrape
 from tests.test_releases_serving import damage, eventually
@@ -292,7 +293,7 @@ def test_nothing_of_a_request_is_exported(made: tuple[Mix, Scraped]) -> None:
     mix, scraped = made
     parts = mix.live.server.parts
     known = customer_pb2.GetCustomerRequest(identifiers=[loyalty("L4711"), loyalty(CANARY)])
-    answer = mix.live.client.customers.GetCustomer(known, timeout=10)
+    answer = mix.live.client.customers.GetCustomer(known, timeout=PATIENCE)
     assert parts.store.counts().records["stored"] == 8
     for text in (CANARY, "L4711", "item:", "coupon", answer.customer_id):
         assert text not in scraped.text

@@ -13,6 +13,7 @@ from throughline.v1 import customer_pb2, release_pb2
 from service.metrics.export import exported
 from service.settings import ConfigurationError
 from tests.conftest import RedisServer
+from tests.patience import PATIENCE
 from tests.running import enter_release, event, loyalty, running
 from tests.scraped import scrape
 from tests.test_metrics_export import CANARY, scraping
@@ -23,9 +24,9 @@ def test_what_health_says_itself_is_counted(tmp_path: Path) -> None:
     """A code that a service of gRPC's own sets is counted, and a watch once it ends."""
     with running(tmp_path) as live, scraping(live) as port:
         stub: Any = health_pb2_grpc.HealthStub(live.channel)
-        stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
         with pytest.raises(grpc.RpcError):
-            stub.Check(health_pb2.HealthCheckRequest(service=CANARY), timeout=5)
+            stub.Check(health_pb2.HealthCheckRequest(service=CANARY), timeout=PATIENCE)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         next(watch)
         watch.cancel()
@@ -50,7 +51,7 @@ def test_a_fault_and_an_answer_nobody_waited_for(
         reading, read = threading.Event(), live.server.parts.store.read
 
         def slow(identifiers: Any) -> Any:
-            assert reading.wait(10)
+            assert reading.wait(PATIENCE)
             return read(identifiers)
 
         def faulty(identifiers: Any) -> Any:
@@ -60,14 +61,14 @@ def test_a_fault_and_an_answer_nobody_waited_for(
         monkeypatch.setattr(live.server.parts.store, "read", slow)
         with pytest.raises(grpc.RpcError):
             live.client.customers.GetCustomer(request, timeout=0.05)
-        call = live.client.customers.GetCustomer.future(request, timeout=10)
+        call = live.client.customers.GetCustomer.future(request, timeout=PATIENCE)
         time.sleep(0.2)
         call.cancel()
         time.sleep(0.1)
         reading.set()
         monkeypatch.setattr(live.server.parts.store, "read", faulty)
         with pytest.raises(grpc.RpcError):
-            live.client.customers.GetCustomer(request, timeout=10)
+            live.client.customers.GetCustomer(request, timeout=PATIENCE)
         wanted = {("DEADLINE_EXCEEDED", ""): 1, ("CANCELLED", ""): 1, ("INTERNAL", "INTERNAL"): 1}
 
         def counted() -> dict[tuple[str, ...], float]:
@@ -113,7 +114,7 @@ def test_the_release_in_force_is_the_only_one_named(tmp_path: Path) -> None:
         second = enter_release(live.registry.directory, seed=2)
         before = scrape(port)
         promote = release_pb2.PromoteReleaseRequest(release_id=second)
-        live.client.releases.PromoteRelease(promote, timeout=60)
+        live.client.releases.PromoteRelease(promote, timeout=PATIENCE)
         after = scrape(port)
     assert before.figures("throughline_release_info", "release") == {(first,): 1}
     assert after.figures("throughline_release_info", "release") == {(second,): 1}

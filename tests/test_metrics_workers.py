@@ -15,6 +15,7 @@ from throughline.v1 import event_pb2, recommendation_pb2
 from service.client import Client
 from service.commands.serve import WORKERS_FIGURES
 from service.metrics.export import RELEASE, registry_of
+from tests.patience import PATIENCE
 from tests.processes import Served, clients, eventually, gone, prepared, served
 from tests.running import event, recommend_request
 from tests.scraped import Scraped, scrape
@@ -32,7 +33,7 @@ def metrics_of(live: Served) -> Scraped:
 def recommend(client: Client, channel: str = "web") -> recommendation_pb2.RecommendResponse:
     """Ask for offers."""
     request = recommend_request("nobody", channel=channel)
-    return client.recommendations.Recommend(request, timeout=30)
+    return client.recommendations.Recommend(request, timeout=PATIENCE)
 
 
 def worker_of(answer: recommendation_pb2.RecommendResponse) -> str:
@@ -69,7 +70,7 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
         with pytest.raises(grpc.RpcError):
             recommend(asking[0], channel="nowhere")
         events = event_pb2.RecordEventsRequest(events=[event("e1"), event("e2")])
-        asking[1].events.RecordEvents(events, timeout=30)
+        asking[1].events.RecordEvents(events, timeout=PATIENCE)
 
         wanted = {("web", "flagged"): 60}
         assert eventually(lambda: metrics_of(live).figure("throughline_calls_total") == 62)
@@ -95,7 +96,7 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
         # No time to say goodbye: what it had at the moment goes, what it counted stays.
         killed = live.workers()[0]
         os.kill(killed, signal.SIGKILL)
-        assert eventually(lambda: len(live.said("worker ready")) == 3, 120)
+        assert eventually(lambda: len(live.said("worker ready")) == 3)
         assert gone([killed])
         assert eventually(lambda: metrics_of(live).figures(*RELEASES) == {(release,): 2})
         time.sleep(1.5)  # who serves has said so once more

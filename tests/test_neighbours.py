@@ -15,6 +15,7 @@ from models.profile import Compartment, Link, Profile, fold
 from service.store import Fault, Recorded, Store, planning
 from service.store.backend import Backend, Write
 from tests.conftest import RedisServer
+from tests.patience import PATIENCE
 from tests.running import event as event_message
 from tests.running import recommend_request, running
 from tests.said import NOW, counted, event, identifier, logged
@@ -155,7 +156,7 @@ def test_a_damaged_customer_is_answered_without_state(store_url: str, tmp_path: 
             recommendation_pb2.RecommendBatchRequest(
                 requests=[recommend_request(value) for value in ("broken", "good", "broken")]
             ),
-            timeout=10,
+            timeout=PATIENCE,
         )
         answers = [alone, *(result.response for result in batch.results)]
         flagged = [common_pb2.FLAG_STATE_UNAVAILABLE in answer.flags for answer in answers]

@@ -13,6 +13,7 @@ import pytest
 from throughline.v1 import event_pb2
 
 from service.client import Client
+from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import event
 from tests.service_process import ServiceProcess, channel_to
@@ -34,7 +35,7 @@ def require_strace(directory: Path) -> None:
 
 def ended(trace: Path) -> Path:
     """Return the trace once strace has written that the server was killed."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not trace.read_bytes().endswith(b"+++ killed by SIGKILL +++\n"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -52,13 +53,15 @@ def test_each_reply_follows_its_sync(tmp_path: Path, proof: Proof, events: int) 
     service.start()
     try:
         with channel_to(service.address) as channel:
-            client = Client(channel, "the traced one", 30)
+            client = Client(channel, "the traced one", PATIENCE)
             for number in range(events):
                 request = event_pb2.RecordEventsRequest(
                     events=[event(f"order-{number:06d}-on-disk", f"L{number % 7}")]
                 )
-                (result,) = client.events.RecordEvents(request, timeout=30).results
+                (result,) = client.events.RecordEvents(request, timeout=PATIENCE).results
                 assert result.outcome.code == 0
+        # Killed, it might leave the last reply half traced.
+        service.stop()
     finally:
         service.kill()
     calls = read_trace(ended(trace))

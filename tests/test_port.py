@@ -10,6 +10,7 @@ import pytest
 
 from service.port import held_port
 from service.settings import ConfigurationError
+from tests.patience import PATIENCE
 
 
 def listener(port: int, shared: bool) -> socket.socket:
@@ -70,14 +71,14 @@ def test_of_two_parents_at_once_one_has_the_port() -> None:
 
 def takes(port: int, both: threading.Barrier) -> bool:
     """Try to hold the port at the same time as another; tell whether it came about."""
-    both.wait(10)
+    both.wait(PATIENCE)
     with ExitStack() as held:
         try:
             held.enter_context(held_port(f"127.0.0.1:{port}"))
         except ConfigurationError:
             return False
         finally:
-            both.wait(10)
+            both.wait(PATIENCE)
     return True
 
 

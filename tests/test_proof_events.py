@@ -20,6 +20,7 @@ from service.client import Client
 from service.status import code_number
 from service.store import Store, open_store
 from tests.conftest import RedisServer
+from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import event, running
 from tests.service_process import KEY, ServiceProcess, channel_to
@@ -44,7 +45,7 @@ def keyed(value: str) -> bytes:
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     """Open the store of a service beside it."""
-    store = open_store(url, key_fingerprint=key_fingerprint(bytes.fromhex(KEY)), timeout=10.0)
+    store = open_store(url, key_fingerprint=key_fingerprint(bytes.fromhex(KEY)), timeout=PATIENCE)
     try:
         yield store
     finally:
@@ -89,7 +90,8 @@ def delivered(
         chance = random.Random(number)
         with ExitStack() as stack:
             clients = [
-                Client(stack.enter_context(channel_to(server)), server, 30) for server in servers
+                Client(stack.enter_context(channel_to(server)), server, PATIENCE)
+                for server in servers
             ]
             while waiting:
                 try:
@@ -97,7 +99,7 @@ def delivered(
                 except IndexError:
                     return
                 request = event_pb2.RecordEventsRequest(events=batch)
-                call = chance.choice(clients).events.RecordEvents.future(request, timeout=30)
+                call = chance.choice(clients).events.RecordEvents.future(request, timeout=PATIENCE)
                 if chance.random() < cancelled:
                     time.sleep(chance.uniform(0.0, 0.05))
                     call.cancel()

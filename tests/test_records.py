@@ -23,6 +23,7 @@ from service.store.records import (
     shard_of,
 )
 from service.store.sqlite import SqliteBackend
+from tests.patience import PATIENCE
 from tests.said import NOW, identifier, record
 
 ANN = identifier(1)
@@ -57,7 +58,7 @@ def kept(backend: Backend) -> list[str]:
 
 def wait_for(backend: Backend, expected: list[str]) -> None:
     """Wait until a database keeps these records."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while kept(backend) != expected and time.monotonic() < deadline:
         time.sleep(0.02)
     assert kept(backend) == expected

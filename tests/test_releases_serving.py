@@ -18,6 +18,7 @@ from models.golden import answer_golden
 from models.policy import BUILT_IN
 from models.release import Golden, GoldenEvent, write_release
 from service.trial import try_release
+from tests.patience import PATIENCE
 from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release
 
@@ -35,12 +36,14 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
 def promote(live: Running, release_id: str) -> release_pb2.PromoteReleaseResponse:
     """Promote over the wire."""
     request = release_pb2.PromoteReleaseRequest(release_id=release_id)
-    return live.client.releases.PromoteRelease(request, timeout=60)
+    return live.client.releases.PromoteRelease(request, timeout=PATIENCE)
 
 
 def rollback(live: Running) -> release_pb2.RollbackReleaseResponse:
     """Roll back over the wire."""
-    return live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
+    return live.client.releases.RollbackRelease(
+        release_pb2.RollbackReleaseRequest(), timeout=PATIENCE
+    )
 
 
 def failure(call: Callable[[], Message]) -> tuple[grpc.StatusCode, str]:

@@ -15,6 +15,7 @@ from throughline.v1 import common_pb2, customer_pb2, event_pb2, offer_pb2, recom
 from models.codec import decode_customer
 from models.decide import decide
 from models.profile import Profile
+from tests.patience import PATIENCE
 from tests.running import Running, event, loyalty, recommend_request, running
 
 WEB = recommendation_pb2.WITHHOLD_REASON_PURCHASED
@@ -307,17 +308,17 @@ def test_waiting_calls_do_not_starve_deciding_ones(
         record = live.server.parts.store.record
 
         def slow(*arguments: Any) -> Any:
-            waiting.wait(10)
+            waiting.wait(PATIENCE)
             return record(*arguments)
 
         monkeypatch.setattr(live.server.parts.store, "record", slow)
         call: Any = live.client.events.RecordEvents
         request = event_pb2.RecordEventsRequest(events=[event("w1")])
         try:
-            calls = [call.future(request, timeout=20) for _ in range(10)]
+            calls = [call.future(request, timeout=PATIENCE) for _ in range(10)]
             time.sleep(0.1)
             assert len(live.recommend("w").offers) == 10
-            more = [call.future(request, timeout=20) for _ in range(10)]
+            more = [call.future(request, timeout=PATIENCE) for _ in range(10)]
             time.sleep(0.3)
             codes = [one.code() for one in more if one.done()]
         finally:

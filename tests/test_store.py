@@ -28,6 +28,7 @@ from service.store.backend import Backend, Write
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
 from tests.conftest import FINGERPRINT
+from tests.patience import PATIENCE
 from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
 
 Open = Callable[[str], Store]
@@ -40,7 +41,7 @@ def backend_of(url: str) -> Backend:
     """Return the bare database of a store."""
     if url.startswith("sqlite:"):
         return SqliteBackend(Path(url.removeprefix("sqlite:")))
-    return RedisBackend(url, timeout=2.0)
+    return RedisBackend(url, timeout=PATIENCE)
 
 
 def test_a_stored_event_is_seen_by_every_reader(store_url: str, opened: Open) -> None:
@@ -282,7 +283,7 @@ import sys
 from service.store import open_store
 from tests.conftest import FINGERPRINT
 from tests.said import event, identifier
-store = open_store(sys.argv[1], key_fingerprint=FINGERPRINT, timeout=2.0)
+store = open_store(sys.argv[1], key_fingerprint=FINGERPRINT, timeout=240.0)
 for number in range(100_000):
     batch = [event(f"{number}-{part}", identifier(number % 3), number) for part in range(3)]
     store.record(batch, 1)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from models.catalogue import Item, Offer
 from models.events import Event
 from service.store import LogEntry, Store
+from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, record
 
 Open = Callable[[str], Store]
@@ -60,7 +61,7 @@ def test_a_decision_is_found_by_its_id_alone(store_url: str, opened: Open) -> No
         assert one.id == one.id.lower()
         store.commit(one)
         assert store.decision(one.id) == one
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while other.decision(records[-1].id) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [other.decision(one.id) for one in records] == records

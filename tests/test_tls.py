@@ -19,6 +19,7 @@ from service.client import Client, Tls
 from service.preflight import check, warn
 from service.settings import ConfigurationError, read_settings
 from tests.certificates import Files, authority, client, self_signed, server_files
+from tests.patience import PATIENCE
 from tests.processes import eventually
 from tests.running import Running, recommend_request, running
 
@@ -34,7 +35,7 @@ def ask(live: Running, tls: Tls) -> str:
     """Ask over a connection of its own and return the release that answered."""
     with tls.channel(f"127.0.0.1:{live.server.port}") as channel:
         stub = Client(channel, "the test's server", 10).recommendations
-        return stub.Recommend(recommend_request("L1"), timeout=10).moment.release
+        return stub.Recommend(recommend_request("L1"), timeout=PATIENCE).moment.release
 
 
 def refused(live: Running, tls: Tls) -> bool:

@@ -16,8 +16,8 @@ from models.dataset import read_metadata
 from service.client import Client
 from service.clock import Clock
 from tests.datasets import retailer, write_dataset
+from tests.patience import PATIENCE
 from tests.processes import (
-    PATIENCE,
     SERVE,
     Served,
     clients,
