@@ -70,7 +70,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a plain client of the server."""
-        return redis.Redis.from_url(self.url, socket_timeout=5)
+        return redis.Redis.from_url(self.url, socket_timeout=PATIENCE)
 
     def send(self, number: int) -> None:
         """Send a signal to the server."""
