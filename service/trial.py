@@ -13,7 +13,7 @@ from models.errors import BadRelease
 from models.golden import check_golden
 from models.release import GOLDEN, Golden, Release, load_release, read_golden, verify_release
 
-TIMEOUT_SECONDS = 600  # a machine may be busy: this only ends a trial that hangs
+TIMEOUT_SECONDS = 600  # only what hangs takes so long; a good release refused serves nobody
 NICENESS = 10  # still ends in time where everything else is busy
 MOST_SAID = 500  # bytes
 

@@ -18,7 +18,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 
 from service.client import Client
-from tests.patience import PATIENCE
 from tests.running import event, recommend_request
 from tests.service_process import channel_to
 
@@ -47,7 +46,7 @@ def make_known(client: Client) -> None:
             request = event_pb2.RecordEventsRequest(
                 events=[event(f"known{number}-{part}", f"c{number}", item_id=f"item{part}")]
             )
-            (result,) = client.events.RecordEvents(request, timeout=PATIENCE).results
+            (result,) = client.events.RecordEvents(request, timeout=10).results
             assert result.outcome.code == 0
 
 
@@ -91,7 +90,7 @@ class Asking:
             health: Any = health_pb2_grpc.HealthStub(channel)
             while not self._ended.wait(0.01):
                 began = time.monotonic()
-                health.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+                health.Check(health_pb2.HealthCheckRequest(), timeout=30)
                 ended = time.monotonic()
                 if ended - began > self._deadline * STALLED:
                     self._stalls.append((began, ended))

@@ -28,16 +28,6 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-UNTIL = "THROUGHLINE_TEST_UNTIL"  # seconds since 1970, after which no test begins
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Skip, loudly, what a slow machine leaves no time for, where somebody set a limit."""
-    if time.time() > float(os.environ.get(UNTIL, "inf")):
-        pytest.skip(f"NOT TESTED: the machine is too slow, and {UNTIL} is over")
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Name what failed at once: a run that is ended early prints no summary."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
@@ -80,7 +70,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a plain client of the server."""
-        return redis.Redis.from_url(self.url, socket_timeout=5)
+        return redis.Redis.from_url(self.url, socket_timeout=PATIENCE)
 
     def send(self, number: int) -> None:
         """Send a signal to the server."""

@@ -9,6 +9,7 @@ from models.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
 from models.identifiers import key_fingerprint
 from service.dataset.parquet import TableWriter, table_path
 from service.store import Store, open_store
+from tests.patience import PATIENCE
 
 DAY = 86_400_000_000
 START = 1_512_086_400_000_000  # 2017-12-01, in microseconds
@@ -28,7 +29,7 @@ def stores(prefix: str) -> Iterator[OpenStore]:
 
     def open_new() -> Store:
         url = f"{prefix}{len(opened)}"
-        opened.append(open_store(url, key_fingerprint=key_fingerprint(KEY), timeout=5.0))
+        opened.append(open_store(url, key_fingerprint=key_fingerprint(KEY), timeout=PATIENCE))
         return opened[-1]
 
     yield open_new

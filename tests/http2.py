@@ -8,8 +8,6 @@ import h2.config
 import h2.connection
 import h2.events
 
-from tests.patience import PATIENCE
-
 
 class Answer(NamedTuple):
     """The status of a call, as sent."""
@@ -25,7 +23,7 @@ def call(port: int, method: str, message: bytes, **headers: str) -> Answer:
     """
     config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
     connection = h2.connection.H2Connection(config)
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         connection.initiate_connection()
         connection.send_headers(
             1,

@@ -82,7 +82,7 @@ requests = st.builds(
 intents = st.sampled_from(Intent.ALL)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(histories, requests, requests, intents, st.booleans())
 def test_two_requests_of_one_moment_walk_one_ranking(
     events: list[Event], first: Request, second: Request, intent: str, ranked: bool
@@ -107,7 +107,7 @@ def test_two_requests_of_one_moment_walk_one_ranking(
         assert all(ids[rank - 1] == offer for rank, offer in walk_of(answer))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(histories, requests, st.sampled_from(("default", "discovery")), st.booleans())
 def test_fewer_only_when_fewer_exist(
     events: list[Event], request: Request, intent: str, ranked: bool
@@ -126,7 +126,7 @@ def test_fewer_only_when_fewer_exist(
         assert {shown.item for shown in everything.slate} <= leads
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories, intents, st.booleans())
 def test_order_is_tier_then_score_then_id(events: list[Event], intent: str, ranked: bool) -> None:
     """The slate is ordered by tier, descending score and offer id."""

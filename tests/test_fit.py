@@ -82,7 +82,7 @@ def fit_small() -> Release:
     return in_memory(content, fields)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, ITEMS - 1), max_size=30))
 def test_index_score_is_lightfms_predict(items: list[int]) -> None:
     """For any history the exported vectors score items as `LightFM.predict`, biases included."""

@@ -1,7 +1,7 @@
 """Fixed-point arithmetic: compiled loops give what Python's own whole numbers give."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -24,7 +24,6 @@ def rounded(exact: int) -> int:
     return (exact + ONE // 2) // ONE
 
 
-@settings(deadline=None)
 @given(rows, st.sampled_from([2**22, 2**31 - 1, 2**33]).flatmap(lambda most: numbers(most, 8)))
 def test_dot_is_exact(found: NDArray[np.int64], vector: NDArray[np.int64]) -> None:
     """A score is the whole-number inner product, rounded half up, narrow and wide vectors alike."""
@@ -35,7 +34,6 @@ def test_dot_is_exact(found: NDArray[np.int64], vector: NDArray[np.int64]) -> No
     assert dot(TABLE, found, vector).tolist() == wanted
 
 
-@settings(deadline=None)
 @given(rows.flatmap(lambda found: st.tuples(st.just(found), numbers(2**22, len(found)))))
 def test_weighted_sum_is_exact(pair: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
     """The weighted sum of rows is the whole-number sum, rounded half up."""
@@ -47,7 +45,6 @@ def test_weighted_sum_is_exact(pair: tuple[NDArray[np.int64], NDArray[np.int64]]
     assert weighted_sum(TABLE, found, weights).tolist() == wanted
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-5, 5), max_size=200), st.integers(0, 60))
 def test_best_are_the_first_of_all_sorted(scores: list[int], most: int) -> None:
     """The best are the first by descending score, then by rank, however many tie."""

@@ -70,7 +70,7 @@ class Health:
     def checked(self) -> dict[str, str]:
         """Ask for every service."""
         asked = {
-            name: self._stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
+            name: self._stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
             for name, service in NAMES.items()
         }
         return {name: STATUS.Name(answer.status) for name, answer in asked.items()}
@@ -177,7 +177,7 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
     with served(tmp_path, "--config", "settings.toml") as live:
         address = f"127.0.0.1:{live.port}"
         with grpc.insecure_channel(address) as channel, health_of(channel) as health:
-            client = Client(channel, address, PATIENCE)
+            client = Client(channel, address, 5)
             assert health.says(WELL), "the release before the damaged one"
             pid, limit = live.process.pid, resource.RLIMIT_FSIZE
             soft, hard = resource.prlimit(pid, limit)
@@ -186,9 +186,7 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
             with pytest.raises(grpc.RpcError) as raised:
                 record(client, "e1")
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert client.recommendations.Recommend(
-                recommend_request("L1"), timeout=PATIENCE
-            ).decision_id
+            assert client.recommendations.Recommend(recommend_request("L1"), timeout=5).decision_id
             resource.prlimit(pid, limit, (soft, hard))
             assert health.says(WELL), "files can be written again"
             record(client, "e2")
@@ -210,7 +208,7 @@ def test_an_unknown_service_is_not_healthy(tmp_path: Path) -> None:
         stub: Any = health_pb2_grpc.HealthStub(live.channel)
         asked = health_pb2.HealthCheckRequest(service="throughline.v1.NoService")
         with pytest.raises(grpc.RpcError) as raised:
-            stub.Check(asked, timeout=PATIENCE)
+            stub.Check(asked, timeout=5)
         assert raised.value.code() is grpc.StatusCode.NOT_FOUND
         watch = stub.Watch(asked)
         assert STATUS.Name(next(watch).status) == "SERVICE_UNKNOWN"

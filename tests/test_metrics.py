@@ -12,7 +12,7 @@ from training.metrics import table
 K = 5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.booleans(), min_size=K, max_size=K), st.integers(0, 4))
 def test_metrics_agree_with_ir_measures(hits: list[bool], unlisted: int) -> None:
     """NDCG, reciprocal rank and hit rate equal those of ir-measures on the same list."""

@@ -63,7 +63,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
 
 
 @given(history=histories(), data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=LARGE)
+@settings(max_examples=60, suppress_health_check=LARGE)
 def test_order_and_batches_do_not_matter(history: list[Event], data: st.DataObject) -> None:
     """Any permutation in any batches gives the same compartment."""
     whole = fold(EMPTY, history)
@@ -90,7 +90,7 @@ def record_once(compartment: Compartment, events: Sequence[Event], log: set[str]
 
 
 @given(history=histories(), data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=LARGE)
+@settings(max_examples=40, suppress_health_check=LARGE)
 def test_repeated_events_change_nothing(history: list[Event], data: st.DataObject) -> None:
     """With duplicates anywhere in the stream the compartment is that of each event once."""
     again = data.draw(st.lists(st.sampled_from(history), max_size=60)) if history else []
@@ -99,7 +99,7 @@ def test_repeated_events_change_nothing(history: list[Event], data: st.DataObjec
 
 
 @given(history=histories())
-@settings(max_examples=40, deadline=None, suppress_health_check=LARGE)
+@settings(max_examples=40, suppress_health_check=LARGE)
 def test_merging_is_folding_all(history: list[Event]) -> None:
     """A customer of several compartments is seen as if one had all the events."""
     parts = [fold(EMPTY, history[start::3]) for start in range(3)]
@@ -110,7 +110,7 @@ def test_merging_is_folding_all(history: list[Event]) -> None:
 
 
 @given(history=histories(), unsaved=histories())
-@settings(max_examples=20, deadline=None, suppress_health_check=LARGE)
+@settings(max_examples=20, suppress_health_check=LARGE)
 def test_unsaved_events_are_seen_as_saved(history: list[Event], unsaved: list[Event]) -> None:
     """Context that comes with a request changes the view as if it had been recorded."""
     renamed = [
@@ -132,7 +132,7 @@ def test_unsaved_events_are_seen_as_saved(history: list[Event], unsaved: list[Ev
 
 
 @given(history=histories())
-@settings(max_examples=40, deadline=None, suppress_health_check=LARGE)
+@settings(max_examples=40, suppress_health_check=LARGE)
 def test_entries_are_the_latest_in_canonical_order(history: list[Event]) -> None:
     """A lane holds the last events of its types, and the undated come before all others."""
     compartment = fold(EMPTY, history)

@@ -22,7 +22,6 @@ from throughline.v1 import offer_pb2
 from models.registry import Registry
 from service.client import connect
 from tests.fuzzing import Fuzzer, Method, methods_of, refused_details
-from tests.patience import PATIENCE
 from tests.process import ServerProcess, server_process
 from tests.proof import Proof
 from tests.refusals import METHODS, SERVICES
@@ -82,7 +81,7 @@ def send(port: int, fuzzer: Fuzzer, count: int, canary: str) -> Told:
 def ask(call: Any, method: Method, data: bytes, canary: str) -> tuple[grpc.StatusCode, list[str]]:
     """Send one request and return the code, and every text in which it might be repeated."""
     try:
-        answer = call(data, timeout=PATIENCE, metadata=(("note", canary),))
+        answer = call(data, timeout=30, metadata=(("note", canary),))
     except grpc.RpcError as error:
         failed = cast(grpc.Call, error)
         trailing = [str(value) for _, value in failed.trailing_metadata() or ()]
@@ -112,7 +111,7 @@ def stream(port: int, fuzzer: Fuzzer, count: int, canary: str) -> Told:
             data = (fuzzer.noise, fuzzer.mutated, fuzzer.nasty)[number % 3](method)
             answers = call(
                 iter([data, fuzzer.nasty(method)]) if method is reflect else data,
-                timeout=PATIENCE,
+                timeout=30,
                 metadata=(("note", canary),),
             )
             code = grpc.StatusCode.OK

@@ -21,7 +21,6 @@ from models.registry import Entry, Registry
 from service.client import Client
 from tests.bad_content import consistent
 from tests.damage import Damage, copied, golden_release, on_disk, random_on_disk
-from tests.patience import PATIENCE
 from tests.process import ServerProcess, server_process
 from tests.proof import Proof
 from tests.running import event, recommend_request
@@ -90,12 +89,12 @@ def client_of(port: int) -> Iterator[Client]:
     """Yield a client over a channel of its own."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        yield Client(channel, "the proof's server", PATIENCE)
+        yield Client(channel, "the proof's server", 60)
 
 
 def ask(client: Client, customer: str) -> recommendation_pb2.RecommendResponse:
     """Ask for the offers of a customer."""
-    return client.recommendations.Recommend(recommend_request(customer), timeout=PATIENCE)
+    return client.recommendations.Recommend(recommend_request(customer), timeout=10)
 
 
 def slate(answer: recommendation_pb2.RecommendResponse) -> Slate:
@@ -106,7 +105,7 @@ def slate(answer: recommendation_pb2.RecommendResponse) -> Slate:
 def promote(client: Client, release: str) -> release_pb2.PromoteReleaseResponse:
     """Promote a release."""
     request = release_pb2.PromoteReleaseRequest(release_id=release)
-    return client.releases.PromoteRelease(request, timeout=PATIENCE)
+    return client.releases.PromoteRelease(request, timeout=60)
 
 
 @contextmanager
@@ -119,12 +118,12 @@ def serving(directory: Path, first: str, items: int) -> Iterator[tuple[ServerPro
                 offer_pb2.Item(item_id=f"item{number}")
                 for number in range(start, min(start + 1000, items))
             ]
-            client.offers.UpsertItems(offer_pb2.UpsertItemsRequest(items=rows), timeout=PATIENCE)
+            client.offers.UpsertItems(offer_pb2.UpsertItemsRequest(items=rows), timeout=60)
         seen = [
             event(f"{customer}-{at}", customer, item_id=f"item{at * 7 % items}")
             for at, customer in enumerate(CUSTOMERS[1:], start=1)
         ]
-        client.events.RecordEvents(event_pb2.RecordEventsRequest(events=seen), timeout=PATIENCE)
+        client.events.RecordEvents(event_pb2.RecordEventsRequest(events=seen), timeout=30)
         yield server, client
 
 

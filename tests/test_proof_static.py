@@ -23,7 +23,6 @@ from service.store import Store, open_store
 from tests.asking import Asking, make_known
 from tests.conftest import RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
-from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request
 from tests.service_process import KEY, ServiceProcess, channel_to
@@ -119,7 +118,7 @@ def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
 def health_of(client: Any, name: str) -> int:
     """Return the health of a service."""
     asked = health_pb2.HealthCheckRequest(service=f"throughline.v1.{name}")
-    return int(client.Check(asked, timeout=PATIENCE).status)
+    return int(client.Check(asked, timeout=5).status)
 
 
 def comes_true(wanted: Callable[[], bool], seconds: float) -> bool:
@@ -134,7 +133,7 @@ def comes_true(wanted: Callable[[], bool], seconds: float) -> bool:
 
 def record_until_acknowledged(client: Client, message: event_pb2.Event) -> None:
     """Record one event, sent again until it is acknowledged."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + 30
     while True:
         try:
             answer = client.events.RecordEvents(
@@ -166,7 +165,7 @@ def test_recommend_always_answers(
     slowest, longest = 0.0, 0.0
     calls, wasted, excused = 0, 0, 0
     with channel_to(scene.service.address) as channel:
-        client = Client(channel, "the asked one", PATIENCE)
+        client = Client(channel, "the asked one", 10)
         health: Any = health_pb2_grpc.HealthStub(channel)
         make_known(client)
         with asking.going_on():

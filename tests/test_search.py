@@ -30,7 +30,7 @@ def query(seed: int) -> NDArray[np.int64]:
 FIXED, SEARCH = make(ITEMS)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 120), st.integers(0, 30))
 def test_search_equals_brute_force(seed: int, share: float, most: int, shut: int) -> None:
     """Whatever is allowed and closed, the rows found are the best of the rest, best first."""

@@ -155,7 +155,7 @@ def _closed(events: list[Event], intent: str) -> set[int]:
 
 
 @pytest.mark.parametrize("intent", ["default", "discovery"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(events=histories.filter(bool))
 def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event]) -> None:
     """Every offer scores as a walk down every tree over features counted item by item says."""
@@ -176,7 +176,7 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
                 assert shown.score == max(wanted[item] for item in may)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(events=histories.filter(bool))
 def test_serving_scores_as_golden_requests_do(events: list[Event]) -> None:
     """What the sources propose scores in a decision as in the answer of a golden request."""

@@ -143,7 +143,7 @@ def test_all_violations_are_told_together() -> None:
     assert len(raised.value.violations) == limits.VIOLATIONS
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=80))
 def test_a_name_is_a_name(text: str) -> None:
     """Whatever is accepted as a name is lower-case ASCII, and short."""
@@ -154,7 +154,7 @@ def test_a_name_is_a_name(text: str) -> None:
         assert declare(channels=[text]).channels >= {text}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet=st.characters(), max_size=300))
 def test_an_id_that_passes_is_printable_and_short(text: str) -> None:
     """Whatever is accepted as an id can be encoded, is short, and holds no control character."""
@@ -165,7 +165,7 @@ def test_an_id_that_passes_is_printable_and_short(text: str) -> None:
         assert all(ord(character) >= 32 for character in text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60))
 def test_page_token_is_only_good_where_it_was_given(last: str) -> None:
     """A page token reads back, and neither a forged one nor one of another list does."""
