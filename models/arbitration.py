@@ -32,7 +32,7 @@ def worths(
         found += log_fixed(_micros(index, unknown, rows), places=0) - _LOG_MICRO
     for lever in policy.levers:
         if in_force(lever, intent, minute):
-            found[index.selections.mask(lever.about)[rows]] += log_factor(lever)
+            found[index.selections.mask(lever.about)[rows]] += log_factor_of(lever.factor)
     return found
 
 
@@ -45,9 +45,9 @@ def in_force(lever: Lever, intent: str, minute: int) -> bool:
     return minute < _microseconds(lever.until.timestamp())
 
 
-def log_factor(lever: Lever) -> int:
+def log_factor_of(factor: float) -> int:
     """Return the logarithm of a lever's factor, in units of 2^-20."""
-    micros = np.array([max(_LEAST, round(lever.factor * _MICROS))], np.int64)
+    micros = np.array([max(_LEAST, round(factor * _MICROS))], np.int64)
     return int(log_fixed(micros, places=0)[0]) - _LOG_MICRO
 
 

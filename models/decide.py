@@ -6,11 +6,10 @@ asked for. Where tier 0 does not suffice, a second search under the channel's ow
 tier 1, scored by the same function and always below. Nothing is ever reordered for a channel.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.arbitration import counts_value, worths
 from models.barriers import Barrier, everywhere, held_out, here, intent_of, rows_of
@@ -32,29 +31,33 @@ from models.decision import (
 )
 from models.draws import explored, gumbels
 from models.events import Event
+from models.exploring import Exploring
 from models.fixed import Fixed, Rows
 from models.given import Given, candidates_of
 from models.index import OfferIndex
 from models.local_time import zone_of
 from models.policy import Policy
 from models.profile import Profile, view_of
-from models.propensity import Contest, propensities
 from models.ranking import Ranker, Ranking, Weighing, tier_one, tier_zero
 from models.scorers import scorer_for
 from models.search import NONE, Allowed, allow
 from models.staged import Named
-from models.walk import NO_CLASS, Place, Walk, class_of
+from models.walk import Place, Walk
 
 BECAUSE_MOST = 3
 
 
 @dataclass(frozen=True)
 class World:
-    """What of a decision changes without the customer: `exhausted` are offers that are used up."""
+    """What of a decision changes without the customer: `exhausted` are offers that are used up.
+
+    `lifts` are what a question of what-if adds to the scores of offers, in units of 2^-20.
+    """
 
     index: OfferIndex
     policy: Policy
     exhausted: frozenset[str] = frozenset()
+    lifts: Mapping[str, int] = field(default_factory=dict)
 
 
 def decide(
@@ -149,8 +152,10 @@ class Deciding:
         """Return the answer."""
         index, policy, request = self.world.index, self.world.policy, self.request
         unknown = _unknown_ids(index, request) if self.given is None else self.given.unknown_ids
-        exploring = policy.exploration.temperature > 0
         rankings = self.walk.rankings
+        exploring = None
+        if policy.exploration.temperature > 0:
+            exploring = Exploring(index, policy, self.walk, self.given)
         return Decision(
             moment=Moment(
                 profile_version=self.profile.version,
@@ -169,8 +174,8 @@ class Deciding:
                 index,
                 rankings,
                 [self._sources(ranking.leads) for ranking in rankings],
-                self._open() if exploring else None,
-                self._classes() if exploring else None,
+                exploring and exploring.open,
+                exploring and exploring.classes,
             ),
             shared=len(rankings[0]),
             label=index.release.manifest.label,
@@ -192,7 +197,10 @@ class Deciding:
         def worth(rows: Rows) -> Fixed:
             if given is not None:
                 return given.worths[rows]
-            return worths(index, policy, label, self.request.intent, self.minute, rows)
+            found = worths(index, policy, label, self.request.intent, self.minute, rows)
+            for offer, lift in self.world.lifts.items():
+                found[rows == index.row_of(offer)] += lift
+            return found
 
         def noise(rows: Rows) -> Fixed:
             exploration = policy.exploration
@@ -231,13 +239,15 @@ class Deciding:
             mask &= ~barrier.rows
         return allow(mask, index.item_count)
 
-    def _slate(self, exploring: bool) -> tuple[Shown, ...]:
+    def _slate(self, exploring: Exploring | None) -> tuple[Shown, ...]:
         index, scorer, places = self.world.index, self.scorer, self.walk.shown
         leads = np.array([place.lead for place in places], np.int64)
         carried = scorer.because(leads, BECAUSE_MOST)
         sources = self._sources(leads).tolist()
         rates = scorer.rates(leads, scorer.scores(leads))
-        chances = self._propensities() if exploring else [1.0] * len(places)
+        chances = [1.0] * len(places)
+        if exploring is not None:
+            chances = exploring.propensities(self.request.count)
         return tuple(
             Shown(
                 offer=place.offer,
@@ -264,51 +274,6 @@ class Deciding:
         if self.like == Intent.REPLENISH:
             return np.full(len(items), Source.REPLENISH, np.int64)
         return self.scorer.sources(items)
-
-    def _propensities(self) -> list[float]:
-        """Return the probability that the draws lead to a slate with each offer shown.
-
-        0 where rules of diversity overlap so that it is not known.
-        """
-        policy, walk = self.world.policy, self.walk
-        open_ = np.flatnonzero(self._open())
-        first, *later = (len(ranking) for ranking in walk.rankings)
-        contest = Contest(
-            log_weights=self._joined(lambda ranking: ranking.bases + ranking.worths)[open_],
-            leads=self._joined(lambda ranking: ranking.leads)[open_],
-            later=(np.arange(first + sum(later)) >= first)[open_],
-            classes=self._classes()[:, open_],
-            limits=tuple(rule.limit for rule in policy.diversity),
-        )
-        shown = np.array([place.rank - 1 for place in walk.shown], np.int64)
-        wanted = np.searchsorted(open_, shown)
-        temperature = policy.exploration.temperature
-        found = propensities(contest, temperature, self.request.count, wanted)
-        return [0.0] * len(shown) if found is None else found.tolist()
-
-    def _open(self) -> NDArray[np.bool_]:
-        """Return which candidates of both tiers nothing bars but what is shown beside them."""
-        if self.given is not None:
-            return self.given.open[self._joined(lambda ranking: ranking.rows)]
-        return np.concatenate([self.walk.open(ranking) for ranking in self.walk.rankings])
-
-    def _classes(self) -> NDArray[np.int64]:
-        """Return (rules, candidates) numbers of the values that diversity looks at, -1 for none."""
-        rules, index = self.world.policy.diversity, self.world.index
-        rows = self._joined(lambda ranking: ranking.rows)
-        leads = self._joined(lambda ranking: ranking.leads)
-        if self.given is not None:
-            return self.given.classes[:, rows]
-        found = np.full((len(rules), len(rows)), NO_CLASS, np.int64)
-        for number, rule in enumerate(rules):
-            numbers = {"": NO_CLASS}
-            for at, pair in enumerate(zip(rows.tolist(), leads.tolist(), strict=True)):
-                value = class_of(index, *pair, rule.feature)
-                found[number, at] = numbers.setdefault(value, len(numbers) - 1)
-        return found
-
-    def _joined(self, part: Callable[[Ranking], Rows]) -> Rows:
-        return np.concatenate([part(ranking) for ranking in self.walk.rankings])
 
     def _named(self) -> Named | None:
         """Return the candidates that are given, as the scorer takes them."""

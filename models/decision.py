@@ -48,6 +48,9 @@ class Reason(IntEnum):
     EXHAUSTED = 20
     NO_CREATIVE = 21
     NO_CONSENT = 22
+    WITHDRAWN = 23
+    NOT_VALID = 24
+    PRICE_CHANGED = 25
 
 
 class Source(IntEnum):

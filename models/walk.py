@@ -109,6 +109,26 @@ class Walk:
                 found[at] = False
         return found
 
+    def barrier(self, row: int, lead: int) -> Barrier | None:
+        """Return the first barrier that bars the offer of `row`, led by the item row `lead`."""
+        return next(
+            (
+                barrier
+                for barrier in self._barriers
+                if barrier.rows[row] or (barrier.leads and barrier.rows[lead])
+            ),
+            None,
+        )
+
+    def again(self, rankings: list[Ranking]) -> "Walk":
+        """Return the same way down other rankings, one below the other."""
+        walk = Walk(
+            self._index, self._request, self._closed, self._out, self._barriers, self._diversity
+        )
+        for tier, ranking in enumerate(rankings):
+            walk.take(ranking, tier)
+        return walk
+
     def _barred(self, ranking: Ranking) -> Rows:
         """Return which barrier is the first to bar each offer (n,), -1 for none."""
         found = np.full(len(ranking), -1, np.int64)
