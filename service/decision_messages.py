@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from throughline.v1 import common_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Offer
-from models.decision import ContextItem, Decision, Intent, Request
+from models.catalogue import Money, Offer
+from models.decision import ContextItem, Decision, Intent, Request, Shown
 from models.policy import Placement, Policy
 from service import limits
 from service.names import Names
@@ -48,25 +49,7 @@ def answer(
     """Fill `response` with a decision; `offers` are those of the slate, by id."""
     response.decision_id = decision_id
     for shown in decision.slate:
-        offer = offers[shown.offer]
-        entry = response.offers.add(
-            offer_id=shown.offer,
-            item_id=shown.item,
-            title=offer.title,
-            rank=shown.rank,
-            tier=shown.tier,
-            score=shown.score,
-            source=int(shown.source),
-            propensity=shown.propensity,
-            rate=shown.rate,
-        )
-        if offer.price is not None:
-            price = entry.price
-            price.currency = offer.price.currency
-            price.units = offer.price.units
-            price.nanos = offer.price.nanos
-        for because in shown.because:
-            entry.because.add(type=because.type, item_id=because.item)
+        fill_offer(response.offers.add(), shown, offers[shown.offer])
     for withheld in decision.withheld:
         gap = response.withheld.add(
             offer_id=withheld.offer,
@@ -88,6 +71,29 @@ def answer(
     response.flags.extend(int(flag) for flag in decision.flags)  # type: ignore[misc]
     response.unknown_ids = decision.unknown_ids
     response.rate_label = _LABELS.get(decision.label, pb.RATE_LABEL_UNSPECIFIED)
+
+
+def fill_offer(entry: pb.RecommendedOffer, shown: Shown, offer: Offer) -> None:
+    """Fill `entry` with one offer of a slate."""
+    entry.offer_id = shown.offer
+    entry.item_id = shown.item
+    entry.title = offer.title
+    entry.rank = shown.rank
+    entry.tier = shown.tier
+    entry.score = shown.score
+    entry.source = int(shown.source)  # type: ignore[assignment]
+    entry.propensity = shown.propensity
+    if shown.rate is not None:
+        entry.rate = shown.rate
+    if offer.price is not None:
+        fill_money(entry.price, offer.price)
+    for because in shown.because:
+        entry.because.add(type=because.type, item_id=because.item)
+
+
+def fill_money(message: common_pb2.Money, money: Money) -> None:
+    """Fill `message` with an amount."""
+    message.currency, message.units, message.nanos = money.currency, money.units, money.nanos
 
 
 def timestamp(microseconds: int) -> Timestamp:

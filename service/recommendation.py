@@ -11,21 +11,25 @@ from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.catalogue import Item, Offer, Row, default_offer, offer_id
+from models.checking import asked_again
+from models.checking import check as holds
 from models.codec import encode
 from models.decide import Deciding, World
 from models.decision import Decision, Record, Request
-from models.errors import Conflict, StoreUnavailable, ThroughlineError, Unreadable
+from models.errors import BadInput, Conflict, StoreUnavailable, ThroughlineError, Unreadable
 from models.events import Event
+from models.explain import explain
 from models.given import rows_used
 from models.policy import Policy
 from models.profile import Profile
 from models.reservations import reserved
 from service import limits
-from service.decision_messages import answer, request_of
+from service.decision_messages import answer, fill_money, request_of
 from service.event_messages import INVALID
+from service.explaining import fill
 from service.metrics.answers import Laps
 from service.parts import Parts
-from service.status import AlreadyUsed, kind_of
+from service.status import AlreadyUsed, NoLongerServed, NotFound, kind_of
 from service.store import Committed, Customer, RequestKey
 from service.store.linking import ATTEMPTS, pause
 from service.validation import Check
@@ -43,7 +47,7 @@ class _Asked(NamedTuple):
 
 
 class Recommendations(RecommendationServiceServicer):
-    """Answers `Recommend` and `RecommendBatch` with the same function."""
+    """Decides with one function, whoever asks, and says why and whether it still holds."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -104,6 +108,64 @@ class Recommendations(RecommendationServiceServicer):
                 result.outcome.code = kind_of(error).code.value[0]
                 result.outcome.detail = str(error)
         return response
+
+    def ExplainDecision(  # noqa: N802
+        self, request: pb.ExplainDecisionRequest, context: grpc.ServicerContext
+    ) -> pb.ExplainDecisionResponse:
+        """Explain one offer of a decision, shown or not."""
+        check = Check()
+        check.id("decision_id", request.decision_id)
+        check.id("offer_id", request.offer_id)
+        check.done()
+        record = self._record(request.decision_id)
+        world = self._parts.runtime.serving.world()
+        moment = record.decision.moment
+        if (moment.release, moment.policy) != (world.index.release.id, world.policy.digest):
+            raise NoLongerServed(moment.release)
+        response = pb.ExplainDecisionResponse()
+        fill(response, explain(record, world, request.offer_id), world.index.catalogue)
+        return response
+
+    def CheckOffer(  # noqa: N802
+        self, request: pb.CheckOfferRequest, context: grpc.ServicerContext
+    ) -> pb.CheckOfferResponse:
+        """Say whether an offer still holds, and decide anew where it does not."""
+        check = Check()
+        check.id("decision_id", request.decision_id)
+        check.id("offer_id", request.offer_id)
+        check.name("channel", request.channel, self._parts.names.channels)
+        check.text("place", request.place, limits.PLACE_BYTES)
+        check.done()
+        record = self._record(request.decision_id)
+        if request.offer_id not in {shown.offer for shown in record.decision.slate}:
+            raise BadInput("offer_id", "not shown by this decision")
+        place = request.place or record.request.place
+        world = self._parts.runtime.serving.world()
+        customer = self._parts.store.read([record.customer])
+        now = self._parts.clock.now()
+        found = holds(record, request.offer_id, customer.profile, world, place, now)
+        response = pb.CheckOfferResponse(
+            holds=found.reason is None,
+            reason=int(found.reason or 0),  # type: ignore[arg-type]
+            rule=found.rule,
+        )
+        if found.price is not None:
+            fill_money(response.price, found.price)
+        if found.told is not None:
+            fill_money(response.told_price, found.told)
+        if found.reason is not None:
+            asked = _Asked(
+                asked_again(record.request, request.channel, place), [record.customer], None
+            )
+            self._decide(response.alternative, asked, world, customer, Laps())
+        return response
+
+    def _record(self, decision_id: str) -> Record:
+        """Return a decision's record; raises `NotFound`."""
+        record = self._parts.store.decision(decision_id)
+        if record is None:
+            raise NotFound("decision_id: not found")
+        return record
 
     def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> _Asked:
         identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)

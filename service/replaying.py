@@ -34,7 +34,7 @@ class Replayer:
         """Replay one decision."""
         self.count += 1
         try:
-            again = replay(record, self._release(record), self._policy(record))
+            again = replay(record, self.release(record), self.policy(record))
         except ThroughlineError as error:
             self.faults.append(Fault(record.id, str(error)))
             return
@@ -44,7 +44,8 @@ class Replayer:
         else:
             self.same += 1
 
-    def _release(self, record: Record) -> Release:
+    def release(self, record: Record) -> Release:
+        """Return the release that decided; raises `BadRelease`."""
         name = record.decision.moment.release
         if name not in self._releases:
             directory = self._registry.path(name)
@@ -53,7 +54,8 @@ class Replayer:
             self._releases[name] = load_release(directory)
         return self._releases[name]
 
-    def _policy(self, record: Record) -> Policy:
+    def policy(self, record: Record) -> Policy:
+        """Return the policy that decided; raises `BadRelease`."""
         digest = record.decision.moment.policy
         if digest not in self._policies:
             self._policies[digest] = self._registry.policy(digest)

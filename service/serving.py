@@ -95,12 +95,7 @@ class Runtime:
         """Take over every change of the catalogue that the store has, and return the result."""
         with self._swapping:
             serving = self._serving
-            catalogue = serving.catalogue
-            while True:
-                revision, rows = self._store.catalogue_changes(catalogue.revision)
-                if revision == catalogue.revision:
-                    break
-                catalogue = catalogue.apply(revision, rows)
+            catalogue = caught_up(self._store, serving.catalogue)
             if catalogue is not serving.catalogue:
                 index = None if serving.index is None else serving.index.update(catalogue)
                 self._serving = replace(serving, catalogue=catalogue, index=index)
@@ -234,6 +229,15 @@ class Runtime:
             reference = secrets.token_hex(8)
             log_fault(error, reference, "release")
             raise BadRelease(f"release: cannot decide; ref={reference}") from None
+
+
+def caught_up(store: Store, catalogue: Catalogue) -> Catalogue:
+    """Return a catalogue with every change that the store has had since."""
+    while True:
+        revision, rows = store.catalogue_changes(catalogue.revision)
+        if revision == catalogue.revision:
+            return catalogue
+        catalogue = catalogue.apply(revision, rows)
 
 
 def _load(directory: Path) -> Release:

@@ -68,6 +68,16 @@ class AlreadyUsed(ThroughlineError):
         super().__init__("request_id: already used with another request")
 
 
+class NoLongerServed(ThroughlineError):
+    """A decision of a release or a policy that is no longer in force."""
+
+    def __init__(self, release: str) -> None:
+        super().__init__(
+            f"decision_id: made by release {release[:8]}, no longer served as it was; "
+            "ask `throughline decisions explain`"
+        )
+
+
 class Malformed(ThroughlineError):
     """Bytes that are not the message."""
 
@@ -94,6 +104,7 @@ _KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
     (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
     (AlreadyUsed, Kind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
     (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
+    (NoLongerServed, Kind(_UNMET, "NO_LONGER_SERVED")),
     (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
     (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),
     (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),

@@ -88,7 +88,7 @@ def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) 
         (Selector(classes=("service",)), False),
         (Selector(sensitivities=("health",)), False),
         (Selector(features={"brand": ("acme",)}), True),
-        (Selector(features={"category": ("games",)}), True),
+        (Selector(features={"category": ("games",)}), False),  # its item's, not its own
         (Selector(features={"category": ("books",)}), False),
         (Selector(features={"category": ("games",), "brand": ("other",)}), False),
         (Selector(offers=("coupon",), groups=("garden",)), False),

@@ -1,4 +1,4 @@
-"""The commands over kept decisions: show one, and prove that a decision follows from its record."""
+"""The commands over kept decisions: show and explain one, and prove what it follows from."""
 
 from typing import Annotated
 
@@ -7,7 +7,9 @@ import typer
 from service.commands.data import Config, KeyFile, StoreUrl
 from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
 
-app = typer.Typer(no_args_is_help=True, help="Show and replay the decisions that a store keeps.")
+app = typer.Typer(
+    no_args_is_help=True, help="Show, explain and replay the decisions that a store keeps."
+)
 
 DATA_ERROR = 65  # as in sysexits.h
 
@@ -44,6 +46,52 @@ def show(
     output().print(f"Decided at {when} for channel {record.request.channel}")
     for part in recommendation(response):
         output().print(part)
+
+
+@app.command()
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="The decision's id.")],
+    offer: Annotated[str, typer.Argument(metavar="OFFER", help="An offer, shown or not.")],
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why an offer was shown, or what stopped it and what would have shown it.
+
+    With the catalogue as it is now; the release and the policy are those of the decision.
+    """
+    from throughline.v1.recommendation_pb2 import ExplainDecisionResponse
+
+    from models.catalogue import Catalogue
+    from models.decide import World
+    from models.errors import BadInput
+    from models.explain import explain
+    from models.index import OfferIndex
+    from models.registry import Registry
+    from service.commands.stores import existing_store
+    from service.commands.terminal import busy, output, print_json
+    from service.explaining import fill
+    from service.replaying import Replayer
+    from service.serving import caught_up
+    from service.settings import read_settings
+
+    replayer = Replayer(Registry(registry))
+    settings = read_settings(config, store=store, key_file=key_file)
+    response = ExplainDecisionResponse()
+    with existing_store(settings) as opened, busy("Deciding again"):
+        record = opened.decision(decision)
+        if record is None:
+            raise BadInput("decision", "not in the store")
+        catalogue = caught_up(opened, Catalogue())
+        index = OfferIndex(replayer.release(record), catalogue)
+        world = World(index, replayer.policy(record))
+        fill(response, explain(record, world, offer), catalogue)
+    if as_json:
+        print_json(response)
+    else:
+        output().print("\n".join(response.words), markup=False, soft_wrap=True)
 
 
 @app.command()

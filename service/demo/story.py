@@ -28,9 +28,9 @@ from service.commands.answers import moment_in_words, recommendation, why_not
 from service.commands.parsing import identifier
 from service.commands.recording import send
 from service.commands.terminal import table
-from service.commands.words import reason_in_short, reason_in_words
 from service.demo.cast import Cast
 from service.demo.check import Told, ranking
+from service.words import reason_in_short, reason_in_words
 
 COUNT = 5
 SEEN_WITHIN = 5.0  # seconds after which every instance must decide by a change of the catalogue

@@ -165,6 +165,12 @@ class _WithholdReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withho
     """It has creatives, but none for this channel."""
     WITHHOLD_REASON_NO_CONSENT: _WithholdReason.ValueType  # 22
     """The customer has not consented. Not used yet."""
+    WITHHOLD_REASON_WITHDRAWN: _WithholdReason.ValueType  # 23
+    """It is withdrawn from the catalogue."""
+    WITHHOLD_REASON_NOT_VALID: _WithholdReason.ValueType  # 24
+    """It is not valid yet, or no longer."""
+    WITHHOLD_REASON_PRICE_CHANGED: _WithholdReason.ValueType  # 25
+    """It costs more than the customer was told (CheckOffer)."""
 
 class WithholdReason(_WithholdReason, metaclass=_WithholdReasonEnumTypeWrapper):
     """Why an offer of the ranking is not shown: a closed list."""
@@ -217,7 +223,109 @@ WITHHOLD_REASON_NO_CREATIVE: WithholdReason.ValueType  # 21
 """It has creatives, but none for this channel."""
 WITHHOLD_REASON_NO_CONSENT: WithholdReason.ValueType  # 22
 """The customer has not consented. Not used yet."""
+WITHHOLD_REASON_WITHDRAWN: WithholdReason.ValueType  # 23
+"""It is withdrawn from the catalogue."""
+WITHHOLD_REASON_NOT_VALID: WithholdReason.ValueType  # 24
+"""It is not valid yet, or no longer."""
+WITHHOLD_REASON_PRICE_CHANGED: WithholdReason.ValueType  # 25
+"""It costs more than the customer was told (CheckOffer)."""
 Global___WithholdReason: _TypeAlias = WithholdReason  # noqa: Y015
+
+class _DecisionStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DecisionStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DecisionStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DECISION_STAGE_UNSPECIFIED: _DecisionStage.ValueType  # 0
+    """Not used."""
+    DECISION_STAGE_SHOWN: _DecisionStage.ValueType  # 1
+    """None dropped it: it is shown."""
+    DECISION_STAGE_CATALOGUE: _DecisionStage.ValueType  # 2
+    """It is not in the catalogue."""
+    DECISION_STAGE_AVAILABILITY: _DecisionStage.ValueType  # 3
+    """It was withdrawn, not valid, or out of stock everywhere."""
+    DECISION_STAGE_ELIGIBILITY: _DecisionStage.ValueType  # 4
+    """A rule that holds on every channel bars it from this customer."""
+    DECISION_STAGE_RETRIEVAL: _DecisionStage.ValueType  # 5
+    """No source proposed it: it is not among the candidates."""
+    DECISION_STAGE_CHANNEL: _DecisionStage.ValueType  # 6
+    """It is withheld on this channel, or from this customer for now."""
+    DECISION_STAGE_RANKING: _DecisionStage.ValueType  # 7
+    """It ranks below the last offer shown."""
+
+class DecisionStage(_DecisionStage, metaclass=_DecisionStageEnumTypeWrapper):
+    """The stages of a decision, in their order."""
+
+DECISION_STAGE_UNSPECIFIED: DecisionStage.ValueType  # 0
+"""Not used."""
+DECISION_STAGE_SHOWN: DecisionStage.ValueType  # 1
+"""None dropped it: it is shown."""
+DECISION_STAGE_CATALOGUE: DecisionStage.ValueType  # 2
+"""It is not in the catalogue."""
+DECISION_STAGE_AVAILABILITY: DecisionStage.ValueType  # 3
+"""It was withdrawn, not valid, or out of stock everywhere."""
+DECISION_STAGE_ELIGIBILITY: DecisionStage.ValueType  # 4
+"""A rule that holds on every channel bars it from this customer."""
+DECISION_STAGE_RETRIEVAL: DecisionStage.ValueType  # 5
+"""No source proposed it: it is not among the candidates."""
+DECISION_STAGE_CHANNEL: DecisionStage.ValueType  # 6
+"""It is withheld on this channel, or from this customer for now."""
+DECISION_STAGE_RANKING: DecisionStage.ValueType  # 7
+"""It ranks below the last offer shown."""
+Global___DecisionStage: _TypeAlias = DecisionStage  # noqa: Y015
+
+class _ChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
+    """Not used."""
+    CHANGE_KIND_STOCK: _ChangeKind.ValueType  # 1
+    """So many pieces in stock at the place."""
+    CHANGE_KIND_TIME: _ChangeKind.ValueType  # 2
+    """A cap's window, quiet hours, a cool-down or a wait for validity over."""
+    CHANGE_KIND_PRICE: _ChangeKind.ValueType  # 3
+    """Another price, to the cent."""
+    CHANGE_KIND_LEVER: _ChangeKind.ValueType  # 4
+    """A lever on this offer."""
+    CHANGE_KIND_RATE: _ChangeKind.ValueType  # 5
+    """The rate at which this customer would have to turn to it."""
+    CHANGE_KIND_EVENT: _ChangeKind.ValueType  # 6
+    """One event more of this customer with the item that leads it."""
+    CHANGE_KIND_CASE: _ChangeKind.ValueType  # 7
+    """The customer's open case closed."""
+    CHANGE_KIND_ATTRIBUTE: _ChangeKind.ValueType  # 8
+    """Another attribute of the customer."""
+    CHANGE_KIND_VOLUME: _ChangeKind.ValueType  # 9
+    """One more of its limited volume."""
+
+class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
+    """The kinds of change, a closed list."""
+
+CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
+"""Not used."""
+CHANGE_KIND_STOCK: ChangeKind.ValueType  # 1
+"""So many pieces in stock at the place."""
+CHANGE_KIND_TIME: ChangeKind.ValueType  # 2
+"""A cap's window, quiet hours, a cool-down or a wait for validity over."""
+CHANGE_KIND_PRICE: ChangeKind.ValueType  # 3
+"""Another price, to the cent."""
+CHANGE_KIND_LEVER: ChangeKind.ValueType  # 4
+"""A lever on this offer."""
+CHANGE_KIND_RATE: ChangeKind.ValueType  # 5
+"""The rate at which this customer would have to turn to it."""
+CHANGE_KIND_EVENT: ChangeKind.ValueType  # 6
+"""One event more of this customer with the item that leads it."""
+CHANGE_KIND_CASE: ChangeKind.ValueType  # 7
+"""The customer's open case closed."""
+CHANGE_KIND_ATTRIBUTE: ChangeKind.ValueType  # 8
+"""Another attribute of the customer."""
+CHANGE_KIND_VOLUME: ChangeKind.ValueType  # 9
+"""One more of its limited volume."""
+Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 @_typing.final
 class RecommendRequest(_message.Message):
@@ -645,3 +753,342 @@ class RecommendResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecommendResult: _TypeAlias = RecommendResult  # noqa: Y015
+
+@_typing.final
+class ExplainDecisionRequest(_message.Message):
+    """Asks about one offer of one decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """The decision, by the id of its answer. Required."""
+    offer_id: _builtins.str
+    """The offer, shown or not; 1 to 256 bytes. Required."""
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "offer_id", b"offer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainDecisionRequest: _TypeAlias = ExplainDecisionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainDecisionResponse(_message.Message):
+    """Why an offer was shown, or not. The decision is made again from its record, with the catalogue as
+    it is now; the release and the policy have to be those in force still.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LEAST_SCORE_FIELD_NUMBER: _builtins.int
+    WOULD_SHOW_FIELD_NUMBER: _builtins.int
+    IN_THE_WAY_FIELD_NUMBER: _builtins.int
+    CATALOGUE_MOVED_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.str
+    """The offer asked about."""
+    score: _builtins.int
+    """Its score, in units of 2^-20; absent where it was not ranked."""
+    least_score: _builtins.int
+    """The score of the last offer shown; absent where none was."""
+    catalogue_moved: _builtins.bool
+    """The catalogue has changed so that the slate would be another one now; it is that one that is
+    explained.
+    """
+    @_builtins.property
+    def standing(self) -> Global___OfferStanding:
+        """Where it stands: shown, or the first stage that dropped it."""
+
+    @_builtins.property
+    def shown(self) -> Global___RecommendedOffer:
+        """The offer as it was shown; absent where it was not."""
+
+    @_builtins.property
+    def parts(self) -> Global___ScoreParts:
+        """What its score is the sum of, in units of 2^-20; absent where it was not shown."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Attributes of the customer ("name=value") that it is popular with, for an offer by popularity."""
+
+    @_builtins.property
+    def would_show(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangeSet]:
+        """Each of these, by itself, would have shown it: verified by deciding again. A set of several
+        changes needs all of them. Empty for an offer that was shown, and where no small change does.
+        """
+
+    @_builtins.property
+    def in_the_way(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferStanding]:
+        """Where no set of up to three changes shows it: the stages in the way, the first one first."""
+
+    @_builtins.property
+    def words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All of it in sentences that an agent can say."""
+
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.str = ...,
+        standing: Global___OfferStanding | None = ...,
+        shown: Global___RecommendedOffer | None = ...,
+        parts: Global___ScoreParts | None = ...,
+        attributes: _abc.Iterable[_builtins.str] | None = ...,
+        score: _builtins.int | None = ...,
+        least_score: _builtins.int | None = ...,
+        would_show: _abc.Iterable[Global___ChangeSet] | None = ...,
+        in_the_way: _abc.Iterable[Global___OfferStanding] | None = ...,
+        catalogue_moved: _builtins.bool = ...,
+        words: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_least_score", b"_least_score", "_score", b"_score", "least_score", b"least_score", "parts", b"parts", "score", b"score", "shown", b"shown", "standing", b"standing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_score", b"_least_score", "_score", b"_score", "attributes", b"attributes", "catalogue_moved", b"catalogue_moved", "in_the_way", b"in_the_way", "least_score", b"least_score", "offer_id", b"offer_id", "parts", b"parts", "score", b"score", "shown", b"shown", "standing", b"standing", "words", b"words", "would_show", b"would_show"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__least_score: _TypeAlias = _typing.Literal["least_score"]  # noqa: Y015
+    _WhichOneofArgType__least_score: _TypeAlias = _typing.Literal["_least_score", b"_least_score"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__least_score) -> _WhichOneofReturnType__least_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___ExplainDecisionResponse: _TypeAlias = ExplainDecisionResponse  # noqa: Y015
+
+@_typing.final
+class OfferStanding(_message.Message):
+    """Where an offer stands in a decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    stage: Global___DecisionStage.ValueType
+    """The stage."""
+    reason: Global___WithholdReason.ValueType
+    """Why that stage dropped it, where there is a reason beside its rank."""
+    rule: _builtins.str
+    """The policy's rule, where one says so."""
+    rank: _builtins.int
+    """The place in the one ranking, from 1; 0 where it is not in it."""
+    def __init__(
+        self,
+        *,
+        stage: Global___DecisionStage.ValueType = ...,
+        reason: Global___WithholdReason.ValueType = ...,
+        rule: _builtins.str = ...,
+        rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "reason", b"reason", "rule", b"rule", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferStanding: _TypeAlias = OfferStanding  # noqa: Y015
+
+@_typing.final
+class ScoreParts(_message.Message):
+    """What the score of an offer is the sum of, in units of 2^-20."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_FIELD_NUMBER: _builtins.int
+    WORTH_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
+    base: _builtins.int
+    """What the customer's history says."""
+    worth: _builtins.int
+    """The logarithm of its value and of the levers on it."""
+    noise: _builtins.int
+    """What exploration drew."""
+    def __init__(
+        self,
+        *,
+        base: _builtins.int = ...,
+        worth: _builtins.int = ...,
+        noise: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "noise", b"noise", "worth", b"worth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreParts: _TypeAlias = ScoreParts  # noqa: Y015
+
+@_typing.final
+class ChangeSet(_message.Message):
+    """Changes that together would have shown an offer; without any one of them it is still not shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecisionChange]:
+        """1 to 3 changes."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___DecisionChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeSet: _TypeAlias = ChangeSet  # noqa: Y015
+
+@_typing.final
+class DecisionChange(_message.Message):
+    """One change to what a decision was made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ADVISED_FIELD_NUMBER: _builtins.int
+    kind: Global___ChangeKind.ValueType
+    """What is changed."""
+    about: _builtins.str
+    """For STOCK the place, for EVENT the event's type, for ATTRIBUTE and CASE the attribute's name."""
+    value: _builtins.float
+    """For STOCK, VOLUME and EVENT how many more; for PRICE the price in units of its currency; for
+    LEVER the factor, 0.1 to 10; for RATE the rate, 0 to 1.
+    """
+    text: _builtins.str
+    """For ATTRIBUTE: its value."""
+    advised: _builtins.bool
+    """Somebody can bring it about. What nobody can, an attribute or a rate, is told and not advised."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """For TIME: everything else as it was, asked from then on."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___ChangeKind.ValueType = ...,
+        about: _builtins.str = ...,
+        value: _builtins.float = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
+        advised: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "advised", b"advised", "kind", b"kind", "text", b"text", "time", b"time", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionChange: _TypeAlias = DecisionChange  # noqa: Y015
+
+@_typing.final
+class CheckOfferRequest(_message.Message):
+    """Asks whether an offer that a decision showed still holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """The decision, by the id of its answer. Required."""
+    offer_id: _builtins.str
+    """One of the offers that it showed. Required."""
+    channel: _builtins.str
+    """The channel where the customer is now, a declared name: where an alternative would be shown.
+    Required.
+    """
+    place: _builtins.str
+    """The store or station, at most 64 bytes: it has to be in stock there. Default: that of the
+    decision.
+    """
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        place: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "decision_id", b"decision_id", "offer_id", b"offer_id", "place", b"place"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOfferRequest: _TypeAlias = CheckOfferRequest  # noqa: Y015
+
+@_typing.final
+class CheckOfferResponse(_message.Message):
+    """Whether it holds: there is such an offer, valid, in stock, not dearer than told, and the policy
+    lets this customer have it. The message that told of it does not count against it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    TOLD_PRICE_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_FIELD_NUMBER: _builtins.int
+    holds: _builtins.bool
+    """It holds."""
+    reason: Global___WithholdReason.ValueType
+    """Why it does not."""
+    rule: _builtins.str
+    """The policy's rule, where one says so."""
+    @_builtins.property
+    def price(self) -> _common_pb2.Money:
+        """The price now, where one is known."""
+
+    @_builtins.property
+    def told_price(self) -> _common_pb2.Money:
+        """The price that the decision told, where it told one."""
+
+    @_builtins.property
+    def alternative(self) -> Global___RecommendResponse:
+        """Where it does not hold: a fresh decision for the same customer, for one offer on this channel,
+        recorded like any other.
+        """
+
+    def __init__(
+        self,
+        *,
+        holds: _builtins.bool = ...,
+        reason: Global___WithholdReason.ValueType = ...,
+        rule: _builtins.str = ...,
+        price: _common_pb2.Money | None = ...,
+        told_price: _common_pb2.Money | None = ...,
+        alternative: Global___RecommendResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative", b"alternative", "price", b"price", "told_price", b"told_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative", b"alternative", "holds", b"holds", "price", b"price", "reason", b"reason", "rule", b"rule", "told_price", b"told_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckOfferResponse: _TypeAlias = CheckOfferResponse  # noqa: Y015

@@ -46,6 +46,16 @@ class RecommendationServiceStub:
                 request_serializer=throughline_dot_v1_dot_recommendation__pb2.RecommendBatchRequest.SerializeToString,
                 response_deserializer=throughline_dot_v1_dot_recommendation__pb2.RecommendBatchResponse.FromString,
                 _registered_method=True)
+        self.ExplainDecision = channel.unary_unary(
+                '/throughline.v1.RecommendationService/ExplainDecision',
+                request_serializer=throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionRequest.SerializeToString,
+                response_deserializer=throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionResponse.FromString,
+                _registered_method=True)
+        self.CheckOffer = channel.unary_unary(
+                '/throughline.v1.RecommendationService/CheckOffer',
+                request_serializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.SerializeToString,
+                response_deserializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -67,6 +77,22 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainDecision(self, request, context):
+        """Says why an offer was shown in a decision; or which stage dropped it, and what would have shown
+        it. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckOffer(self, request, context):
+        """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
+        where it does not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +105,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.RecommendBatch,
                     request_deserializer=throughline_dot_v1_dot_recommendation__pb2.RecommendBatchRequest.FromString,
                     response_serializer=throughline_dot_v1_dot_recommendation__pb2.RecommendBatchResponse.SerializeToString,
+            ),
+            'ExplainDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainDecision,
+                    request_deserializer=throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionRequest.FromString,
+                    response_serializer=throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionResponse.SerializeToString,
+            ),
+            'CheckOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckOffer,
+                    request_deserializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.FromString,
+                    response_serializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +173,60 @@ class RecommendationService:
             '/throughline.v1.RecommendationService/RecommendBatch',
             throughline_dot_v1_dot_recommendation__pb2.RecommendBatchRequest.SerializeToString,
             throughline_dot_v1_dot_recommendation__pb2.RecommendBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.v1.RecommendationService/ExplainDecision',
+            throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionRequest.SerializeToString,
+            throughline_dot_v1_dot_recommendation__pb2.ExplainDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.v1.RecommendationService/CheckOffer',
+            throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.SerializeToString,
+            throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,14 @@ class RecommendationServiceStub:
     """Decides for one customer."""
     RecommendBatch: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.RecommendBatchRequest, _recommendation_pb2.RecommendBatchResponse]
     """Decides for up to 200 customers, one outcome each; the same function as Recommend."""
+    ExplainDecision: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.ExplainDecisionRequest, _recommendation_pb2.ExplainDecisionResponse]
+    """Says why an offer was shown in a decision; or which stage dropped it, and what would have shown
+    it. Nothing is stored.
+    """
+    CheckOffer: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.CheckOfferRequest, _recommendation_pb2.CheckOfferResponse]
+    """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
+    where it does not.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -51,6 +59,14 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Decides for one customer."""
     RecommendBatch: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.RecommendBatchRequest, _recommendation_pb2.RecommendBatchResponse]  # type: ignore[assignment]
     """Decides for up to 200 customers, one outcome each; the same function as Recommend."""
+    ExplainDecision: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ExplainDecisionRequest, _recommendation_pb2.ExplainDecisionResponse]  # type: ignore[assignment]
+    """Says why an offer was shown in a decision; or which stage dropped it, and what would have shown
+    it. Nothing is stored.
+    """
+    CheckOffer: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.CheckOfferRequest, _recommendation_pb2.CheckOfferResponse]  # type: ignore[assignment]
+    """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
+    where it does not.
+    """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Decides which offers a customer is shown. Every channel gets the same ranking for a person; a
@@ -72,5 +88,25 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.RecommendBatchResponse, _abc.Awaitable[_recommendation_pb2.RecommendBatchResponse]]:
         """Decides for up to 200 customers, one outcome each; the same function as Recommend."""
+
+    @_abc_1.abstractmethod
+    def ExplainDecision(
+        self,
+        request: _recommendation_pb2.ExplainDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_pb2.ExplainDecisionResponse, _abc.Awaitable[_recommendation_pb2.ExplainDecisionResponse]]:
+        """Says why an offer was shown in a decision; or which stage dropped it, and what would have shown
+        it. Nothing is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckOffer(
+        self,
+        request: _recommendation_pb2.CheckOfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_pb2.CheckOfferResponse, _abc.Awaitable[_recommendation_pb2.CheckOfferResponse]]:
+        """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
+        where it does not.
+        """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,6 +25,9 @@ REASONS: dict[int, str] = {
     recommendation_pb2.WITHHOLD_REASON_EXHAUSTED: "as many customers have it as may",
     recommendation_pb2.WITHHOLD_REASON_NO_CREATIVE: "no creative for this channel",
     recommendation_pb2.WITHHOLD_REASON_NO_CONSENT: "the customer has not consented",
+    recommendation_pb2.WITHHOLD_REASON_WITHDRAWN: "withdrawn from the catalogue",
+    recommendation_pb2.WITHHOLD_REASON_NOT_VALID: "not valid yet, or no longer",
+    recommendation_pb2.WITHHOLD_REASON_PRICE_CHANGED: "dearer than the customer was told",
 }
 
 SOURCES: dict[int, str] = {
