@@ -15,6 +15,7 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from service.store import Store, open_store
+from tests import machine
 from tests.patience import PATIENCE
 from tests.proof import proof, pytest_terminal_summary
 
@@ -26,6 +27,20 @@ FINGERPRINT = "0123456789abcdef"
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_configure() -> None:
+    """Measure the machine before there are workers, so that all of them agree."""
+    machine.share()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot be judged on a machine that gives next to nothing."""
+    reason = machine.too_slow()
+    if reason:
+        for item in items:
+            if item.get_closest_marker("machine"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -55,6 +70,7 @@ class RedisServer:
             "appendfsync": "always",
             "save": "",
             "enable-debug-command": "yes",
+            "hz": "1",
         }
         arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL)

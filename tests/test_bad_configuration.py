@@ -16,6 +16,8 @@ from service.settings import ConfigurationError, Settings, read_settings
 from tests.patience import PATIENCE
 from tests.processes import SERVE
 
+pytestmark = pytest.mark.machine
+
 FIELDS = Settings.model_fields
 NUMBERS = [name for name, field in FIELDS.items() if field.annotation in (int, float)]
 TEXTS = [name for name in FIELDS if name not in NUMBERS]

@@ -12,6 +12,8 @@ import typer.main
 
 from service import cli
 
+pytestmark = pytest.mark.machine
+
 HEAVY = (
     *("grpc", "numpy", "faiss", "polars", "pyarrow", "lightfm", "pydantic"),
     *("rich", "google.protobuf"),

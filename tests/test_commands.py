@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from service import cli
 from tests.running import Running, enter_release, running
 
+pytestmark = pytest.mark.machine
+
 Run = Callable[..., tuple[int, str, str]]
 
 

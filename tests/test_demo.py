@@ -22,6 +22,8 @@ from service.demo.run import run_demo
 from service.demo.story import Story
 from tests.running import running
 
+pytestmark = pytest.mark.machine
+
 
 def answer(
     *shown: tuple[int, str],

@@ -6,7 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.patience import PATIENCE
+
+pytestmark = pytest.mark.machine
 
 # As the first process of a container: a signal without a handler does nothing.
 AS_FIRST_PROCESS = """

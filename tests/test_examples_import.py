@@ -13,6 +13,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 pytestmark = [
     pytest.mark.data,
+    pytest.mark.machine,
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no public research tables in {DATA}"),
 ]
 

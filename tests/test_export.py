@@ -23,6 +23,8 @@ from tests.datasets import KEY, START, OpenStore, retailer, stores, write_datase
 from tests.test_load import NOW, hashed, profiles
 from training.tables import read_dataset
 
+pytestmark = pytest.mark.machine
+
 FINGERPRINT = key_fingerprint(KEY)
 
 

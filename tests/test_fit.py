@@ -24,6 +24,8 @@ from training.fit import Settings
 from training.log import Customer, Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
 
+pytestmark = pytest.mark.machine
+
 ITEMS = 12
 
 

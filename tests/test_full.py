@@ -24,6 +24,8 @@ from training.retailer import Setting
 from training.simulate import simulate
 from training.train import train
 
+pytestmark = pytest.mark.machine
+
 CONFIG = """
 windows = 2
 [split]

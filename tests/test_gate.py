@@ -21,6 +21,8 @@ from tests.refusals import Refusal, refused, wrong
 from tests.running import running
 from tests.small import write_small_release
 
+pytestmark = pytest.mark.machine
+
 PROMOTE = "ReleaseService/PromoteRelease"
 FIGURES = (Metric(name="recall@10", slice="all", n=900, value=0.3, low=0.28, high=0.32),)
 

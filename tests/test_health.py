@@ -25,6 +25,8 @@ from tests.processes import eventually, prepared, served
 from tests.running import enter_release, event, recommend_request, running
 from tests.test_releases_serving import damage
 
+pytestmark = pytest.mark.machine
+
 KEY = "ab" * 32
 NAMES = {
     "": "",

@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from service import cli
 from tests.running import Running, running
 
+pytestmark = pytest.mark.machine
+
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -9,6 +9,8 @@ from models.errors import BadDataset
 from tests.imports import ABOUT, EVENTS, HEADER, rejects, run
 from training.commands import app
 
+pytestmark = pytest.mark.machine
+
 
 def test_a_bad_row_neither_stops_nor_vanishes(tmp_path: Path) -> None:
     """Each bad row is in the reject file with file, row, column and reason; the rest is kept."""

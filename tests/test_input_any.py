@@ -31,6 +31,8 @@ from tests.patience import PATIENCE
 from tests.refusals import INVALID, METHODS, Refusal, refusal, refused, wrong
 from tests.running import Running, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 SECRET = "canary-4711"
 RECOMMEND = "RecommendationService/Recommend"
 TAKES_NOTHING = {"ListReleasesRequest", "RollbackReleaseRequest"}

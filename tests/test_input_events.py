@@ -31,6 +31,8 @@ from throughline.v1 import common_pb2, customer_pb2, event_pb2
 from tests.refusals import refused, wrong
 from tests.running import Running, event, loyalty, running
 
+pytestmark = pytest.mark.machine
+
 SECRET = "canary-4711"
 INVALID, ALREADY_EXISTS, OUT_OF_RANGE = 3, 6, 11
 CONFLICT = (ALREADY_EXISTS, "event_id: already used with other content")

@@ -29,6 +29,8 @@ from tests.patience import PATIENCE
 from tests.refusals import INVALID, Refusal, refused, wrong
 from tests.running import Running, enter_release, running
 
+pytestmark = pytest.mark.machine
+
 PROMOTE, ROLLBACK = "ReleaseService/PromoteRelease", "ReleaseService/RollbackRelease"
 
 

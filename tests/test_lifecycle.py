@@ -24,6 +24,8 @@ from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 COMMAND = [sys.executable, "-m", "service.cli", "serve"]
 KEY = "ab" * 32
 SERVING, NOT_SERVING = (

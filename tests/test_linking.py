@@ -20,6 +20,8 @@ from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, logged
 
+pytestmark = pytest.mark.machine
+
 LOW, MIDDLE, HIGH = identifier(1), identifier(2), identifier(3)
 
 

@@ -25,6 +25,8 @@ from service.names import declare
 from service.store import Outcome, Recorded, Store, open_store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 
+pytestmark = pytest.mark.machine
+
 NOW = START + 10**12
 
 

@@ -18,6 +18,8 @@ from service.metrics.answers import STAGES, Laps
 from service.metrics.declared import Metrics
 from tests.said import record
 
+pytestmark = pytest.mark.machine
+
 ROUNDS, CALLS = 7, 2_000
 MOST_MICROSECONDS = 100  # of a machine that is busy with other work; a quiet one takes a tenth
 

@@ -32,6 +32,8 @@ from tests.running import Running, enter_release, event, loyalty, recommend_requ
 from tests.scraped import Scraped, scrape
 from tests.test_releases_serving import damage, eventually
 
+pytestmark = pytest.mark.machine
+
 CANARY = "canary4711"
 CONTRACT = {
     f"{service.name}/{method.name}"

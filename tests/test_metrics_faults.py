@@ -19,6 +19,8 @@ from tests.scraped import scrape
 from tests.test_metrics_export import CANARY, scraping
 from tests.test_releases_serving import eventually
 
+pytestmark = pytest.mark.machine
+
 
 def test_what_health_says_itself_is_counted(tmp_path: Path) -> None:
     """A code that a service of gRPC's own sets is counted, and a watch once it ends."""

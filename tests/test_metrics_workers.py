@@ -20,6 +20,8 @@ from tests.processes import Served, clients, eventually, gone, prepared, served
 from tests.running import event, recommend_request
 from tests.scraped import Scraped, scrape
 
+pytestmark = pytest.mark.machine
+
 EXPORTED = ("--metrics-listen", "127.0.0.1:0")
 ANSWERS = ("throughline_answers_total", "channel", "outcome")
 RELEASES = ("throughline_release_info", "release")

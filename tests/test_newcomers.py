@@ -13,6 +13,8 @@ from training.newcomers import deal, without
 from training.questions import questions
 from training.splits import Case, Target
 
+pytestmark = pytest.mark.machine
+
 
 def test_newcomers_are_emptied_and_met_after_a_few_acts() -> None:
     """A share of the customers is emptied; a question knows no more than the latest acts."""

@@ -19,6 +19,8 @@ from tests.running import event
 from tests.service_process import ServiceProcess, channel_to
 from tests.system_calls import SYNCS, TRACER, order_of, read_trace
 
+pytestmark = pytest.mark.machine
+
 LOG = "throughline.db-wal"
 
 

@@ -18,6 +18,8 @@ from tests.crashes import CLIENTS, Known, check, crash
 from tests.proof import Proof
 from tests.service_process import ServiceProcess
 
+pytestmark = pytest.mark.machine
+
 SMALL = (1, 200)
 FULL = (20, 10_000)
 

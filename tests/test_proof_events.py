@@ -25,6 +25,8 @@ from tests.proof import Proof
 from tests.running import event, running
 from tests.service_process import KEY, ServiceProcess, channel_to
 
+pytestmark = pytest.mark.machine
+
 CLIENTS = 8
 BATCH = 250
 EXISTS, UNAVAILABLE = (

@@ -22,6 +22,8 @@ from tests.said import EPOCH, NOW, SECOND, identifier
 from tests.service_process import KEY
 from tests.test_neighbours import poisoned
 
+pytestmark = pytest.mark.machine
+
 INVALID, INTERNAL, UNAVAILABLE = (
     code_number(code)
     for code in (

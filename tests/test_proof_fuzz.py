@@ -27,6 +27,8 @@ from tests.proof import Proof
 from tests.refusals import METHODS, SERVICES
 from tests.running import enter_release
 
+pytestmark = pytest.mark.machine
+
 CLIENTS = 4
 GROWTH_MIB = 24  # of resident memory, from a fifth of the run on
 OURS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}

@@ -16,6 +16,8 @@ from tests.running import Running, event, loyalty, recommend_request, running
 from tests.scraped import Scraped, scrape
 from tests.test_metrics_export import CANARY, scraping
 
+pytestmark = pytest.mark.machine
+
 SERIES = 2_000
 
 

@@ -26,6 +26,8 @@ from tests.proof import Proof
 from tests.running import event, recommend_request
 from tests.small import write_small_release
 
+pytestmark = pytest.mark.machine
+
 CUSTOMERS = tuple(f"c{number}" for number in range(20))
 PACE = 0.01  # seconds between two calls of one thread
 ASKING = 2  # threads

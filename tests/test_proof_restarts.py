@@ -24,6 +24,8 @@ from tests.processes import Served, clients, eventually, prepared, served
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 PAUSE = 0.05  # seconds between the calls of one client
 KEY = "ab" * 32
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.proof import Proof
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT.parent / "shared" / "data"
 MINUTES, GIBIBYTES = 15, 6

@@ -9,6 +9,8 @@ from bench.world import OFFERS
 from tests.conftest import require_redis
 from tests.proof import Proof
 
+pytestmark = pytest.mark.machine
+
 
 @pytest.mark.prove
 @pytest.mark.timeout(1800)

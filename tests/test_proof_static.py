@@ -28,6 +28,8 @@ from tests.running import enter_release, event, recommend_request
 from tests.service_process import KEY, ServiceProcess, channel_to
 from tests.small import small_rows
 
+pytestmark = pytest.mark.machine
+
 HEALED_SECONDS = 2.0
 NOTICED_SECONDS = 0.5  # by then every call in flight when a fault began is answered
 WASTED = 0.05  # largest share of calls that may wait for a store that is away

@@ -13,6 +13,8 @@ from training.ranker import RankerSettings, fit_trees
 from training.second_stage import retrieval_of
 from training.touches import touches_of
 
+pytestmark = pytest.mark.machine
+
 
 def test_an_unused_signal_decides_nothing() -> None:
     """No split is by a signal that is left out; what is no signal is refused by name."""

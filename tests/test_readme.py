@@ -12,6 +12,8 @@ import typer.main
 from service.cli import app
 from tests.processes import RETRIES
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -16,6 +16,8 @@ from service.store.redis import RedisBackend
 from tests.conftest import FINGERPRINT, RedisServer
 from tests.said import NOW, counted, event, identifier, logged
 
+pytestmark = pytest.mark.machine
+
 Open = Callable[[str], Store]
 
 ANN, BOB = identifier(1), identifier(2)

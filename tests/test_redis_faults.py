@@ -17,6 +17,8 @@ from tests.conftest import FINGERPRINT, RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.said import NOW, event, identifier
 
+pytestmark = pytest.mark.machine
+
 TIMEOUT = 0.25  # seconds
 ROOM = 2.0  # seconds that a busy machine may take on top
 ANN, BOB, CAT = identifier(1), identifier(2), identifier(3)

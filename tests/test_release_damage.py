@@ -16,6 +16,8 @@ from models.release_files import FileDigest, ReleaseFiles
 from tests.bad_content import consistent
 from tests.damage import CONTENT, Damage, copied, golden_release, on_disk, random_on_disk
 
+pytestmark = pytest.mark.machine
+
 
 def refusal(directory: Path) -> BadRelease | None:
     """Return why a release is refused by all that the trial's child does, or None."""

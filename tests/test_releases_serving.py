@@ -21,6 +21,8 @@ from tests.patience import PATIENCE
 from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release
 
+pytestmark = pytest.mark.machine
+
 
 def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Wait until something holds."""

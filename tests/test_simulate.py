@@ -14,6 +14,8 @@ from training.retailer import CHANNEL_EFFECT, INTERCEPT, Setting
 from training.simulate import TRUTH, simulate
 from training.tables import Dataset, read_dataset
 
+pytestmark = pytest.mark.machine
+
 SMALL = Setting(customers=80, items=60, days=60, seed=3, end=datetime(2026, 3, 1, tzinfo=UTC))
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from training.spread import spread
 
+pytestmark = pytest.mark.machine
+
 
 def test_equal_lists_cover_little_and_overlap_wholly() -> None:
     """Everybody sees the same two of four items: half is covered, all is shared."""

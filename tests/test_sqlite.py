@@ -23,6 +23,8 @@ from service.store.writer import Writer
 from tests.conftest import FINGERPRINT
 from tests.said import NOW, counted, event, identifier, logged
 
+pytestmark = pytest.mark.machine
+
 Open = Callable[[str], Store]
 
 ANN, BOB = identifier(1), identifier(2)

@@ -15,6 +15,8 @@ from service.client import Client
 from service.demo.children import served
 from tests.running import event, recommend_request
 
+pytestmark = pytest.mark.machine
+
 ADDRESS = "127.0.0.1:50391"
 
 pytest.importorskip("lightfm", reason="needs the extra `train`")

@@ -23,6 +23,8 @@ from tests.patience import PATIENCE
 from tests.processes import eventually
 from tests.running import Running, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 CA, OTHER = trustme.CA(), trustme.CA()
 
 

@@ -24,6 +24,8 @@ from training.retailer import Setting
 from training.simulate import simulate
 from training.train import train
 
+pytestmark = pytest.mark.machine
+
 SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)
 QUICK = TrainConfig(
     stage_one=Settings(dimensions=16, epochs=3),

@@ -30,6 +30,8 @@ from tests.processes import (
 from tests.running import enter_release, event, recommend_request
 from tests.test_releases_serving import damage
 
+pytestmark = pytest.mark.machine
+
 CONNECTIONS = 8  # that none of them is of the other worker: once in 128
 
 
