@@ -44,6 +44,18 @@ class Echo(RecommendationServiceServicer):
         """Answer nothing."""
         return pb.RecommendBatchResponse()
 
+    def ExplainDecision(  # noqa: N802
+        self, request: pb.ExplainDecisionRequest, context: grpc.ServicerContext
+    ) -> pb.ExplainDecisionResponse:
+        """Answer nothing."""
+        return pb.ExplainDecisionResponse()
+
+    def CheckOffer(  # noqa: N802
+        self, request: pb.CheckOfferRequest, context: grpc.ServicerContext
+    ) -> pb.CheckOfferResponse:
+        """Answer nothing."""
+        return pb.CheckOfferResponse()
+
 
 def main() -> None:
     """Serve until SIGTERM."""

@@ -11,8 +11,8 @@ from models.arbitration import log_factor_of
 from models.catalogue import Money, Row, Stock, in_stock
 from models.decide import Deciding, World
 from models.decision import Request
-from models.events import Event
-from models.profile import Attribute, Compartment, Profile, Stamp, fold
+from models.events import Event, Stamp
+from models.profile import Attribute, Compartment, Profile, fold
 from models.standing import lead_of
 
 CENT = 10_000_000  # nanos: the step of a price

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 from typer.testing import CliRunner
 
 from models.policy import AtMost, Exploration, Policy
@@ -11,6 +12,8 @@ from service.commands.stores import existing_store
 from service.settings import read_settings
 from tests.processes import eventually
 from tests.running import event, running
+
+pytestmark = pytest.mark.machine
 
 EXPLORING = Policy(
     exploration=Exploration(temperature=0.5), diversity=(AtMost(feature="brand", limit=2),)

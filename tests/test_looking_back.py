@@ -14,6 +14,8 @@ from tests.processes import eventually
 from tests.running import Running, event, running
 from tests.small import small_rows
 
+pytestmark = pytest.mark.machine
+
 
 def priced(units: int, number: int) -> Item:
     """Return a row of the small catalogue at another price."""

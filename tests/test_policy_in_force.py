@@ -23,6 +23,8 @@ from service.cli import app
 from tests.processes import eventually
 from tests.running import Running, enter_release, event, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 WEEKLY = Policy(contact=Contact(caps=(Cap(name="weekly", limit=1, days=7, channels=("email",)),)))
 
 

@@ -11,6 +11,8 @@ from models.policy import Cap, Contact, Policy
 from tests.processes import eventually
 from tests.running import enter_release, event, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 DAILY = Policy(contact=Contact(caps=(Cap(name="daily", limit=1, days=1, channels=("email",)),)))
 ALREADY_EXISTS = grpc.StatusCode.ALREADY_EXISTS
 

@@ -271,7 +271,7 @@ def test_a_record_of_before_rates_can_be_read() -> None:
     decision = asked(event("view", "item3"))
     said = msgspec.msgpack.decode(msgspec.msgpack.encode(decision))
     del said["label"]
-    said["slate"] = [shown[:-1] for shown in said["slate"]]
+    said["slate"] = [shown[:-2] for shown in said["slate"]]
     read = msgspec.convert(said, Decision)
     assert read.label == ""
     assert {shown.rate for shown in read.slate} == {None}
