@@ -146,7 +146,7 @@ def test_a_key_of_another_kind_fails_alone(redis_server: RedisServer, opened: Op
 
 def test_a_damaged_customer_is_answered_without_state(store_url: str, tmp_path: Path) -> None:
     """Who cannot be read gets a flagged answer; the next in a batch gets one from the profile."""
-    with running(tmp_path, store=store_url, key=KEY) as live:
+    with running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live:
         live.record(event_message("e1", "good"))
         broken = hash_identifier(bytes.fromhex(KEY), Identifier("loyalty", "broken"))
         backend = backend_of(store_url)

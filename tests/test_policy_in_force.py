@@ -89,7 +89,10 @@ def test_who_asks_at_once_does_not_get_twice(tmp_path: Path, store_url: str) -> 
     policy = Policy(
         contact=Contact(caps=(Cap(name="three", limit=3, days=7, channels=("email", "sms")),))
     )
-    with running(tmp_path, store=store_url) as live, ThreadPoolExecutor(8) as callers:
+    with (
+        running(tmp_path, store=store_url, redis_timeout=30.0) as live,
+        ThreadPoolExecutor(8) as callers,
+    ):
         publish(live, policy)
         channels = ["email", "sms", "web"] * 8
         answers = list(callers.map(lambda channel: live.recommend("a", channel=channel), channels))
