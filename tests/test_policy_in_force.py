@@ -25,6 +25,7 @@ from tests.running import Running, enter_release, event, recommend_request, runn
 
 pytestmark = pytest.mark.machine
 
+KEY = "ab" * 32  # every service of a shared store has the same
 WEEKLY = Policy(contact=Contact(caps=(Cap(name="weekly", limit=1, days=7, channels=("email",)),)))
 
 
@@ -90,7 +91,7 @@ def test_who_asks_at_once_does_not_get_twice(tmp_path: Path, store_url: str) -> 
         contact=Contact(caps=(Cap(name="three", limit=3, days=7, channels=("email", "sms")),))
     )
     with (
-        running(tmp_path, store=store_url, redis_timeout=30.0) as live,
+        running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live,
         ThreadPoolExecutor(8) as callers,
     ):
         publish(live, policy)

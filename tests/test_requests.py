@@ -13,13 +13,14 @@ from tests.running import enter_release, event, recommend_request, running
 
 pytestmark = pytest.mark.machine
 
+KEY = "ab" * 32  # every service of a shared store has the same
 DAILY = Policy(contact=Contact(caps=(Cap(name="daily", limit=1, days=1, channels=("email",)),)))
 ALREADY_EXISTS = grpc.StatusCode.ALREADY_EXISTS
 
 
 def test_the_same_id_is_the_same_decision(tmp_path: Path, store_url: str) -> None:
     """Sent again, after other events and under another release, a request gets its first answer."""
-    with running(tmp_path, store=store_url, redis_timeout=30.0) as live:
+    with running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live:
         first = live.recommend("a", request_id="r1")
         live.record(event("e1", "a", "add_to_cart", item_id=first.offers[0].item_id))
         second = enter_release(live.registry.directory, seed=2)
@@ -36,7 +37,7 @@ def test_the_same_id_is_the_same_decision(tmp_path: Path, store_url: str) -> Non
 def test_an_id_counts_once(tmp_path: Path, store_url: str) -> None:
     """Sent many times at once a request takes one contact, and each call gets the same offers."""
     with (
-        running(tmp_path, store=store_url, redis_timeout=30.0) as live,
+        running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live,
         ThreadPoolExecutor(8) as callers,
     ):
         live.registry.publish(DAILY, 2)
