@@ -19,6 +19,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 # Where Python may not keep what it compiled, each start of a server compiles 1,000 files: 5 s of CPU.
 export PYTHONDONTWRITEBYTECODE :=
+# The pip of PYTHON does, where there is one: a pip of its own is most of the work of a new .venv.
+PIP_INSTALL := install --quiet --disable-pip-version-check --root-user-action ignore
 UV_SYNC := $(BIN)/uv sync --quiet --frozen --inexact
 
 help:
@@ -68,8 +70,10 @@ clean:
 .venv/.uv:
 	@test -n '$(PYTHON)' || { echo '$(NO_PYTHON)' >&2; exit 1; }
 	@echo 'Making .venv with $(PYTHON)'
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --without-pip .venv && \
+	  $(PYTHON) -m pip --python $(BIN)/python $(PIP_INSTALL) 'uv>=0.8'; \
+	else $(PYTHON) -m venv .venv && $(BIN)/python -m pip $(PIP_INSTALL) 'uv>=0.8'; fi
 	@touch $@
 
 .venv/.demo: .venv/.uv uv.lock pyproject.toml
