@@ -7,8 +7,9 @@
 FITS := import os, sys, sysconfig; \
   header = os.path.join(sysconfig.get_path("include"), "Python.h"); \
   sys.exit(not ((3, 11) <= sys.version_info < (3, 14) and os.path.exists(header)))
-PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.13 python3.11,\
-  $(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
+# Looked for when it is first needed, and then no more.
+PYTHON ?= $(eval PYTHON := $(firstword $(foreach name,python3 python3.12 python3.13 python3.11,\
+  $(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name)))))$(PYTHON)
 
 NO_PYTHON := no Python 3.11 to 3.13 with headers found; on Debian: \
   apt install python3 python3-venv python3-dev; or: make PYTHON=/path/to/python3
