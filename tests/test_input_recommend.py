@@ -25,6 +25,8 @@ from tests.conftest import RedisServer
 from tests.refusals import refused, wrong
 from tests.running import Running, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 RECOMMEND = "RecommendationService/Recommend"
 
 
@@ -138,7 +140,6 @@ def test_page_token(live: Running) -> None:
         assert refused(live, method, request) == wrong("page_token: invalid")
 
 
-@pytest.mark.machine
 def test_redis_away(tmp_path: Path, own_redis: RedisServer) -> None:
     """Without Redis a decision is still made, without history, and flagged."""
     with running(tmp_path, store=own_redis.url, key="ab" * 32) as live:

@@ -21,6 +21,8 @@ from throughline.v1 import common_pb2, event_pb2, offer_pb2, recommendation_pb2
 from tests.refusals import INVALID, METHODS, refused, wrong
 from tests.running import Running, event, loyalty, recommend_request, running
 
+pytestmark = pytest.mark.machine
+
 SECRET = "canary-4711"
 RECOMMEND = "RecommendationService/Recommend"
 

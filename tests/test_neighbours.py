@@ -22,6 +22,8 @@ from tests.said import NOW, counted, event, identifier, logged
 from tests.service_process import KEY
 from tests.test_store import backend_of
 
+pytestmark = pytest.mark.machine
+
 Open = Callable[[str], Store]
 
 ANN, BOB, CAT, DAN = (identifier(number) for number in range(1, 5))
