@@ -1,5 +1,6 @@
 """The commands over kept decisions: show and explain one, and prove what it follows from."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -10,8 +11,6 @@ from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
 app = typer.Typer(
     no_args_is_help=True, help="Show, explain and replay the decisions that a store keeps."
 )
-
-DATA_ERROR = 65  # as in sysexits.h
 
 
 @app.command()
@@ -132,4 +131,4 @@ def replay(
         output().print(table(("decision", "what is wrong"), rows))
     output().print(f"{replayer.same:,} of {replayer.count:,} decisions are the same again.")
     if replayer.faults:
-        raise typer.Exit(DATA_ERROR)
+        raise typer.Exit(os.EX_DATAERR)
