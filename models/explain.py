@@ -69,7 +69,7 @@ def explain(record: Record, world: World, offer: str) -> Explanation:
             least=least,
             moved=moved,
         )
-    found = smallest(case, offer)
+    found = smallest(case, deciding, offer)
     return Explanation(
         offer=offer,
         standing=stands,

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from models.changes import Case, Change, Kind, changed
+from models.decide import Deciding
 from models.proposals import proposals
 from models.standing import Stage, Standing, standing
 
@@ -31,73 +32,81 @@ class _Spent(Exception):
     """So many decisions have been made that no more are."""
 
 
+class _Made(NamedTuple):
+    """A case, what was decided in it, and where the offer then stands."""
+
+    case: Case
+    deciding: Deciding
+    standing: Standing
+
+
 class _Search:
     """Looks for what shows one offer."""
 
-    def __init__(self, case: Case, offer: str) -> None:
-        self._case, self._offer = case, offer
+    def __init__(self, case: Case, deciding: Deciding, offer: str) -> None:
+        self._offer = offer
         self._left = DECISIONS
-        self.stopped: tuple[Standing, ...] = ()
-
-    def after(self, case: Case, changes: tuple[Change, ...]) -> tuple[Case, Standing]:
-        """Return the inputs after changes, one upon the other, and where the offer then stands."""
-        if self._left <= 0:
-            raise _Spent
-        self._left -= 1
-        deciding = case.deciding()
-        for change in changes:
-            case = changed(case, deciding, self._offer, change)
-            deciding = case.deciding()
-        return case, standing(deciding, self._offer)
+        self._first = _Made(case, deciding, standing(deciding, offer))
+        self.stopped: tuple[Standing, ...] = (self._first.standing,)
 
     def single(self) -> tuple[tuple[Change, ...], ...]:
         """Return the changes that suffice by themselves, the least of each kind."""
         found: dict[tuple[Kind, str], tuple[Change, ...]] = {}
-        deciding = self._case.deciding()
-        stopped = standing(deciding, self._offer)
-        self.stopped = (stopped,)
-        for change in proposals(self._case, deciding, self._offer, stopped):
+        for change in proposals(*self._first[:2], self._offer, self._first.standing):
             key = (change.kind, change.about)
-            if key not in found and self.after(self._case, (change,))[1].stage == Stage.SHOWN:
+            if key not in found and self._shown((change,)):
                 found[key] = (change,)
         return tuple(found.values())
 
     def several(self) -> tuple[tuple[Change, ...], ...]:
         """Return one set of changes that suffices, of which none can be dropped."""
-        found = self._deeper(self._case, (), (self.stopped[0],))
+        found = self._deeper(self._first, (), (self._first.standing,))
         if found is None:
             return ()
         for size in range(1, len(found)):
             for fewer in combinations(found, size):
-                if self.after(self._case, fewer)[1].stage == Stage.SHOWN:
+                if self._shown(fewer):
                     return (fewer,)
         return (found,)
 
     def _deeper(
-        self, case: Case, changes: tuple[Change, ...], path: tuple[Standing, ...]
+        self, made: _Made, changes: tuple[Change, ...], path: tuple[Standing, ...]
     ) -> tuple[Change, ...] | None:
         if len(path) > len(self.stopped):
             self.stopped = path
         if len(changes) == MOST:
             return None
-        deciding = case.deciding()
-        for change in proposals(case, deciding, self._offer, path[-1]):
+        for change in proposals(made.case, made.deciding, self._offer, made.standing):
             if change.kind == Kind.RATE:
                 continue  # what a lever is, of a rate that nobody sets
-            later, stopped = self.after(case, (change,))
-            if stopped.stage == Stage.SHOWN:
+            later = self._after(made, change)
+            if later.standing.stage == Stage.SHOWN:
                 return (*changes, change)
-            if stopped in path:
+            if later.standing in path:
                 continue  # it lifted nothing
-            found = self._deeper(later, (*changes, change), (*path, stopped))
+            found = self._deeper(later, (*changes, change), (*path, later.standing))
             if found is not None:
                 return found
         return None
 
+    def _shown(self, changes: tuple[Change, ...]) -> bool:
+        made = self._first
+        for change in changes:
+            made = self._after(made, change)
+        return made.standing.stage == Stage.SHOWN
 
-def smallest(case: Case, offer: str) -> Smallest:
-    """Return what would have shown `offer` in the decision of `case`."""
-    search = _Search(case, offer)
+    def _after(self, made: _Made, change: Change) -> _Made:
+        if self._left <= 0:
+            raise _Spent
+        self._left -= 1
+        case = changed(made.case, made.deciding, self._offer, change)
+        deciding = case.deciding()
+        return _Made(case, deciding, standing(deciding, self._offer))
+
+
+def smallest(case: Case, deciding: Deciding, offer: str) -> Smallest:
+    """Return what would have shown `offer` in `deciding`, the decision of `case`."""
+    search = _Search(case, deciding, offer)
     try:
         found = search.single() or search.several()
     except _Spent:

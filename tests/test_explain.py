@@ -110,7 +110,7 @@ def test_every_offer_has_a_stage_and_what_is_told_shows_it(
     assert offer not in withheld or stands.stage in (Stage.CHANNEL, Stage.ELIGIBILITY)
     if stands.stage == Stage.SHOWN:
         return
-    found = smallest(asked, offer)
+    found = smallest(asked, asked.deciding(), offer)
     assert found.stopped[0] == stands
     for changes in found.sets:
         assert 1 <= len(changes) <= MOST
@@ -126,7 +126,7 @@ def test_stock_is_one_piece() -> None:
     sold_out = item(name, stock=(Stock("s1", 0, 7), Stock("s2", 3, 8)))
     request = Request(channel="kiosk", count=3, place="s1")
     asked = case(*VIEWED, request=request, rows=(sold_out,))
-    change = only(smallest(asked, f"item:{name}"), Kind.STOCK)
+    change = only(smallest(asked, asked.deciding(), f"item:{name}"), Kind.STOCK)
     assert (change.about, change.value) == ("s1", 1)
 
 
@@ -137,7 +137,7 @@ def test_a_cool_down_names_its_end() -> None:
     asked = case(*VIEWED, bought, request=wide)
     offer = "item:item3"
     assert standing(asked.deciding(), offer).reason == Reason.PURCHASED
-    change = only(smallest(asked, offer), Kind.TIME)
+    change = only(smallest(asked, asked.deciding(), offer), Kind.TIME)
     assert change.at == NOW + DAY
     earlier = msgspec.structs.replace(change, at=change.at - 1)
     assert not shown_after(asked, offer, (earlier,))
@@ -149,7 +149,7 @@ def test_quiet_hours_name_their_end() -> None:
     asked = case(*VIEWED, policy=Policy(contact=Contact(quiet_hours=(quiet,))))
     stands = standing(asked.deciding(), f"item:{first_of(case(*VIEWED))}")
     assert (stands.reason, stands.rule) == (Reason.QUIET_HOURS, "night")
-    change = only(smallest(asked, f"item:{first_of(case(*VIEWED))}"), Kind.TIME)
+    change = only(smallest(asked, asked.deciding(), f"item:{first_of(case(*VIEWED))}"), Kind.TIME)
     assert datetime.fromtimestamp(change.at / 1e6, UTC).strftime("%H:%M") == "18:30"
 
 
@@ -161,7 +161,7 @@ def test_a_cap_names_when_it_is_free() -> None:
     asked = case(*VIEWED, sent, policy=Policy(contact=Contact(caps=(cap,))), request=request)
     offer = f"item:{first_of(case(*VIEWED))}"
     assert standing(asked.deciding(), offer).rule == "weekly"
-    change = only(smallest(asked, offer), Kind.TIME)
+    change = only(smallest(asked, asked.deciding(), offer), Kind.TIME)
     assert change.at == NOW + 5 * DAY
     assert not shown_after(asked, offer, (msgspec.structs.replace(change, at=change.at - 1),))
 
@@ -176,7 +176,7 @@ def test_a_price_is_told_to_the_cent(bar: bool) -> None:
     asked = case(*VIEWED, policy=Policy(eligibility=(rule,)), rows=(priced,))
     offer = f"item:{name}"
     assert standing(asked.deciding(), offer).stage == Stage.ELIGIBILITY
-    change = only(smallest(asked, offer), Kind.PRICE)
+    change = only(smallest(asked, asked.deciding(), offer), Kind.PRICE)
     assert change.value == pytest.approx(19.99)
     dearer = msgspec.structs.replace(change, value=change.value + CENT)
     assert not shown_after(asked, offer, (dearer,))
@@ -188,7 +188,7 @@ def test_the_least_lever_is_told() -> None:
     ids = asked.deciding().decision().candidates.ids(items().release.items)
     told = 0
     for offer in ids[3:12]:
-        found = smallest(asked, offer)
+        found = smallest(asked, asked.deciding(), offer)
         for changes in found.sets:
             if changes[0].kind == Kind.LEVER:
                 told += 1
@@ -209,7 +209,9 @@ def test_what_is_not_retrieved_may_need_an_event() -> None:
     stages = {offer: standing(asked.deciding(), offer).stage for offer in items().ids}
     far = [offer for offer, stage in stages.items() if stage == Stage.RETRIEVAL]
     assert far
-    kinds = {one[0].kind for offer in far[:6] for one in smallest(asked, offer).sets}
+    kinds = {
+        one[0].kind for offer in far[:6] for one in smallest(asked, asked.deciding(), offer).sets
+    }
     assert kinds <= {Kind.EVENT, Kind.LEVER}
 
 
@@ -226,7 +228,7 @@ def test_two_stages_are_two_changes() -> None:
         request=Request(channel="kiosk", count=3, place="s1"),
         rows=(both,),
     )
-    found = smallest(asked, f"item:{name}")
+    found = smallest(asked, asked.deciding(), f"item:{name}")
     (changes,) = found.sets
     assert {change.kind for change in changes} == {Kind.PRICE, Kind.STOCK}
     assert [one.reason for one in found.stopped[:2]] == [Reason.NOT_ELIGIBLE, Reason.OUT_OF_STOCK]
@@ -236,7 +238,7 @@ def test_what_no_small_change_shows_says_what_stops_it() -> None:
     """What the request itself excludes has no small change, and its stage is told."""
     name = first_of(case(*VIEWED))
     asked = case(*VIEWED, request=Request(channel="web", exclude=(f"item:{name}",)))
-    found = smallest(asked, f"item:{name}")
+    found = smallest(asked, asked.deciding(), f"item:{name}")
     assert found.sets == ()
     assert [one.reason for one in found.stopped] == [Reason.EXCLUDED]
 
@@ -247,7 +249,7 @@ def test_what_nobody_can_bring_about_is_not_advised() -> None:
     assert Kind.RATE not in ADVISED
     viewers = Eligibility(name="viewers", when=(HappenedLately(type="view", days=30, at_least=2),))
     asked = case(*VIEWED, policy=Policy(eligibility=(viewers,)), request=Request(channel="web"))
-    found = smallest(asked, "item:item7")
+    found = smallest(asked, asked.deciding(), "item:item7")
     assert {change.kind for changes in found.sets for change in changes} <= {
         Kind.EVENT,
         Kind.LEVER,
@@ -272,14 +274,14 @@ def test_an_unknown_offer_is_not_in_the_catalogue() -> None:
     """An offer that there is not has that as its stage, and no change."""
     asked = case(*VIEWED)
     assert standing(asked.deciding(), "item:nothing").stage == Stage.CATALOGUE
-    assert smallest(asked, "item:nothing").sets == ()
+    assert smallest(asked, asked.deciding(), "item:nothing").sets == ()
 
 
 def test_what_is_not_valid_yet_names_its_day() -> None:
     """An offer whose validity begins later is shown from then on."""
     name = first_of(case(*VIEWED))
     asked = case(*VIEWED, rows=(item(name, valid_from=NOW + DAY),))
-    change = only(smallest(asked, f"item:{name}"), Kind.TIME)
+    change = only(smallest(asked, asked.deciding(), f"item:{name}"), Kind.TIME)
     assert change.at == NOW + DAY
     assert timedelta(microseconds=change.at - NOW) == timedelta(days=1)
 
@@ -288,4 +290,4 @@ def test_nobody_known_is_explained() -> None:
     """A customer of whom nothing is known is explained like any other."""
     asked = Case(Profile(customer=b"i" * 16), World(index(), BUILT_IN), FEW, NOW)
     ids = asked.deciding().decision().candidates.ids(index().release.items)
-    assert smallest(asked, ids[5]).sets
+    assert smallest(asked, asked.deciding(), ids[5]).sets
