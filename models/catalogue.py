@@ -5,7 +5,7 @@ withdrawn row stays as a tombstone against uploads that come late.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ DEFAULT_PREFIX = "item:"
 # Marketing is held to caps and quiet hours; service is shown while a case is open, too;
 # transactional passes all of these but counts.
 OfferClass = Literal["marketing", "service", "transactional"]
+OFFER_CLASSES: tuple[OfferClass, ...] = get_args(OfferClass)
 
 
 class Money(msgspec.Struct, frozen=True, array_like=True):

@@ -37,6 +37,14 @@ class Column(NamedTuple):
 
 _MONEY_NOTE = "units and nanos (1e-9 units, same sign) of `currency`"
 
+# What policies go by, of an item's own offer and of an offer.
+_TERMS = (
+    Column("price_until", "timestamp", True, "first moment the price does not hold; absent: never"),
+    Column("offer_class", "string", True, "marketing (the default), service or transactional"),
+    Column("sensitivity", "string", True, "how delicate it is to be seen with, a name"),
+    Column("groups", "strings", True, "what it belongs to, names"),
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "events": (
         Column("event_id", "string", False, "unique per identifier; makes the event idempotent"),
@@ -69,6 +77,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("stock", "json", True, "list of {place, quantity, as_of}; absent: not tracked"),
         Column("valid_from", "timestamp", True, "first moment its own offer may be shown"),
         Column("valid_until", "timestamp", True, "first moment it may not; absent: never"),
+        *_TERMS,
     ),
     "offers": (
         Column("offer", "string", False, "the offer's id"),
@@ -84,6 +93,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("valid_until", "timestamp", True, "first moment it may not; absent: never"),
         Column("channels", "strings", True, "channels it may be shown on; absent or empty: all"),
         Column("stock", "json", True, "list of {place, quantity, as_of}; absent: not tracked"),
+        *_TERMS,
+        Column("creatives", "json", True, "object of channel to what it shows; some: only there"),
+        Column("volume", "int64", True, "how many customers may get it; absent: any number"),
     ),
     "customers": (
         Column("namespace", "string", False, "namespace of the identifier"),

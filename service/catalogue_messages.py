@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 
-from google.protobuf.internal.containers import MessageMap
+from google.protobuf.internal.containers import MessageMap, ScalarMap
 from throughline.v1 import common_pb2, offer_pb2
 
-from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, Stock
+from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, OfferClass, Stock
 from service import limits
 from service.names import Names
 from service.validation import Check
+
+_CLASSES: dict[int, OfferClass] = {
+    offer_pb2.OFFER_CLASS_UNSPECIFIED: "marketing",
+    offer_pb2.OFFER_CLASS_MARKETING: "marketing",
+    offer_pb2.OFFER_CLASS_SERVICE: "service",
+    offer_pb2.OFFER_CLASS_TRANSACTIONAL: "transactional",
+}
+_CLASS_VALUES: dict[OfferClass, offer_pb2.OfferClass.ValueType] = {
+    "marketing": offer_pb2.OFFER_CLASS_MARKETING,
+    "service": offer_pb2.OFFER_CLASS_SERVICE,
+    "transactional": offer_pb2.OFFER_CLASS_TRANSACTIONAL,
+}
 
 
 def items_of(check: Check, messages: Sequence[offer_pb2.Item], now: int) -> list[Item]:
@@ -42,7 +54,12 @@ def item_message(item: Item) -> offer_pb2.Item:
 def offer_message(offer: Offer) -> offer_pb2.Offer:
     """Return the message of an offer."""
     message = offer_pb2.Offer(
-        offer_id=offer.id, title=offer.title, item_ids=offer.items, channels=offer.channels
+        offer_id=offer.id,
+        title=offer.title,
+        item_ids=offer.items,
+        channels=offer.channels,
+        creatives=offer.creatives,
+        volume=offer.volume,
     )
     _fill(message, offer)
     return message
@@ -68,6 +85,11 @@ def _fill(message: offer_pb2.Item | offer_pb2.Offer, row: Item | Offer) -> None:
         message.stock.add(place=entry.place, quantity=entry.quantity).as_of.FromMicroseconds(
             entry.as_of
         )
+    if row.price_until is not None:
+        message.price_until.FromMicroseconds(row.price_until)
+    message.offer_class = _CLASS_VALUES[row.offer_class]
+    message.sensitivity = row.sensitivity
+    message.groups.extend(row.groups)
 
 
 def _item_of(check: Check, at: str, message: offer_pb2.Item, now: int) -> Item:
@@ -82,6 +104,10 @@ def _item_of(check: Check, at: str, message: offer_pb2.Item, now: int) -> Item:
         valid_from=valid_from,
         valid_until=valid_until,
         stock=_stock(check, f"{at}.stock", message.stock, now),
+        price_until=_price_until(check, at, message, valid_from),
+        offer_class=_class(check, at, message),
+        sensitivity=check.name(f"{at}.sensitivity", message.sensitivity, required=False),
+        groups=_groups(check, f"{at}.groups", message.groups),
     )
 
 
@@ -108,6 +134,12 @@ def _offer_of(check: Check, at: str, message: offer_pb2.Offer, names: Names, now
         valid_until=valid_until,
         channels=tuple(sorted(set(message.channels))),
         stock=_stock(check, f"{at}.stock", message.stock, now),
+        price_until=_price_until(check, at, message, valid_from),
+        offer_class=_class(check, at, message),
+        sensitivity=check.name(f"{at}.sensitivity", message.sensitivity, required=False),
+        groups=_groups(check, f"{at}.groups", message.groups),
+        creatives=_creatives(check, f"{at}.creatives", message.creatives, names),
+        volume=_volume(check, f"{at}.volume", message),
     )
 
 
@@ -132,6 +164,52 @@ def _price_and_value(
     if price is not None and value is not None and price.currency != value.currency:
         check.fail(f"{at}.value.currency", "not the price's")
     return price, value
+
+
+def _price_until(
+    check: Check, at: str, message: offer_pb2.Item | offer_pb2.Offer, valid_from: int | None
+) -> int | None:
+    if not message.HasField("price_until"):
+        return None
+    until = check.time(f"{at}.price_until", message.price_until)
+    if not message.HasField("price"):
+        check.fail(f"{at}.price_until", "without a price")
+    if valid_from is not None and until <= valid_from:
+        check.fail(f"{at}.price_until", "not after valid_from")
+    return until
+
+
+def _class(check: Check, at: str, message: offer_pb2.Item | offer_pb2.Offer) -> OfferClass:
+    if message.offer_class not in _CLASSES:
+        check.fail(f"{at}.offer_class", "unknown value")
+    return _CLASSES.get(message.offer_class, "marketing")
+
+
+def _groups(check: Check, at: str, groups: Sequence[str]) -> tuple[str, ...]:
+    if check.size(at, groups, limits.GROUPS):
+        for number, group in enumerate(groups):
+            check.name(f"{at}[{number}]", group)
+    return tuple(sorted(set(groups)))
+
+
+def _creatives(
+    check: Check, at: str, creatives: ScalarMap[str, str], names: Names
+) -> dict[str, str]:
+    if not check.size(at, creatives, len(names.channels)):
+        return {}
+    for channel in sorted(creatives):
+        check.name(f"{at}.key", channel, names.channels)
+        check.text(f"{at}.value", creatives[channel], limits.CREATIVE_BYTES, required=True)
+    return dict(sorted(creatives.items()))
+
+
+def _volume(check: Check, at: str, message: offer_pb2.Offer) -> int | None:
+    if not message.HasField("volume"):
+        return None
+    if message.volume == 0:
+        check.fail(at, "too small; min 1")
+    check.number(at, message.volume, limits.VOLUME)
+    return message.volume
 
 
 def _features(

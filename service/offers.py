@@ -15,6 +15,7 @@ from throughline.v1 import offer_pb2 as pb
 from throughline.v1.offer_pb2_grpc import OfferServiceServicer
 
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer
+from models.errors import Conflict
 from service import limits
 from service.catalogue_messages import item_message, items_of, offer_message, offers_of
 from service.paging import page_token, read_token
@@ -24,6 +25,12 @@ from service.validation import Check
 
 RowT = TypeVar("RowT", Item, Offer)
 MessageT = TypeVar("MessageT", bound=Message)
+_Change = (
+    pb.UpsertItemsRequest
+    | pb.UpsertOffersRequest
+    | pb.WithdrawItemsRequest
+    | pb.WithdrawOffersRequest
+)
 
 
 class Offers(OfferServiceServicer):
@@ -39,7 +46,7 @@ class Offers(OfferServiceServicer):
         check = Check()
         items = items_of(check, request.items, self._parts.clock.now())
         check.done()
-        return pb.UpsertItemsResponse(revision=self._put(items))
+        return pb.UpsertItemsResponse(revision=self._put(items, request))
 
     def GetItem(  # noqa: N802
         self, request: pb.GetItemRequest, context: grpc.ServicerContext
@@ -70,7 +77,9 @@ class Offers(OfferServiceServicer):
         # What another worker has just added must not survive for being unknown here.
         live = _live(self._parts.runtime.refresh_catalogue().items, ids)
         tombstones = [msgspec.structs.replace(item, withdrawn=True) for item in live]
-        return pb.WithdrawItemsResponse(revision=self._put(tombstones), withdrawn=len(live))
+        return pb.WithdrawItemsResponse(
+            revision=self._put(tombstones, request), withdrawn=len(live)
+        )
 
     def UpsertOffers(  # noqa: N802
         self, request: pb.UpsertOffersRequest, context: grpc.ServicerContext
@@ -79,7 +88,7 @@ class Offers(OfferServiceServicer):
         check = Check()
         offers = offers_of(check, request.offers, self._parts.names, self._parts.clock.now())
         check.done()
-        return pb.UpsertOffersResponse(revision=self._put(offers))
+        return pb.UpsertOffersResponse(revision=self._put(offers, request))
 
     def GetOffer(  # noqa: N802
         self, request: pb.GetOfferRequest, context: grpc.ServicerContext
@@ -109,16 +118,23 @@ class Offers(OfferServiceServicer):
         ids = _ids("offer_ids", request.offer_ids)
         live = _live(self._parts.runtime.refresh_catalogue().offers, ids)
         tombstones = [msgspec.structs.replace(offer, withdrawn=True) for offer in live]
-        return pb.WithdrawOffersResponse(revision=self._put(tombstones), withdrawn=len(live))
+        return pb.WithdrawOffersResponse(
+            revision=self._put(tombstones, request), withdrawn=len(live)
+        )
 
     @property
     def _catalogue(self) -> Catalogue:
         return self._parts.runtime.serving.catalogue
 
-    def _put(self, rows: Sequence[Item | Offer]) -> int:
+    def _put(self, rows: Sequence[Item | Offer], request: _Change) -> int:
+        """Store rows; raises `Conflict` where the catalogue is not at the revision expected."""
+        expected = request.expected_revision if request.HasField("expected_revision") else None
         if not rows:
-            return self._catalogue.revision
-        revision = self._parts.store.put_catalogue(rows)
+            current = self._catalogue.revision
+            if expected not in (None, current):
+                raise Conflict(f"revision: expected {expected}")
+            return current
+        revision = self._parts.store.put_catalogue(rows, expected)
         self._parts.runtime.refresh_catalogue()
         return revision
 

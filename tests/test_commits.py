@@ -8,7 +8,7 @@ import pytest
 from models.errors import StoreUnavailable
 from models.profile import view_of
 from models.reservations import granted, reserved
-from service.store import Committed, Conflict, Customer, Known, RequestKey, Store
+from service.store import Committed, Customer, Known, Overtaken, RequestKey, Store
 from tests.conftest import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record
 
@@ -24,7 +24,7 @@ def committed(
     reserve: bool = True,
     request: RequestKey | None = None,
     now: int = NOW,
-) -> tuple[str, Committed | Conflict | Known]:
+) -> tuple[str, Committed | Overtaken | Known]:
     """Decide for `customer` as it was read; return the decision's id and what became of it."""
     profile = customer.profile
     decision_id = store.new_decision_id(profile.customer, now)
@@ -61,7 +61,7 @@ def test_of_two_that_read_the_same_one_reserves(store_url: str, opened: Open) ->
         assert first.known is known
         assert isinstance(committed(store, first)[1], Committed)
         lost_id, lost = committed(other, second, request=ASKED)
-        assert lost == Conflict()
+        assert lost == Overtaken()
         assert other.decision(lost_id) is None
         assert other.requested([ANN], second.profile, ASKED) is None
     assert store.read([ANN]).profile.version == 2
@@ -75,8 +75,8 @@ def test_a_link_in_between_refuses_the_commit(store_url: str, opened: Open) -> N
         before = store.read([one]), store.read([other])
         store.link(one, other, "login", NOW)
         for customer in before:
-            assert committed(store, customer)[1] == Conflict()
-            assert committed(store, customer, reserve=False, request=ASKED)[1] == Conflict()
+            assert committed(store, customer)[1] == Overtaken()
+            assert committed(store, customer, reserve=False, request=ASKED)[1] == Overtaken()
     assert isinstance(committed(store, store.read([CAT]))[1], Committed)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, Row, Stock
+from models.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
 from models.dataset import Kind, read_metadata
 from models.decision import Candidates, Decision, Moment, Record, Request, Shown, Source
 from models.events import Event
@@ -272,6 +272,7 @@ whole = st.integers(-(2**63), 2**63 - 1)
 times = st.integers(0, 2**52)
 moneys = st.builds(Money, st.just("EUR"), whole, whole)
 features = st.dictionaries(texts, st.lists(texts, max_size=3), max_size=3)
+groups = st.sets(ids, max_size=3).map(lambda names: tuple(sorted(names)))
 stocks = st.lists(st.builds(Stock, texts, whole, times), max_size=3).map(tuple)
 
 
@@ -312,6 +313,10 @@ def test_an_event_survives_its_row(event: Event) -> None:
         price=st.none() | moneys,
         value=st.none() | moneys,
         stock=stocks,
+        price_until=st.none() | times,
+        offer_class=st.sampled_from(OFFER_CLASSES),
+        sensitivity=texts,
+        groups=groups,
     )
     | st.builds(
         Offer,
@@ -325,6 +330,12 @@ def test_an_event_survives_its_row(event: Event) -> None:
         valid_until=st.none() | st.integers(101, 200),
         channels=st.lists(ids, max_size=3).map(tuple),
         stock=stocks,
+        price_until=st.none() | times,
+        offer_class=st.sampled_from(OFFER_CLASSES),
+        sensitivity=texts,
+        groups=groups,
+        creatives=st.dictionaries(ids, ids, max_size=3),
+        volume=st.none() | st.integers(1, 10**9),
     )
 )
 def test_a_catalogue_row_survives_its_row(row: Item | Offer) -> None:

@@ -189,3 +189,36 @@ def test_bad_catalogue_is_refused_whole(live: Running) -> None:
         "offers[0].value.currency: not the price's",
     )
     assert live.recommend("r").moment.catalogue_revision == before
+
+
+def test_what_policies_go_by_is_checked(live: Running) -> None:
+    """Class, sensitivity, groups, creatives, volume and the price's end each have their limits."""
+    item = offer_pb2.Item(item_id="i", sensitivity="Not a name", groups=["g"] * 17)
+    item.price_until.FromSeconds(10)
+    items = offer_pb2.UpsertItemsRequest(items=[item])
+    assert refused(live, "OfferService/UpsertItems", items) == wrong(
+        "items[0].price_until: without a price",
+        "items[0].sensitivity: not a name",
+        "items[0].groups: too many; max 16",
+    )
+    offer = offer_pb2.Offer(offer_id="o", item_ids=["i"], groups=["g", "G"], volume=0)
+    offer.offer_class = 99  # type: ignore[assignment]
+    offer.price.CopyFrom(common_pb2.Money(currency="EUR"))
+    offer.valid_from.FromSeconds(10)
+    offer.price_until.FromSeconds(10)
+    offer.creatives.update({SECRET: "x", "web": "x" * 1025, "app": "a\x00b", "email": ""})
+    vast = offer_pb2.Offer(offer_id="p", item_ids=["i"], volume=10**9 + 1)
+    under = offer_pb2.Offer(offer_id="q", item_ids=["i"], volume=-1)
+    offers = offer_pb2.UpsertOffersRequest(offers=[offer, vast, under])
+    assert refused(live, "OfferService/UpsertOffers", offers) == wrong(
+        "offers[0].price_until: not after valid_from",
+        "offers[0].offer_class: unknown value",
+        "offers[0].groups[1]: not a name",
+        "offers[0].creatives.value: control character",
+        "offers[0].creatives.key: not a name",
+        "offers[0].creatives.value: required",
+        "offers[0].creatives.value: too long; max 1024",
+        "offers[0].volume: too small; min 1",
+        "offers[1].volume: too large; max 1000000000",
+        "offers[2].volume: negative",
+    )

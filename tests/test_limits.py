@@ -53,6 +53,12 @@ STATED = {
         f"at most {limits.FEATURES} features; names of at most {limits.FEATURE_NAME_BYTES} bytes"
     ],
     "Item.stock": [f"at most {number(limits.STOCK_ENTRIES)} entries"],
+    "Item.sensitivity": [f"at most {limits.NAME_BYTES} bytes"],
+    "Item.groups": [f"at most {limits.GROUPS} names"],
+    "Offer.sensitivity": [f"at most {limits.NAME_BYTES} bytes"],
+    "Offer.groups": [f"at most {limits.GROUPS} names"],
+    "Offer.creatives": [f"1 to {number(limits.CREATIVE_BYTES)} bytes"],
+    "Offer.volume": [f"1 to {number(limits.VOLUME)}"],
     "Offer.offer_id": [f"1 to {limits.ID_BYTES} bytes"],
     "Offer.title": [f"at most {limits.TITLE_BYTES} bytes"],
     "Offer.item_ids": [f"1 to {number(limits.OFFER_ITEMS)}"],

@@ -318,7 +318,7 @@ def test_what_was_withdrawn_stays_withdrawn(
     """A load does not bring an item back that was withdrawn in the store."""
     store = new_store()
     load_dataset(dataset, store, KEY, NOW)
-    gone = item_of(("i3", *[None] * 10))
+    gone = item_of(("i3", *[None] * 14))
     store.put_catalogue([msgspec.structs.replace(gone, withdrawn=True)])
     tables = retailer()
     again = write_dataset(tmp_path / "again", {**tables, "events": []})

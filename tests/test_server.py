@@ -205,14 +205,65 @@ def test_offer_comes_back_as_it_was_given(live: Running) -> None:
         value=common_pb2.Money(currency="EUR", units=0, nanos=7),
         channels=["app", "email"],
         stock=[common_pb2.Stock(place="s1", quantity=2)],
+        offer_class=offer_pb2.OFFER_CLASS_TRANSACTIONAL,
+        sensitivity="health",
+        groups=["autumn", "brand"],
+        creatives={"app": "Take it", "email": "template 7"},
+        volume=1000,
     )
     offer.stock[0].as_of.FromSeconds(1_700_000_000)
     offer.valid_from.FromSeconds(1_000_000_000)
     offer.valid_until.FromSeconds(2_000_000_000)
+    offer.price_until.FromSeconds(1_900_000_000)
     offer.features["kind"].values.extend(["x", "y"])
     live.client.offers.UpsertOffers(offer_pb2.UpsertOffersRequest(offers=[offer]))
     assert live.client.offers.GetOffer(offer_pb2.GetOfferRequest(offer_id="full")).offer == offer
     live.client.offers.WithdrawOffers(offer_pb2.WithdrawOffersRequest(offer_ids=["full"]))
+
+
+def test_default_offer_is_what_its_item_is(live: Running) -> None:
+    """Class, sensitivity, groups and the end of the price of an item are its default offer's."""
+    item = offer_pb2.Item(
+        item_id="classed",
+        price=common_pb2.Money(currency="EUR", units=1),
+        offer_class=offer_pb2.OFFER_CLASS_SERVICE,
+        sensitivity="health",
+        groups=["care"],
+    )
+    item.price_until.FromSeconds(2_000_000_000)
+    offers = live.client.offers
+    offers.UpsertItems(offer_pb2.UpsertItemsRequest(items=[item]))
+    assert offers.GetItem(offer_pb2.GetItemRequest(item_id="classed")).item == item
+    default = offers.GetOffer(offer_pb2.GetOfferRequest(offer_id="item:classed")).offer
+    assert default.offer_class == offer_pb2.OFFER_CLASS_SERVICE
+    assert default.sensitivity == "health"
+    assert list(default.groups) == ["care"]
+    assert default.price_until == item.price_until
+    offers.WithdrawItems(offer_pb2.WithdrawItemsRequest(item_ids=["classed"]))
+
+
+def test_change_on_an_old_revision_is_aborted(live: Running) -> None:
+    """A change made on another revision is ABORTED and changes nothing; on the current it is OK."""
+    offers = live.client.offers
+    item = offer_pb2.Item(item_id="based")
+    at = offers.UpsertItems(offer_pb2.UpsertItemsRequest(items=[item])).revision
+    offer = offer_pb2.Offer(offer_id="based", item_ids=["based"])
+    for method, request in (
+        ("UpsertItems", offer_pb2.UpsertItemsRequest(items=[item], expected_revision=at - 1)),
+        ("UpsertOffers", offer_pb2.UpsertOffersRequest(offers=[offer], expected_revision=at - 1)),
+        (
+            "WithdrawItems",
+            offer_pb2.WithdrawItemsRequest(item_ids=["based"], expected_revision=at - 1),
+        ),
+        ("WithdrawOffers", offer_pb2.WithdrawOffersRequest(offer_ids=["no"], expected_revision=0)),
+    ):
+        with pytest.raises(grpc.RpcError) as raised:
+            getattr(offers, method)(request)
+        assert raised.value.code() == grpc.StatusCode.ABORTED
+        assert raised.value.details() == f"revision: expected {request.expected_revision}"
+    assert offers.GetItem(offer_pb2.GetItemRequest(item_id="based")).revision == at
+    gone = offer_pb2.WithdrawItemsRequest(item_ids=["based"], expected_revision=at)
+    assert offers.WithdrawItems(gone).revision == at + 1
 
 
 def test_unknown_ids_are_counted(live: Running) -> None:

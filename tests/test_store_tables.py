@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from models.catalogue import Item, Offer
+from models.errors import Conflict
 from models.events import Event
 from service.store import LogEntry, Store
 from tests.patience import PATIENCE
@@ -49,6 +52,25 @@ def test_concurrent_puts_have_revisions_of_their_own(store_url: str, opened: Ope
         revisions = list(pool.map(lambda n: store.put_catalogue([Item(id=f"i{n}")]), range(20)))
     assert sorted(revisions) == list(range(1, 21))
     assert {row.id for row in store.catalogue_changes(0)[1]} == {f"i{n}" for n in range(20)}
+
+
+def test_a_put_on_an_old_revision_stores_nothing(store_url: str, opened: Open) -> None:
+    """Of puts that expect one revision exactly one is stored; the others are conflicts."""
+    store = opened(store_url)
+
+    def put(number: int) -> int:
+        try:
+            return store.put_catalogue([Item(id=f"i{number}")], expected=0)
+        except Conflict:
+            return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(put, range(8))) == [0] * 7 + [1]
+    revision, rows = store.catalogue_changes(0)
+    assert (revision, len(rows)) == (1, 1)
+    with pytest.raises(Conflict, match=r"^revision: expected 0$"):
+        store.put_catalogue([Item(id="late")], expected=0)
+    assert store.put_catalogue([Item(id="next")], expected=1) == 2
 
 
 def test_a_decision_is_found_by_its_id_alone(store_url: str, opened: Open) -> None:

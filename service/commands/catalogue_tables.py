@@ -7,7 +7,7 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich.table import Table
 from throughline.v1.common_pb2 import Stock
-from throughline.v1.offer_pb2 import Item, Offer
+from throughline.v1.offer_pb2 import Item, Offer, OfferClass
 
 from service.commands.terminal import money, output, table
 
@@ -34,7 +34,7 @@ def show(
 
 def offers(rows: Sequence[Offer]) -> Table:
     """Return a table of offers."""
-    columns = ("offer", "title", "items", "price", "valid", "channels", "stock")
+    columns = ("offer", "title", "items", "price", "valid", "class", "channels", "stock")
     return table(
         columns,
         [
@@ -42,9 +42,10 @@ def offers(rows: Sequence[Offer]) -> Table:
                 offer.offer_id,
                 offer.title,
                 _items(offer.item_ids),
-                money(offer.price),
+                _price(offer),
                 _validity(offer),
-                ", ".join(offer.channels) or "all",
+                _class(offer),
+                _channels(offer),
                 _stock(offer.stock),
             )
             for offer in rows
@@ -55,17 +56,15 @@ def offers(rows: Sequence[Offer]) -> Table:
 def items(rows: Sequence[Item]) -> Table:
     """Return a table of items."""
     return table(
-        ("item", "title", "features", "price", "valid", "stock"),
+        ("item", "title", "features", "price", "valid", "class", "stock"),
         [
             (
                 item.item_id,
                 item.title,
-                ", ".join(
-                    f"{name}={'|'.join(said.values)}"
-                    for name, said in sorted(item.features.items())
-                ),
-                money(item.price),
+                _features(item),
+                _price(item),
                 _validity(item),
+                _class(item),
                 _stock(item.stock),
             )
             for item in rows
@@ -80,6 +79,27 @@ def _items(ids: Sequence[str]) -> str:
 def _features(item: Item) -> str:
     said = sorted(item.features.items())
     return ", ".join(f"{name}={'|'.join(feature.values)}" for name, feature in said)
+
+
+def _price(offer: Item | Offer) -> str:
+    told = money(offer.price)
+    if not offer.HasField("price_until"):
+        return told
+    return f"{told} until {offer.price_until.ToJsonString()}"
+
+
+def _class(offer: Item | Offer) -> str:
+    name = OfferClass.Name(offer.offer_class).removeprefix("OFFER_CLASS_").lower()
+    return f"{name}, {offer.sensitivity}" if offer.sensitivity else name
+
+
+def _channels(offer: Offer) -> str:
+    """Return where it may be shown: on its channels, and of these where it has a creative."""
+    named = set(offer.channels) or set(offer.creatives)
+    if offer.creatives:
+        named &= set(offer.creatives)
+        return ", ".join(sorted(named)) or "none"
+    return ", ".join(sorted(named)) or "all"
 
 
 def _validity(offer: Item | Offer) -> str:

@@ -4,10 +4,20 @@ Rows are tuples in the order of the declarations in models/dataset.py; times are
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
 import msgspec
 
-from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, Row, Stock
+from models.catalogue import (
+    DEFAULT_PREFIX,
+    OFFER_CLASSES,
+    Item,
+    Money,
+    Offer,
+    OfferClass,
+    Row,
+    Stock,
+)
 from models.decision import Record
 from models.errors import BadInput
 from models.events import Event
@@ -19,7 +29,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Value = str | bool | int | float
 _features = msgspec.json.Decoder(dict[str, _Value | list[_Value]])
-_attributes = msgspec.json.Decoder(dict[str, str])
+_texts = msgspec.json.Decoder(dict[str, str])
+
+
+class _Terms(TypedDict):
+    price_until: int | None
+    offer_class: OfferClass
+    sensitivity: str
+    groups: tuple[str, ...]
 
 
 class _StockJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +99,7 @@ def event_row(event: Event) -> Values:
 
 def item_of(row: Values) -> Item:
     """Return the item of a row of `items`; raises `BadInput` naming the column."""
-    item_id, title, features, *money, currency, stock, valid_from, valid_until = row
+    item_id, title, features, *money, currency, stock, valid_from, valid_until = row[:11]
     if not item_id:
         raise BadInput("item", "empty")
     _check_validity(valid_from, valid_until)
@@ -95,6 +112,7 @@ def item_of(row: Values) -> Item:
         valid_from=valid_from,
         valid_until=valid_until,
         stock=_stock_of(stock),
+        **_terms_of(row[11:]),
     )
 
 
@@ -108,13 +126,15 @@ def item_row(item: Item) -> Values:
         _stock_text(item.stock),
         item.valid_from,
         item.valid_until,
+        *_terms(item),
     )
 
 
 def offer_of(row: Values) -> Offer:
     """Return the offer of a row of `offers`; raises `BadInput` naming the column."""
     offer_id, title, items, features, *money, currency = row[:9]
-    valid_from, valid_until, channels, stock = row[9:]
+    valid_from, valid_until, channels, stock = row[9:13]
+    creatives, volume = row[17:]
     if not offer_id:
         raise BadInput("offer", "empty")
     if offer_id.startswith(DEFAULT_PREFIX):
@@ -133,6 +153,9 @@ def offer_of(row: Values) -> Offer:
         valid_until=valid_until,
         channels=tuple(channel for channel in channels or () if channel),
         stock=_stock_of(stock),
+        **_terms_of(row[13:17]),
+        creatives=_creatives_of(creatives),
+        volume=_volume_of(volume),
     )
 
 
@@ -148,6 +171,9 @@ def offer_row(offer: Offer) -> Values:
         offer.valid_until,
         list(offer.channels) or None,
         _stock_text(offer.stock),
+        *_terms(offer),
+        _text(offer.creatives) if offer.creatives else None,
+        offer.volume,
     )
 
 
@@ -188,13 +214,49 @@ def record_row(record: Record) -> Values:
 def attributes_of(text: str) -> dict[str, str]:
     """Return the attributes in a JSON column; raises `BadInput` naming the column."""
     try:
-        return _attributes.decode(text)
+        return _texts.decode(text)
     except msgspec.MsgspecError as error:
         raise BadInput("attributes", str(error)) from None
 
 
 def _text(value: object) -> str:
     return _json.encode(value).decode()
+
+
+def _terms_of(values: Values) -> _Terms:
+    price_until, offer_class, sensitivity, groups = values
+    if offer_class is not None and offer_class not in OFFER_CLASSES:
+        raise BadInput("offer_class", f"want one of {', '.join(OFFER_CLASSES)}")
+    return _Terms(
+        price_until=price_until,
+        offer_class=offer_class or "marketing",
+        sensitivity=sensitivity or "",
+        groups=tuple(sorted({group for group in groups or () if group})),
+    )
+
+
+def _terms(row: Row) -> Values:
+    return (
+        row.price_until,
+        None if row.offer_class == "marketing" else row.offer_class,
+        row.sensitivity or None,
+        list(row.groups) or None,
+    )
+
+
+def _creatives_of(text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    try:
+        return _texts.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadInput("creatives", str(error)) from None
+
+
+def _volume_of(volume: int | None) -> int | None:
+    if volume is not None and volume < 1:
+        raise BadInput("volume", "too small; min 1")
+    return volume
 
 
 def _check_validity(valid_from: int | None, valid_until: int | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from models.errors import BadInput, WrongKey
 from models.events import EVENT_TYPES
 from service.store.backend import Backend, Durability
-from service.store.commits import Committed, Conflict, Known, RequestKey
+from service.store.commits import Committed, Known, Overtaken, RequestKey
 from service.store.entries import LogEntry
 from service.store.linking import Linked
 from service.store.lock import lock_directory
@@ -18,7 +18,6 @@ from service.store.store import Customer, LoadCount, Store
 
 __all__ = [
     "Committed",
-    "Conflict",
     "Customer",
     "Durability",
     "Fault",
@@ -27,6 +26,7 @@ __all__ = [
     "LoadCount",
     "LogEntry",
     "Outcome",
+    "Overtaken",
     "Recorded",
     "RequestKey",
     "Store",

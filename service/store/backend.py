@@ -155,8 +155,11 @@ class Backend(Protocol):
     def log(self) -> Iterator[bytes]:
         """Yield the blobs of the log as it stands at the first one, in order within a shard."""
 
-    def put_catalogue(self, rows: Sequence[CatalogueRow]) -> int:
-        """Store rows under the next revision, all at once, and return it."""
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision, all at once, and return it.
+
+        Where the current revision is not `expected`, nothing is stored and 0 returned.
+        """
 
     def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
         """Return a revision and the rows changed after `since` up to it, by revision.

@@ -38,7 +38,7 @@ class Committed(NamedTuple):
     version: int
 
 
-class Conflict(NamedTuple):
+class Overtaken(NamedTuple):
     """The customer is no longer as it was read: nothing was stored."""
 
 
@@ -68,7 +68,7 @@ class Committer:
         profile: Profile,
         reserve: Sequence[Event],
         request: RequestKey | None,
-    ) -> Committed | Conflict | Known:
+    ) -> Committed | Overtaken | Known:
         """Store all of it, durable on return, or nothing; raises `StoreUnavailable`."""
         # Their ids hold that of the decision, so nobody has recorded them before.
         write = plan(
@@ -91,7 +91,7 @@ class Committer:
         if isinstance(outcome, bytes):
             return _known(outcome)
         if not outcome:
-            return Conflict()
+            return Overtaken()
         return Committed(profile.version + (write is not None))
 
     def requested(self, owners: Sequence[bytes], request: RequestKey) -> Known | None:

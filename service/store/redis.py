@@ -53,9 +53,11 @@ return string.sub(ARGV[2], 1, %d)
     % HEADER_BYTES
 )
 
+# Without a revision expected, ARGV[1] is empty.
 _PUT_CATALOGUE = b"""
+if ARGV[1] ~= '' and ARGV[1] ~= (redis.call('GET', KEYS[1]) or '0') then return 0 end
 local revision = redis.call('INCR', KEYS[1])
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   redis.call('ZADD', KEYS[2], revision, ARGV[i])
   redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
 end
@@ -184,12 +186,12 @@ class RedisBackend:
                 for entry in self._entries(stream, b"-", last):
                     yield entry[_LINE.size :]
 
-    def put_catalogue(self, rows: Sequence[CatalogueRow]) -> int:
-        """Store rows under the next revision and return it."""
-        args = tuple(part for row in rows for part in (_name(row), row.blob))
-        return self._calls.run(
-            _PUT_CATALOGUE, [ScriptCall(_CATALOGUE, args)], lambda answers: int(answers[0])
-        )
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision and return it; 0: the current is not `expected`."""
+        base = b"" if expected is None else b"%d" % expected
+        parts = (part for row in rows for part in (_name(row), row.blob))
+        call = ScriptCall(_CATALOGUE, (base, *parts))
+        return self._calls.run(_PUT_CATALOGUE, [call], lambda answers: int(answers[0]))
 
     def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
         """Return a revision and the rows changed after `since` up to it, by revision."""

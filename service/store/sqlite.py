@@ -158,11 +158,14 @@ class SqliteBackend:
         """Yield the log as it stands at the first entry, in the order of writing."""
         return self._scan("SELECT blob FROM log ORDER BY seq")
 
-    def put_catalogue(self, rows: Sequence[CatalogueRow]) -> int:
-        """Store rows under the next revision and return it."""
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision and return it; 0: the current is not `expected`."""
 
         def job(connection: sqlite3.Connection) -> int:
-            revision = _revision(connection) + 1
+            current = _revision(connection)
+            if expected not in (None, current):
+                return 0
+            revision = current + 1
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (revision,))
             connection.executemany(
                 "INSERT OR REPLACE INTO catalogue VALUES (?, ?, ?, ?)",

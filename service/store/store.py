@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple, cast
 from models.catalogue import Item, Offer, Row
 from models.codec import decode, encode
 from models.decision import Record
-from models.errors import Unreadable
+from models.errors import Conflict, Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
 from service.store.backend import Backend, CatalogueRow, Durability
-from service.store.commits import Committed, Committer, Conflict, Known, RequestKey
+from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
 from service.store.counts import StoreCounts
 from service.store.entries import LogEntry, decode_entry
 from service.store.linking import Linked, link, link_all
@@ -178,12 +178,12 @@ class Store:
         profile: Profile | None = None,
         reserve: Sequence[Event] = (),
         request: RequestKey | None = None,
-    ) -> Committed | Conflict | Known:
+    ) -> Committed | Overtaken | Known:
         """Keep a decision record, and with it what it reserves and the request that it answers.
 
         With neither it never waits: it is stored within some 50 ms. With either it is durable on
         return, as one whole: `reserve` are events of the `profile` that was decided on, under
-        identifiers of it. `Conflict`: the customer is not as it was read, nothing was stored; read
+        identifiers of it. `Overtaken`: the customer is not as it was read, nothing was stored; read
         and decide again. `Known`: the request was answered before, nothing was stored. Raises
         `StoreUnavailable`: it may have been stored all the same, which the request's id tells.
         """
@@ -236,14 +236,19 @@ class Store:
         for blob in self._backend.decisions(since):
             yield decode_record(blob)
 
-    def put_catalogue(self, rows: Sequence[Row]) -> int:
-        """Store rows under one new revision, all at once, and return the revision."""
-        return self._backend.put_catalogue(
-            [
-                CatalogueRow("item" if isinstance(row, Item) else "offer", row.id, encode(row))
-                for row in rows
-            ]
-        )
+    def put_catalogue(self, rows: Sequence[Row], expected: int | None = None) -> int:
+        """Store rows under one new revision, all at once, and return the revision.
+
+        Raises `Conflict`, with nothing stored, where the current revision is not `expected`.
+        """
+        encoded = [
+            CatalogueRow("item" if isinstance(row, Item) else "offer", row.id, encode(row))
+            for row in rows
+        ]
+        revision = self._backend.put_catalogue(encoded, expected)
+        if not revision:
+            raise Conflict(f"revision: expected {expected}")
+        return revision
 
     def catalogue_changes(self, since: int) -> tuple[int, list[Row]]:
         """Return the current revision and every row changed after `since`, by revision."""

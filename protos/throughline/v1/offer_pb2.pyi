@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OfferClass:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OfferClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferClass.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFFER_CLASS_UNSPECIFIED: _OfferClass.ValueType  # 0
+    """Read as marketing."""
+    OFFER_CLASS_MARKETING: _OfferClass.ValueType  # 1
+    """Held to caps, quiet hours and the holdout; withheld while the customer has an open case."""
+    OFFER_CLASS_SERVICE: _OfferClass.ValueType  # 2
+    """Shown while a case is open, too."""
+    OFFER_CLASS_TRANSACTIONAL: _OfferClass.ValueType  # 3
+    """Passes caps, quiet hours and an open case, but is counted."""
+
+class OfferClass(_OfferClass, metaclass=_OfferClassEnumTypeWrapper):
+    """What kind of message an offer is, which the contact policy goes by."""
+
+OFFER_CLASS_UNSPECIFIED: OfferClass.ValueType  # 0
+"""Read as marketing."""
+OFFER_CLASS_MARKETING: OfferClass.ValueType  # 1
+"""Held to caps, quiet hours and the holdout; withheld while the customer has an open case."""
+OFFER_CLASS_SERVICE: OfferClass.ValueType  # 2
+"""Shown while a case is open, too."""
+OFFER_CLASS_TRANSACTIONAL: OfferClass.ValueType  # 3
+"""Passes caps, quiet hours and an open case, but is counted."""
+Global___OfferClass: _TypeAlias = OfferClass  # noqa: Y015
 
 @_typing.final
 class FeatureValues(_message.Message):
@@ -79,10 +108,20 @@ class Item(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     VALID_FROM_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    PRICE_UNTIL_FIELD_NUMBER: _builtins.int
+    OFFER_CLASS_FIELD_NUMBER: _builtins.int
+    SENSITIVITY_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id, 1 to 256 bytes, without control characters. Required."""
     title: _builtins.str
     """What a person reads, at most 256 bytes."""
+    offer_class: Global___OfferClass.ValueType
+    """What kind of message its default offer is. Default: marketing."""
+    sensitivity: _builtins.str
+    """How delicate it is to be seen with, a name that policies select by ([a-z][a-z0-9_]*, at most 64
+    bytes), such as `health`. Default: not delicate.
+    """
     @_builtins.property
     def features(self) -> _containers.MessageMap[_builtins.str, Global___FeatureValues]:
         """What it is (category, brand, ...), at most 64 features; names of at most 64 bytes. A new item is
@@ -111,6 +150,16 @@ class Item(_message.Message):
     def valid_until(self) -> _timestamp_pb2.Timestamp:
         """The first moment its default offer may not be shown any more; after valid_from. Default: never."""
 
+    @_builtins.property
+    def price_until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment its price no longer holds; after valid_from; only with a price. Its default
+        offer is withheld from then on, until it has a newer one. Default: the price holds.
+        """
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it belongs to, at most 16 names that policies select and count by. Default: nothing."""
+
     def __init__(
         self,
         *,
@@ -122,10 +171,14 @@ class Item(_message.Message):
         stock: _abc.Iterable[_common_pb2.Stock] | None = ...,
         valid_from: _timestamp_pb2.Timestamp | None = ...,
         valid_until: _timestamp_pb2.Timestamp | None = ...,
+        price_until: _timestamp_pb2.Timestamp | None = ...,
+        offer_class: Global___OfferClass.ValueType = ...,
+        sensitivity: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "price_until", b"price_until", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "item_id", b"item_id", "price", b"price", "stock", b"stock", "title", b"title", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "groups", b"groups", "item_id", b"item_id", "offer_class", b"offer_class", "price", b"price", "price_until", b"price_until", "sensitivity", b"sensitivity", "stock", b"stock", "title", b"title", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +211,26 @@ class Offer(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CreativesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     OFFER_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
@@ -168,10 +241,24 @@ class Offer(_message.Message):
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     STOCK_FIELD_NUMBER: _builtins.int
+    PRICE_UNTIL_FIELD_NUMBER: _builtins.int
+    OFFER_CLASS_FIELD_NUMBER: _builtins.int
+    SENSITIVITY_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    CREATIVES_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The offer's id, 1 to 256 bytes, without control characters, not starting with `item:`. Required."""
     title: _builtins.str
     """What a person reads, at most 256 bytes."""
+    offer_class: Global___OfferClass.ValueType
+    """What kind of message it is. Default: marketing."""
+    sensitivity: _builtins.str
+    """How delicate it is to be seen with, a name that policies select by ([a-z][a-z0-9_]*, at most 64
+    bytes), such as `health`. Default: not delicate.
+    """
+    volume: _builtins.int
+    """How many customers may get it in all, 1 to 10^9. Default: any number."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The items it is valid for, 1 to 20,000. One that is not in the catalogue is kept and ignored
@@ -206,6 +293,23 @@ class Offer(_message.Message):
     def stock(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Stock]:
         """Stock of the offer itself (coupons left), per place. None: not tracked."""
 
+    @_builtins.property
+    def price_until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment its price no longer holds; after valid_from; only with a price. The offer is
+        withheld from then on, until it has a newer one. Default: the price holds.
+        """
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it belongs to, at most 16 names that policies select and count by. Default: nothing."""
+
+    @_builtins.property
+    def creatives(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What each channel shows, by declared channel: words, or a reference to them, 1 to 1,024 bytes
+        without control characters. Some: it is shown on these channels only. Default: a channel makes
+        its own of title and price.
+        """
+
     def __init__(
         self,
         *,
@@ -219,12 +323,20 @@ class Offer(_message.Message):
         valid_until: _timestamp_pb2.Timestamp | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
         stock: _abc.Iterable[_common_pb2.Stock] | None = ...,
+        price_until: _timestamp_pb2.Timestamp | None = ...,
+        offer_class: Global___OfferClass.ValueType = ...,
+        sensitivity: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        creatives: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        volume: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_volume", b"_volume", "price", b"price", "price_until", b"price_until", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "features", b"features", "item_ids", b"item_ids", "offer_id", b"offer_id", "price", b"price", "stock", b"stock", "title", b"title", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_volume", b"_volume", "channels", b"channels", "creatives", b"creatives", "features", b"features", "groups", b"groups", "item_ids", b"item_ids", "offer_class", b"offer_class", "offer_id", b"offer_id", "price", b"price", "price_until", b"price_until", "sensitivity", b"sensitivity", "stock", b"stock", "title", b"title", "valid_from", b"valid_from", "valid_until", b"valid_until", "value", b"value", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__volume: _TypeAlias = _typing.Literal["volume"]  # noqa: Y015
+    _WhichOneofArgType__volume: _TypeAlias = _typing.Literal["_volume", b"_volume"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__volume) -> _WhichOneofReturnType__volume | None: ...
 
 Global___Offer: _TypeAlias = Offer  # noqa: Y015
 
@@ -235,6 +347,11 @@ class UpsertItemsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    expected_revision: _builtins.int
+    """The revision that the change was made on: where the catalogue stands at another one, nothing is
+    changed and the call is ABORTED. Default: any.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """1 to 1,000 items, no id twice."""
@@ -243,12 +360,15 @@ class UpsertItemsRequest(_message.Message):
         self,
         *,
         items: _abc.Iterable[Global___Item] | None = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___UpsertItemsRequest: _TypeAlias = UpsertItemsRequest  # noqa: Y015
 
@@ -385,6 +505,11 @@ class WithdrawItemsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_IDS_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    expected_revision: _builtins.int
+    """The revision that the change was made on: where the catalogue stands at another one, nothing is
+    changed and the call is ABORTED. Default: any.
+    """
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 1,000 ids."""
@@ -393,12 +518,15 @@ class WithdrawItemsRequest(_message.Message):
         self,
         *,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "item_ids", b"item_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___WithdrawItemsRequest: _TypeAlias = WithdrawItemsRequest  # noqa: Y015
 
@@ -435,6 +563,11 @@ class UpsertOffersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OFFERS_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    expected_revision: _builtins.int
+    """The revision that the change was made on: where the catalogue stands at another one, nothing is
+    changed and the call is ABORTED. Default: any.
+    """
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """1 to 1,000 offers, no id twice."""
@@ -443,12 +576,15 @@ class UpsertOffersRequest(_message.Message):
         self,
         *,
         offers: _abc.Iterable[Global___Offer] | None = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offers", b"offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___UpsertOffersRequest: _TypeAlias = UpsertOffersRequest  # noqa: Y015
 
@@ -585,6 +721,11 @@ class WithdrawOffersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OFFER_IDS_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    expected_revision: _builtins.int
+    """The revision that the change was made on: where the catalogue stands at another one, nothing is
+    changed and the call is ABORTED. Default: any.
+    """
     @_builtins.property
     def offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 1,000 ids."""
@@ -593,12 +734,15 @@ class WithdrawOffersRequest(_message.Message):
         self,
         *,
         offer_ids: _abc.Iterable[_builtins.str] | None = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_ids", b"offer_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offer_ids", b"offer_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___WithdrawOffersRequest: _TypeAlias = WithdrawOffersRequest  # noqa: Y015
 
