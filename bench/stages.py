@@ -27,7 +27,7 @@ from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
 from models.fixed import Rows
 from models.given import rows_used
-from models.identifiers import hash_identifier, key_fingerprint
+from models.identifiers import hash_identifier
 from models.index import OfferIndex
 from models.policy import BUILT_IN
 from models.profile import Profile, View, view_of
@@ -40,7 +40,7 @@ from service.decision_messages import answer, request_of
 from service.names import declare
 from service.recommendation import offers_of
 from service.store import Store, open_store
-from service.store.records import encode_record
+from service.store.sealing import Seal
 from service.validation import Check
 from training.ranker import RankerSettings
 
@@ -75,6 +75,7 @@ class Stages:
 
     def use(self, store: Store) -> None:
         """Prepare what the stages after the read are fed with."""
+        self.seal = Seal(world.KEY)
         self.blobs = [store.read([who]).blob for who in self.hashes]
         self.profiles = [self.decode(at) for at in range(len(self.blobs))]
         self.views = [self.view(at) for at in range(len(self.blobs))]
@@ -149,7 +150,7 @@ class Stages:
             decision=decision,
             rows=self.rows[at],
         )
-        return len(encode_record(record).blob)
+        return len(self.seal.seal(record).blob)
 
 
 def least(stage: Callable[[int], object]) -> float:
@@ -187,7 +188,7 @@ def main() -> None:
         with processes.redis([other], directory / "redis") as url:
             for name, where in (("SQLite", f"sqlite:{directory / 'data'}"), ("Redis", url)):
                 world.fill(where, made)
-                store = open_store(where, key_fingerprint=key_fingerprint(world.KEY))
+                store = open_store(where, key=world.KEY)
                 stages.use(store)
                 read = least(lambda at, store=store: store.read([stages.hashes[at]]))  # type: ignore[misc]
                 rows.append(("read", f"{name}, the profile's decoding included", read))

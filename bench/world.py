@@ -16,7 +16,7 @@ from bench.second_stage import second_stage
 from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
-from models.identifiers import Identifier, hash_identifier, key_fingerprint
+from models.identifiers import Identifier, hash_identifier
 from models.profile import Compartment, fold, view_of
 from models.registry import Entry, Registry
 from models.release import Content, Vocabulary, write_release
@@ -111,7 +111,7 @@ def enter_release(world: World, registry: Path) -> Path:
 
 def fill(url: str, made: World) -> None:
     """Put catalogue and customers into a store."""
-    store = open_store(url, key_fingerprint=key_fingerprint(KEY), timeout=30)
+    store = open_store(url, key=KEY, timeout=30)
     for start in range(0, len(made.items), 1_000):
         store.put_catalogue(made.items[start : start + 1_000])
     for start in range(0, len(made.events), 10_000):

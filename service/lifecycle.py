@@ -10,7 +10,6 @@ import faiss
 import structlog
 
 from models.errors import BadRelease, WrongKey
-from models.identifiers import key_fingerprint
 from models.registry import Registry
 from service.clock import Clock
 from service.keys import EMBEDDED, load_key
@@ -126,7 +125,7 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
     try:
         store = open_store(
             settings.store,
-            key_fingerprint=key_fingerprint(key),
+            key=key,
             event_types=settings.names.event_types,
             clock=clock.now,
             timeout=settings.redis_timeout,

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import msgspec
 
 from models.decision import Decision, Record
-from models.errors import BadRelease, ThroughlineError
+from models.errors import BadRelease, ThroughlineError, Unreadable
 from models.policy import Policy
 from models.registry import Registry
 from models.release import Release, load_release
 from models.replay import replay
+from service.store import Kept
 
 
 class Fault(NamedTuple):
@@ -30,9 +31,13 @@ class Replayer:
         self.same = 0
         self.faults: list[Fault] = []
 
-    def add(self, record: Record) -> None:
+    def add(self, kept: Kept) -> None:
         """Replay one decision."""
         self.count += 1
+        record = kept.record
+        if isinstance(record, Unreadable):
+            self.faults.append(Fault(kept.id, str(record)))
+            return
         try:
             again = replay(record, self.release(record), self.policy(record))
         except ThroughlineError as error:

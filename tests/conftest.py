@@ -22,7 +22,7 @@ from tests.proof import proof, pytest_terminal_summary
 __all__ = ["proof", "pytest_terminal_summary"]
 
 COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
-FINGERPRINT = "0123456789abcdef"
+STORE_KEY = bytes(range(32))
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -156,7 +156,7 @@ def opened() -> Iterator[Callable[[str], Store]]:
     stores: list[Store] = []
 
     def open_(url: str) -> Store:
-        stores.append(open_store(url, key_fingerprint=FINGERPRINT, timeout=PATIENCE))
+        stores.append(open_store(url, key=STORE_KEY, timeout=PATIENCE))
         return stores[-1]
 
     yield open_

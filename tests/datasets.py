@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from models.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
-from models.identifiers import key_fingerprint
 from service.dataset.parquet import TableWriter, table_path
 from service.store import Store, open_store
 from tests.patience import PATIENCE
@@ -29,7 +28,7 @@ def stores(prefix: str) -> Iterator[OpenStore]:
 
     def open_new() -> Store:
         url = f"{prefix}{len(opened)}"
-        opened.append(open_store(url, key_fingerprint=key_fingerprint(KEY), timeout=PATIENCE))
+        opened.append(open_store(url, key=KEY, timeout=PATIENCE))
         return opened[-1]
 
     yield open_new

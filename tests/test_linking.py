@@ -16,7 +16,7 @@ from service.store import Recorded, Store
 from service.store.backend import Backend, Write
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
-from tests.conftest import RedisServer
+from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, logged
 
@@ -57,7 +57,7 @@ def crash() -> None:
 
 def store_over(backend: Backend | Interrupted) -> Store:
     """Return another process's store over a database."""
-    return Store(backend, lambda: NOW)
+    return Store(backend, lambda: NOW, STORE_KEY)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -196,7 +196,7 @@ from service.store import open_store
 
 load.CHUNK, load.SLICE = 60, 5
 key = bytes(range(32))
-store = open_store(sys.argv[2], key_fingerprint=load.key_fingerprint(key))
+store = open_store(sys.argv[2], key=key)
 load.load_dataset(
     Path(sys.argv[1]), store, key, 1, lambda table, done, rows: print(table, done, flush=True)
 )
@@ -217,7 +217,7 @@ def test_a_killed_load_is_finished_by_the_next(
                 child.kill()
                 break
     assert child.returncode == -signal.SIGKILL
-    store, clean = open_store(url, key_fingerprint=key_fingerprint(KEY)), new_store()
+    store, clean = open_store(url, key=KEY), new_store()
     try:
         report = load_dataset(dataset, store, KEY, NOW)
         load_dataset(dataset, clean, KEY, NOW)

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import event_pb2
 
 from models.events import Event
-from models.identifiers import Identifier, hash_identifier, key_fingerprint
+from models.identifiers import Identifier, hash_identifier
 from service.client import Client
 from service.status import code_number
 from service.store import Store, open_store
@@ -47,7 +47,7 @@ def keyed(value: str) -> bytes:
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     """Open the store of a service beside it."""
-    store = open_store(url, key_fingerprint=key_fingerprint(bytes.fromhex(KEY)), timeout=PATIENCE)
+    store = open_store(url, key=bytes.fromhex(KEY), timeout=PATIENCE)
     try:
         yield store
     finally:

@@ -16,7 +16,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import event_pb2
 
 from models.catalogue import Item
-from models.identifiers import key_fingerprint
 from models.registry import Registry
 from service.client import Client
 from service.store import Store, open_store
@@ -103,9 +102,8 @@ def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
     """A server with a small release, over Redis through the proxy, with the default settings."""
     registry = Registry(tmp_path / "registry")
     registry.promote(enter_release(registry.directory), 1)
-    fingerprint = key_fingerprint(bytes.fromhex(KEY))
     with FaultProxy(own_redis.port).running() as proxy:
-        store = open_store(own_redis.url, key_fingerprint=fingerprint, timeout=5.0)
+        store = open_store(own_redis.url, key=bytes.fromhex(KEY), timeout=5.0)
         store.put_catalogue(small_rows())
         url = f"redis://127.0.0.1:{proxy.port}/0"
         service = ServiceProcess(tmp_path, url, "--registry", str(registry.directory))
@@ -225,7 +223,7 @@ def test_recommend_always_answers(
             2,
         ), "the catalogue is not followed any more"
     decided = {answer.decision_id for answer in asking.answers if answer.code is OK}
-    assert comes_true(lambda: decided <= {record.id for record in scene.store.records(None)}, 10), (
+    assert comes_true(lambda: decided <= {kept.id for kept in scene.store.records(None)}, 10), (
         "decision records are missing"
     )
     written = [entry.said for entry in scene.store.log(None) if "during" in str(entry.said)]

@@ -5,28 +5,24 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from models.errors import StoreUnavailable, Unreadable
-from service.store import records
+from models.errors import StoreUnavailable
+from service.store import records, spill
 from service.store.backend import Backend, StoredDecision
-from service.store.records import (
-    RecordQueue,
-    decision_id,
-    decode_record,
-    encode_record,
-    place_of,
-    shard_of,
-)
+from service.store.decision_ids import decision_id, place_of, shard_of
+from service.store.records import RecordQueue
+from service.store.sealing import Seal
 from service.store.sqlite import SqliteBackend
+from tests.conftest import STORE_KEY
 from tests.patience import PATIENCE
 from tests.said import NOW, identifier, record
 
 ANN = identifier(1)
+SEAL = Seal(STORE_KEY)
 
 
 class Switch(SqliteBackend):
@@ -53,7 +49,7 @@ def backend(tmp_path: Path) -> Iterator[Switch]:
 
 def kept(backend: Backend) -> list[str]:
     """Return the ids of the records in a database, by time."""
-    return [decode_record(blob).id for blob in backend.decisions(None)]
+    return [SEAL.open(name, blob).id for name, blob in backend.decisions(None)]
 
 
 def wait_for(backend: Backend, expected: list[str]) -> None:
@@ -96,21 +92,9 @@ def test_an_id_says_where_its_record_is() -> None:
     assert place_of("") is None
 
 
-def test_a_record_is_stored_as_it_was() -> None:
-    """A record survives its stored form, and a damaged one is told and never read as another."""
-    one = record(ids(1)[0], ANN, NOW)
-    stored = encode_record(one)
-    assert decode_record(stored.blob) == one
-    for at in range(len(stored.blob)):
-        flipped = bytearray(stored.blob)
-        flipped[at] ^= 1
-        with suppress(Unreadable):
-            assert decode_record(bytes(flipped)) == one
-
-
 def test_records_are_stored_soon_and_together(backend: Switch, tmp_path: Path) -> None:
     """What is queued is stored within moments, in few writes, without waiting for it."""
-    queue = RecordQueue(backend, tmp_path)
+    queue = RecordQueue(backend, tmp_path, SEAL)
     names = ids(100)
     add(queue, names)
     assert queue.waiting(names[99]) is not None
@@ -123,7 +107,7 @@ def test_records_are_stored_soon_and_together(backend: Switch, tmp_path: Path) -
 
 def test_closing_stores_what_is_queued(backend: Switch, tmp_path: Path) -> None:
     """No record is lost by an orderly end."""
-    queue = RecordQueue(backend, tmp_path)
+    queue = RecordQueue(backend, tmp_path, SEAL)
     names = ids(records.BATCH + 5)
     add(queue, names)
     queue.close()
@@ -133,7 +117,7 @@ def test_closing_stores_what_is_queued(backend: Switch, tmp_path: Path) -> None:
 
 def test_an_outage_is_bridged_by_a_file(backend: Switch, tmp_path: Path) -> None:
     """While the database is away records go to a file, and move over when it is back."""
-    queue = RecordQueue(backend, tmp_path)
+    queue = RecordQueue(backend, tmp_path, SEAL)
     names = ids(20)
     backend.away = True
     add(queue, names[:15])
@@ -154,18 +138,18 @@ def test_an_outage_is_bridged_by_a_file(backend: Switch, tmp_path: Path) -> None
 def test_the_next_process_takes_over_the_file(backend: Switch, tmp_path: Path) -> None:
     """What a process left behind is stored by the next one; a living process keeps its own."""
     backend.away = True
-    first, second = RecordQueue(backend, tmp_path), RecordQueue(backend, tmp_path)
+    first, second = RecordQueue(backend, tmp_path, SEAL), RecordQueue(backend, tmp_path, SEAL)
     names = ids(4)
     add(first, names[:2])
     first.flush()
-    third = RecordQueue(backend, tmp_path)
+    third = RecordQueue(backend, tmp_path, SEAL)
     add(second, names[2:])
     second.close()
     backend.away = False
     third.flush()
     assert kept(backend) == []
     third.close()
-    RecordQueue(backend, tmp_path).flush()
+    RecordQueue(backend, tmp_path, SEAL).flush()
     assert kept(backend) == names[2:]
     first.close()
     assert kept(backend) == names
@@ -176,7 +160,7 @@ def test_a_damaged_file_is_used_up_to_the_damage(backend: Switch, tmp_path: Path
     names = ids(6)
     for part in (names[:3], names[3:]):
         backend.away = True
-        queue = RecordQueue(backend, tmp_path)
+        queue = RecordQueue(backend, tmp_path, SEAL)
         add(queue, part)
         queue.close()
     alien = msgspec.msgpack.encode(["of", "another", "version"])
@@ -192,7 +176,7 @@ def test_a_damaged_file_is_used_up_to_the_damage(backend: Switch, tmp_path: Path
     flipped.write_bytes(content)
 
     backend.away = False
-    queue = RecordQueue(backend, tmp_path)
+    queue = RecordQueue(backend, tmp_path, SEAL)
     queue.flush()
     assert kept(backend) == [*names[:2], *names[3:5]]
     assert queue.dropped == 3
@@ -207,11 +191,11 @@ def test_what_finds_no_room_is_counted(
     backend.away = True
     monkeypatch.setattr(records, "QUEUE_CAPACITY", 20)
     monkeypatch.setattr(records, "FLUSH_SECONDS", 2)
-    queue = RecordQueue(backend, tmp_path)
+    queue = RecordQueue(backend, tmp_path, SEAL)
     add(queue, names)
     assert queue.dropped == 10
-    size = len(encode_record(record(names[0], ANN, NOW)).blob)
-    monkeypatch.setattr(records, "SPILL_BYTES", 10 * size)
+    size = len(SEAL.seal(record(names[0], ANN, NOW)).blob)
+    monkeypatch.setattr(spill, "SPILL_BYTES", 10 * size)
     queue.flush()
     (file,) = tmp_path.glob("*.spill")
     assert 0 < file.stat().st_size <= 10 * size
@@ -225,7 +209,7 @@ def test_what_finds_no_room_is_counted(
 
 def test_without_a_directory_the_queue_waits(backend: Switch) -> None:
     """With nowhere to spill, records wait in memory as long as the process runs."""
-    queue = RecordQueue(backend, None)
+    queue = RecordQueue(backend, None, SEAL)
     names = ids(3)
     backend.away = True
     add(queue, names)

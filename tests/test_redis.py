@@ -13,7 +13,7 @@ from models.profile import Profile
 from service.store import Durability, Outcome, Recorded, Store, open_store
 from service.store.backend import Write
 from service.store.redis import RedisBackend
-from tests.conftest import FINGERPRINT, RedisServer
+from tests.conftest import STORE_KEY, RedisServer
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine
@@ -47,7 +47,7 @@ def test_a_killed_redis_refuses_and_comes_back(own_redis: RedisServer, opened: O
     with pytest.raises(StoreUnavailable):
         store.put_catalogue([Item(id="a")])
     with pytest.raises(StoreUnavailable):
-        open_store(own_redis.url, key_fingerprint=FINGERPRINT)
+        open_store(own_redis.url, key=STORE_KEY)
     assert time.monotonic() - started < 1.0
 
     own_redis.start()
@@ -61,7 +61,7 @@ def test_a_killed_redis_refuses_and_comes_back(own_redis: RedisServer, opened: O
 
 def test_an_unknown_outcome_is_not_counted_twice(own_redis: RedisServer, opened: Open) -> None:
     """A Redis that stalls in a write may have done it; sent again, the event counts once."""
-    store = open_store(own_redis.url, key_fingerprint=FINGERPRINT, timeout=0.25)
+    store = open_store(own_redis.url, key=STORE_KEY, timeout=0.25)
     store.record([event("e1", ANN)], NOW)
     own_redis.send(signal.SIGSTOP)
     started = time.monotonic()

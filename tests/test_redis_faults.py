@@ -11,9 +11,9 @@ from models.errors import StoreUnavailable
 from models.profile import Profile
 from service.store import open_store
 from service.store.backend import CatalogueRow, Query, StoredDecision, Write
-from service.store.records import decision_id
+from service.store.decision_ids import decision_id
 from service.store.redis import RedisBackend
-from tests.conftest import FINGERPRINT, RedisServer
+from tests.conftest import STORE_KEY, RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.said import NOW, event, identifier
 
@@ -155,9 +155,7 @@ def test_a_call_ends_in_time(proxy: FaultProxy, backend: RedisBackend, fault: Fa
 
 def test_reading_a_customer_has_one_time_in_all(proxy: FaultProxy) -> None:
     """A read of several round trips to a late Redis takes no longer than one of them may."""
-    store = open_store(
-        f"redis://127.0.0.1:{proxy.port}/0", key_fingerprint=FINGERPRINT, timeout=TIMEOUT
-    )
+    store = open_store(f"redis://127.0.0.1:{proxy.port}/0", key=STORE_KEY, timeout=TIMEOUT)
     store.record([event("e1", ANN), event("e1", BOB)], NOW)
     store.link(ANN, BOB, "login", NOW)
     store.record([event("e2", CAT)], NOW)

@@ -20,7 +20,7 @@ from service.store.backend import StoredDecision
 from service.store.sqlite import DATABASE, SqliteBackend
 from service.store.store import Store as StoreOver
 from service.store.writer import Writer
-from tests.conftest import FINGERPRINT
+from tests.conftest import STORE_KEY
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine
@@ -48,12 +48,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """A directory that cannot be made, or holds no database, gives an error that says where."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable, match="file: File exists"):
-        open_store(f"sqlite:{tmp_path / 'file'}", key_fingerprint=FINGERPRINT)
+        open_store(f"sqlite:{tmp_path / 'file'}", key=STORE_KEY)
     with pytest.raises(StoreUnavailable, match="file: File exists"):
         lock_directory(tmp_path / "file")
     (tmp_path / DATABASE).write_bytes(b"not a database" * 100)
     with pytest.raises(StoreUnavailable, match=f"{DATABASE}: file is not a database"):
-        open_store(f"sqlite:{tmp_path}", key_fingerprint=FINGERPRINT)
+        open_store(f"sqlite:{tmp_path}", key=STORE_KEY)
 
 
 def test_only_one_server_has_a_directory(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_only_one_server_has_a_directory(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="another server"):
             lock_directory(tmp_path / "new")
         # Commands beside a server do not need the lock.
-        open_store(f"sqlite:{tmp_path / 'new'}", key_fingerprint=FINGERPRINT).close()
+        open_store(f"sqlite:{tmp_path / 'new'}", key=STORE_KEY).close()
     lock_directory(tmp_path / "new").close()
 
 
@@ -86,7 +86,7 @@ def test_a_lock_of_a_killed_server_is_free(tmp_path: Path) -> None:
 def test_a_lock_held_too_long_refuses_writes_only(tmp_path: Path) -> None:
     """While another process writes on and on, events are refused and reads go on."""
     backend = SqliteBackend(tmp_path, busy=0.1)
-    store = StoreOver(backend, lambda: NOW)
+    store = StoreOver(backend, lambda: NOW, STORE_KEY)
     store.record([event("e1", ANN)], NOW)
     with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -101,7 +101,7 @@ def test_a_lock_held_too_long_refuses_writes_only(tmp_path: Path) -> None:
 
 def test_a_lock_held_too_long_is_waited_for_once(tmp_path: Path) -> None:
     """Writers who are queued together wait for another process together, not one after another."""
-    store = StoreOver(SqliteBackend(tmp_path, busy=0.5), lambda: NOW)
+    store = StoreOver(SqliteBackend(tmp_path, busy=0.5), lambda: NOW, STORE_KEY)
     with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
@@ -186,7 +186,7 @@ def test_one_bad_job_does_not_fail_its_neighbours(tmp_path: Path) -> None:
 
 def test_a_closed_store_refuses(tmp_path: Path) -> None:
     """After closing, reads and writes are refused, and closing again is harmless."""
-    store = open_store(f"sqlite:{tmp_path}", key_fingerprint=FINGERPRINT)
+    store = open_store(f"sqlite:{tmp_path}", key=STORE_KEY)
     store.record([event("e1", ANN)], NOW)
     store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
@@ -202,7 +202,7 @@ def test_decisions_are_let_go_after_their_time(tmp_path: Path) -> None:
     backend.put_decisions([StoredDecision("old", ANN, NOW, b"old")])
     backend._submit(lambda connection: connection.execute("UPDATE decisions SET kept_until = 0"))
     backend.put_decisions([StoredDecision("new", ANN, NOW, b"new")])
-    assert list(backend.decisions(None)) == [b"new"]
+    assert list(backend.decisions(None)) == [("new", b"new")]
     backend.close()
 
 
@@ -213,8 +213,8 @@ def test_another_process_may_write_beside_a_server(tmp_path: Path, opened: Open)
     program = (
         "import sys; from service.store import open_store;"
         "from tests.said import event, identifier;"
-        "from tests.conftest import FINGERPRINT;"
-        "store = open_store(sys.argv[1], key_fingerprint=FINGERPRINT);"
+        "from tests.conftest import STORE_KEY;"
+        "store = open_store(sys.argv[1], key=STORE_KEY);"
         "[store.load([event(f'l{n}', identifier(1), n)], [], 1, False) for n in range(30)];"
         "store.close()"
     )

@@ -15,6 +15,7 @@ import pytest
 from models.codec import encode
 from models.errors import BadInput, StoreUnavailable, WrongKey
 from models.events import attributes_event
+from models.identifiers import key_fingerprint
 from models.profile import SEEN_CAPACITY, Profile
 from service.store import (
     Durability,
@@ -27,7 +28,7 @@ from service.store import (
 from service.store.backend import Backend, Write
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
-from tests.conftest import FINGERPRINT
+from tests.conftest import STORE_KEY
 from tests.patience import PATIENCE
 from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
 
@@ -268,22 +269,22 @@ def test_a_write_needs_the_version_it_was_made_from(store_url: str) -> None:
 def test_another_key_is_refused(store_url: str, opened: Open) -> None:
     """A store made under one key cannot be opened under another."""
     opened(store_url)
-    with pytest.raises(WrongKey, match=FINGERPRINT):
-        open_store(store_url, key_fingerprint="fedcba9876543210")
+    with pytest.raises(WrongKey, match=key_fingerprint(STORE_KEY)):
+        open_store(store_url, key=bytes(32))
 
 
 def test_other_urls_are_refused() -> None:
     """A URL of no known kind is bad input that names the setting."""
     with pytest.raises(BadInput, match="store: want sqlite:DIR"):
-        open_store("mongodb://here", key_fingerprint=FINGERPRINT)
+        open_store("mongodb://here", key=STORE_KEY)
 
 
 WRITER = """
 import sys
 from service.store import open_store
-from tests.conftest import FINGERPRINT
+from tests.conftest import STORE_KEY
 from tests.said import event, identifier
-store = open_store(sys.argv[1], key_fingerprint=FINGERPRINT, timeout=240.0)
+store = open_store(sys.argv[1], key=STORE_KEY, timeout=240.0)
 for number in range(100_000):
     batch = [event(f"{number}-{part}", identifier(number % 3), number) for part in range(3)]
     store.record(batch, 1)

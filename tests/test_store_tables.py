@@ -9,7 +9,7 @@ import pytest
 from models.catalogue import Item, Offer
 from models.errors import Conflict
 from models.events import Event
-from service.store import LogEntry, Store
+from service.store import Kept, LogEntry, Store
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, record
 
@@ -87,8 +87,9 @@ def test_a_decision_is_found_by_its_id_alone(store_url: str, opened: Open) -> No
     while other.decision(records[-1].id) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [other.decision(one.id) for one in records] == records
-    assert list(other.records(None)) == sorted(records, key=lambda one: one.time)
-    assert list(other.records(NOW + 1)) == [records[2], records[0]]
+    by_time = sorted(records, key=lambda one: one.time)
+    assert list(other.records(None)) == [Kept(one.id, one) for one in by_time]
+    assert [kept.record for kept in other.records(NOW + 1)] == [records[2], records[0]]
     assert other.decision("nonsense") is None
     assert other.decision(store.new_decision_id(BOB, NOW)) is None
 

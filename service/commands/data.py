@@ -1,6 +1,7 @@
 """The commands that move datasets: `throughline load` and `throughline log export`."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,6 @@ def load(
     It may be repeated, and interrupted: whatever is there already counts once. It works beside a
     running service, which sees the history at once and new items within a second.
     """
-    from models.identifiers import key_fingerprint
     from service.clock import Clock
     from service.commands.stores import TIMEOUT
     from service.commands.terminal import output, table
@@ -52,7 +52,7 @@ def load(
     key = load_key(settings)
     opened = open_store(
         settings.store,
-        key_fingerprint=key_fingerprint(key),
+        key=key,
         event_types=settings.names.event_types,
         timeout=max(TIMEOUT, settings.redis_timeout),
     )
@@ -91,11 +91,11 @@ def export(
     """Write the log, the catalogue and the decisions as a dataset, which training reads.
 
     Identifiers in it are keyed hashes. It works beside a running service, on the log as it stood
-    when the command began.
+    when the command began. Exit code 65 where a decision could not be read: all others are in it.
     """
     from models.identifiers import key_fingerprint
     from service.commands.stores import existing_store
-    from service.commands.terminal import output, table
+    from service.commands.terminal import errors, output, table
     from service.dataset.export import check_free, export_log
     from service.keys import load_key
     from service.settings import read_settings
@@ -115,6 +115,10 @@ def export(
         )
     rows = [(name, str(count)) for name, count in report.rows.items()]
     output().print(table(("table", "rows"), rows, f"{out}: {report.kind}"))
+    if report.unreadable:
+        for reason in report.unreadable:
+            errors().print(reason, markup=False, soft_wrap=True)
+        raise typer.Exit(os.EX_DATAERR)
 
 
 @contextmanager

@@ -113,6 +113,7 @@ def replay(
     from service.commands.terminal import busy, output, table
     from service.replaying import Replayer
     from service.settings import read_settings
+    from service.store import Kept
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -122,10 +123,10 @@ def replay(
                 record = opened.decision(name)
                 if record is None:
                     raise BadInput("decision", f"not in the store: {ascii(name)[:80]}")
-                replayer.add(record)
+                replayer.add(Kept(name, record))
         else:
-            for record in opened.records(None):
-                replayer.add(record)
+            for kept in opened.records(None):
+                replayer.add(kept)
     if replayer.faults:
         rows = [(fault.decision, fault.reason) for fault in replayer.faults]
         output().print(table(("decision", "what is wrong"), rows))

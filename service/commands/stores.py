@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.identifiers import key_fingerprint
 from service.keys import DATABASE, EMBEDDED, load_key
 from service.settings import Settings
 from service.store import Store, open_store
@@ -22,7 +21,7 @@ def existing_store(settings: Settings) -> Iterator[Store]:
         raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
     opened = open_store(
         settings.store,
-        key_fingerprint=key_fingerprint(load_key(settings)),
+        key=load_key(settings),
         event_types=settings.names.event_types,
         timeout=max(TIMEOUT, settings.redis_timeout),
     )

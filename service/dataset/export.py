@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from models.catalogue import Catalogue
 from models.dataset import Kind, Metadata, file_digest, write_metadata
+from models.errors import Unreadable
 from models.events import Event, attributes_event
 from models.profile import Link
 from service.dataset.parquet import TableWriter, Values, table_path
@@ -37,10 +38,14 @@ Progress = Callable[[str, int], None]
 
 
 class ExportReport(NamedTuple):
-    """What was exported: the kind of the dataset and the rows of each table."""
+    """What was exported: the kind of the dataset and the rows of each table.
+
+    `unreadable` says of each decision that is not in it, with its id, why not.
+    """
 
     kind: Kind
     rows: Mapping[str, int]
+    unreadable: Sequence[str]
 
 
 class _Batched:
@@ -85,7 +90,7 @@ def export_log(
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         work.chmod(0o755)
-        kind, rows = _write_tables(store, work, since, progress)
+        kind, rows, unreadable = _write_tables(store, work, since, progress)
         metadata = Metadata(
             kind=kind,
             source="throughline log export",
@@ -104,7 +109,7 @@ def export_log(
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    return ExportReport(kind, rows)
+    return ExportReport(kind, rows, unreadable)
 
 
 def check_free(directory: Path) -> None:
@@ -116,14 +121,18 @@ def check_free(directory: Path) -> None:
 
 def _write_tables(
     store: Store, directory: Path, since: int | None, progress: Progress
-) -> tuple[Kind, dict[str, int]]:
+) -> tuple[Kind, dict[str, int], list[str]]:
     names = ("events", "items", "offers", "customers", "links", "decisions")
+    unreadable: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(TableWriter(directory, name)) for name in names}
         tables = {name: _Batched(writer, name, progress) for name, writer in writers.items()}
         kinds = _write_log(store, since, tables)
-        for record in store.records(since):
-            tables["decisions"].add(record_row(record))
+        for kept in store.records(since):
+            if isinstance(kept.record, Unreadable):
+                unreadable.append(str(kept.record))
+            else:
+                tables["decisions"].add(record_row(kept.record))
         catalogue = Catalogue().apply(*store.catalogue_changes(0))
         for _, item in sorted(catalogue.items.items()):
             if not item.withdrawn:
@@ -134,7 +143,7 @@ def _write_tables(
         for table in tables.values():
             table.flush()
         rows = {name: writer.rows for name, writer in writers.items()}
-    return _kind(kinds), rows
+    return _kind(kinds), rows, unreadable
 
 
 def _write_log(store: Store, since: int | None, tables: Mapping[str, _Batched]) -> set[Kind]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from models.errors import BadInput, WrongKey
 from models.events import EVENT_TYPES
+from models.identifiers import key_fingerprint
 from service.store.backend import Backend, Durability
+from service.store.chain import Verified
 from service.store.commits import Committed, Known, Overtaken, RequestKey
 from service.store.entries import LogEntry
 from service.store.linking import Linked
@@ -14,13 +16,14 @@ from service.store.lock import lock_directory
 from service.store.planning import Fault, Recorded
 from service.store.recording import Outcome
 from service.store.sqlite import SqliteBackend
-from service.store.store import Customer, LoadCount, Store
+from service.store.store import Customer, Kept, LoadCount, Store
 
 __all__ = [
     "Committed",
     "Customer",
     "Durability",
     "Fault",
+    "Kept",
     "Known",
     "Linked",
     "LoadCount",
@@ -30,6 +33,7 @@ __all__ = [
     "Recorded",
     "RequestKey",
     "Store",
+    "Verified",
     "lock_directory",
     "open_store",
 ]
@@ -46,7 +50,7 @@ def _wall_clock() -> int:
 def open_store(
     url: str,
     *,
-    key_fingerprint: str,
+    key: bytes,
     event_types: Mapping[str, str] = EVENT_TYPES,
     clock: Callable[[], int] = _wall_clock,
     timeout: float = TIMEOUT,
@@ -54,6 +58,7 @@ def open_store(
 ) -> Store:
     """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
 
+    `key` is the one that identifiers are hashed with; decision records are sealed under it.
     `event_types` maps each event type to its lane; `clock` gives microseconds; `timeout` is in
     seconds; `spill` is the directory where decision records wait while Redis is away. Raises
     `BadInput` for another URL, `WrongKey` when the store was made under another key, and
@@ -72,13 +77,14 @@ def open_store(
     else:
         raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
     try:
-        kept = backend.put_if_absent("key_fingerprint", key_fingerprint)
-        if kept != key_fingerprint:
+        fingerprint = key_fingerprint(key)
+        kept = backend.put_if_absent("key_fingerprint", fingerprint)
+        if kept != fingerprint:
             raise WrongKey(
                 f"store: its identifiers are hashed under key {kept}; "
-                f"the key at hand is {key_fingerprint}"
+                f"the key at hand is {fingerprint}"
             )
-        return Store(backend, clock, event_types, spill)
+        return Store(backend, clock, key, event_types, spill)
     except BaseException:
         backend.close()
         raise

@@ -176,8 +176,14 @@ class Backend(Protocol):
     def decision(self, decision_id: str) -> bytes | None:
         """Return the blob of one decision record."""
 
-    def decisions(self, since: int | None) -> Iterator[bytes]:
-        """Yield the blobs of the decisions of that time and later, by time and id."""
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link of a chain, to be kept for `KEEP_DECISIONS`; again is harmless."""
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links of all chains."""
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""

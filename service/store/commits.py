@@ -6,7 +6,7 @@ customer meanwhile refuses, too.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,9 +15,9 @@ from models.codec import decode, encode
 from models.decision import Record
 from models.events import Event
 from models.profile import Profile
-from service.store.backend import Backend, Commit, StoredRequest
+from service.store.backend import Backend, Commit, StoredDecision, StoredRequest
 from service.store.planning import plan
-from service.store.records import encode_record
+from service.store.sealing import Seal
 
 
 class RequestKey(NamedTuple):
@@ -57,10 +57,18 @@ class _Answered(msgspec.Struct, frozen=True, array_like=True):
 class Committer:
     """Commits decisions over one database, for all threads of a process."""
 
-    def __init__(self, backend: Backend, event_types: Mapping[str, str]) -> None:
-        """`event_types` maps each type to its lane."""
+    def __init__(
+        self,
+        backend: Backend,
+        event_types: Mapping[str, str],
+        seal: Seal,
+        committed: Callable[[StoredDecision], None],
+    ) -> None:
+        """`event_types` maps each type to its lane; `committed` is told what was stored."""
         self._backend = backend
         self._event_types = event_types
+        self._seal = seal
+        self._committed = committed
 
     def commit(
         self,
@@ -78,13 +86,14 @@ class Committer:
         if request is not None:
             blob = encode(_Answered(record.id, request.digest))
             answered = StoredRequest(_key(request), blob)
+        decision = self._seal.seal(record)
         outcome = self._backend.commit(
             Commit(
                 customer=profile.customer,
                 expected=profile.version,
                 blob=None if write is None else write.blob,
                 lines=() if write is None else write.lines,
-                decision=encode_record(record),
+                decision=decision,
                 request=answered,
             )
         )
@@ -92,6 +101,7 @@ class Committer:
             return _known(outcome)
         if not outcome:
             return Overtaken()
+        self._committed(decision)
         return Committed(profile.version + (write is not None))
 
     def requested(self, owners: Sequence[bytes], request: RequestKey) -> Known | None:

@@ -1,108 +1,40 @@
 """Decision records on their way to the store: queued, flushed in batches, kept over an outage.
 
 A decision never waits for its record. What is queued is stored every 50 ms, so that much is lost
-when the process is killed. While the database is away, records go to a file of this process (length
-and CRC-32 before each), bounded, and move over when it is back; beyond the bounds they are dropped
-and counted.
+when the process is killed. While the database is away, records go to a file of this process, which
+is bounded, and move over when it is back; beyond the bounds they are dropped and counted. What is
+stored, whoever stored it, is then named by the next link of the process's chain.
 """
 
-import fcntl
 import itertools
-import os
-import secrets
-import struct
 import threading
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-import msgspec
-import zstandard
-
-from models.codec import damaged, decode, encode
 from models.decision import Record
 from models.errors import StoreUnavailable
 from service.store.backend import Backend, StoredDecision
+from service.store.chain import MEMBERS, Chain, Member
+from service.store.sealing import Seal, mac_of
+from service.store.spill import Spill
 
 FLUSH_SECONDS = 0.05
 BATCH = 200
 QUEUE_CAPACITY = 10_000  # records
-SPILL_BYTES = 64 << 20
-RECORD_BYTES = 64 << 20  # more is no record
-LEVEL = 1  # of compression: as small as zlib at its best, in a fifth of the time
-
-_ID = struct.Struct(">HQ4s3s")  # shard, time in microseconds, worker, counter
-_FRAME = struct.Struct(">II")  # length, CRC-32
-
-_worker = secrets.token_bytes(4)
-_counter = itertools.count()
-
-
-def _new_worker() -> None:
-    global _worker
-    _worker = secrets.token_bytes(4)
-
-
-os.register_at_fork(after_in_child=_new_worker)
-
-
-def shard_of(customer: bytes, shards: int) -> int:
-    """Return the shard of a customer: its id is a hash already."""
-    return int.from_bytes(customer[:4], "big") % shards
-
-
-def decision_id(shards: int, customer: bytes, now: int) -> str:
-    """Return a new decision id; `now` in microseconds."""
-    count = (next(_counter) & 0xFFFFFF).to_bytes(3, "big")
-    packed = _ID.pack(shard_of(customer, shards), now, _worker, count)
-    return packed.hex()
-
-
-def place_of(decision_id: str) -> tuple[int, int] | None:
-    """Return shard and time (microseconds) of a decision by its id; None if it is no such id."""
-    try:
-        packed = bytes.fromhex(decision_id)
-        shard, time, _, _ = _ID.unpack(packed)
-    except (ValueError, struct.error):
-        return None
-    return (shard, time) if packed.hex() == decision_id else None
-
-
-def encode_record(record: Record) -> StoredDecision:
-    """Return a record as a database keeps it."""
-    blob = _compressors.own.compress(encode(record))
-    return StoredDecision(record.id, record.customer, record.time, blob)
-
-
-def decode_record(blob: bytes) -> Record:
-    """Return the record that `encode_record` made; raises `Damaged`."""
-    try:
-        return decode(zstandard.decompress(blob, RECORD_BYTES), Record)
-    except zstandard.ZstdError:
-        raise damaged() from None
-
-
-class _Compressors(threading.local):
-    """A compressor for each thread: making one costs more than its work on a record."""
-
-    def __init__(self) -> None:
-        self.own = zstandard.ZstdCompressor(level=LEVEL)
-
-
-_compressors = _Compressors()
 
 
 class RecordQueue:
     """Takes records from every thread and stores them from its own."""
 
-    def __init__(self, backend: Backend, spill: Path | None) -> None:
+    def __init__(self, backend: Backend, spill: Path | None, seal: Seal) -> None:
         """`spill` is the directory of the file; without one, only the queue bridges an outage."""
         self._counts = {"stored": 0, "spilled": 0, "dropped": 0}
         self._backend = backend
-        self._spill = None if spill is None else _Spill(spill)
+        self._spill = None if spill is None else Spill(spill)
+        self._seal = seal
+        self._chain = Chain(backend, seal)
         self._queue: dict[str, Record] = {}
+        self._unlinked: list[Member] = []  # stored, and in no link yet
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._closing = threading.Event()
@@ -115,9 +47,13 @@ class RecordQueue:
                 self._counts["dropped"] += 1
                 return
             self._queue[record.id] = record
-            if self._thread is None and not self._closing.is_set():
-                self._thread = threading.Thread(target=self._run, name="records", daemon=True)
-                self._thread.start()
+            self._start()
+
+    def committed(self, decision: StoredDecision) -> None:
+        """Have a record that was stored with its decision named by the next link."""
+        with self._lock:
+            self._unlinked.append(_member(decision))
+            self._start()
 
     @property
     def queued(self) -> int:
@@ -148,9 +84,9 @@ class RecordQueue:
                 if self._spill is not None:
                     self._move_over(self._spill)
                 while batch := self._batch():
-                    self._backend.put_decisions([encode_record(record) for record in batch])
+                    self._store([self._seal.seal(record) for record in batch])
                     self._forget(batch)
-                    self._count("stored", len(batch))
+                self._link()
             except StoreUnavailable:
                 self._put_aside()
 
@@ -166,10 +102,31 @@ class RecordQueue:
         if self._spill is not None:
             self._spill.close()
 
+    def _start(self) -> None:
+        if self._thread is None and not self._closing.is_set():
+            self._thread = threading.Thread(target=self._run, name="records", daemon=True)
+            self._thread.start()
+
     def _run(self) -> None:
         while not self._closing.wait(FLUSH_SECONDS):
-            if self._queue or (self._spill is not None and self._spill.size):
+            if self._queue or self._unlinked or (self._spill is not None and self._spill.size):
                 self.flush()
+
+    def _store(self, decisions: Sequence[StoredDecision]) -> None:
+        self._backend.put_decisions(decisions)
+        with self._lock:
+            self._counts["stored"] += len(decisions)
+            self._unlinked += map(_member, decisions)
+
+    def _link(self) -> None:
+        while True:
+            with self._lock:
+                members = self._unlinked[:MEMBERS]
+            if not members:
+                return
+            named = self._chain.append(members)
+            with self._lock:
+                del self._unlinked[:named]
 
     def _batch(self) -> list[Record]:
         with self._lock:
@@ -188,12 +145,12 @@ class RecordQueue:
         if self._spill is None:
             return
         while batch := self._batch():
-            dropped = self._spill.append([encode_record(record) for record in batch])
+            dropped = self._spill.append([self._seal.seal(record) for record in batch])
             self._forget(batch)
             self._count("spilled", len(batch) - dropped)
             self._count("dropped", dropped)
 
-    def _move_over(self, spill: "_Spill") -> None:
+    def _move_over(self, spill: Spill) -> None:
         if not spill.size:
             return
         batch: list[StoredDecision] = []
@@ -203,91 +160,12 @@ class RecordQueue:
                 continue
             batch.append(decision)
             if len(batch) == BATCH:
-                self._backend.put_decisions(batch)
-                self._count("stored", len(batch))
+                self._store(batch)
                 batch = []
         if batch:
-            self._backend.put_decisions(batch)
-            self._count("stored", len(batch))
+            self._store(batch)
         spill.clear()
 
 
-class _Spill:
-    """The file of one process in a directory, and those that processes before it left there."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._file: BinaryIO | None = None
-        self.size = 0
-        self._left = _adopt(directory)
-        self.size = sum(os.fstat(file.fileno()).st_size for file in self._left)
-
-    def append(self, decisions: Sequence[StoredDecision]) -> int:
-        """Write decisions; return how many there was no room for."""
-        frames = []
-        for decision in decisions:
-            payload = msgspec.msgpack.encode(decision)
-            frames.append(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
-        fitting = list(itertools.takewhile(self._fits, itertools.accumulate(map(len, frames))))
-        if not fitting:
-            return len(frames)
-        try:
-            if self._file is None:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                name = f"decisions-{secrets.token_hex(6)}.spill"
-                self._file = (self._directory / name).open("x+b")
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(b"".join(frames[: len(fitting)]))
-            self._file.flush()
-        except OSError:
-            return len(frames)
-        self.size += fitting[-1]
-        return len(frames) - len(fitting)
-
-    def _fits(self, more: int) -> bool:
-        return self.size + more <= SPILL_BYTES
-
-    def read(self) -> Iterator[StoredDecision | None]:
-        """Yield what was spilled; None for a damaged end of a file."""
-        for file in self._files():
-            file.seek(0)
-            while header := file.read(_FRAME.size):
-                payload = b""
-                if len(header) == _FRAME.size:
-                    length, checksum = _FRAME.unpack(header)
-                    payload = file.read(length) if length <= SPILL_BYTES else b""
-                if not payload or len(payload) != length or zlib.crc32(payload) != checksum:
-                    yield None
-                    break
-                try:
-                    yield msgspec.msgpack.decode(payload, type=StoredDecision)
-                except msgspec.DecodeError:
-                    yield None  # of another version
-
-    def clear(self) -> None:
-        """Forget what was spilled."""
-        for file in self._files():
-            Path(file.name).unlink(missing_ok=True)
-            file.close()
-        self._left, self._file, self.size = [], None, 0
-
-    def close(self) -> None:
-        """Leave what was spilled to the next process."""
-        for file in self._files():
-            file.close()
-
-    def _files(self) -> list[BinaryIO]:
-        return [*self._left, *([] if self._file is None else [self._file])]
-
-
-def _adopt(directory: Path) -> list[BinaryIO]:
-    """Open, locked, the files that no living process holds."""
-    files: list[BinaryIO] = []
-    for path in sorted(directory.glob("decisions-*.spill")):
-        with suppress(OSError), ExitStack() as opened:
-            file = opened.enter_context(path.open("r+b"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            opened.pop_all()
-            files.append(file)
-    return files
+def _member(decision: StoredDecision) -> Member:
+    return Member(decision.id, mac_of(decision.blob))

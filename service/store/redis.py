@@ -11,6 +11,7 @@ done.
 """
 
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -31,14 +32,22 @@ from service.store.backend import (
     StoredDecision,
     Write,
 )
-from service.store.records import place_of, shard_of
+from service.store.decision_ids import place_of, shard_of
 from service.store.redis_calls import RedisCalls, ScriptCall
+from service.store.redis_catalogue import (
+    CHANGES,
+    PUT,
+    REVISION,
+    changes,
+    changes_call,
+    put_call,
+)
 from service.store.redis_commits import COMMIT, TAKE, commit_args, committed, counter_key, taken
 
 PAGE = 500  # log entries, catalogue rows or records in one answer
 _SETTINGS = b"{meta}settings"
 _ALIVE = b"{meta}alive"
-_CATALOGUE = (b"{catalogue}revision", b"{catalogue}revisions", b"{catalogue}rows")
+_CHAIN = b"{chain}"
 _LINE = struct.Struct(">16sQI")  # identifier, key of the event id, content hash
 _VERSION = struct.Struct(">Q")
 
@@ -52,29 +61,6 @@ return string.sub(ARGV[2], 1, %d)
 """
     % HEADER_BYTES
 )
-
-# Without a revision expected, ARGV[1] is empty.
-_PUT_CATALOGUE = b"""
-if ARGV[1] ~= '' and ARGV[1] ~= (redis.call('GET', KEYS[1]) or '0') then return 0 end
-local revision = redis.call('INCR', KEYS[1])
-for i = 2, #ARGV, 2 do
-  redis.call('ZADD', KEYS[2], revision, ARGV[i])
-  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
-end
-return revision
-"""
-
-# A page ends where a revision does, so that none is ever seen in part.
-_CHANGES = b"""
-local since, size = '(' .. ARGV[1], tonumber(ARGV[2])
-local page = redis.call('ZRANGEBYSCORE', KEYS[2], since, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
-local reply = {tonumber(redis.call('GET', KEYS[1]) or 0)}
-if #page == 2 * size then reply[1] = tonumber(page[#page]) end
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], since, reply[1])) do
-  reply[#reply + 1] = redis.call('HGET', KEYS[3], name)
-end
-return reply
-"""
 
 
 class RedisBackend:
@@ -188,24 +174,15 @@ class RedisBackend:
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision and return it; 0: the current is not `expected`."""
-        base = b"" if expected is None else b"%d" % expected
-        parts = (part for row in rows for part in (_name(row), row.blob))
-        call = ScriptCall(_CATALOGUE, (base, *parts))
-        return self._calls.run(_PUT_CATALOGUE, [call], lambda answers: int(answers[0]))
+        return self._calls.run(PUT, [put_call(rows, expected)], lambda answers: int(answers[0]))
 
     def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
         """Return a revision and the rows changed after `since` up to it, by revision."""
-
-        def changes(answers: list[Any]) -> tuple[int, list[bytes]]:
-            revision, *blobs = answers[0]
-            return int(revision), [_bytes(blob) for blob in blobs]
-
-        return self._calls.run(_CHANGES, [ScriptCall(_CATALOGUE, (since, PAGE))], changes)
+        return self._calls.run(CHANGES, [changes_call(since, PAGE)], changes)
 
     def revision(self) -> int:
         """Return the current revision of the catalogue."""
-        key = _CATALOGUE[0]
-        return self._ask(lambda: int(_bytes(self._client.getrange(key, 0, -1)) or 0))
+        return self._ask(lambda: int(_bytes(self._client.getrange(REVISION, 0, -1)) or 0))
 
     def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
         """Store decision records, with an expiry."""
@@ -225,8 +202,8 @@ class RedisBackend:
         key = self._decision(decision_id)
         return self._ask(lambda: _bytes(self._client.getrange(key, 0, -1)) or None)
 
-    def decisions(self, since: int | None) -> Iterator[bytes]:
-        """Yield the blobs of the decisions of that time and later, by time and id."""
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
         found: list[tuple[int, str]] = []
         cursor = 0
         while True:
@@ -240,7 +217,18 @@ class RedisBackend:
         ordered = iter(sorted(set(found)))
         while page := list(islice(ordered, PAGE)):
             commands = [("GETRANGE", self._decision(name), 0, -1) for _, name in page]
-            yield from filter(None, self._pipeline(commands, _bytes))
+            blobs = self._pipeline(commands, _bytes)
+            yield from ((name, blob) for (_, name), blob in zip(page, blobs, strict=True) if blob)
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link, and let go of those that were kept long enough."""
+        oldest = (time.time_ns() // 1_000_000) - 1000 * KEEP_DECISIONS
+        command = ("XADD", _CHAIN, "MINID", "~", oldest, "*", "e", link)
+        self._ask(lambda: _bytes(self._client.execute_command(*command)))
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links in the order of writing."""
+        return self._entries(_CHAIN, b"-", b"+", least=0)
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
@@ -282,19 +270,23 @@ class RedisBackend:
         )
         return Durability.DURABLE if durable else Durability.RELAXED
 
-    def _entries(self, stream: bytes, first: bytes, last: bytes) -> Iterator[bytes]:
+    def _entries(
+        self, stream: bytes, first: bytes, last: bytes, least: int = _LINE.size
+    ) -> Iterator[bytes]:
         while True:
-            page = self._ask(partial(self._page, stream, first, last))
+            page = self._ask(partial(self._page, stream, first, last, least))
             for _, entry in page:
                 yield entry
             if len(page) < PAGE:
                 return
             first = b"(" + page[-1][0]
 
-    def _page(self, stream: bytes, first: bytes, last: bytes) -> list[tuple[bytes, bytes]]:
+    def _page(
+        self, stream: bytes, first: bytes, last: bytes, least: int
+    ) -> list[tuple[bytes, bytes]]:
         page = self._client.execute_command("XRANGE", stream, first, last, "COUNT", PAGE)
         entries = [(_bytes(name), _bytes(fields[b"e"])) for name, fields in page]
-        if any(len(entry) < _LINE.size for _, entry in entries):
+        if any(len(entry) < least for _, entry in entries):
             raise ValueError("log: a cut entry")
         return entries
 
@@ -339,10 +331,6 @@ def _done(answer: Any, front: bytes) -> bool:
 
 def _line(line: LogLine) -> bytes:
     return _LINE.pack(line.identifier, event_key(line.event_id), line.content) + line.blob
-
-
-def _name(row: CatalogueRow) -> bytes:
-    return f"{row.kind}:{row.id}".encode()
 
 
 def _chunks(dataset: str) -> bytes:

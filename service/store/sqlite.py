@@ -24,7 +24,7 @@ from service.store.backend import (
     Write,
 )
 from service.store.counts import REFUSED, Errors
-from service.store.sqlite_jobs import commit_one, put_decisions, take, write_one
+from service.store.sqlite_jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.writer import Writer
 
 DATABASE = "throughline.db"
@@ -50,6 +50,10 @@ CREATE TABLE IF NOT EXISTS decisions (
 );
 CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time, id);
 CREATE INDEX IF NOT EXISTS decisions_kept_until ON decisions (kept_until);
+CREATE TABLE IF NOT EXISTS chain (
+    seq INTEGER PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chain_kept_until ON chain (kept_until);
 CREATE TABLE IF NOT EXISTS requests (
     key BLOB PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
 );
@@ -156,7 +160,7 @@ class SqliteBackend:
 
     def log(self) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, in the order of writing."""
-        return self._scan("SELECT blob FROM log ORDER BY seq")
+        return (blob for (blob,) in self._scan("SELECT blob FROM log ORDER BY seq"))
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision and return it; 0: the current is not `expected`."""
@@ -203,10 +207,19 @@ class SqliteBackend:
         blob: bytes | None = self._one("SELECT blob FROM decisions WHERE id = ?", decision_id)
         return blob
 
-    def decisions(self, since: int | None) -> Iterator[bytes]:
-        """Yield the blobs of the decisions of that time and later, by time and id."""
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
         first = -(1 << 62) if since is None else since
-        return self._scan("SELECT blob FROM decisions WHERE time >= ? ORDER BY time, id", first)
+        query = "SELECT id, blob FROM decisions WHERE time >= ? ORDER BY time, id"
+        return self._scan(query, first)
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link, and let go of those that were kept long enough."""
+        self._submit(lambda connection: append_chain(connection, link))
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links in the order of writing."""
+        return (blob for (blob,) in self._scan("SELECT blob FROM chain ORDER BY seq"))
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
@@ -271,13 +284,12 @@ class SqliteBackend:
             row = connection.execute(query, values).fetchone()
         return None if row is None else row[0]
 
-    def _scan(self, query: str, *values: object) -> Iterator[bytes]:
+    def _scan(self, query: str, *values: object) -> Iterator[Any]:
         # On a connection of its own: the statement holds the snapshot as long as it runs.
         with self._errors():
             connection = self._connect()
             try:
-                for (blob,) in connection.execute(query, values):
-                    yield blob
+                yield from connection.execute(query, values)
             finally:
                 connection.close()
 

@@ -50,6 +50,15 @@ def put_decisions(connection: sqlite3.Connection, decisions: Sequence[StoredDeci
     connection.execute("DELETE FROM decisions WHERE kept_until < ?", (now,))
 
 
+def append_chain(connection: sqlite3.Connection, link: bytes) -> None:
+    """Store a link of a chain, and let go of those that were kept long enough."""
+    now = int(time.time())
+    connection.execute(
+        "INSERT INTO chain (kept_until, blob) VALUES (?, ?)", (now + KEEP_DECISIONS, link)
+    )
+    connection.execute("DELETE FROM chain WHERE kept_until < ?", (now,))
+
+
 def take(connection: sqlite3.Connection, counter: str, most: int, limit: int) -> int:
     """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
     row = connection.execute("SELECT count FROM counters WHERE name = ?", (counter,)).fetchone()

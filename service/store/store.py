@@ -16,14 +16,17 @@ from models.errors import Conflict, Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
 from service.store.backend import Backend, CatalogueRow, Durability
+from service.store.chain import Verified, verify
 from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
 from service.store.counts import StoreCounts
+from service.store.decision_ids import decision_id
 from service.store.entries import LogEntry, decode_entry
 from service.store.linking import Linked, link, link_all
 from service.store.planning import Recorded
 from service.store.recording import Outcome, Recorder
-from service.store.records import RecordQueue, decision_id, decode_record
+from service.store.records import RecordQueue
 from service.store.resolve import Resolver
+from service.store.sealing import Seal
 
 _ROW = cast(type[Row], Item | Offer)
 
@@ -47,6 +50,13 @@ class Customer(NamedTuple):
         return next((one for one in identifiers if one in held), self.profile.customer)
 
 
+class Kept(NamedTuple):
+    """A decision by its id: its record, or why that cannot be read."""
+
+    id: str
+    record: Record | Unreadable
+
+
 class LoadCount(NamedTuple):
     """What became of events and links of a load.
 
@@ -66,19 +76,22 @@ class Store:
         self,
         backend: Backend,
         clock: Callable[[], int],
+        key: bytes,
         event_types: Mapping[str, str] = EVENT_TYPES,
         spill: Path | None = None,
     ) -> None:
         """`clock` in microseconds; `event_types` maps each type to its lane.
 
-        `spill` is the directory where decision records wait while the database is away.
+        Decision records are sealed under `key`. `spill` is the directory where they wait while the
+        database is away.
         """
         self._backend = backend
         self._clock = clock
         self._resolver = Resolver(backend, clock)
         self._recorder = Recorder(backend, self._resolver, event_types)
-        self._committer = Committer(backend, event_types)
-        self._records = RecordQueue(backend, spill)
+        self._seal = Seal(key)
+        self._records = RecordQueue(backend, spill, self._seal)
+        self._committer = Committer(backend, event_types, self._seal, self._records.committed)
 
     @property
     def durability(self) -> Durability:
@@ -219,22 +232,38 @@ class Store:
         self._backend.give_back(counter, number)
 
     def decision(self, decision_id: str) -> Record | None:
-        """Return the record of a decision, None when there is none; raises `StoreUnavailable`."""
+        """Return the record of a decision, None when there is none.
+
+        Raises `StoreUnavailable`, which is `Damaged` where the record is not the one that was
+        stored, and `Erased` where its content had to go.
+        """
         waiting = self._records.waiting(decision_id)
         if waiting is not None:
             return waiting
         blob = self._backend.decision(decision_id)
-        return None if blob is None else decode_record(blob)
+        return None if blob is None else self._seal.open(decision_id, blob)
 
     def new_decision_id(self, customer: bytes, now: int) -> str:
         """Return an id by which alone the record is found: shard, time, worker and a counter."""
         return decision_id(self._backend.shards, customer, now)
 
-    def records(self, since: int | None) -> Iterator[Record]:
-        """Yield the records of decisions made at `since` (microseconds) or later, by time."""
+    def records(self, since: int | None) -> Iterator[Kept]:
+        """Yield the decisions made at `since` (microseconds) or later, by time."""
         self._records.flush()
-        for blob in self._backend.decisions(since):
-            yield decode_record(blob)
+        for name, blob in self._backend.decisions(since):
+            try:
+                yield Kept(name, self._seal.open(name, blob))
+            except Unreadable as error:
+                yield Kept(name, error)
+
+    def verify(self) -> Verified:
+        """Check every decision record and the chains that name them.
+
+        Memory is some 200 bytes a decision.
+        """
+        self._records.flush()
+        links = list(self._backend.chain())
+        return verify(self._seal, links, self._backend.decisions(None), self._clock())
 
     def put_catalogue(self, rows: Sequence[Row], expected: int | None = None) -> int:
         """Store rows under one new revision, all at once, and return the revision.
