@@ -56,6 +56,12 @@ class Echo(RecommendationServiceServicer):
         """Answer nothing."""
         return pb.CheckOfferResponse()
 
+    def ReplayDecision(  # noqa: N802
+        self, request: pb.ReplayDecisionRequest, context: grpc.ServicerContext
+    ) -> pb.ReplayDecisionResponse:
+        """Answer nothing."""
+        return pb.ReplayDecisionResponse()
+
 
 def main() -> None:
     """Serve until SIGTERM."""

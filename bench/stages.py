@@ -36,9 +36,9 @@ from models.release import Release, load_release
 from models.scorers import Scorer, scorer_for
 from models.search import NONE
 from models.second_stage import SecondStage
+from service.deciding import offers_of
 from service.decision_messages import answer, request_of
 from service.names import declare
-from service.recommendation import offers_of
 from service.store import Store, open_store
 from service.store.sealing import Seal
 from service.validation import Check

@@ -49,8 +49,9 @@ BECAUSE_MOST = 3
 
 @dataclass(frozen=True)
 class World:
-    """What of a decision changes without the customer: `exhausted` are offers that are used up.
+    """What of a decision changes without the customer.
 
+    `exhausted` are offers that are used up: nobody gets one who has not had one.
     `lifts` are what a question of what-if adds to the scores of offers, in units of 2^-20.
     """
 
@@ -113,7 +114,7 @@ class Deciding:
             self.situation,
             request,
             self.contacts,
-            world.exhausted,
+            world.exhausted - view.granted(),
             profile.customer,
         )
         self.scorer = scorer_for(

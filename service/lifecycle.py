@@ -26,6 +26,7 @@ from service.signals import Signals
 from service.status import NoRelease
 from service.store import Store, open_store
 from service.tls import CertificateFiles
+from service.volumes import Volumes
 from service.workers.assignment import Shared
 
 _log = structlog.get_logger(__name__)
@@ -87,6 +88,8 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
             clock = Clock.shifted(shared.clock_offset)
         key = load_key(settings)
         store = _open_store(settings, key, clock, closing)
+        volumes = Volumes(store)
+        closing.callback(volumes.close)
         closing.callback(server.stop, settings.drain_seconds)
         runtime = Runtime(store, registry, clock)
         metrics.watch(Watch(metrics, store, runtime).look)
@@ -96,7 +99,8 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
             if shared.others_decide and registry.pointer().in_force and not runtime.release:
                 raise NoRelease("release: none can be loaded, and other workers have one")
             server.bind()  # not sooner: from now on it gets its share of the connections
-        server.start(Parts(runtime, store, settings.names, clock, key, metrics))
+        parts = Parts(runtime, store, settings.names, clock, key, metrics, volumes)
+        server.start(parts)
         pollers = [
             Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),
             Poller("registry", FOLLOW_SECONDS, runtime.follow_registry),

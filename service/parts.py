@@ -11,6 +11,7 @@ from service.metrics.declared import Metrics
 from service.names import Names
 from service.serving import Runtime
 from service.store import Store
+from service.volumes import Volumes
 
 
 class Parts(NamedTuple):
@@ -22,6 +23,7 @@ class Parts(NamedTuple):
     clock: Clock
     key: bytes
     metrics: Metrics
+    volumes: Volumes
 
     def hashes(self, identifiers: Iterable[Identifier]) -> list[bytes]:
         """Return the keyed hashes of identifiers, in their order."""

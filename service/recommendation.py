@@ -1,49 +1,34 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
 import hashlib
-from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple
 
 import grpc
-import msgspec
 from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
-from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.checking import asked_again
 from models.checking import check as holds
-from models.codec import encode
-from models.decide import Deciding, World
-from models.decision import Decision, Record, Request
-from models.errors import BadInput, Conflict, StoreUnavailable, ThroughlineError, Unreadable
-from models.events import Event
+from models.decide import World
+from models.decision import Record
+from models.errors import BadInput, StoreUnavailable, ThroughlineError, Unreadable
 from models.explain import explain
-from models.given import rows_used
 from models.policy import Policy
-from models.profile import Profile
-from models.reservations import reserved
+from models.replay import replay
 from service import limits
+from service.deciding import Asked, Decider, offers_of
 from service.decision_messages import answer, fill_money, request_of
 from service.event_messages import INVALID
 from service.explaining import fill
 from service.metrics.answers import Laps
 from service.parts import Parts
-from service.status import AlreadyUsed, NoLongerServed, NotFound, kind_of
-from service.store import Committed, Customer, RequestKey
-from service.store.linking import ATTEMPTS, pause
+from service.replaying import difference
+from service.status import NoLongerServed, NotFound, kind_of
+from service.store import Customer, RequestKey
 from service.validation import Check
 
 # Seconds: a caller with less time than that does not make a store that answers look dead.
 LEAST_PATIENCE = 0.02
-
-
-class _Asked(NamedTuple):
-    """One validated request, the hashes of whom it is about, and the name it was given."""
-
-    request: Request
-    identifiers: list[bytes]
-    key: RequestKey | None
 
 
 class Recommendations(RecommendationServiceServicer):
@@ -51,6 +36,7 @@ class Recommendations(RecommendationServiceServicer):
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._decider = Decider(parts)
 
     def Recommend(  # noqa: N802
         self, request: pb.RecommendRequest, context: grpc.ServicerContext
@@ -119,9 +105,7 @@ class Recommendations(RecommendationServiceServicer):
         check.done()
         record = self._record(request.decision_id)
         world = self._parts.runtime.serving.world()
-        moment = record.decision.moment
-        if (moment.release, moment.policy) != (world.index.release.id, world.policy.digest):
-            raise NoLongerServed(moment.release)
+        _still_served(record, world)
         response = pb.ExplainDecisionResponse()
         fill(response, explain(record, world, request.offer_id), world.index.catalogue)
         return response
@@ -154,10 +138,24 @@ class Recommendations(RecommendationServiceServicer):
         if found.told is not None:
             fill_money(response.told_price, found.told)
         if found.reason is not None:
-            asked = _Asked(
-                asked_again(record.request, request.channel, place), [record.customer], None
-            )
+            asked = Asked(asked_again(record.request, request.channel, place), [record.customer])
             self._decide(response.alternative, asked, world, customer, Laps())
+        return response
+
+    def ReplayDecision(  # noqa: N802
+        self, request: pb.ReplayDecisionRequest, context: grpc.ServicerContext
+    ) -> pb.ReplayDecisionResponse:
+        """Decide again from a record, and compare every byte."""
+        check = Check()
+        check.id("decision_id", request.decision_id)
+        check.done()
+        record = self._record(request.decision_id)
+        world = self._parts.runtime.serving.world()
+        _still_served(record, world)
+        again = replay(record, world.index.release, world.policy)
+        differs = difference(record.decision, again)
+        response = pb.ReplayDecisionResponse(same=not differs, differs=differs)
+        answer(response.answer, record.id, again, offers_of(again, record.rows))
         return response
 
     def _record(self, decision_id: str) -> Record:
@@ -167,18 +165,20 @@ class Recommendations(RecommendationServiceServicer):
             raise NotFound("decision_id: not found")
         return record
 
-    def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> _Asked:
+    def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> Asked:
         identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)
         request = request_of(check, message, self._parts.names, policy)
         name = check.id("request_id", message.request_id, required=False)
+        if name and message.dry_run:
+            check.fail("request_id", "with dry_run, which keeps nothing")
         if check.violations:
-            return _Asked(request, [], None)
+            return Asked(request, [])
         hashes = self._parts.hashes(identifiers)
         digest = hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16)
         key = RequestKey(hashes[0], name, digest.digest()) if name else None
-        return _Asked(request, hashes, key)
+        return Asked(request, hashes, key, message.dry_run)
 
-    def _read(self, asked: _Asked, context: grpc.ServicerContext) -> Customer:
+    def _read(self, asked: Asked, context: grpc.ServicerContext) -> Customer:
         """Return the customer; raises `StoreUnavailable`, while there is time for an answer."""
         left = context.time_remaining()
         patience = inf if left is None else max(LEAST_PATIENCE, left / 2)
@@ -187,102 +187,19 @@ class Recommendations(RecommendationServiceServicer):
     def _decide(
         self,
         response: pb.RecommendResponse,
-        asked: _Asked,
+        asked: Asked,
         world: World,
         customer: Customer | None,
         laps: Laps,
     ) -> None:
-        """Answer with a decision that is kept; who is overtaken meanwhile is decided on again."""
-        parts = self._parts
-        for attempt in range(ATTEMPTS):
-            record = self._answered(asked, customer)
-            if record is not None:
-                laps.end("read")
-                break
-            record, reserve = self._made(asked, world, customer)
-            laps.end("decide")
-            stored = self._stored(record, asked, customer, reserve)
-            laps.end("record")
-            if stored:
-                break
-            pause(attempt)
-            customer = self._read_again(asked)
-            laps.end("read")
-        else:
-            raise Conflict("customer: too many decisions at once; ask again")
+        record = self._decider.decide(asked, world, customer, laps)
         answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
         laps.end("answer")
-        parts.metrics.answers.add(asked.request.channel, record.decision, laps)
-
-    def _answered(self, asked: _Asked, customer: Customer | None) -> Record | None:
-        """Return the decision that answered this request before; raises `AlreadyUsed`."""
-        if asked.key is None or customer is None:
-            return None
-        store = self._parts.store
-        known = store.requested(asked.identifiers, customer.profile, asked.key)
-        if known is None:
-            return None
-        if known.digest != asked.key.digest:
-            raise AlreadyUsed
-        record = store.decision(known.decision_id)
-        if record is None:
-            raise StoreUnavailable("decision: not found; send it again")
-        return record
-
-    def _made(
-        self, asked: _Asked, world: World, customer: Customer | None
-    ) -> tuple[Record, list[Event]]:
-        """Decide once; return what is kept of it, and what of the customer's contacts it takes."""
-        parts = self._parts
-        # Read after the customer: what is counted as over must be over for what was read, too.
-        now = parts.clock.now()
-        blind = customer is None
-        profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
-        deciding = Deciding(profile, world, asked.request, now, blind=blind)
-        decision = deciding.decision()
-        told = parts.flags(customer is not None and customer.disagree)
-        flags = tuple(sorted({*decision.flags, *told}))
-        decision = msgspec.structs.replace(decision, flags=flags)
-        record = Record(
-            id=parts.store.new_decision_id(profile.customer, now),
-            customer=profile.customer,
-            time=now,
-            request=asked.request,
-            profile=encode(profile) if customer is None else customer.blob,
-            decision=decision,
-            rows=rows_used(decision, world.index.catalogue, asked.request.place),
-        )
-        if customer is None:
-            return record, []
-        under, channel = customer.reached_by(asked.identifiers), asked.request.channel
-        return record, [
-            reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
-        ]
-
-    def _stored(
-        self, record: Record, asked: _Asked, customer: Customer | None, reserve: list[Event]
-    ) -> bool:
-        """Keep a decision with what it reserves; False if it was overtaken, by whatever."""
-        store = self._parts.store
-        if customer is None:
-            store.commit(record)
-            return True
-        try:
-            done = store.commit(record, customer.profile, reserve, asked.key)
-        except StoreUnavailable:
-            # If it was stored after all, its contact is held until it lapses, or the id finds it.
-            return False
-        return isinstance(done, Committed)
-
-    def _read_again(self, asked: _Asked) -> Customer | None:
-        try:
-            return self._parts.store.read(asked.identifiers)
-        except StoreUnavailable:
-            return None
+        if not asked.dry:
+            self._parts.metrics.answers.add(asked.request.channel, record.decision, laps)
 
 
-def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
-    """Return the offers of the slate, by id, out of the rows that its record keeps."""
-    kept = {offer_id(row): row for row in rows}
-    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
-    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}
+def _still_served(record: Record, world: World) -> None:
+    moment = record.decision.moment
+    if (moment.release, moment.policy) != (world.index.release.id, world.policy.digest):
+        raise NoLongerServed(moment.release)

@@ -74,7 +74,7 @@ class NoLongerServed(ThroughlineError):
     def __init__(self, release: str) -> None:
         super().__init__(
             f"decision_id: made by release {release[:8]}, no longer served as it was; "
-            "ask `throughline decisions explain`"
+            "ask `throughline decisions`"
         )
 
 

@@ -126,6 +126,14 @@ def test_another_record_with_a_right_seal_is_told(kept: Kept) -> None:
     assert kept.faults() == [(name, "not the record that its chain names")]
 
 
+def test_a_record_that_was_replaced_is_told(kept: Kept) -> None:
+    """A record that the key's owner sealed and linked a second time, changed, is a fault."""
+    name = min(kept.records)
+    kept.records[name] = SEAL.seal(record(name, ANN, NOW + 1)).blob
+    Writer(kept).append([Member(name, mac_of(kept.records[name]))])
+    assert (name, "named twice, with other content") in kept.faults()
+
+
 def test_what_is_erased_leaves_the_chain_whole(kept: Kept) -> None:
     """Records without their content are counted and are no fault."""
     for name in list(kept.records)[::2]:

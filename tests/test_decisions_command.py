@@ -1,5 +1,7 @@
 """Kept decisions are shown as they were answered, and decided again from their records alone."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,7 @@ from models.policy import AtMost, Exploration, Policy
 from service.cli import app
 from service.commands.stores import existing_store
 from service.settings import read_settings
+from service.store.sqlite import DATABASE
 from tests.processes import eventually
 from tests.running import event, running
 
@@ -39,6 +42,10 @@ def test_decisions_are_shown_and_replayed(tmp_path: Path) -> None:
     done = run(app, replay)
     assert done.exit_code == 0, done.stdout
     assert "3 of 3 decisions are the same again." in done.stdout
+    verify = ["decisions", "verify", "--store", store]
+    whole = run(app, verify)
+    assert whole.exit_code == 0, whole.stdout
+    assert "3 decisions are as they were stored" in whole.stdout
     with existing_store(read_settings(None, store=store)) as opened:
         record = opened.decision(second.decision_id)
         assert record is not None
@@ -48,6 +55,18 @@ def test_decisions_are_shown_and_replayed(tmp_path: Path) -> None:
     changed = run(app, [*replay, second.decision_id])
     assert changed.exit_code == 65
     assert "slate: differs" in changed.stdout
+    with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as database, database:
+        database.execute("DELETE FROM decisions WHERE id = ?", (first.decision_id,))
+        database.execute("UPDATE decisions SET blob = x'28' WHERE id = ?", (second.decision_id,))
+    found = run(app, verify)
+    assert found.exit_code == 65
+    assert "1 decisions are as they were stored" in found.stdout
+    assert first.decision_id in found.stdout
+    out = str(tmp_path / "export")
+    export = run(app, ["log", "export", "--out", out, "--store", store])
+    assert export.exit_code == 65
+    assert f"decision {second.decision_id}: not as it was stored" in export.output
+    assert Path(out, "decisions.parquet").exists()
     unknown = run(app, ["decisions", "show", "nothing", "--store", store])
     assert unknown.exit_code != 0
 

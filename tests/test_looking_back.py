@@ -65,6 +65,14 @@ def test_a_decision_is_explained(tmp_path: Path) -> None:
         assert all(said.standing.stage > pb.DECISION_STAGE_SHOWN for said in told)
         assert any(said.would_show for said in told)
         assert not any(said.catalogue_moved for said in told)
+        replayed = stub.ReplayDecision(pb.ReplayDecisionRequest(decision_id=answer.decision_id))
+        assert (replayed.same, replayed.differs) == (True, "")
+        assert replayed.answer == answer
+        nothing = pb.ReplayDecisionRequest(decision_id="nothing")
+        assert code(live, "ReplayDecision", nothing) == grpc.StatusCode.NOT_FOUND
+        assert code(live, "ReplayDecision", pb.ReplayDecisionRequest()) == (
+            grpc.StatusCode.INVALID_ARGUMENT
+        )
         gone = pb.ExplainDecisionRequest(decision_id="nothing", offer_id="item:item1")
         assert code(live, "ExplainDecision", gone) == grpc.StatusCode.NOT_FOUND
         empty = pb.ExplainDecisionRequest(decision_id=answer.decision_id)
@@ -74,6 +82,8 @@ def test_a_decision_is_explained(tmp_path: Path) -> None:
         assert eventually(lambda: live.server.parts.runtime.serving.policy == policy)
         later = pb.ExplainDecisionRequest(decision_id=answer.decision_id, offer_id="item:item1")
         assert code(live, "ExplainDecision", later) == grpc.StatusCode.FAILED_PRECONDITION
+        old = pb.ReplayDecisionRequest(decision_id=answer.decision_id)
+        assert code(live, "ReplayDecision", old) == grpc.StatusCode.FAILED_PRECONDITION
     run = CliRunner().invoke
     where = ["--store", f"sqlite:{tmp_path / 'data'}", "--registry", str(tmp_path / "registry")]
     told_again = run(app, ["decisions", "explain", answer.decision_id, others[0], *where])

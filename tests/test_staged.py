@@ -25,7 +25,7 @@ from models.second_stage import SecondStage, order
 from models.segments import segments_of
 from models.staged import _between
 from service import decision_messages
-from service.recommendation import offers_of
+from service.deciding import offers_of
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, offers, profile
 from tests.test_trees import walked

@@ -35,7 +35,9 @@ def recommend(
     ids: Ids,
     channel: Annotated[str, typer.Option(help="The channel that will show it.")],
     placement: Annotated[str, typer.Option(help="The slot on that channel.")] = "",
-    intent: Annotated[str, typer.Option(help="default, discovery or replenish.")] = "",
+    intent: Annotated[
+        str, typer.Option(help="default, discovery, replenish or service, or one of the policy's.")
+    ] = "",
     place: Annotated[str, typer.Option(help="The store the customer is at.")] = "",
     count: Annotated[int, typer.Option(help="How many offers; 0 for the default of 10.")] = 0,
     include: Annotated[
@@ -48,6 +50,10 @@ def recommend(
         list[str] | None,
         typer.Option(metavar="view:ITEM|cart:ITEM", help="What the customer has before them."),
     ] = None,
+    request_id: Annotated[
+        str, typer.Option(help="Sent again under the same name it gets the same decision.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and keep nothing.")] = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = 10.0,
     as_json: AsJson = False,
@@ -70,6 +76,8 @@ def recommend(
         include=include or (),
         exclude=exclude or (),
         context_items=[context_item(text) for text in context or ()],
+        request_id=request_id,
+        dry_run=dry_run,
     )
     with connect(server, timeout) as client:
         answer = client.call(client.recommendations.Recommend, request)

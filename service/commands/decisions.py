@@ -1,4 +1,4 @@
-"""The commands over kept decisions: show and explain one, and prove what it follows from."""
+"""The commands over kept decisions: show and explain them, prove what they follow from."""
 
 import os
 from typing import Annotated
@@ -9,7 +9,7 @@ from service.commands.data import Config, KeyFile, StoreUrl
 from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
 
 app = typer.Typer(
-    no_args_is_help=True, help="Show, explain and replay the decisions that a store keeps."
+    no_args_is_help=True, help="Show, explain, replay and verify the decisions that a store keeps."
 )
 
 
@@ -28,8 +28,8 @@ def show(
     from service.commands.answers import recommendation
     from service.commands.stores import existing_store
     from service.commands.terminal import output, print_json
+    from service.deciding import offers_of
     from service.decision_messages import answer, timestamp
-    from service.recommendation import offers_of
     from service.settings import read_settings
 
     with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
@@ -132,4 +132,33 @@ def replay(
         output().print(table(("decision", "what is wrong"), rows))
     output().print(f"{replayer.same:,} of {replayer.count:,} decisions are the same again.")
     if replayer.faults:
+        raise typer.Exit(os.EX_DATAERR)
+
+
+@app.command()
+def verify(store: StoreUrl = None, key_file: KeyFile = None, config: Config = None) -> None:
+    """Check that every decision is the one that was stored, and that none was taken away.
+
+    Keep the heads that it prints somewhere else: links that are taken away from the end, with
+    their decisions, are missed by nothing but them. A decision in no link was stored just before
+    its process was killed. Exit code 65 where something is wrong.
+    """
+    from service.commands.stores import existing_store
+    from service.commands.terminal import busy, output, table
+    from service.settings import read_settings
+
+    settings = read_settings(config, store=store, key_file=key_file)
+    with existing_store(settings) as opened, busy("Verifying"):
+        found = opened.verify()
+    if found.heads:
+        rows = [(head.writer, f"{head.number:,}", head.mac) for head in found.heads]
+        output().print(table(("chain", "newest link", "its seal"), rows))
+    if found.faults:
+        faults = [(fault.about, fault.reason) for fault in found.faults]
+        output().print(table(("what", "what is wrong"), faults))
+    output().print(
+        f"{found.records:,} decisions are as they were stored, {found.erased:,} of them erased, "
+        f"{found.unlinked:,} in no link; {len(found.faults):,} faults."
+    )
+    if found.faults:
         raise typer.Exit(os.EX_DATAERR)

@@ -343,6 +343,7 @@ class RecommendRequest(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     CONTEXT_ITEMS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """The channel that will show the answer, a declared name. Required."""
     placement: _builtins.str
@@ -365,6 +366,10 @@ class RecommendRequest(_message.Message):
     first identifier, gets the same decision, which counts once; with anything else in the request
     it is refused with ALREADY_EXISTS. At most 256 bytes. Default: none, each call decides. While
     the store is away no id is kept: such an answer is flagged STATE_UNAVAILABLE.
+    """
+    dry_run: _builtins.bool
+    """Decide and answer as without it, and keep nothing: no record, no contact, none of a limited
+    volume; decision_id is empty then. Not with a request_id.
     """
     @_builtins.property
     def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Identifier]:
@@ -399,10 +404,11 @@ class RecommendRequest(_message.Message):
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         context_items: _abc.Iterable[Global___ContextItem] | None = ...,
         request_id: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_items", b"context_items", "count", b"count", "exclude", b"exclude", "identifiers", b"identifiers", "include", b"include", "intent", b"intent", "place", b"place", "placement", b"placement", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_items", b"context_items", "count", b"count", "dry_run", b"dry_run", "exclude", b"exclude", "identifiers", b"identifiers", "include", b"include", "intent", b"intent", "place", b"place", "placement", b"placement", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1092,3 +1098,59 @@ class CheckOfferResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckOfferResponse: _TypeAlias = CheckOfferResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionRequest(_message.Message):
+    """Asks for a decision to be made again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """The decision, by the id of its answer; its release and policy have to be those in force still.
+    Required.
+    """
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionRequest: _TypeAlias = ReplayDecisionRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionResponse(_message.Message):
+    """A decision made again, without the catalogue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    SAME_FIELD_NUMBER: _builtins.int
+    DIFFERS_FIELD_NUMBER: _builtins.int
+    same: _builtins.bool
+    """Every byte of the decision is the one that was kept."""
+    differs: _builtins.str
+    """The first part of the decision that differs, such as `slate`; empty where none does."""
+    @_builtins.property
+    def answer(self) -> Global___RecommendResponse:
+        """The answer as it was worked out anew."""
+
+    def __init__(
+        self,
+        *,
+        answer: Global___RecommendResponse | None = ...,
+        same: _builtins.bool = ...,
+        differs: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "differs", b"differs", "same", b"same"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionResponse: _TypeAlias = ReplayDecisionResponse  # noqa: Y015

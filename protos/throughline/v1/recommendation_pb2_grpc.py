@@ -56,6 +56,11 @@ class RecommendationServiceStub:
                 request_serializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.SerializeToString,
                 response_deserializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.FromString,
                 _registered_method=True)
+        self.ReplayDecision = channel.unary_unary(
+                '/throughline.v1.RecommendationService/ReplayDecision',
+                request_serializer=throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionRequest.SerializeToString,
+                response_deserializer=throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -93,6 +98,14 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplayDecision(self, request, context):
+        """Decides again from the record of a decision, its release and its policy alone, and says whether
+        the answer is the same to the last bit. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.CheckOffer,
                     request_deserializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.FromString,
                     response_serializer=throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.SerializeToString,
+            ),
+            'ReplayDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDecision,
+                    request_deserializer=throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionRequest.FromString,
+                    response_serializer=throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +245,33 @@ class RecommendationService:
             '/throughline.v1.RecommendationService/CheckOffer',
             throughline_dot_v1_dot_recommendation__pb2.CheckOfferRequest.SerializeToString,
             throughline_dot_v1_dot_recommendation__pb2.CheckOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.v1.RecommendationService/ReplayDecision',
+            throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionRequest.SerializeToString,
+            throughline_dot_v1_dot_recommendation__pb2.ReplayDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

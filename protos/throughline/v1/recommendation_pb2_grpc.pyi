@@ -47,6 +47,10 @@ class RecommendationServiceStub:
     """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
     where it does not.
     """
+    ReplayDecision: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.ReplayDecisionRequest, _recommendation_pb2.ReplayDecisionResponse]
+    """Decides again from the record of a decision, its release and its policy alone, and says whether
+    the answer is the same to the last bit. Nothing is stored.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -66,6 +70,10 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     CheckOffer: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.CheckOfferRequest, _recommendation_pb2.CheckOfferResponse]  # type: ignore[assignment]
     """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
     where it does not.
+    """
+    ReplayDecision: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ReplayDecisionRequest, _recommendation_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
+    """Decides again from the record of a decision, its release and its policy alone, and says whether
+    the answer is the same to the last bit. Nothing is stored.
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +115,16 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_pb2.CheckOfferResponse, _abc.Awaitable[_recommendation_pb2.CheckOfferResponse]]:
         """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
         where it does not.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayDecision(
+        self,
+        request: _recommendation_pb2.ReplayDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_pb2.ReplayDecisionResponse, _abc.Awaitable[_recommendation_pb2.ReplayDecisionResponse]]:
+        """Decides again from the record of a decision, its release and its policy alone, and says whether
+        the answer is the same to the last bit. Nothing is stored.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

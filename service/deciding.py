@@ -1,0 +1,173 @@
+"""Decides on one request until the decision is kept: with what it takes, as it was read, once.
+
+Whatever a decision takes, a contact or one of a limited volume, is stored with it under the
+version that was read. Who was overtaken meanwhile is read and decided on again.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from models.catalogue import Item, Offer, Row, default_offer, offer_id
+from models.codec import encode
+from models.decide import Deciding, World
+from models.decision import Decision, Record, Request
+from models.errors import Conflict, StoreUnavailable
+from models.events import Event
+from models.given import rows_used
+from models.profile import Profile
+from models.reservations import granted, reserved
+from service.metrics.answers import Laps
+from service.parts import Parts
+from service.status import AlreadyUsed
+from service.store import Customer, Known, Overtaken, RequestKey
+from service.store.linking import ATTEMPTS, pause
+
+
+class Asked(NamedTuple):
+    """One validated request, the hashes of whom it is about, and the name it was given.
+
+    `dry`: the decision is wanted, and nothing of it is kept or taken.
+    """
+
+    request: Request
+    identifiers: list[bytes]
+    key: RequestKey | None = None
+    dry: bool = False
+
+
+class _Made(NamedTuple):
+    """A decision that is not kept yet: its record, its contacts, and what it claimed."""
+
+    record: Record
+    events: list[Event]
+    claimed: list[str]
+
+
+class Decider:
+    """Decides and keeps, for all threads of a server."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def decide(self, asked: Asked, world: World, customer: Customer | None, laps: Laps) -> Record:
+        """Return the record of a decision that is kept, unless `asked` is dry; its id is "" then.
+
+        `customer` as it was read, None while the store is away. Raises `AlreadyUsed`, and
+        `Conflict` where it was overtaken too often.
+        """
+        if asked.dry:
+            record = self._made(asked, world, customer).record
+            laps.end("decide")
+            return msgspec.structs.replace(record, id="")
+        for attempt in range(ATTEMPTS):
+            known = self._answered(asked, customer)
+            if known is not None:
+                laps.end("read")
+                return known
+            made = self._made(asked, world, customer)
+            laps.end("decide")
+            stored = self._stored(made, asked, customer)
+            laps.end("record")
+            if stored:
+                return made.record
+            pause(attempt)
+            customer = self._read_again(asked)
+            laps.end("read")
+        raise Conflict("customer: too many decisions at once; ask again")
+
+    def _answered(self, asked: Asked, customer: Customer | None) -> Record | None:
+        """Return the decision that answered this request before; raises `AlreadyUsed`."""
+        if asked.key is None or customer is None:
+            return None
+        store = self._parts.store
+        known = store.requested(asked.identifiers, customer.profile, asked.key)
+        if known is None:
+            return None
+        if known.digest != asked.key.digest:
+            raise AlreadyUsed
+        record = store.decision(known.decision_id)
+        if record is None:
+            raise StoreUnavailable("decision: not found; send it again")
+        return record
+
+    def _made(self, asked: Asked, world: World, customer: Customer | None) -> _Made:
+        """Decide once; of a limited volume only what could be claimed is in it."""
+        parts = self._parts
+        # Read after the customer: what is counted as over must be over for what was read, too.
+        now = parts.clock.now()
+        blind = customer is None
+        profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
+        deciding, claimed = self._claimed(asked, world, profile, now, blind)
+        decision = deciding.decision()
+        told = parts.flags(customer is not None and customer.disagree)
+        flags = tuple(sorted({*decision.flags, *told}))
+        decision = msgspec.structs.replace(decision, flags=flags)
+        record = Record(
+            id=parts.store.new_decision_id(profile.customer, now),
+            customer=profile.customer,
+            time=now,
+            request=asked.request,
+            profile=encode(profile) if customer is None else customer.blob,
+            decision=decision,
+            rows=rows_used(decision, world.index.catalogue, asked.request.place),
+        )
+        if customer is None:
+            return _Made(record, [], claimed)
+        under, channel = customer.reached_by(asked.identifiers), asked.request.channel
+        events = [
+            reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
+        ]
+        events += [granted(under, record.id, channel, now, offer) for offer in claimed]
+        return _Made(record, events, claimed)
+
+    def _claimed(
+        self, asked: Asked, world: World, profile: Profile, now: int, blind: bool
+    ) -> tuple[Deciding, list[str]]:
+        """Decide until one of everything limited that is shown is claimed, or had before."""
+        volumes, catalogue = self._parts.volumes, world.index.catalogue
+        limited = volumes.limited(catalogue)
+        over = frozenset(limited) if blind else volumes.exhausted(catalogue)
+        while True:
+            seen = dataclasses.replace(world, exhausted=over)
+            deciding = Deciding(profile, seen, asked.request, now, blind=blind)
+            if not limited or asked.dry:
+                return deciding, []
+            shown, had = (place.offer for place in deciding.walk.shown), deciding.view.granted()
+            claimed = [offer for offer in shown if offer in limited and offer not in had]
+            gone = volumes.claim(claimed, catalogue)
+            if not gone:
+                return deciding, claimed
+            over |= gone
+
+    def _stored(self, made: _Made, asked: Asked, customer: Customer | None) -> bool:
+        """Keep a decision with what it takes; False if it was overtaken, by whatever."""
+        store = self._parts.store
+        if customer is None:
+            store.commit(made.record)
+            return True
+        try:
+            done = store.commit(made.record, customer.profile, made.events, asked.key)
+        except StoreUnavailable:
+            # If it was stored after all, its contact is held until it lapses, what it claimed is
+            # given, and its request id finds it.
+            return False
+        if isinstance(done, Overtaken | Known):
+            self._parts.volumes.put_back(made.claimed)
+            return False
+        return True
+
+    def _read_again(self, asked: Asked) -> Customer | None:
+        try:
+            return self._parts.store.read(asked.identifiers)
+        except StoreUnavailable:
+            return None
+
+
+def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
+    """Return the offers of the slate, by id, out of the rows that its record keeps."""
+    kept = {offer_id(row): row for row in rows}
+    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
+    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}
