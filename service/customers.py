@@ -10,6 +10,7 @@ from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
 from models.identifiers import Identifier
 from models.profile import Profile, view_of
 from service import limits
+from service.deciding import lesser
 from service.decision_messages import timestamp
 from service.parts import Parts
 from service.validation import Check
@@ -35,7 +36,7 @@ class Customers(CustomerServiceServicer):
         )
         if customer.known:
             _fill(response, customer.profile, recent)
-        response.flags.extend(int(flag) for flag in self._parts.flags(customer.disagree))  # type: ignore[misc]
+        response.flags.extend(int(flag) for flag in lesser(self._parts.clock, customer.disagree))  # type: ignore[misc]
         return response
 
     def LinkIdentifiers(  # noqa: N802

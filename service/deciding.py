@@ -13,17 +13,18 @@ import msgspec
 from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.codec import encode
 from models.decide import Deciding, World
-from models.decision import Decision, Record, Request
+from models.decision import Decision, Flag, Record, Request
 from models.errors import Conflict, StoreUnavailable
 from models.events import Event
 from models.given import rows_used
 from models.profile import Profile
 from models.reservations import granted, reserved
+from service.clock import Clock
 from service.metrics.answers import Laps
-from service.parts import Parts
 from service.status import AlreadyUsed
-from service.store import Customer, Known, Overtaken, RequestKey
+from service.store import Customer, Known, Overtaken, RequestKey, Store
 from service.store.linking import ATTEMPTS, pause
+from service.volumes import Volumes
 
 
 class Asked(NamedTuple):
@@ -38,7 +39,7 @@ class Asked(NamedTuple):
     dry: bool = False
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """A decision that is not kept yet: its record, its contacts, and what it claimed."""
 
     record: Record
@@ -49,8 +50,10 @@ class _Made(NamedTuple):
 class Decider:
     """Decides and keeps, for all threads of a server."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, store: Store, clock: Clock, volumes: Volumes) -> None:
+        self._store = store
+        self._clock = clock
+        self._volumes = volumes
 
     def decide(self, asked: Asked, world: World, customer: Customer | None, laps: Laps) -> Record:
         """Return the record of a decision that is kept, unless `asked` is dry; its id is "" then.
@@ -59,7 +62,7 @@ class Decider:
         `Conflict` where it was overtaken too often.
         """
         if asked.dry:
-            record = self._made(asked, world, customer).record
+            record = self.make(asked, world, customer).record
             laps.end("decide")
             return msgspec.structs.replace(record, id="")
         for attempt in range(ATTEMPTS):
@@ -67,9 +70,9 @@ class Decider:
             if known is not None:
                 laps.end("read")
                 return known
-            made = self._made(asked, world, customer)
+            made = self.make(asked, world, customer)
             laps.end("decide")
-            stored = self._stored(made, asked, customer)
+            stored = self.keep(made, asked, customer)
             laps.end("record")
             if stored:
                 return made.record
@@ -82,7 +85,7 @@ class Decider:
         """Return the decision that answered this request before; raises `AlreadyUsed`."""
         if asked.key is None or customer is None:
             return None
-        store = self._parts.store
+        store = self._store
         known = store.requested(asked.identifiers, customer.profile, asked.key)
         if known is None:
             return None
@@ -93,20 +96,19 @@ class Decider:
             raise StoreUnavailable("decision: not found; send it again")
         return record
 
-    def _made(self, asked: Asked, world: World, customer: Customer | None) -> _Made:
+    def make(self, asked: Asked, world: World, customer: Customer | None) -> Made:
         """Decide once; of a limited volume only what could be claimed is in it."""
-        parts = self._parts
         # Read after the customer: what is counted as over must be over for what was read, too.
-        now = parts.clock.now()
+        now = self._clock.now()
         blind = customer is None
         profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
         deciding, claimed = self._claimed(asked, world, profile, now, blind)
         decision = deciding.decision()
-        told = parts.flags(customer is not None and customer.disagree)
+        told = lesser(self._clock, customer is not None and customer.disagree)
         flags = tuple(sorted({*decision.flags, *told}))
         decision = msgspec.structs.replace(decision, flags=flags)
         record = Record(
-            id=parts.store.new_decision_id(profile.customer, now),
+            id=self._store.new_decision_id(profile.customer, now),
             customer=profile.customer,
             time=now,
             request=asked.request,
@@ -115,19 +117,19 @@ class Decider:
             rows=rows_used(decision, world.index.catalogue, asked.request.place),
         )
         if customer is None:
-            return _Made(record, [], claimed)
+            return Made(record, [], claimed)
         under, channel = customer.reached_by(asked.identifiers), asked.request.channel
         events = [
             reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
         ]
         events += [granted(under, record.id, channel, now, offer) for offer in claimed]
-        return _Made(record, events, claimed)
+        return Made(record, events, claimed)
 
     def _claimed(
         self, asked: Asked, world: World, profile: Profile, now: int, blind: bool
     ) -> tuple[Deciding, list[str]]:
         """Decide until one of everything limited that is shown is claimed, or had before."""
-        volumes, catalogue = self._parts.volumes, world.index.catalogue
+        volumes, catalogue = self._volumes, world.index.catalogue
         limited = volumes.limited(catalogue)
         over = frozenset(limited) if blind else volumes.exhausted(catalogue)
         while True:
@@ -142,9 +144,9 @@ class Decider:
                 return deciding, claimed
             over |= gone
 
-    def _stored(self, made: _Made, asked: Asked, customer: Customer | None) -> bool:
+    def keep(self, made: Made, asked: Asked, customer: Customer | None) -> bool:
         """Keep a decision with what it takes; False if it was overtaken, by whatever."""
-        store = self._parts.store
+        store = self._store
         if customer is None:
             store.commit(made.record)
             return True
@@ -155,15 +157,21 @@ class Decider:
             # given, and its request id finds it.
             return False
         if isinstance(done, Overtaken | Known):
-            self._parts.volumes.put_back(made.claimed)
+            self._volumes.put_back(made.claimed)
             return False
         return True
 
     def _read_again(self, asked: Asked) -> Customer | None:
         try:
-            return self._parts.store.read(asked.identifiers)
+            return self._store.read(asked.identifiers)
         except StoreUnavailable:
             return None
+
+
+def lesser(clock: Clock, disagree: bool) -> list[Flag]:
+    """Return what is lesser about an answer whatever it says."""
+    flags = [Flag.CLOCK_SET] if clock.is_set else []
+    return [*flags, Flag.IDENTIFIERS_DISAGREE] if disagree else flags
 
 
 def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:

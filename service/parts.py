@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from models.decision import Flag
 from models.errors import StoreUnavailable
 from models.identifiers import Identifier, hash_identifier
 from service.clock import Clock
@@ -36,8 +35,3 @@ class Parts(NamedTuple):
         except StoreUnavailable:
             return False
         return True
-
-    def flags(self, disagree: bool) -> list[Flag]:
-        """Return what is lesser about an answer whatever it says."""
-        flags = [Flag.CLOCK_SET] if self.clock.is_set else []
-        return [*flags, Flag.IDENTIFIERS_DISAGREE] if disagree else flags

@@ -36,7 +36,7 @@ class Recommendations(RecommendationServiceServicer):
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._decider = Decider(parts)
+        self._decider = Decider(parts.store, parts.clock, parts.volumes)
 
     def Recommend(  # noqa: N802
         self, request: pb.RecommendRequest, context: grpc.ServicerContext

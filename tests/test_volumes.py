@@ -124,6 +124,7 @@ def test_without_a_store_only_leases_are_given(
     assert volumes.claim(["o"], many) == frozenset()
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("seed", range(3))
 def test_many_processes_never_give_more(store_url: str, opened: Open, seed: int) -> None:
     """Of 1,000, four processes that claim, put back, end and are killed give no more than 1,000.
