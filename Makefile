@@ -1,7 +1,7 @@
 # `make demo` and `make test` need only Python 3.11 to 3.13 with its headers, make and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check protos contract prove clean
+.PHONY: help demo test bench check style types protos contract prove clean
 
 # The first Python that fits and, as LightFM is compiled where it has no wheel, has its headers.
 FITS := import os, sys, sysconfig; \
@@ -27,7 +27,7 @@ UV_SYNC := $(BIN)/uv sync --quiet --frozen --inexact
 help:
 	@echo 'make demo           simulate a retailer, train, serve, follow one customer; KEEP=1 stays up'
 	@echo 'make test           run the tests'
-	@echo 'make check          lint, types and the contract'
+	@echo 'make check          lint, types and the contract: make style, and make types'
 	@echo 'make prove          run the long proofs and print what each one showed'
 	@echo 'make bench          measure what a Recommend costs'
 	@echo 'make protos         generate the Python code of the contract again'
@@ -50,13 +50,17 @@ bench: .venv/.all
 	$(BIN)/python -m bench.speed --first-stage
 	$(BIN)/python -m bench.workers
 
-check: .venv/.all
+check: style types
+
+style: .venv/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against protos/contract.binpb
+
+types: .venv/.all
+	$(BIN)/mypy
 
 protos: .venv/.all
 	$(BIN)/python protos/generate.py

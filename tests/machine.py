@@ -6,6 +6,7 @@ skipped, by name and number, and everything else is run. On any other machine al
 """
 
 import os
+import sys
 import time
 
 SECONDS = 3.0  # long enough to meet the stalls of a machine that is shared by too many
@@ -29,6 +30,14 @@ def too_slow() -> str:
     return f"NOT TESTED: this machine gives {given:.1%} of a processor, at least {LEAST:.0%} needed"
 
 
+def main() -> int:
+    """Say whether the machine is too slow; the exit code is 1 then."""
+    reason = too_slow()
+    if reason:
+        print(reason)
+    return bool(reason)
+
+
 def _rate() -> float:
     """Return how many additions a second are done, stalls included."""
     started = time.perf_counter()
@@ -37,3 +46,7 @@ def _rate() -> float:
         for _ in range(10_000):
             total += 1
     return total / passed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

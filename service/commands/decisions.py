@@ -1,12 +1,16 @@
 """The commands over kept decisions: show and explain them, prove what they follow from."""
 
 import os
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.commands.data import Config, KeyFile, StoreUrl
 from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
+
+FOLLOW_SECONDS = 5.0
 
 app = typer.Typer(
     no_args_is_help=True, help="Show, explain, replay and verify the decisions that a store keeps."
@@ -162,3 +166,93 @@ def verify(store: StoreUrl = None, key_file: KeyFile = None, config: Config = No
     )
     if found.faults:
         raise typer.Exit(os.EX_DATAERR)
+
+
+@app.command()
+def shadow(
+    release: Annotated[
+        str,
+        typer.Argument(metavar="[RELEASE]", help="The release; without it, the one in force."),
+    ] = "",
+    policy: Annotated[
+        str, typer.Option(metavar="DIGEST", help="The policy; without it, the one in force.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Write each difference to this file, one JSON a line.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with new decisions until Ctrl-C.")
+    ] = False,
+    registry: DirectoryOption = DEFAULT_REGISTRY,
+    store: StoreUrl = None,
+    key_file: KeyFile = None,
+    config: Config = None,
+) -> None:
+    """Decide what was decided again by another release or policy, and show how far they agree.
+
+    Beside a running service it costs that nothing: it works from the decisions that were kept, with
+    the catalogue as it is now. Only differences are written.
+    """
+    import contextlib
+
+    import msgspec
+
+    from models.catalogue import Catalogue
+    from models.decide import World
+    from models.errors import BadInput, Unreadable
+    from models.index import OfferIndex
+    from models.registry import Registry
+    from models.release import load_release
+    from service.commands.stores import existing_store
+    from service.commands.terminal import busy, errors, output, table
+    from service.serving import caught_up
+    from service.settings import read_settings
+    from service.shadowing import Difference, Shadow, kept_since
+
+    held = Registry(registry)
+    in_force = held.pointer().in_force
+    if in_force is None and not (release and policy):
+        raise BadInput("release", "none is in force: name a release and a policy")
+    name = held.resolve(release) if release else "" if in_force is None else in_force.release
+    digest = policy or ("" if in_force is None else in_force.policy)
+    settings = read_settings(config, store=store, key_file=key_file)
+    with contextlib.ExitStack() as stack:
+        file = None if out is None else stack.enter_context(out.open("xb"))
+
+        def keep(found: Difference) -> None:
+            if file is not None:
+                file.write(msgspec.json.encode(found) + b"\n")
+                file.flush()
+
+        opened = stack.enter_context(existing_store(settings))
+        catalogue = caught_up(opened, Catalogue())
+        world = World(OfferIndex(load_release(held.path(name)), catalogue), held.policy(digest))
+        deciding = Shadow(keep)
+
+        def again() -> bool:
+            nonlocal world
+            if follow:
+                time.sleep(FOLLOW_SECONDS)
+                changed = caught_up(opened, world.index.catalogue)
+                if changed is not world.index.catalogue:
+                    world = World(world.index.update(changed), world.policy)
+            return follow
+
+        with busy("Deciding again"), contextlib.suppress(KeyboardInterrupt):
+            for kept in kept_since(opened, None, again):
+                if isinstance(kept.record, Unreadable):
+                    errors().print(str(kept.record), markup=False, soft_wrap=True)
+                else:
+                    deciding.add(kept.record, world)
+    rows = [
+        (
+            channel,
+            f"{found.decisions:,}",
+            f"{found.same / found.decisions:.1%}",
+            f"{found.same_first / found.decisions:.1%}",
+            f"{found.overlap / found.decisions:.1%}",
+        )
+        for channel, found in sorted(deciding.by_channel.items())
+    ]
+    columns = ("channel", "count", "same slate", "same first offer", "offers in common")
+    output().print(table(columns, rows, f"{name[:8]} under {digest[:8]}") if rows else "None.")
