@@ -43,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_runtest_setup() -> None:
+    """Begin no more tests on such a machine when its time is over."""
+    reason = machine.over()
+    if reason:
+        pytest.skip(reason)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Name what failed at once: a run that is ended early prints no summary."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:

@@ -2,7 +2,8 @@
 
 Tests marked `machine` start servers, train, or judge seconds. On a machine that gives a small part
 of a processor they take hours, or fail for want of it, and say nothing of the code: there they are
-skipped, by name and number, and everything else is run. On any other machine all are run.
+skipped, by name and number, and everything else is run, as far as it is begun within `MINUTES`. On
+any other machine all are run, however long they take.
 """
 
 import os
@@ -12,7 +13,10 @@ import time
 SECONDS = 3.0  # long enough to meet the stalls of a machine that is shared by too many
 USUAL = 25_000_000  # additions of a loop in Python a second, on one core of a usual server
 LEAST = 0.2  # of the usual, below which nothing in seconds can be judged
+MINUTES = 30  # that tests are begun for on such a machine
 _SAID = "TESTS_SHARE_OF_A_PROCESSOR"  # what the first process measured, for those that it starts
+
+_started = time.monotonic()
 
 
 def share() -> float:
@@ -28,6 +32,14 @@ def too_slow() -> str:
     if given >= LEAST:
         return ""
     return f"NOT TESTED: this machine gives {given:.1%} of a processor, at least {LEAST:.0%} needed"
+
+
+def over() -> str:
+    """Return why no more tests are begun, "" while they are: always, unless it is too slow."""
+    reason = too_slow()
+    if reason and time.monotonic() - _started > 60 * MINUTES:
+        return f"{reason}; {MINUTES} minutes are over"
+    return ""
 
 
 def main() -> int:
