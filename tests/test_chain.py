@@ -30,6 +30,7 @@ class Kept:
         self.links: list[bytes] = []
         self.records: dict[str, bytes] = {}
         self.away = 0
+        self.now = NOW
 
     def append_chain(self, link: bytes) -> None:
         """Keep a link; while away it is kept all the same, and told to be away."""
@@ -61,7 +62,7 @@ class Writer(Chain):
     """A chain into what is kept."""
 
     def __init__(self, kept: Kept) -> None:
-        super().__init__(kept, SEAL)  # type: ignore[arg-type]
+        super().__init__(kept, SEAL, lambda: kept.now)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -147,6 +148,7 @@ def test_what_was_kept_long_enough_is_not_missed(kept: Kept) -> None:
     later = NOW + (KEEP_DECISIONS + 7200) * MICROSECONDS
     writer = Writer(kept)
     writer.append(kept.members(2, NOW))
+    kept.now = later
     writer.append(kept.members(2, later))
     gone = [name for name in kept.records if name not in list(kept.records)[-2:]]
     for name in gone:

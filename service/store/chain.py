@@ -9,20 +9,25 @@ no link; they are sealed all the same.
 
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from models.errors import Unreadable
 from service.store.backend import KEEP_DECISIONS, Backend
-from service.store.decision_ids import place_of
 from service.store.sealing import MAC_BYTES, Seal, is_erased, mac_of
 
 MEMBERS = 1_000  # records in one link at most
 _MICROSECONDS = 1_000_000
-# The database lets go of a record by its own clock, some time after it was decided.
+# A record may be let go of by another clock, and a little before the link that names it.
 _MARGIN = 3_600 * _MICROSECONDS
+
+
+def real_time() -> int:
+    """Return the time in microseconds, whatever clock decisions go by."""
+    return time.time_ns() // 1000
 
 
 class Member(NamedTuple):
@@ -35,8 +40,8 @@ class Member(NamedTuple):
 class _Link(msgspec.Struct, frozen=True, array_like=True):
     """`number` counts the links of one `writer` from 0; `before` is the MAC of the one before.
 
-    `time` is when the newest record was decided that it or one before it names, `time_before` the
-    same of the link before (microseconds, 0: none). `members` are ids and MACs.
+    `time` is when it was made, `time_before` the same of the link before (microseconds, 0: none):
+    by the real clock, as is how long a database keeps anything, whatever clock decisions go by.
     """
 
     writer: bytes
@@ -50,9 +55,11 @@ class _Link(msgspec.Struct, frozen=True, array_like=True):
 class Chain:
     """Writes the links of one process; used by one thread at a time."""
 
-    def __init__(self, backend: Backend, seal: Seal) -> None:
+    def __init__(self, backend: Backend, seal: Seal, clock: Callable[[], int] = real_time) -> None:
+        """`clock` gives microseconds."""
         self._backend = backend
         self._seal = seal
+        self._clock = clock
         self._writer = secrets.token_bytes(8)
         self._number = 0
         self._time = 0
@@ -70,7 +77,7 @@ class Chain:
             link = _Link(
                 writer=self._writer,
                 number=self._number,
-                time=max(self._time, *(_time_of(one.id) for one in named)),
+                time=max(self._time, self._clock()),
                 time_before=self._time,
                 before=self._before,
                 members=named,
@@ -124,7 +131,7 @@ def verify(
     """
     oldest = now - KEEP_DECISIONS * _MICROSECONDS + _MARGIN
     chains, faults = _read(seal, links)
-    expected: dict[str, bytes] = {}
+    expected: dict[str, tuple[bytes, int]] = {}
     heads = []
     for writer, chain in sorted(chains.items()):
         faults.extend(_gaps(chain, oldest))
@@ -133,11 +140,11 @@ def verify(
         for one in chain.values():
             for name, mac in one.link.members:
                 # A batch of unknown outcome is stored, and named, again: the same records.
-                if expected.setdefault(name, mac) != mac:
+                if expected.setdefault(name, (mac, one.link.time))[0] != mac:
                     faults.append(Fault(name, "named twice, with other content"))
     count = erased = unlinked = 0
     for name, blob in records:
-        mac = expected.pop(name, b"")  # none is empty
+        mac, _ = expected.pop(name, (b"", 0))  # none is empty
         try:
             seal.check(name, blob)
         except Unreadable as error:
@@ -148,7 +155,7 @@ def verify(
         unlinked += not mac
         if mac not in (b"", mac_of(blob)):
             faults.append(Fault(name, "not the record that its chain names"))
-    faults.extend(Fault(name, "missing") for name in expected if _time_of(name) > oldest)
+    faults.extend(Fault(name, "missing") for name, (_, at) in expected.items() if at > oldest)
     return Verified(count, erased, unlinked, tuple(heads), tuple(faults))
 
 
@@ -186,11 +193,6 @@ def _gaps(chain: Mapping[int, _Stored], oldest: int) -> Iterator[Fault]:
                 yield Fault(_name(link), "the link before it is missing")
         elif before.mac != link.before:
             yield Fault(_name(link), "not on the link before it")
-
-
-def _time_of(decision_id: str) -> int:
-    place = place_of(decision_id)
-    return 0 if place is None else place[1]
 
 
 def _name(link: _Link) -> str:

@@ -16,7 +16,7 @@ from models.errors import Conflict, Unreadable
 from models.events import EVENT_TYPES, Event
 from models.profile import Link, Profile
 from service.store.backend import Backend, CatalogueRow, Durability
-from service.store.chain import Verified, verify
+from service.store.chain import Verified, real_time, verify
 from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
 from service.store.counts import StoreCounts
 from service.store.decision_ids import decision_id
@@ -263,7 +263,7 @@ class Store:
         """
         self._records.flush()
         links = list(self._backend.chain())
-        return verify(self._seal, links, self._backend.decisions(None), self._clock())
+        return verify(self._seal, links, self._backend.decisions(None), real_time())
 
     def put_catalogue(self, rows: Sequence[Row], expected: int | None = None) -> int:
         """Store rows under one new revision, all at once, and return the revision.
