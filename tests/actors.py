@@ -42,12 +42,13 @@ class Actor:
     records `sent`. What has lapsed is not sent.
     """
 
-    def __init__(self, decider: Decider, store: Store, clock: SetClock, world: World) -> None:
+    def __init__(self, decider: Decider, store: Store, clock: Clock, world: World) -> None:
         self._decider, self._store, self._clock, self._world = decider, store, clock, world
         self._customer: Customer | None = None
         self._made: Made | None = None
         self._step: Callable[[], None] | None = None
         self.delivered: int | None = None
+        self.overtaken = 0
 
     def ask(self, who: bytes, channel: str) -> None:
         """Begin to ask for a customer."""
@@ -64,7 +65,6 @@ class Actor:
     def step(self) -> None:
         """Do the next step."""
         assert self._step is not None
-        self._clock.move(SECOND)
         self._step()
 
     def _read(self) -> None:
@@ -78,6 +78,7 @@ class Actor:
         elif self._decider.keep(made, self._asked, self._customer):
             self._made, self._step = made, self._send
         else:
+            self.overtaken += 1
             self._step = self._read
 
     def _send(self) -> None:
@@ -153,5 +154,6 @@ class Scheduler:
                 self.clock.move(lasting(self._policy.contact))
                 lapsed = True
             else:
+                self.clock.move(SECOND)
                 self.actors[chosen].step()
         return tuple(taken), widths

@@ -1,0 +1,59 @@
+"""One of several processes that race for the last contact of one customer after another.
+
+`python -m tests.racing URL REGISTRY PROCESSES FIRST LAST` asks for each customer at the same moment
+as the others do, decides, commits and sends as a channel would, and prints how often it was
+overtaken. The release is the only one below REGISTRY.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import redis
+
+from models.decide import World
+from models.index import OfferIndex
+from models.policy import Cap, Contact, Policy
+from models.release import load_release
+from service.clock import Clock
+from service.deciding import Decider
+from service.store import open_store
+from service.volumes import Volumes
+from tests.actors import Actor
+from tests.patience import PATIENCE
+from tests.said import identifier
+from tests.small import small_catalogue
+
+KEY = bytes(range(32))
+CHANNELS = ("email", "sms")
+POLICY = Policy(contact=Contact(caps=(Cap(name="weekly", limit=1, days=7, channels=CHANNELS),)))
+WAITED = 0.05  # seconds that one waits for those that may have been killed
+
+
+def main(url: str, registry: str, processes: int, first: int, last: int) -> None:
+    """Race for the customers from `first` on, up to but without `last`."""
+    (directory,) = (path for path in Path(registry).iterdir() if (path / "manifest.json").exists())
+    world = World(OfferIndex(load_release(directory), small_catalogue()), POLICY)
+    store, clock = open_store(url, key=KEY, timeout=PATIENCE), Clock()
+    actor = Actor(Decider(store, clock, Volumes(store)), store, clock, world)
+    line = redis.Redis.from_url(url, socket_timeout=PATIENCE)
+    for number in range(first, last):
+        actor.ask(identifier(number + 1), CHANNELS[number % 2])
+        _together(line, number, processes)
+        while actor.running:
+            actor.step()
+    store.close()
+    print(actor.overtaken, flush=True)
+
+
+def _together(line: "redis.Redis", number: int, processes: int) -> None:
+    """Wait until all of the processes are here, or for a moment."""
+    key = f"test:race:{number}"
+    line.incr(key)
+    end = time.monotonic() + WAITED
+    while int(line.get(key) or 0) < processes and time.monotonic() < end:
+        time.sleep(0.0005)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))
