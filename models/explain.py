@@ -5,11 +5,9 @@ import dataclasses
 import msgspec
 
 from models.changes import Case, Change
-from models.codec import Damaged, decode_customer
 from models.decide import Deciding, World
 from models.decision import Flag, Record, Shown, Source
-from models.given import exhausted_of
-from models.profile import Profile
+from models.given import exhausted_of, profile_of
 from models.smallest import smallest
 from models.standing import Stage, Standing, standing
 
@@ -42,9 +40,7 @@ def explain(record: Record, world: World, offer: str) -> Explanation:
     `world` is of the record's release and policy, and of a catalogue: that of the moment, where it
     is at hand. Raises `Damaged` where the record's profile cannot be read.
     """
-    profile = decode_customer(record.profile)
-    if not isinstance(profile, Profile):
-        raise Damaged("record: no profile in it")
+    profile = profile_of(record)
     before = record.decision
     case = Case(
         profile,

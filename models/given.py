@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.decision import Candidates, Decision, Reason
+from models.codec import Damaged, decode_customer
+from models.decision import Candidates, Decision, Reason, Record
 from models.fixed import Fixed, Rows
 from models.index import OfferIndex
+from models.profile import Profile
 from models.ranking import Ranking
 from models.release import Release
 from models.staged import Named
@@ -148,6 +150,14 @@ def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
         classes=classes,
         unknown_ids=decision.unknown_ids,
     )
+
+
+def profile_of(record: Record) -> Profile:
+    """Return the customer as the decision read it; raises `Damaged` where that is no profile."""
+    profile = decode_customer(record.profile)
+    if not isinstance(profile, Profile):
+        raise Damaged("record: no profile in it")
+    return profile
 
 
 def exhausted_of(decision: Decision) -> frozenset[str]:

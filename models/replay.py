@@ -6,13 +6,11 @@ rest follows from the customer's profile, the release and the policy, which the 
 
 import msgspec
 
-from models.codec import Damaged, decode_customer
 from models.decide import World, decide
 from models.decision import Decision, Flag, Record
 from models.errors import ThroughlineError
-from models.given import exhausted_of, given_of, index_of
+from models.given import exhausted_of, given_of, index_of, profile_of
 from models.policy import Policy
-from models.profile import Profile
 from models.release import Release
 
 # What only the server that decided could know.
@@ -35,9 +33,7 @@ def replay(record: Record, release: Release, policy: Policy) -> Decision:
         raise NotReplayable(f"policy: the record's is {before.moment.policy}")
     if len(before.candidates.sources) != len(before.candidates.known):
         raise NotReplayable("record: kept by an earlier version, without the sources")
-    profile = decode_customer(record.profile)
-    if not isinstance(profile, Profile):
-        raise Damaged("record: no profile in it")
+    profile = profile_of(record)
     index = index_of(before, record.rows, release)
     world = World(index, policy, exhausted_of(before))
     given = given_of(before, index, len(policy.diversity))

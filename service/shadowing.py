@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from models.codec import Damaged, decode_customer
 from models.decide import World, decide
 from models.decision import Flag, Record
-from models.given import exhausted_of
-from models.profile import Profile
+from models.given import exhausted_of, profile_of
 from service.store import Kept, Store
 from service.store.decision_ids import place_of
 
@@ -58,9 +56,7 @@ class Shadow:
 
     def add(self, record: Record, world: World) -> None:
         """Decide one again; raises `Damaged` where its profile cannot be read."""
-        profile = decode_customer(record.profile)
-        if not isinstance(profile, Profile):
-            raise Damaged("record: no profile in it")
+        profile = profile_of(record)
         over = exhausted_of(record.decision)
         again = decide(
             profile,
