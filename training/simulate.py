@@ -17,7 +17,7 @@ from models.dataset import Metadata
 from training import retailer
 from training.behaviour import Act, Visitor
 from training.retailer import Goods, Person, Promotion, Setting
-from training.tables import check_free, schema, write_dataset
+from training.tables import check_free, frame, schema, write_dataset
 
 SOURCE = "throughline simulate"
 TRUTH = "truth.json"
@@ -170,10 +170,8 @@ def _items(goods: Goods, setting: Setting) -> pl.DataFrame:
         "value_nanos": value[1],
         "currency": [retailer.CURRENCY] * len(goods.ids),
         "stock": stock,
-        "valid_from": [None] * len(goods.ids),
-        "valid_until": [None] * len(goods.ids),
     }
-    return pl.DataFrame(columns, schema=schema("items"))
+    return frame("items", columns)
 
 
 def _offers(promotions: Sequence[Promotion], goods: Goods) -> pl.DataFrame:
@@ -191,9 +189,8 @@ def _offers(promotions: Sequence[Promotion], goods: Goods) -> pl.DataFrame:
         "valid_from": [promotion.valid_from for promotion in promotions],
         "valid_until": [promotion.valid_until for promotion in promotions],
         "channels": [list(promotion.channels) or None for promotion in promotions],
-        "stock": [None] * len(promotions),
     }
-    return pl.DataFrame(columns, schema=schema("offers"))
+    return frame("offers", columns)
 
 
 def _features(goods: Goods, items: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,12 @@ class Dataset:
 def schema(table: str) -> dict[str, pl.DataType]:
     """Return the Polars schema of `table`, in the declared order."""
     return {column.name: DTYPES[column.type] for column in TABLES[table]}
+
+
+def frame(table: str, columns: Mapping[str, Sequence[object]]) -> pl.DataFrame:
+    """Return some columns of `table`, with their declared types; the others are left to be null."""
+    types = schema(table)
+    return pl.DataFrame(dict(columns), schema={name: types[name] for name in columns})
 
 
 def empty(table: str) -> pl.DataFrame:
