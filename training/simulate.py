@@ -176,7 +176,7 @@ def _items(goods: Goods, setting: Setting) -> pl.DataFrame:
 
 def _offers(promotions: Sequence[Promotion], goods: Goods) -> pl.DataFrame:
     price, value = _money(p.price for p in promotions), _money(p.value for p in promotions)
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "offer": [promotion.id for promotion in promotions],
         "title": [promotion.title for promotion in promotions],
         "items": [[goods.ids[item] for item in promotion.items] for promotion in promotions],
