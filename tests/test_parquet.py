@@ -68,11 +68,10 @@ def test_strings_of_every_kind_are_read(tmp_path: Path, string: pa.DataType) -> 
 
 def test_batches_are_one_table(tmp_path: Path) -> None:
     """Rows written in several batches are read as one table, nulls and lists as they were."""
+    terms = (9, "service", None, ["sport"], '{"web": null}', 3)
     rows = [
-        ("o1", "T", ["a", "b"], None, 1, 2, None, None, "EUR", 5, None, ["web"], None)
-        + (9, "service", None, ["sport"], '{"web": null}', 3),
-        ("o2", None, ["a"], "{}", None, None, None, None, None, None, 7, None, None)
-        + (None, None, "health", None, None, None),
+        ("o1", "T", ["a", "b"], None, 1, 2, None, None, "EUR", 5, None, ["web"], None, *terms),
+        ("o2", None, ["a"], "{}", None, None, None, None, None, None, 7, *[None] * 8),
     ]
     with TableWriter(tmp_path, "offers") as writer:
         writer.write(rows[:1])
