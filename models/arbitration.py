@@ -11,8 +11,8 @@ from models.draws import log_fixed
 from models.fixed import Fixed, Rows
 from models.index import OfferIndex
 from models.policy import Lever, Policy
+from models.release import RESPONSE_LABEL
 
-RESPONSE_LABEL = "RESPONSE"
 _MICROS = 1_000_000
 _LEAST = 1  # micro-units: what is worth nothing or less stands below all that is worth something
 

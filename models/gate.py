@@ -11,8 +11,9 @@ from statistics import NormalDist
 import msgspec
 
 from models.errors import ThroughlineError
+from models.release import RESPONSE_LABEL
 
-GATED = ("recall@10", "ndcg@10")
+GATED = ("recall@10", "ndcg@10", "auc")
 LEVEL = 0.05
 LEAST_CASES = 30  # of a slice: fewer say nothing
 _WIDTH = 2 * NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
@@ -50,6 +51,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 class Held(ThroughlineError):
     """A promotion that the gate refuses; another release, or a stated reason, passes it."""
+
+
+def check_label(label: str, in_force: str) -> None:
+    """Raise `Held` for a release that could not weigh offers by their value, as the present one."""
+    if in_force == RESPONSE_LABEL != label:
+        raise Held(
+            f"gate label: {label} against {in_force} in force, so values would no longer count; "
+            "a reason overrides"
+        )
 
 
 def check_gate(comparison: Comparison | None) -> None:

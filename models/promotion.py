@@ -1,9 +1,9 @@
 """Whether a release may take over from the one in force, by how both did on the same cases."""
 
 from models.errors import BadRelease
-from models.gate import Held, check_gate
+from models.gate import Held, check_gate, check_label
 from models.registry import Registry
-from models.release import read_manifest
+from models.release import Manifest, read_manifest
 
 
 def checked(registry: Registry, release_id: str, override: str = "") -> str:
@@ -14,9 +14,11 @@ def checked(registry: Registry, release_id: str, override: str = "") -> str:
     present = registry.pointer().in_force
     if present is None or present.release == release_id:
         return ""
-    if not _measured(registry, present.release):
+    before = _manifest(registry, present.release)
+    if before is None or not before.metrics:
         return ""  # nobody knows how good it is
     try:
+        check_label(read_manifest(registry.path(release_id)).label, before.label)
         check_gate(registry.compared(release_id, present.release))
     except Held:
         if not override:
@@ -25,9 +27,9 @@ def checked(registry: Registry, release_id: str, override: str = "") -> str:
     return ""
 
 
-def _measured(registry: Registry, release_id: str) -> bool:
-    """Tell whether a release says how good it is; one that cannot be read does not."""
+def _manifest(registry: Registry, release_id: str) -> Manifest | None:
+    """Return what a release says of itself; None of one that cannot be read."""
     try:
-        return bool(read_manifest(registry.path(release_id)).metrics)
+        return read_manifest(registry.path(release_id))
     except BadRelease:
-        return False
+        return None

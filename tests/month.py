@@ -7,11 +7,14 @@ are put in force, and everybody asks on every channel. All is simulated, by a se
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from models.catalogue import Money, Offer, Row, Stock
-from models.decision import ContextItem, Intent, Request
+from models.decide import World
+from models.decision import ContextItem, Intent, Record, Request
 from models.events import Event, attributes_event
 from models.registry import Registry
 from service.deciding import Asked, Decider
@@ -46,6 +49,13 @@ def month_rows() -> list[Row]:
     return [*small_rows(), *more]
 
 
+class Decided(NamedTuple):
+    """A decision as it is kept, and the world that it was made in."""
+
+    record: Record
+    world: World
+
+
 class Month:
     """The month under way; `counts` says what happened how often."""
 
@@ -63,8 +73,8 @@ class Month:
         self._decider = Decider(store, self._clock, Volumes(store))
         self.counts: Counter[str] = Counter()
 
-    def live(self, decisions: int) -> None:
-        """Live through the month, in which there are so many decisions."""
+    def live(self, decisions: int) -> Iterator[Decided]:
+        """Live through the month; yield each of its so many decisions when it has been made."""
         step = DAYS * 86_400 * SECOND // decisions
         for number in range(decisions):
             self._clock.move(self._draw.randint(step // 2, step))
@@ -77,7 +87,7 @@ class Month:
             if number % 100 == 0:
                 self._link()
             self._act()
-            self._decide()
+            yield self._decide()
 
     def _promote(self, release: str) -> None:
         self._registry.promote(release, self._clock.now())
@@ -134,7 +144,7 @@ class Month:
             self._store.record(said, now)
             self.counts["events"] += len(said)
 
-    def _decide(self) -> None:
+    def _decide(self) -> Decided:
         draw = self._draw
         asked = [self._someone()]
         if draw.random() < 0.3:
@@ -156,6 +166,7 @@ class Month:
         self.counts["offers shown"] += len(record.decision.slate)
         if record.request.channel == "email" and record.decision.slate:
             self._send(asked[0], record.id, [shown.offer for shown in record.decision.slate])
+        return Decided(record, world)
 
     def _send(self, who: bytes, decision: str, offers: list[str]) -> None:
         now = self._clock.now()

@@ -31,10 +31,10 @@ FEATURE = "category"  # that the offers of the tests have
 VALUES = ("a", "b")
 
 _CAPS = (
-    Cap(name="weekly", limit=2, days=7, channels=("email", "sms")),
-    Cap(name="each", limit=2, per="offer", days=1, channels=("app",)),
+    Cap(name="weekly", limit=2, days=7.0, channels=("email", "sms")),
+    Cap(name="each", limit=2, per="offer", days=1.0, channels=("app",)),
     Cap(name="loans", limit=1, per="group", calendar="month", hard=False),
-    Cap(name="cheap", limit=3, days=3, about=Selector(features={FEATURE: ("a",)})),
+    Cap(name="cheap", limit=3, days=3.0, about=Selector(features={FEATURE: ("a",)})),
 )
 _RULES = (
     Eligibility(name="never", about=Selector(offers=("item:item5",)), bar=True),
@@ -42,7 +42,7 @@ _RULES = (
         name="viewers",
         about=Selector(features={FEATURE: ("b",)}),
         channels=("web", "till"),
-        when=(HappenedLately(type="view", days=20, at_least=1),),
+        when=(HappenedLately(type="view", days=20.0, at_least=1),),
     ),
     Eligibility(
         name="young_or_dear",
@@ -72,7 +72,7 @@ def drawn(draw: random.Random) -> Policy:
     contact = Contact(
         caps=_some(draw, _CAPS),
         quiet_hours=(_NIGHT,) * draw.randint(0, 1),
-        cool_downs=CoolDowns(purchase=draw.choice((0, 7)), decline=draw.choice((0, 30))),
+        cool_downs=CoolDowns(purchase=draw.choice((0.0, 7.0)), decline=draw.choice((0.0, 30.0))),
     )
     return Policy(
         candidates=Searching(items=draw.randint(20, 400), sets=draw.randint(1, 50)),

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models.catalogue import Catalogue, Item, Money
+from models.decide import World, decide
+from models.decision import Request
 from models.errors import BadInput
 from models.events import BROWSE, CART, PURCHASE
 from models.golden import check_golden
+from models.index import OfferIndex
+from models.policy import BUILT_IN
+from models.profile import Profile
 from models.release import load_release, read_golden
 from tests.test_second_stage import shop
 from training.commands import app
@@ -49,6 +55,31 @@ trees = 20
 leaves = 7
 least_rows = 5
 """
+
+
+def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
+    """With --responses the label says so, figures are of contacts, and value comes to count."""
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    simulate(tmp_path / "shop", Setting(240, 40, 120, 1, end), lambda done: None)
+    (tmp_path / "train.toml").write_text(CONFIG)
+    registry = tmp_path / "registry"
+    arguments = [str(tmp_path / "shop"), "--config", str(tmp_path / "train.toml"), "--responses"]
+    result = CliRunner().invoke(app, ["train", *arguments, "--registry", str(registry)])
+    assert result.exit_code == 0, result.output
+    assert "Responses, learnt from" in result.output
+    (directory,) = [path for path in registry.iterdir() if len(path.name) == 64]
+    release = load_release(directory)
+    assert release.manifest.label == "RESPONSE"
+    figures = {metric.name: metric for metric in release.manifest.metrics if metric.slice == "all"}
+    assert figures["auc"].intent == "responses"
+    assert 0.5 < figures["auc"].value < 1
+    items = {
+        name: Item(id=name, value=Money("EUR", 1 + at)) for at, name in enumerate(release.items)
+    }
+    world = World(OfferIndex(release, Catalogue(1, items)), BUILT_IN)
+    slate = decide(Profile(customer=bytes(16)), world, Request(channel="web"), 1).slate
+    assert slate
+    assert all(shown.rate is not None and shown.parts and shown.parts.worth for shown in slate)
 
 
 def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> None:

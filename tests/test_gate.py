@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from throughline.v1 import release_pb2
 
 from models.errors import BadRelease
-from models.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, worst
+from models.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
 from models.promotion import checked
 from models.registry import Entry, Registry
 from models.release import Metric
@@ -63,6 +63,15 @@ def test_what_is_surely_worse_is_held_with_its_slice() -> None:
         "gate ndcg@10, new items: 0.2400 against 0.3000 in force "
         "(-0.0600 [-0.0796, -0.0404], 900 cases); a reason overrides"
     )
+
+
+def test_a_release_that_ignores_values_is_held() -> None:
+    """Where values count, a release under which they would not is held; not the other way round."""
+    with pytest.raises(Held, match="gate label: ORGANIC against RESPONSE in force"):
+        check_label("ORGANIC", "RESPONSE")
+    check_label("RESPONSE", "ORGANIC")
+    check_label("ORGANIC", "ORGANIC")
+    check_label("RESPONSE", "RESPONSE")
 
 
 def test_what_may_be_chance_is_not_held() -> None:

@@ -13,6 +13,7 @@ from models.policy import (
     Cap,
     Contact,
     Eligibility,
+    Exploration,
     IntentRule,
     Placement,
     Policy,
@@ -150,6 +151,17 @@ def test_a_policy_needs_a_release(tmp_path: Path) -> None:
     """Without a release in force no policy can be."""
     with pytest.raises(NothingInForce):
         Registry(tmp_path).publish(WEEKLY, 1)
+
+
+def test_a_policy_is_found_by_its_digest(tmp_path: Path) -> None:
+    """What is in force says the digest that its pointer names, whole numbers in code or not."""
+    registry = Registry(tmp_path)
+    registry.promote(enter_release(tmp_path), 1)
+    pointer = registry.publish(Policy(exploration=Exploration(temperature=1)), 2)
+    assert pointer.in_force is not None
+    found = registry.policy(pointer.in_force.policy)
+    assert found.digest == pointer.in_force.policy
+    assert found.exploration.temperature == 1.0
 
 
 def test_the_commands_check_publish_and_show(

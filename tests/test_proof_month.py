@@ -37,7 +37,7 @@ def test_a_month_replays(tmp_path: Path, proof: Proof, decisions: int) -> None:
     data, registry = tmp_path / "data", Registry(tmp_path / "registry")
     store = open_store(f"sqlite:{data}", key=STORE_KEY, timeout=PATIENCE)
     month = Month(store, registry)
-    month.live(decisions)
+    assert sum(1 for _ in month.live(decisions)) == decisions
     store.close()
     lived = month.counts
     assert (lived["releases"], lived["policies"]) == (5, 10)

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,13 +19,13 @@ from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.event_pb2 import RecordEventsRequest
 from throughline.v1.offer_pb2 import UpsertItemsRequest
 
-from models.policy import AtMost, Cap, Contact, Exploration, Holdout, Lever, Policy, Selector
 from models.registry import Registry
 from service.catalogue_messages import item_message
 from service.client import Client
 from service.demo.check import Told, check
 from service.replaying import Replayer
 from service.store import Store, open_store
+from tests import policies
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.processes import clients, prepared, served
@@ -39,28 +38,6 @@ pytestmark = pytest.mark.machine
 CHANNELS = ("web", "app", "email", "sms", "till", "call_center")
 KEY = bytes(range(32))
 TYPES = ("view", "add_to_cart", "purchase", "click")
-
-
-def policies(draw: random.Random) -> Policy:
-    """Return a policy at random: caps, a rule of diversity, exploration, a holdout, a lever."""
-    caps = (
-        Cap(name="weekly", limit=draw.randint(1, 4), days=7, channels=("email", "sms")),
-        Cap(name="each", limit=draw.randint(1, 3), per="offer", days=1, channels=("app",)),
-    )
-    lever = Lever(
-        name="push",
-        owner="category",
-        about=Selector(features={"category": ("a",)}),
-        factor=draw.choice((0.5, 2.0)),
-        until=datetime(2100, 1, 1, tzinfo=UTC),
-    )
-    return Policy(
-        contact=Contact(caps=caps[: draw.randint(0, 2)]),
-        diversity=(AtMost(feature="category", limit=draw.randint(2, 9)),) * draw.randint(0, 1),
-        exploration=Exploration(temperature=draw.choice((0.0, 0.0, 0.3))),
-        holdout=Holdout(share=draw.choice((0.0, 0.1)), name="control"),
-        levers=(lever,) * draw.randint(0, 1),
-    )
 
 
 class Living(NamedTuple):
@@ -168,7 +145,7 @@ def changing(living: Living, stop: threading.Event, seconds: float) -> Callable[
             if what == 0:
                 living.registry.promote(draw.choice(releases), changes)
             elif what == 1:
-                living.registry.publish(policies(draw), changes)
+                living.registry.publish(policies.drawn(draw), changes)
             else:
                 row = item_message(draw.choice(rows))  # type: ignore[arg-type]
                 row.stock.add(place=draw.choice(("s1", "s2")), quantity=draw.randint(0, 2))

@@ -118,16 +118,23 @@ def train(
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit again on everything after measuring.")
     ] = False,
+    responses: Annotated[
+        bool,
+        typer.Option("--responses", help="Rank by the rate of response to contacts, worth money."),
+    ] = False,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
 
     The last part of the data is held out to measure on; undated data is measured out of fold over
     customers. The release is entered in the registry and decides nothing until it is promoted:
-    throughline releases promote. Same data, configuration and seed: the same release.
+    throughline releases promote. With --responses it learns who responds to what was shown or
+    sent, so that policies can weigh offers by what they are worth. Same data, configuration and
+    seed: the same release.
     """
     import msgspec
 
     from training.config import TrainConfig, read_config
+    from training.contacts import ResponseConfig
     from training.full_report import full_tables
     from training.terminal import errors, output, progress_bar
     from training.train import train as run
@@ -139,6 +146,8 @@ def train(
         raise typer.Exit(os.EX_CONFIG) from None
     if refit:
         chosen = msgspec.structs.replace(chosen, refit=True)
+    if responses and chosen.responses is None:
+        chosen = msgspec.structs.replace(chosen, responses=ResponseConfig())
     with progress_bar() as bar:
         task = bar.add_task("", total=None)
 

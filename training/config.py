@@ -10,6 +10,7 @@ import msgspec
 
 from models.errors import BadInput
 from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
+from training.contacts import ResponseConfig
 from training.fit import Settings
 from training.ranker import RankerSettings
 from training.trend import TrendConfig
@@ -61,6 +62,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
     into; `windows` is how many windows before the test timed data is learnt from; `remembered`
     bounds what is counted of a customer in each lane; without `trend` shares are those of all time.
+    With `responses` the release ranks by the rate of response to contacts, and its label says so.
     With `refit` the release is fitted again on everything once it is measured.
     """
 
@@ -73,6 +75,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     windows: int = 2
     remembered: int = 300
     trend: TrendConfig | None = None
+    responses: ResponseConfig | None = None
     refit: bool = False
 
 

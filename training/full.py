@@ -30,6 +30,8 @@ from training.ranked import Lists, release_lists, score_lists
 from training.redemptions import measure_redemptions
 from training.references import ease_scores, ials_scores
 from training.refit import everything
+from training.responding import MODEL, Responding, respond
+from training.response_figures import ResponseFigures
 from training.second_stage import (
     DEFAULT,
     DISCOVERY,
@@ -45,7 +47,7 @@ from training.spread import Spread, spreads
 from training.touches import touches_of
 
 KS = (10, 20, 3)
-MODEL, STAGE_ONE, CONTENT = "release", "stage one alone", "content similarity"
+STAGE_ONE, CONTENT = "stage one alone", "content similarity"
 RENEWED = "release renewed"
 SHOWN = 10  # places of a list that count as seen
 
@@ -60,6 +62,7 @@ class Full:
     `measured` holds figures by intent, `redeemed` those of offers, `newcomers` those of customers
     whom nothing was learnt from, `sources` recall by source, `spread` how lists spread. `renewed`
     holds the figures of a release whose shares are counted anew on the way, with the trend.
+    `responses` are those of a release that ranks by the rate of response.
     """
 
     meaning: str
@@ -74,6 +77,7 @@ class Full:
     sources: Mapping[str, Sequence[tuple[str, float, float, float]]]
     spread: Mapping[str, Mapping[str, Spread]]
     newcomers: Sequence[Measured]
+    responses: ResponseFigures | None
 
 
 def train_full(
@@ -96,14 +100,21 @@ def train_full(
     plain = in_memory(content, fields)
     asked = _questions(log, parts, mask) if parts.cases else []
     stage, without = None, ""
+    responding: Responding | None = None
     try:
         tested = Lesson(parts.training, asked)
         lessons = _earlier(parts, targets, mask, config) if parts.window else [tested]
         later = tested if parts.window else None
         trend = log if parts.window else None
         stage = second_stage(lessons, later, targets, history, config, max(KS), steps, trend)
-        content = _complete(content, _ranking(stage, stage.retrieval, config))
+        if config.responses is not None:
+            responding = respond(
+                log, parts.window, lessons, stage, history, config, config.responses, steps
+            )
+        content = _complete(content, _ranking(stage, stage.retrieval, config, responding))
     except NothingToLearn as error:
+        if config.responses is not None:
+            raise
         without = str(error)
     release = in_memory(content, fields)
     touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
@@ -131,6 +142,9 @@ def train_full(
         if found is not None and stage is not None:
             names = source_names(stage.retrieval.tables.names)
             sources[intent] = recall_by_source(found.groups, names)
+    responses = None
+    if responding is not None:
+        responses = responding.figures(release, incumbent, log, seed, steps)
     redeemed = measure_redemptions(release, log, parts.window, seed) if parts.window else []
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
@@ -138,7 +152,7 @@ def train_full(
     if config.refit:
         if config.split.protocol == "truth":
             whole = everything(whole, parts.cases, targets[0])
-        content = _again(whole, targets, config, stage, steps)
+        content = _again(whole, targets, config, stage, responding, steps)
         release = in_memory(content, fields)
     return Full(
         meaning=parts.meaning,
@@ -153,17 +167,21 @@ def train_full(
         sources=sources,
         spread=spread,
         newcomers=newly,
+        responses=responses,
     )
 
 
-def _ranking(stage: SecondStage, retrieval: Retrieval, config: TrainConfig) -> Ranking:
+def _ranking(
+    stage: SecondStage, retrieval: Retrieval, config: TrainConfig, responding: Responding | None
+) -> Ranking:
     """Return the second stage of a release.
 
-    An intent with nothing of its own to learn from is ranked by the trees of the default one.
+    An intent with nothing of its own to learn from is ranked by the trees of the default one, and
+    every intent by the rate of response where that is learnt.
     """
     ensembles = {}
     for intent, chosen in ((DEFAULT, config.default), (DISCOVERY, config.discovery)):
-        ranked = stage.intents.get(intent) or stage.intents[DEFAULT]
+        ranked = responding or stage.intents.get(intent) or stage.intents[DEFAULT]
         fitted = ranked.fitted if retrieval is stage.retrieval else ranked.refitted
         ensembles[intent] = Ensemble(fitted.trees, fitted.calibration, chosen.quotas)
     return Ranking(retrieval, ensembles)
@@ -186,6 +204,7 @@ def _again(
     targets: tuple[str, ...],
     config: TrainConfig,
     stage: SecondStage | None,
+    responding: Responding | None,
     steps: Steps,
 ) -> Content:
     """Fit both stages on all of `log`."""
@@ -196,7 +215,7 @@ def _again(
     items = content.vocabulary.items
     touches = touches_of(log, items, config.remembered)
     found = retrieval_of(log, targets, items, touches, seed, pairs=stage.pairs, trend=config.trend)
-    return _complete(content, _ranking(stage, found, config))
+    return _complete(content, _ranking(stage, found, config, responding))
 
 
 def _others(
@@ -287,7 +306,7 @@ def _earlier(
         parts = window_out(before, tuple(targets), config.split, config.seed)
         if not parts.cases:
             break
-        lessons.append(Lesson(parts.training, _questions(before, parts, mask)))
+        lessons.append(Lesson(parts.training, _questions(before, parts, mask), parts.window))
     if not lessons:
         raise NothingToLearn("events.parquet: no window before the test to learn from")
     return lessons

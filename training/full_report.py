@@ -1,13 +1,16 @@
 """The report of a training run: what `train` prints, and every figure as plain data."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from training.bootstrap import Interval
-from training.full import CONTENT, MODEL, RENEWED, Full
+from training.full import CONTENT, RENEWED, Full
 from training.full import SHOWN as PLACES
 from training.report import redeemed_table
+from training.responding import MODEL
+from training.response_figures import AUC, LOSS, WITHIN, ResponseFigures
 from training.slices import ALL, Measured
 from training.terminal import table
 
@@ -18,7 +21,7 @@ POPULARITY, BESIDE = "popularity", "recall@10"
 
 def full_tables(full: Full) -> list[Table]:
     """Return for each intent: all rankers over all cases, the release by slice, sources, spread."""
-    tables = []
+    tables = [] if full.responses is None else response_tables(full.responses)
     for intent, measured in full.measured.items():
         whole = [found for found in measured if found.slice == ALL]
         parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
@@ -26,7 +29,7 @@ def full_tables(full: Full) -> list[Table]:
         beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
         title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
         ranked = full.stage.intents.get(intent) if full.stage else None
-        if ranked is not None:
+        if ranked is not None and full.responses is None:
             error, top = ranked.error
             title += f"; calibration error {error:.5f}, in the top 1 % {top:.5f}"
         tables.append(
@@ -103,6 +106,40 @@ def full_tables(full: Full) -> list[Table]:
     return tables
 
 
+def response_tables(found: ResponseFigures) -> list[Table]:
+    """Return how well the rate of response is known, beside the baselines and by slice."""
+    contacts, responses = found.learnt_from
+    error, top = found.error
+    whole = [one for one in found.measured if one.slice == ALL]
+    title = f"Responses, learnt from {contacts:,} contacts with {responses:,}; "
+    title += f"calibration error {error:.5f}, in the top 1 % {top:.5f} [95 % interval]"
+    shown = (AUC, WITHIN, LOSS)
+    return [
+        table(
+            title,
+            ("ranker",),
+            (*shown, *(f"{MODEL} leads, {name}" for name in shown)),
+            [
+                (
+                    one.ranker,
+                    *(_cell_or_none(one.metrics, name) for name in shown),
+                    *(_cell_or_none(one.ahead, name, sign="+") for name in shown),
+                )
+                for one in whole
+            ],
+        ),
+        table(
+            "Responses, what was forecast and what came",
+            ("slice",),
+            ("contacts", "forecast", "responded"),
+            [
+                (one.slice, f"{one.n:,}", f"{one.forecast:.4f}", _cell(one.responded, digits=4))
+                for one in found.calibrated
+            ],
+        ),
+    ]
+
+
 def full_figures(full: Full) -> dict[str, object]:
     """Return every figure as plain data; it names no customer."""
     intents = full.stage.intents if full.stage else {}
@@ -118,6 +155,12 @@ def full_figures(full: Full) -> dict[str, object]:
     }
     if full.newcomers:
         figures["newcomers"] = [_plain(found) for found in full.newcomers]
+    if full.responses is not None:
+        figures["responses"] = {
+            "calibration_error": list(full.responses.error),
+            "calibrated": [dataclasses.asdict(one) for one in full.responses.calibrated],
+            "measured": [_plain(found) for found in full.responses.measured],
+        }
     if full.redeemed:
         figures["redeemed"] = [_plain(found) for found in full.redeemed]
     return figures
@@ -137,15 +180,16 @@ def _cells(found: Measured) -> Sequence[str]:
     return [_cell(found.metrics[name]) for name in SHOWN]
 
 
-def _cell(found: Interval) -> str:
-    value, low, high = found
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+def _cell(found: Interval, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (f"{part:{sign}.{digits}f}" for part in found)
+    return f"{value} [{low}, {high}]"
+
+
+def _cell_or_none(found: Mapping[str, Interval], name: str, sign: str = "") -> str:
+    return _cell(found[name], sign=sign) if name in found else ""
 
 
 def _leads(found: Measured) -> Sequence[str]:
     if not found.ahead:
         return [""] * len(LED)
-    return [
-        f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-        for value, low, high in (found.ahead[name] for name in LED)
-    ]
+    return [_cell(found.ahead[name], sign="+") for name in LED]

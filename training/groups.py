@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.features import HistoryConfig
 from models.fixed import Rows
 from models.past import Floats, Past, past_of
-from models.retrieval import Quotas, Retrieval, propose
+from models.retrieval import Proposed, Quotas, Retrieval, propose
 from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix
 from training.questions import Question
@@ -139,14 +139,7 @@ def make_groups(
         proposed = propose(retrieval, one.past, quotas, allowed)
         allowed[one.barred] = True
         found = proposed.candidates.rows
-        matches = Matches(
-            embedding=np.zeros(len(found), np.float32),
-            popularity=segment_popularity(retrieval.shares, one.segments, found, one.lately),
-        )
-        greatest = greatest_sums(found, proposed.reached)
-        matrices.append(
-            signal_matrix(found, one.past, proposed.reached, greatest, matches, retrieval.facts)
-        )
+        matrices.append(features_of(found, one, proposed, retrieval))
         rows.append(found)
         sources.append(proposed.candidates.sources)
         hits.append(np.isin(found, one.targets))
@@ -162,3 +155,13 @@ def make_groups(
         questions=np.array([one.question for one in asked], np.int64),
         targets=np.array([len(one.targets) + one.missing for one in asked], np.int64),
     )
+
+
+def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: Retrieval) -> Floats:
+    """Return the features (rows, signals) of item rows, which need not be what was `proposed`."""
+    matches = Matches(
+        embedding=np.zeros(len(rows), np.float32),
+        popularity=segment_popularity(retrieval.shares, one.segments, rows, one.lately),
+    )
+    greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
+    return signal_matrix(rows, one.past, proposed.reached, greatest, matches, retrieval.facts)

@@ -65,5 +65,6 @@ def comparison(release: str, other: str, measured: Sequence[Measured]) -> Compar
             for found in measured
             if found.ranker == IN_FORCE
             for metric in GATED
+            if metric in found.ahead
         ),
     )

@@ -9,6 +9,7 @@ import msgspec
 from models.features import HistoryConfig
 from models.golden import make_golden
 from models.release import (
+    RESPONSE_LABEL,
     Content,
     Golden,
     GoldenEvent,
@@ -76,7 +77,7 @@ def manifest_fields(
     times = [e.time for c in log.customers for e in c.events if e.time is not None]
     window = {"first": str(min(times)), "last": str(max(times))} if times else {}
     return {
-        "label": "ORGANIC",
+        "label": "ORGANIC" if config.responses is None else RESPONSE_LABEL,
         "simulated": log.metadata.simulated,
         "data": {
             "digest": log.metadata.digest,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadInput
 from models.fixed import Rows
+from models.past import Floats
 from models.signals import Signal
 from training.groups import Groups
 
@@ -47,18 +48,32 @@ def fit_trees(
 
     Raises `BadInput` where the settings leave out what is no signal.
     """
-    unknown = sorted(set(settings.unused) - {signal.name for signal in signals})
-    if unknown:
-        raise BadInput("ranker.unused", f"no such signal: {', '.join(unknown)}")
     random = np.random.default_rng([seed, 6])
     matrices, hits = [], []
     for groups, chosen in parts:
         rows = _sampled(groups, chosen, settings.negatives, random)
         matrices.append(groups.matrix[rows])
         hits.append(groups.hit[rows])
+    return grow(np.concatenate(matrices), np.concatenate(hits), signals, settings, seed)
+
+
+def grow(
+    matrix: Floats,
+    hits: NDArray[np.bool_],
+    signals: Sequence[Signal],
+    settings: RankerSettings,
+    seed: int,
+) -> str:
+    """Fit on all rows of `matrix` (rows, signals) and return LightGBM's text of the ensemble.
+
+    Raises `BadInput` where the settings leave out what is no signal.
+    """
+    unknown = sorted(set(settings.unused) - {signal.name for signal in signals})
+    if unknown:
+        raise BadInput("ranker.unused", f"no such signal: {', '.join(unknown)}")
     data = lightgbm.Dataset(
-        np.concatenate(matrices),
-        np.concatenate(hits).astype(np.float32),
+        matrix,
+        hits.astype(np.float32),
         feature_name=[signal.column for signal in signals],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )

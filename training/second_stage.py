@@ -39,10 +39,14 @@ Steps = Callable[[str], Progress]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Questions whose targets are in no event of `log`, the part to count tables on."""
+    """Questions whose targets are in no event of `log`, the part to count tables on.
+
+    They are asked in `window` (microseconds), where the data has times.
+    """
 
     log: Log
     asked: Sequence[Question]
+    window: tuple[int, int] | None = None
 
 
 class Made(NamedTuple):
@@ -57,7 +61,8 @@ class Ranked:
     """One intent, fitted and measured out of fold.
 
     `lists` are rows of the sorted items for `asked`; `error` is the calibration error overall and
-    in the top 1 %. `fitted` saw nothing that was measured `apart`, in time; `refitted` saw all.
+    in the top 1 %; `signals` are what the trees look at. `fitted` saw nothing that was measured
+    `apart`, in time; `refitted` saw all.
     """
 
     asked: Sequence[Question]
@@ -65,16 +70,21 @@ class Ranked:
     lists: Lists
     error: tuple[float, float]
     apart: bool
+    signals: Sequence[Signal]
     fitted: Fitted
     refitted: Fitted
 
 
 @dataclass(frozen=True)
 class SecondStage:
-    """What the second stage of a release consists of, and how each intent fared."""
+    """What the second stage of a release consists of, and how each intent fared.
+
+    `retrieval` was counted for the latest of all lessons, `before` for each of the others.
+    """
 
     items: Sequence[str]
     retrieval: Retrieval
+    before: Sequence[Retrieval]
     intents: Mapping[str, Ranked]
 
     @property
@@ -135,17 +145,17 @@ def second_stage(
     trend = None
     if whole is not None and config.trend is not None:
         trend = Trend(whole, targets, items, config.trend)
-    retrieval = None
+    counted: list[Retrieval] = []
     pairs: Sequence[tuple[str, str]] | None = None
     for lesson in (*([tested] if tested else []), *lessons):
         steps("counting")(0, 1)
         check_lesson(lesson.log, lesson.asked, targets)
         touches = touches_of(lesson.log, items, config.remembered)
         pairs = pairs or pairs_for(touches)  # the same features of every lesson
-        counted = (lesson.log, targets, items, touches, config.seed)
-        build = partial(retrieval_of, *counted, pairs=pairs, trend=config.trend)
+        of = (lesson.log, targets, items, touches, config.seed)
+        build = partial(retrieval_of, *of, pairs=pairs, trend=config.trend)
         found = build()
-        retrieval = retrieval or found
+        counted.append(found)
         for name, intent in chosen.items():
             asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
             if asked:
@@ -166,7 +176,7 @@ def second_stage(
                     seed=config.seed,
                     progress=steps(f"{name}: hidden pairs"),
                 )
-    assert retrieval is not None
+    retrieval, *before = counted
     intents = {}
     for name, parts in made.items():
         try:
@@ -184,7 +194,7 @@ def second_stage(
         except NothingToLearn:
             if name == DEFAULT:
                 raise
-    return SecondStage(items, retrieval, intents)
+    return SecondStage(items, retrieval, before, intents)
 
 
 def _customers(asked: Sequence[Question]) -> NDArray[np.int64]:
@@ -228,7 +238,7 @@ def _ranked(
     groups = tested.part.groups
     lists = lists_of(groups, scores, len(tested.asked), most, config.seed)
     error = calibration_error(rates, groups.hit)
-    return Ranked(tested.asked, groups, lists, error, apart, fitted, refitted)
+    return Ranked(tested.asked, groups, lists, error, apart, declared, fitted, refitted)
 
 
 def lists_of(

@@ -4,7 +4,7 @@ import json
 import resource
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from models.errors import BadDataset
 from models.registry import Entry, Registry
 from models.release import Metric, write_release
 from training.config import TrainConfig
-from training.full import MODEL, Full, Steps, train_full
+from training.full import Full, Steps, train_full
 from training.full_report import full_figures
-from training.incumbent import comparison, release_in_force
+from training.incumbent import IN_FORCE, comparison, release_in_force
 from training.log import read_log
 from training.model import golden_requests, manifest_fields
+from training.responding import MODEL
 from training.second_stage import DEFAULT
 from training.slices import Measured
+
+RESPONSES = "responses"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def train(
         registry,
         full.content,
         golden_requests(full.release),
-        metrics=_metrics(full.measured),
+        metrics=_metrics(full),
         **fields,
     )
     seconds, memory = time.monotonic() - started, _peak_memory_mib()
@@ -70,8 +73,9 @@ def train(
             peak_memory_mib=round(memory, 1),
         )
     )
-    measured = full.measured.get(DEFAULT, ())
-    if incumbent is not None and measured and incumbent.id != release_id:
+    measured = full.responses.measured if full.responses else full.measured.get(DEFAULT, ())
+    beside = any(found.ranker == IN_FORCE for found in measured)
+    if incumbent is not None and beside and incumbent.id != release_id:
         held.compare(comparison(release_id, incumbent.id, measured))
     _write_report(registry, release_id, full)
     return Trained(
@@ -83,7 +87,11 @@ def train(
     )
 
 
-def _metrics(measured: Mapping[str, Sequence[Measured]]) -> tuple[Metric, ...]:
+def _metrics(full: Full) -> tuple[Metric, ...]:
+    """Return the figures of the release; those of responses stand under an intent of their own."""
+    measured: dict[str, Sequence[Measured]] = dict(full.measured)
+    if full.responses is not None:
+        measured[RESPONSES] = full.responses.measured
     return tuple(
         Metric(
             name=name,

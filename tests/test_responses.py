@@ -1,0 +1,216 @@
+"""The rate of response: which contacts were responded to, what leads an offer, and the figures."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.catalogue import Item, Offer
+from models.dataset import Metadata
+from models.errors import BadDataset
+from models.events import EVENT_TYPES, Event
+from models.features import DAY
+from models.signals import signals
+from models.trees import Trees, read_trees
+from training.contacts import Contact, ResponseConfig, contacts_of, members_of
+from training.log import Customer, Log
+from training.ranker import RankerSettings, grow
+from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
+from training.responses import Described, learn, rates_by_offer
+
+WEEK = ResponseConfig(days=7.0)
+OFFERS = ("one", "item:a")
+WHO = bytes(16)
+DECLARED = signals(("any>any",))
+FEW = RankerSettings(trees=40, leaves=7, least_rows=20)
+
+
+def at(
+    day: float, type_: str, offer: str = "one", channel: str = "web", *, item: str = ""
+) -> Event:
+    """Return an event of the one customer on a day."""
+    return Event(
+        event_id=f"{day}{type_}{offer}{item}{channel}",
+        identifier=WHO,
+        type=type_,
+        channel=channel,
+        time=round(day * DAY),
+        offer=offer,
+        item=item,
+    )
+
+
+def log_of(*events: Event) -> Log:
+    """Return the log of one customer, of an offer over two items."""
+    return Log(
+        metadata=Metadata(kind="timed", source="test"),
+        customers=(Customer((WHO,), tuple(sorted(events, key=lambda event: event.time or 0))),),
+        items={name: Item(id=name) for name in "ab"},
+        offers=(Offer(id="one", items=("b", "gone", "a")), Offer(id="none", items=("gone",))),
+        lanes=EVENT_TYPES,
+        customer_of={WHO: 0},
+    )
+
+
+def responded(*events: Event, window: tuple[float, float] = (0, 100)) -> list[bool]:
+    """Return which contacts of a log count as responded to."""
+    start, end = (round(day * DAY) for day in window)
+    return [one.responded for one in contacts_of(log_of(*events), WEEK, (start, end))]
+
+
+def test_the_latest_contact_gets_the_response() -> None:
+    """Of two contacts with an offer the later one before the response counts, on any channel."""
+    first, second = at(1, "impression"), at(2, "sent", channel="email")
+    assert responded(first, second, at(3, "click")) == [False, True]
+    assert responded(first, at(1.5, "accept", channel="app"), second) == [True, False]
+    assert responded(first, at(3, "click", offer="other")) == [False]
+    assert responded(first, at(3, "dismiss"), at(3, "open")) == [False]
+
+
+def test_a_response_has_its_days() -> None:
+    """A response on the last day counts, one after it does not, nor one before the contact."""
+    assert responded(at(1, "impression"), at(8, "click")) == [True]
+    assert responded(at(1, "impression"), at(8.001, "click")) == [False]
+    assert responded(at(1, "click"), at(2, "impression")) == [False]
+
+
+def test_an_item_stands_for_its_default_offer() -> None:
+    """A contact with an item, and a response to its default offer, are about the same."""
+    shown = at(1, "impression", offer="", item="a")
+    assert responded(shown, at(2, "click", offer="item:a")) == [True]
+    assert responded(at(1, "impression", offer="", item="")) == []
+
+
+def test_offers_are_about_items_that_there_are() -> None:
+    """An offer has the rows of its known items; one without any is about nothing."""
+    assert members_of(log_of(), {"a": 0, "b": 1}) == {"one": [1, 0], "item:a": [0], "item:b": [1]}
+
+
+def test_an_unknown_type_is_refused() -> None:
+    """What a log does not know is no response."""
+    with pytest.raises(BadDataset, match=r"responses\.types: no such event type: wink"):
+        contacts_of(log_of(), ResponseConfig(types=("click", "wink")), (0, DAY))
+
+
+days = st.integers(0, 40)
+acts = st.lists(
+    st.tuples(days, st.sampled_from(("impression", "sent", "click")), st.sampled_from(OFFERS)),
+    max_size=12,
+    unique=True,
+)
+
+
+@given(acts, acts, days)
+def test_nothing_from_the_end_on_is_seen(
+    before: list[tuple[int, str, str]], later: list[tuple[int, str, str]], end: int
+) -> None:
+    """Whatever comes from the end of the window on, contacts and responses are the same."""
+    early = [at(*act) for act in before if act[0] < end]
+    late = [at(*act) for act in later if act[0] >= end]
+    window = (0, end)
+    assert responded(*early, *late, window=window) == responded(*early, window=window)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=2),
+)
+def test_auc_is_the_share_of_pairs(rows: list[tuple[int, bool, int]]) -> None:
+    """Both AUCs are what comparing every pair says."""
+    scores = np.array([row[0] for row in rows], np.float64)
+    hits = np.array([row[1] for row in rows])
+    customers = np.array([row[2] for row in rows])
+
+    def plain(part: Sequence[int]) -> float | None:
+        pairs = [(a, b) for a in part if hits[a] for b in part if not hits[b]]
+        if not pairs:
+            return None
+        won = sum((scores[a] > scores[b]) + 0.5 * (scores[a] == scores[b]) for a, b in pairs)
+        return float(won / len(pairs))
+
+    whole = plain(range(len(rows)))
+    found = aucs(scores, hits)
+    assert (whole is None and not found.size) or found.mean() == pytest.approx(whole)
+    own = [plain(np.flatnonzero(customers == one).tolist()) for one in np.unique(customers)]
+    assert aucs_within(scores, hits, customers) == pytest.approx([x for x in own if x is not None])
+
+
+def made(contacts: int, seed: int) -> Described:
+    """Return contacts with offers of up to three items, responded to by the best item's signal."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(1, 4, contacts)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    matrix = np.zeros((starts[-1], len(DECLARED)), np.float32)
+    matrix[:, 0] = random.uniform(0, 1, len(matrix))
+    best = np.maximum.reduceat(matrix[:, 0], starts[:-1])
+    rates = 0.02 + 0.4 * best**2
+    shown = [
+        Contact(at // 10, at, "one", ("web", "app")[at % 2], bool(random.random() < rate))
+        for at, rate in enumerate(rates)
+    ]
+    return Described(shown, matrix, starts)
+
+
+def grown(part: Described, hits: NDArray[np.bool_]) -> Trees:
+    """Return trees over every item of the contacts, each with a hit of its own."""
+    return read_trees(grow(part.matrix, hits, DECLARED, FEW, 1))
+
+
+def test_what_leads_is_found_with_the_rate() -> None:
+    """From a first choice that is chance, the best item of each offer and its rate are learnt."""
+    part, later = made(6000, 5), made(6000, 6)
+    coin = np.random.default_rng(1).random(len(part.matrix)) < 0.3
+    found = learn([part], grown(part, coin), DECLARED, FEW, 4, 1)
+    rows, scores = later.leads(found.trees)
+    best = np.maximum.reduceat(later.matrix[:, 0], later.starts[:-1])
+    assert np.abs(later.matrix[rows, 0] - best).mean() < 0.02
+    rates = found.calibration.rate(scores)
+    assert abs(rates.mean() - later.responded.mean()) < 0.02
+    truth = 0.02 + 0.4 * best.astype(np.float64) ** 2
+    assert np.abs(rates - truth).mean() < 0.03
+
+
+def test_too_few_responses_teach_nothing() -> None:
+    """Where hardly anybody responded no rate is learnt."""
+    part = made(60, 5)
+    contacts = [one._replace(responded=at < 3) for at, one in enumerate(part.contacts)]
+    few = replace(part, contacts=contacts)
+    coin = np.arange(len(part.matrix)) % 2 == 0
+    with pytest.raises(BadDataset, match="3 responses to contacts before the test; min 50"):
+        learn([few], grown(part, coin), DECLARED, FEW, 4, 1)
+    nobody = Described((), part.matrix[:0], np.zeros(1, np.int64))
+    with pytest.raises(BadDataset, match="no contact before the test"):
+        learn([nobody], grown(part, coin), DECLARED, FEW, 4, 1)
+
+
+def test_rates_by_offer_are_drawn_to_that_of_all() -> None:
+    """An offer's rate is its own where it was shown often, and that of all where never."""
+    often = [Contact(0, at, "one", "web", at % 2 == 0) for at in range(2000)]
+    seldom = [Contact(0, at, "two", "web", responded=False) for at in range(8000)]
+    asked = [Contact(1, 0, name, "web", responded=True) for name in ("one", "two", "three")]
+    one, two, three = rates_by_offer(often + seldom, asked).tolist()
+    assert one == pytest.approx(0.5, abs=0.005)
+    assert two == pytest.approx(0.0, abs=0.005)
+    assert three == pytest.approx(0.1, abs=0.001)
+
+
+def test_figures_have_their_sign_and_slices() -> None:
+    """The first ranker leads a worse one by every figure, over all and on each channel."""
+    part = made(3000, 7)
+    best = np.maximum.reduceat(part.matrix[:, 0], part.starts[:-1]).astype(np.float64)
+    truth, flat = 0.02 + 0.4 * best**2, np.full(len(best), part.responded.mean())
+    both = {"release": truth, "one rate for all": flat}
+    found = response_figures(part.contacts, both, both, (10, 1), 1)
+    for name in ("all", "on web", "on app"):
+        (other,) = (m for m in found.measured if m.slice == name and m.ranker != "release")
+        assert other.metrics[AUC].value == pytest.approx(0.5)
+        assert all(other.ahead[metric].low > 0 for metric in (AUC, WITHIN, LOSS))
+    forecast = {one.slice: one for one in found.calibrated}
+    assert forecast["all"].n == 3000
+    assert forecast["on web"].responded.low < forecast["on web"].forecast
+    entropy = -(flat * np.log(flat) + (1 - flat) * np.log(1 - flat)).mean()
+    (whole,) = (m for m in found.measured if m.slice == "all" and m.ranker != "release")
+    assert whole.metrics[LOSS].value == pytest.approx(entropy)

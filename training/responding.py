@@ -1,0 +1,98 @@
+"""The rate of response of a release: what it is learnt from, and what it is worth beside others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.errors import BadDataset
+from models.features import HistoryConfig
+from models.release import Release
+from models.trees import Trees
+from training.config import TrainConfig
+from training.contacts import Contact, ResponseConfig, contacts_of
+from training.crossfit import Fitted
+from training.incumbent import IN_FORCE
+from training.log import Log
+from training.response_figures import ResponseFigures, response_figures
+from training.responses import Described, Describer, judged, learn, rates_by_offer
+from training.second_stage import DEFAULT, Lesson, SecondStage, Steps
+
+MODEL, BY_OFFER, ONE_RATE, AFFINITY = (
+    "release",
+    "the offer's rate so far",
+    "one rate for all",
+    "affinity to the best item",
+)
+
+
+@dataclass(frozen=True)
+class Responding:
+    """Trees of the rate of response, what they learnt from, and later contacts to measure on.
+
+    `refitted` saw the later ones, too. `organic` are the trees of the second stage, which know
+    nothing of contacts.
+    """
+
+    before: Sequence[Contact]
+    later: Described
+    organic: Trees
+    fitted: Fitted
+    refitted: Fitted
+
+    def figures(
+        self, release: Release, incumbent: Release | None, log: Log, seed: int, steps: Steps
+    ) -> ResponseFigures:
+        """Measure `release`, as it serves, beside the baselines and the release in force."""
+        contacts = self.later.contacts
+        if not contacts:
+            raise BadDataset("events.parquet: no contact in the test whose days are over")
+        share = (sum(one.responded for one in self.before) + 1) / (len(self.before) + 2)
+        by_offer = rates_by_offer(self.before, contacts)
+        scores = {BY_OFFER: by_offer, AFFINITY: self.later.leads(self.organic)[1]}
+        rates = {BY_OFFER: by_offer, ONE_RATE: np.full(len(contacts), share)}
+        scores[ONE_RATE] = rates[ONE_RATE]
+        first = judged(release, log, contacts, steps("responses: judging"))
+        assert first is not None, "a release with rates of response has a second stage"
+        scores, rates = {MODEL: first.scores, **scores}, {MODEL: first.rates, **rates}
+        if incumbent is not None:
+            other = judged(incumbent, log, contacts, steps("responses: the release in force"))
+            if other is not None:
+                scores[IN_FORCE] = other.scores
+        learnt = len(self.before), sum(one.responded for one in self.before)
+        return response_figures(contacts, scores, rates, learnt, seed)
+
+
+def respond(
+    log: Log,
+    window: tuple[int, int] | None,
+    lessons: Sequence[Lesson],
+    stage: SecondStage,
+    history: HistoryConfig,
+    config: TrainConfig,
+    chosen: ResponseConfig,
+    steps: Steps,
+) -> Responding:
+    """Learn from the contacts of `lessons`, whose tables are those of `stage`.
+
+    `window` is that of the test. Raises `BadDataset` without times, or where hardly anybody
+    responded.
+    """
+    windows = [lesson.window for lesson in lessons if lesson.window is not None]
+    if window is None or len(windows) < len(lessons):
+        raise BadDataset("events.parquet: a rate of response is learnt from times; here are none")
+    describe = Describer(log, stage.items, history, config.default.quotas)
+    parts = [
+        describe(contacts_of(log, chosen, span), retrieval, steps("responses: describing"))
+        for span, retrieval in zip(windows, stage.before, strict=True)
+    ]
+    later = describe(contacts_of(log, chosen, window), stage.retrieval, steps("responses: later"))
+    ranked = stage.intents[DEFAULT]
+    declared, organic = ranked.signals, ranked.fitted.trees
+    settings, folds, seed = chosen.ranker, config.folds, config.seed
+    steps("responses: fitting")(0, 1)
+    fitted = refitted = learn(parts, organic, declared, settings, folds, seed)
+    if config.refit:
+        refitted = learn([later, *parts], organic, declared, settings, folds, seed)
+    before = [contact for part in parts for contact in part.contacts]
+    return Responding(before, later, organic, fitted, refitted)
