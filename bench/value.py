@@ -1,6 +1,6 @@
 """What ranking by expected value is worth, on a simulated retailer whose truth is known.
 
-    python -m bench.value [--customers 600] [--items 240] [--seed 7]
+    python -m bench.value [--customers 600] [--items 240] [--seed 7] [--config TOML]
 
 The retailer is simulated, a release is trained on the rates of response to its contacts, and each
 customer is then decided for as they stand at the end of the log, on the web: by expected value,
@@ -36,10 +36,9 @@ from service.dataset.load import load_dataset
 from service.serving import caught_up
 from service.store import Store, open_store
 from training.bootstrap import Interval, intervals
-from training.config import TrainConfig
+from training.config import TrainConfig, read_config
 from training.contacts import ResponseConfig
 from training.full_report import response_tables
-from training.response_figures import ResponseFigures
 from training.retailer import DIMENSIONS, SCALE, Setting, response_rate
 from training.simulate import TRUTH, simulate
 from training.terminal import progress_bar
@@ -159,14 +158,18 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=600)
     parser.add_argument("--items", type=int, default=240)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--config", type=Path, help="of training; as for any data by default")
     said = parser.parse_args()
     end = datetime(2026, 3, 1, tzinfo=UTC)
     setting = Setting(said.customers, said.items, seed=said.seed, end=end)
-    config = TrainConfig(seed=said.seed, windows=3, responses=ResponseConfig())
+    config = TrainConfig(windows=3) if said.config is None else read_config(said.config)
+    responses = config.responses or ResponseConfig()
+    config = msgspec.structs.replace(config, seed=said.seed, responses=responses)
     with tempfile.TemporaryDirectory() as directory:
         worths, trained = run(setting, config, Path(directory))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    for part in response_tables(trained.full.responses or ResponseFigures()):
+    assert trained.full.responses is not None
+    for part in response_tables(trained.full.responses):
         console.print(part)
     table = Table(title=f"Expected value of a response on the web, {setting.customers:,} customers")
     table.add_column("ranked by")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,9 +19,9 @@ from models.signals import signals
 from models.trees import Trees, read_trees
 from training.contacts import Contact, ResponseConfig, contacts_of, members_of
 from training.log import Customer, Log
-from training.ranker import RankerSettings, grow
+from training.ranker import RankerSettings, grow, scaled
 from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
-from training.responses import Described, learn, rates_by_offer
+from training.responses import Described, learn, log_odds, rates_by_offer
 
 WEEK = ResponseConfig(days=7.0)
 OFFERS = ("one", "item:a")
@@ -173,6 +174,35 @@ def test_what_leads_is_found_with_the_rate() -> None:
     assert np.abs(rates - truth).mean() < 0.03
 
 
+def test_a_scaled_ensemble_scores_in_proportion() -> None:
+    """Each score is the multiple and the shift, in LightGBM too; more trees may be grown on it."""
+    part = made(500, 5)
+    trees = grown(part, part.matrix[:, 0] > 0.7)
+    text = scaled(trees.text, 0.37, -1.25)
+    wanted = 0.37 * trees.score(part.matrix) - 1.25
+    assert read_trees(text).score(part.matrix) == pytest.approx(wanted)
+    booster = lightgbm.Booster(model_str=text)
+    assert booster.predict(part.matrix, raw_score=True) == pytest.approx(wanted)
+    slow = replace(FEW, trees=3, learning_rate=1e-9)
+    hits = part.matrix[:, 0] > 0.5
+    more = read_trees(grow(part.matrix, hits, DECLARED, slow, 1, text))
+    assert more.count == trees.count + 3
+    assert more.score(part.matrix) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_log_odds_are_found() -> None:
+    """Logistic regression finds slope and shift; where it would turn the order it has no slope."""
+    random = np.random.default_rng(2)
+    scores = random.normal(1, 2, 20_000)
+    hits = random.random(20_000) < 1 / (1 + np.exp(2 - 0.7 * scores))
+    slope, shift = log_odds(scores, hits)
+    assert (slope, shift) == (pytest.approx(0.7, abs=0.03), pytest.approx(-2, abs=0.06))
+    share = hits.mean()
+    assert log_odds(-scores, hits) == (0.0, pytest.approx(np.log(share / (1 - share))))
+    alike = log_odds(np.full(20_000, 3.0), hits)
+    assert alike[0] * 3 + alike[1] == pytest.approx(np.log(share / (1 - share)))
+
+
 def test_too_few_responses_teach_nothing() -> None:
     """Where hardly anybody responded no rate is learnt."""
     part = made(60, 5)
@@ -211,6 +241,9 @@ def test_figures_have_their_sign_and_slices() -> None:
     forecast = {one.slice: one for one in found.calibrated}
     assert forecast["all"].n == 3000
     assert forecast["on web"].responded.low < forecast["on web"].forecast
+    assert found.error[0] < 3 * found.by_chance[0]
+    off = response_figures(part.contacts, both, {"release": truth / 2}, (10, 1), 1)
+    assert off.error[0] > 4 * off.by_chance[0]
     entropy = -(flat * np.log(flat) + (1 - flat) * np.log(1 - flat)).mean()
     (whole,) = (m for m in found.measured if m.slice == "all" and m.ranker != "release")
     assert whole.metrics[LOSS].value == pytest.approx(entropy)

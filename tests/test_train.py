@@ -22,6 +22,7 @@ from training.log import read_log
 from training.ranker import RankerSettings
 from training.retailer import Setting
 from training.simulate import simulate
+from training.splits import Case, Target
 from training.train import train
 
 pytestmark = pytest.mark.machine
@@ -110,6 +111,28 @@ def test_evaluation_counts_as_it_says(shop: Path, tmp_path: Path) -> None:
     assert slices["targets known to the release"]["metrics"][name]["value"] == 1.0
     masked = as_json(evaluate_release(release, cases[:1], log, ("purchase",), ks))
     assert masked["metrics"][name]["value"] == 0.0  # type: ignore[index]
+
+
+def test_discovery_is_evaluated_among_what_was_never_touched(shop: Path, tmp_path: Path) -> None:
+    """Under discovery only untouched targets are right, and nothing that was touched is listed."""
+    release = load_release(train(shop, tmp_path, QUICK).directory)
+    log = read_log(shop)
+    at = max(range(len(log.customers)), key=lambda at: len(log.customers[at].events))
+    touched = {event.item for event in log.customers[at].events if event.item}
+    new = [item for item in release.items if item not in touched]
+    both = Case(at, (Target(min(touched), ""), Target(new[0], "")), None, None)
+    again = Case(at, (Target(min(touched), ""),), None, None)
+    ks = (len(new),)
+    found = {
+        intent: as_json(evaluate_release(release, [both, again], log, (), ks, intent=intent))
+        for intent in RANKED
+    }
+    assert found["default"]["n"] == 2
+    assert found["discovery"]["n"] == 1
+    assert found["discovery"]["metrics"][f"recall@{ks[0]}"]["value"] == 1.0  # type: ignore[index]
+    slices = found["discovery"]["slices"]
+    assert isinstance(slices, dict)
+    assert "repeat" not in slices
 
 
 @pytest.mark.parametrize(

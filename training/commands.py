@@ -122,6 +122,12 @@ def train(
         bool,
         typer.Option("--responses", help="Rank by the rate of response to contacts, worth money."),
     ] = False,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=1.0, help="Learn from this share of the customers.", show_default="all"
+        ),
+    ] = None,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
 
@@ -148,6 +154,8 @@ def train(
         chosen = msgspec.structs.replace(chosen, refit=True)
     if responses and chosen.responses is None:
         chosen = msgspec.structs.replace(chosen, responses=ResponseConfig())
+    if share is not None:
+        chosen = msgspec.structs.replace(chosen, share=share)
     with progress_bar() as bar:
         task = bar.add_task("", total=None)
 
@@ -189,6 +197,9 @@ def evaluate(
         ),
     ] = None,
     k: Annotated[str, typer.Option(help="Lengths of the lists.")] = "10,20",
+    intent: Annotated[
+        str, typer.Option(help="default, or discovery: among what the customer never touched.")
+    ] = "default",
     registry: Annotated[
         Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Where a release's id is looked up.")
     ] = Path("var/registry"),
@@ -197,10 +208,12 @@ def evaluate(
     """Measure a release against what customers turned to, slice by slice.
 
     A case is a distinct customer and `before`; R@k = hits / min(k, distinct targets), HR@k any hit,
-    MRR@k the reciprocal rank of the first, NDCG@k binary; means over the cases.
+    MRR@k the reciprocal rank of the first, NDCG@k binary; means over the cases. Under the intent
+    discovery only items that the customer never touched are listed, and only these are right.
     """
     from models.registry import Registry
     from models.release import load_release
+    from models.second_stage import RANKED
     from training.evaluate import as_json as figures
     from training.evaluate import evaluate_release, read_truth
     from training.log import read_log
@@ -208,6 +221,8 @@ def evaluate(
     from training.terminal import output, progress_bar
 
     ks = _lengths(k)
+    if intent not in RANKED:
+        raise typer.BadParameter(f"want {' or '.join(RANKED)}", param_hint="--intent")
     directory = Path(release)
     if not directory.is_dir():
         found = Registry(registry)
@@ -231,6 +246,7 @@ def evaluate(
             masked,
             ks,
             lambda done, of: bar.update(task, completed=done, total=of),
+            intent,
         )
     if as_json:
         typer.echo(json.dumps(figures(measured)))

@@ -59,6 +59,7 @@ class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fi
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a training run but the dataset and the registry.
 
+    `share` of the customers are learnt from and asked about, the others are as if never there;
     `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
     into; `windows` is how many windows before the test timed data is learnt from; `remembered`
     bounds what is counted of a customer in each lane; without `trend` shares are those of all time.
@@ -67,6 +68,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     seed: int = 0
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     split: SplitConfig = SplitConfig()
     stage_one: Settings = Settings()
     default: IntentConfig = IntentConfig()

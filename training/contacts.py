@@ -21,14 +21,14 @@ CONTACTS = ("impression", "sent")
 
 
 class ResponseConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a response to a contact is, and how trees are grown over contacts.
+    """What a response to a contact is, and how the trees are grown that correct the second stage.
 
     An event of one of `types` is one where it comes at most `days` after the contact.
     """
 
     days: Annotated[float, msgspec.Meta(gt=0, le=366)] = 7.0
     types: tuple[str, ...] = ("click", "accept", "redeem")
-    ranker: RankerSettings = RankerSettings(trees=60, leaves=7, learning_rate=0.06)
+    ranker: RankerSettings = RankerSettings(trees=40, leaves=7, learning_rate=0.05, least_rows=100)
 
 
 class Contact(NamedTuple):

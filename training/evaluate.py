@@ -10,9 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
+from models.decision import Intent
 from models.errors import BadDataset
 from models.release import Release
 from training.fit import Progress
+from training.groups import untouched
 from training.log import Log, identifier_bytes, microseconds
 from training.questions import questions
 from training.ranked import release_lists
@@ -30,12 +32,18 @@ def evaluate_release(
     mask: Iterable[str],
     ks: tuple[int, ...],
     progress: Progress = lambda done, of: None,
+    intent: str = Intent.DEFAULT,
 ) -> list[Measured]:
-    """Measure `release` on `cases`, histories taken from `log`, slice by slice."""
+    """Measure `release` on `cases`, histories taken from `log`, slice by slice.
+
+    Under `discovery` only what the customer never touched is right, and nothing else is listed.
+    """
     asked = questions(log, cases, mask)
+    if intent == Intent.DISCOVERY:
+        asked = untouched(asked)
     items = sorted(release.items)
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
-    lists = {"release": release_lists(release, asked, max(ks), progress)}
+    lists = {"release": release_lists(release, asked, max(ks), progress, intent)}
     return measure(lists, answers(asked, items, touched), len(items), ks, SEED)
 
 

@@ -16,22 +16,21 @@ from models.retrieval import Retrieval
 from models.second_stage import Ensemble
 from models.second_stage import SecondStage as Ranking
 from training import baselines, newcomers
-from training.baselines import Scores
+from training.beside import CONTENT, KS, baselines_by_intent, lists_of_scores, releases_beside
 from training.config import TrainConfig
 from training.content import content_scores
 from training.crossfit import NothingToLearn
 from training.fit import Progress
 from training.heldout import held_out, window_out
-from training.incumbent import IN_FORCE, lists_among
 from training.log import Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.questions import Question, questions
-from training.ranked import Lists, release_lists, score_lists
+from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
-from training.references import ease_scores, ials_scores
 from training.refit import everything
 from training.responding import MODEL, Responding, respond
 from training.response_figures import ResponseFigures
+from training.sample import known_only
 from training.second_stage import (
     DEFAULT,
     DISCOVERY,
@@ -46,8 +45,6 @@ from training.splits import Split, target_types
 from training.spread import Spread, spreads
 from training.touches import touches_of
 
-KS = (10, 20, 3)
-STAGE_ONE, CONTENT = "stage one alone", "content similarity"
 RENEWED = "release renewed"
 SHOWN = 10  # places of a list that count as seen
 
@@ -93,6 +90,8 @@ def train_full(
     fresh = newcomers.deal(whole, config.split.newcomers, config.seed)
     log = newcomers.without(whole, fresh)
     parts = held_out(dataset, log, targets, config.split, config.seed)
+    if config.share < 1:
+        parts = known_only(parts)
     history = history_for(whole)
     settings, seed, mask = config.stage_one, config.seed, config.split.mask
     content = fit_content(parts.training, targets, history, settings, seed, steps("stage one"))
@@ -121,7 +120,7 @@ def train_full(
     popular = baselines.prepare(parts.training, targets, release.items).popular
     intents = stage.intents if stage else {}
     puts = {intent: ranked.asked for intent, ranked in intents.items()} or {DEFAULT: asked}
-    beside = _by_intent(puts, parts.training, targets, release.items, config, steps)
+    beside = baselines_by_intent(puts, parts.training, targets, release.items, config, steps)
     measured, renewed, sources, spread = {}, {}, {}, {}
     for intent, put in puts.items() if parts.cases else ():
         found = intents.get(intent)
@@ -130,7 +129,7 @@ def train_full(
             lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
         else:
             lists = {MODEL: found.lists}
-        lists |= _others(release, plain, incumbent, put, intent, stage is not None, steps)
+        lists |= releases_beside(release, plain, incumbent, put, intent, stage is not None, steps)
         lists |= beside[intent]
         steps(f"{intent}: measuring")(0, 1)
         answered = answers(put, release.items, touched)
@@ -218,46 +217,6 @@ def _again(
     return _complete(content, _ranking(stage, found, config, responding))
 
 
-def _others(
-    release: Release,
-    plain: Release,
-    incumbent: Release | None,
-    asked: Sequence[Question],
-    intent: str,
-    ranked: bool,
-    steps: Steps,
-) -> dict[str, Lists]:
-    """Return the lists of the release in force, and of stage one where that is not all."""
-    lists = {}
-    if incumbent is not None:
-        step = steps(f"{intent}: ranking by the release in force")
-        lists[IN_FORCE] = lists_among(incumbent, release.items, asked, max(KS), step, intent)
-    if ranked:
-        step = steps(f"{intent}: ranking by stage one")
-        lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
-    return lists
-
-
-def _by_intent(
-    puts: Mapping[str, Sequence[Question]],
-    log: Log,
-    targets: Sequence[str],
-    items: Sequence[str],
-    config: TrainConfig,
-    steps: Steps,
-) -> dict[str, dict[str, Lists]]:
-    """Return the lists of every baseline for the questions of each intent, each fitted once."""
-    every = [question for put in puts.values() for question in put]
-    if not every:
-        return {intent: {} for intent in puts}
-    lists = _baselines(log, targets, items, every, config, steps)
-    found, first = {}, 0
-    for intent, put in puts.items():
-        found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
-        first += len(put)
-    return found
-
-
 def _newcomers(
     log: Log,
     fresh: NDArray[np.bool_],
@@ -275,7 +234,7 @@ def _newcomers(
     trained = baselines.prepare(parts.training, targets, stage.items)
 
     def others(asked: Sequence[Question]) -> Mapping[str, Lists]:
-        return _lists(
+        return lists_of_scores(
             {
                 "popularity": baselines.popularity_scores(trained, asked),
                 "item-kNN": baselines.item_knn_scores(trained, asked, known),
@@ -310,40 +269,3 @@ def _earlier(
     if not lessons:
         raise NothingToLearn("events.parquet: no window before the test to learn from")
     return lessons
-
-
-def _baselines(
-    log: Log,
-    targets: Sequence[str],
-    items: Sequence[str],
-    asked: Sequence[Question],
-    config: TrainConfig,
-    steps: Steps,
-) -> dict[str, Lists]:
-    steps("baselines")(0, 1)
-    trained = baselines.prepare(log, targets, items)
-    scores: dict[str, Scores | None] = {
-        "popularity": baselines.popularity_scores(trained, asked),
-        "own counts": baselines.own_count_scores(trained, asked, log),
-        "item-kNN": baselines.item_knn_scores(trained, asked, log),
-        CONTENT: content_scores(trained, asked, log),
-        "EASE": ease_scores(trained, asked, log),
-        "iALS": ials_scores(trained, asked, config.seed),
-        "LightFM by customer": baselines.by_customer_scores(
-            trained, asked, config.stage_one, config.seed, steps("LightFM by customer")
-        ),
-    }
-    return _lists(scores, asked, trained, config.seed)
-
-
-def _lists(
-    scores: Mapping[str, Scores | None],
-    asked: Sequence[Question],
-    trained: baselines.Trained,
-    seed: int,
-) -> dict[str, Lists]:
-    return {
-        name: score_lists(blocks, asked, trained.row_of, max(KS), seed)
-        for name, blocks in scores.items()
-        if blocks is not None
-    }

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from training.beside import CONTENT
 from training.bootstrap import Interval
-from training.full import CONTENT, RENEWED, Full
+from training.full import RENEWED, Full
 from training.full import SHOWN as PLACES
 from training.report import redeemed_table
 from training.responding import MODEL
@@ -109,10 +110,14 @@ def full_tables(full: Full) -> list[Table]:
 def response_tables(found: ResponseFigures) -> list[Table]:
     """Return how well the rate of response is known, beside the baselines and by slice."""
     contacts, responses = found.learnt_from
-    error, top = found.error
     whole = [one for one in found.measured if one.slice == ALL]
-    title = f"Responses, learnt from {contacts:,} contacts with {responses:,}; "
-    title += f"calibration error {error:.5f}, in the top 1 % {top:.5f} [95 % interval]"
+    title = f"Responses, learnt from {contacts:,} contacts with {responses:,} [95 % interval]\n"
+    title += "; ".join(
+        f"calibration error{where} {error:.4f}, {chance:.4f} by chance"
+        for where, error, chance in zip(
+            ("", " in the top 1 %"), found.error, found.by_chance, strict=True
+        )
+    )
     shown = (AUC, WITHIN, LOSS)
     return [
         table(
@@ -158,6 +163,7 @@ def full_figures(full: Full) -> dict[str, object]:
     if full.responses is not None:
         figures["responses"] = {
             "calibration_error": list(full.responses.error),
+            "calibration_error_by_chance": list(full.responses.by_chance),
             "calibrated": [dataclasses.asdict(one) for one in full.responses.calibrated],
             "measured": [_plain(found) for found in full.responses.measured],
         }

@@ -4,6 +4,7 @@ Only groups whose target is among the candidates teach anything, and a few dozen
 negatives say as much as all of them. One thread and a seed give the same text, bit for bit.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from models.fixed import Rows
 from models.past import Floats
 from models.signals import Signal
 from training.groups import Groups
+
+_LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
+_SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +67,12 @@ def grow(
     signals: Sequence[Signal],
     settings: RankerSettings,
     seed: int,
+    start: str = "",
 ) -> str:
     """Fit on all rows of `matrix` (rows, signals) and return LightGBM's text of the ensemble.
 
-    Raises `BadInput` where the settings leave out what is no signal.
+    With `start`, the text of an ensemble, its trees come first, and those that are grown correct
+    them. Raises `BadInput` where the settings leave out what is no signal.
     """
     unknown = sorted(set(settings.unused) - {signal.name for signal in signals})
     if unknown:
@@ -97,8 +103,22 @@ def grow(
         "seed": seed,
         "verbose": -1,
     }
-    booster = lightgbm.train(parameters, data, settings.trees)
+    before = lightgbm.Booster(model_str=start) if start else None
+    booster = lightgbm.train(parameters, data, settings.trees, init_model=before)
     return str(booster.model_to_string())
+
+
+def scaled(text: str, slope: float, shift: float) -> str:
+    """Return the text of an ensemble that scores `slope` times what `text` does, plus `shift`."""
+    left = iter([shift])  # for the first tree
+
+    def leaves(found: re.Match[str]) -> str:
+        more = next(left, 0.0)
+        values = (slope * float(value) + more for value in found[1].split())
+        return "leaf_value=" + " ".join(map(repr, values))
+
+    # LightGBM finds the trees by their sizes, which are other ones now; without them it looks.
+    return _LEAVES.sub(leaves, _SIZES.sub("", text))
 
 
 def _sampled(

@@ -6,7 +6,7 @@ higher (a tie counts half); "within" compares contacts of one customer only. Log
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from training.contacts import Contact
 from training.slices import ALL, Measured
 
 AUC, WITHIN, LOSS = "auc", "auc within", "log loss"
+DRAWS = 200
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -34,12 +35,18 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class ResponseFigures:
-    """What is known of a rate of response; `error` is overall, and in the top 1 %."""
+    """What is known of a rate of response.
 
-    measured: Sequence[Measured] = ()
-    calibrated: Sequence[Calibrated] = ()
-    error: tuple[float, float] = (0.0, 0.0)
-    learnt_from: tuple[int, int] = field(default=(0, 0))  # contacts, responses
+    `error` is the calibration error overall, and in the top 1 %; `by_chance` is what the same
+    contacts would show on average if every rate were true. `learnt_from` counts contacts, and
+    responses to them.
+    """
+
+    measured: Sequence[Measured]
+    calibrated: Sequence[Calibrated]
+    error: tuple[float, float]
+    by_chance: tuple[float, float]
+    learnt_from: tuple[int, int]
 
 
 def response_figures(
@@ -66,7 +73,16 @@ def response_figures(
             measured += _slice(name, part, hits, customers, scores, rates, seed)
         share = intervals(hits[part].astype(np.float64)[:, None], seed)[0]
         calibrated.append(Calibrated(name, int(part.sum()), float(forecast[part].mean()), share))
-    return ResponseFigures(measured, calibrated, calibration_error(forecast, hits), learnt_from)
+    error, by_chance = calibration_error(forecast, hits), _error_by_chance(forecast, seed)
+    return ResponseFigures(measured, calibrated, error, by_chance, learnt_from)
+
+
+def _error_by_chance(rates: Floats, seed: int) -> tuple[float, float]:
+    """Return the mean calibration error of draws from the rates themselves."""
+    random = np.random.default_rng([seed, 15])
+    drawn = [calibration_error(rates, random.random(len(rates)) < rates) for _ in range(DRAWS)]
+    error, top = np.mean(drawn, axis=0).tolist()
+    return error, top
 
 
 def _slice(

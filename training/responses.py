@@ -3,6 +3,9 @@
 An offer over a set is led by the item in it that scores highest, as it is when it is served. Which
 one that is depends on the trees that are learnt: first the trees of the second stage choose, then
 twice the new ones (each choice and fit is a step of hard expectation maximisation).
+
+Contacts are few beside purchases. So what is known of purchases comes first, as a score that is
+scaled to the log odds of a response by logistic regression, and trees over contacts correct it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from models.decision import Intent
 from models.errors import BadDataset
@@ -25,11 +29,13 @@ from training.crossfit import Fitted
 from training.groups import asked_of, features_of
 from training.log import Log
 from training.questions import Question, questions
-from training.ranker import RankerSettings, grow
+from training.ranker import RankerSettings, grow, scaled
 from training.splits import Bound, Case
 
 ROUNDS = 2  # of choosing what leads an offer, and fitting again
 LEAST_RESPONSES = 50  # fewer teach nothing
+STEPS = 30  # of Newton's method, which needs a few
+RIDGE = 1.0  # holds the slope where scores tell all, or hardly differ
 
 Progress = Callable[[int, int], None]
 Scores = NDArray[np.float64]
@@ -114,7 +120,7 @@ def learn(
 ) -> Fitted:
     """Fit on the contacts of all parts; each is calibrated by trees that never saw its customer.
 
-    `first` are the trees that choose at first what leads an offer. Raises `BadDataset` where hardly
+    `first` are the trees of the second stage. Raises `BadDataset` where hardly
     anybody responded.
     """
     matrix, hits, customers = _led(parts, first)
@@ -124,16 +130,48 @@ def learn(
             f"min {LEAST_RESPONSES}"
         )
     for _ in range(ROUNDS):
-        trees = read_trees(grow(matrix, hits, signals, settings, seed))
+        trees = _grown(matrix, hits, first, signals, settings, seed)
         matrix, hits, customers = _led(parts, trees)
     everyone = np.unique(customers)
     dealt = np.random.default_rng([seed, 13]).permutation(len(everyone)) % folds
     scores = np.empty(len(hits))
     for fold in range(folds):
         out = np.isin(customers, everyone[dealt == fold])
-        apart = read_trees(grow(matrix[~out], hits[~out], signals, settings, seed))
+        apart = _grown(matrix[~out], hits[~out], first, signals, settings, seed)
         scores[out] = apart.score(matrix[out])
     return Fitted(trees, calibrate(scores, hits))
+
+
+def _grown(
+    matrix: Floats,
+    hits: NDArray[np.bool_],
+    first: Trees,
+    signals: Sequence[Signal],
+    settings: RankerSettings,
+    seed: int,
+) -> Trees:
+    """Scale the score of the `first` trees to the odds of a hit, and grow trees that correct it."""
+    start = scaled(first.text, *log_odds(first.score(matrix), hits))
+    return read_trees(grow(matrix, hits, signals, settings, seed, start))
+
+
+def log_odds(scores: Scores, hits: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope (0 or more) and shift of logistic regression, by Newton's method.
+
+    There must be hits and others.
+    """
+    share = hits.mean()
+    flat = 0.0, float(np.log(share / (1 - share)))
+    columns = np.stack([scores - scores.mean(), np.ones(len(scores))], axis=1)
+    found = np.array(flat)
+    for _ in range(STEPS):
+        rates = expit(columns @ found)
+        curvature = (columns * (rates * (1 - rates))[:, None]).T @ columns
+        curvature[0, 0] += RIDGE
+        found += np.linalg.solve(curvature, columns.T @ (hits - rates) - [RIDGE * found[0], 0.0])
+    slope, shift = found.tolist()
+    # Who likes an item most does not respond least: where it looks so, it says nothing.
+    return (slope, shift - slope * float(scores.mean())) if slope > 0 else flat
 
 
 def _led(

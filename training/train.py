@@ -18,6 +18,7 @@ from training.incumbent import IN_FORCE, comparison, release_in_force
 from training.log import read_log
 from training.model import golden_requests, manifest_fields
 from training.responding import MODEL
+from training.sample import sample
 from training.second_stage import DEFAULT
 from training.slices import Measured
 
@@ -52,6 +53,8 @@ def train(
     incumbent = release_in_force(held)
     steps("reading the dataset")(0, 1)
     log = read_log(dataset)
+    if config.share < 1:
+        log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
     full = train_full(dataset, log, config, incumbent, steps)

@@ -1,0 +1,96 @@
+"""The rankers that a release is measured beside: every baseline, stage one, the one in force."""
+
+from collections.abc import Mapping, Sequence
+
+from models.release import Release
+from training import baselines
+from training.baselines import Scores
+from training.config import TrainConfig
+from training.content import content_scores
+from training.incumbent import IN_FORCE, lists_among
+from training.log import Log
+from training.questions import Question
+from training.ranked import Lists, release_lists, score_lists
+from training.references import ease_scores, ials_scores
+from training.second_stage import Steps
+
+KS = (10, 20, 3)  # lengths of lists that are measured
+STAGE_ONE, CONTENT = "stage one alone", "content similarity"
+
+
+def releases_beside(
+    release: Release,
+    plain: Release,
+    incumbent: Release | None,
+    asked: Sequence[Question],
+    intent: str,
+    ranked: bool,
+    steps: Steps,
+) -> dict[str, Lists]:
+    """Return the lists of the release in force, and of stage one where that is not all."""
+    lists = {}
+    if incumbent is not None:
+        step = steps(f"{intent}: ranking by the release in force")
+        lists[IN_FORCE] = lists_among(incumbent, release.items, asked, max(KS), step, intent)
+    if ranked:
+        step = steps(f"{intent}: ranking by stage one")
+        lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
+    return lists
+
+
+def baselines_by_intent(
+    puts: Mapping[str, Sequence[Question]],
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    config: TrainConfig,
+    steps: Steps,
+) -> dict[str, dict[str, Lists]]:
+    """Return the lists of every baseline for the questions of each intent, each fitted once."""
+    every = [question for put in puts.values() for question in put]
+    if not every:
+        return {intent: {} for intent in puts}
+    lists = _baselines(log, targets, items, every, config, steps)
+    found, first = {}, 0
+    for intent, put in puts.items():
+        found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
+        first += len(put)
+    return found
+
+
+def _baselines(
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    asked: Sequence[Question],
+    config: TrainConfig,
+    steps: Steps,
+) -> dict[str, Lists]:
+    steps("baselines")(0, 1)
+    trained = baselines.prepare(log, targets, items)
+    scores: dict[str, Scores | None] = {
+        "popularity": baselines.popularity_scores(trained, asked),
+        "own counts": baselines.own_count_scores(trained, asked, log),
+        "item-kNN": baselines.item_knn_scores(trained, asked, log),
+        CONTENT: content_scores(trained, asked, log),
+        "EASE": ease_scores(trained, asked, log),
+        "iALS": ials_scores(trained, asked, config.seed),
+        "LightFM by customer": baselines.by_customer_scores(
+            trained, asked, config.stage_one, config.seed, steps("LightFM by customer")
+        ),
+    }
+    return lists_of_scores(scores, asked, trained, config.seed)
+
+
+def lists_of_scores(
+    scores: Mapping[str, Scores | None],
+    asked: Sequence[Question],
+    trained: baselines.Trained,
+    seed: int,
+) -> dict[str, Lists]:
+    """Return the lists of each ranker that has scores."""
+    return {
+        name: score_lists(blocks, asked, trained.row_of, max(KS), seed)
+        for name, blocks in scores.items()
+        if blocks is not None
+    }
