@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import grpc
 import pytest
@@ -34,6 +34,8 @@ from tests.running import enter_release, event, loyalty
 from tests.small import small_rows
 
 pytestmark = pytest.mark.machine
+
+T = TypeVar("T")
 
 CHANNELS = ("web", "app", "email", "sms", "till", "call_center")
 KEY = bytes(range(32))
@@ -83,6 +85,19 @@ def asked(draw: random.Random, who: str, channel: str) -> pb.RecommendRequest:
     return request
 
 
+def again(call: Callable[[], T]) -> T:
+    """Return what a call answers; it is made again for as long as it says that it may be.
+
+    Overtaken too often, under a cap that all of them would take, or the store was away.
+    """
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() not in (grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE):
+                raise
+
+
 class Person:
     """One person, whom all channels ask for in some order, several times, amid events."""
 
@@ -107,13 +122,7 @@ class Person:
 
     def _ask(self, at: int, request: pb.RecommendRequest) -> Told:
         stub = self._living.clients[at].recommendations
-        while True:
-            try:
-                return Told(request.channel, stub.Recommend(request, timeout=PATIENCE))
-            except grpc.RpcError as error:
-                # Overtaken too often, under a cap that all of them would take: asked again.
-                if error.code() != grpc.StatusCode.ABORTED:
-                    raise
+        return Told(request.channel, again(lambda: stub.Recommend(request, timeout=PATIENCE)))
 
     def _act(self, turn: int) -> None:
         events = [
@@ -126,9 +135,8 @@ class Person:
             for number in range(self._draw.randint(0, 4))
         ]
         if events:
-            self._living.clients[0].events.RecordEvents(
-                RecordEventsRequest(events=events), timeout=PATIENCE
-            )
+            stub, said = self._living.clients[0].events, RecordEventsRequest(events=events)
+            again(lambda: stub.RecordEvents(said, timeout=PATIENCE))
 
 
 def changing(living: Living, stop: threading.Event, seconds: float) -> Callable[[], int]:
@@ -167,8 +175,10 @@ def test_every_channel_shows_one_face(
         stop = threading.Event()
         with ThreadPoolExecutor(5) as pool:
             change = pool.submit(changing(service, stop, 0.3))
-            lives = list(pool.map(lambda number: Person(service, number).live(), range(people)))
-            stop.set()
+            try:
+                lives = list(pool.map(lambda number: Person(service, number).live(), range(people)))
+            finally:
+                stop.set()
             changes = change.result()
         answers = pairs = 0
         for person in lives:
