@@ -196,11 +196,15 @@ def test_log_odds_are_found() -> None:
     scores = random.normal(1, 2, 20_000)
     hits = random.random(20_000) < 1 / (1 + np.exp(2 - 0.7 * scores))
     slope, shift = log_odds(scores, hits)
-    assert (slope, shift) == (pytest.approx(0.7, abs=0.03), pytest.approx(-2, abs=0.06))
+    assert slope == pytest.approx(0.7, abs=0.03)
+    assert shift == pytest.approx(-2, abs=0.06)
     share = hits.mean()
-    assert log_odds(-scores, hits) == (0.0, pytest.approx(np.log(share / (1 - share))))
-    alike = log_odds(np.full(20_000, 3.0), hits)
-    assert alike[0] * 3 + alike[1] == pytest.approx(np.log(share / (1 - share)))
+    everybody = float(np.log(share / (1 - share)))
+    slope, shift = log_odds(-scores, hits)
+    assert slope == 0.0
+    assert shift == pytest.approx(everybody)
+    slope, shift = log_odds(np.full(20_000, 3.0), hits)
+    assert 3 * slope + shift == pytest.approx(everybody)
 
 
 def test_too_few_responses_teach_nothing() -> None:
