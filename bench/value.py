@@ -36,9 +36,11 @@ from service.dataset.load import load_dataset
 from service.serving import caught_up
 from service.store import Store, open_store
 from training.bootstrap import Interval, intervals
-from training.config import TrainConfig, read_config
+from training.config import DiscoveryConfig, IntentConfig, TrainConfig, read_config
 from training.contacts import ResponseConfig
+from training.fit import Settings
 from training.full_report import response_tables
+from training.ranker import RankerSettings
 from training.retailer import DIMENSIONS, SCALE, Setting, response_rate
 from training.simulate import TRUTH, simulate
 from training.terminal import progress_bar
@@ -47,6 +49,13 @@ from training.train import Trained, train
 KEY = bytes(range(32))
 CHANNEL = "web"
 PLACES = 3
+# Enough for a few hundred items, in a fraction of the time.
+SMALL = TrainConfig(
+    windows=3,
+    stage_one=Settings(dimensions=16, epochs=3),
+    default=IntentConfig(ranker=RankerSettings(trees=40, leaves=15)),
+    discovery=DiscoveryConfig(ranker=RankerSettings(trees=20)),
+)
 BY_VALUE, BY_RATE, BY_WORTH = "rate x value", "rate alone", "value alone"
 
 Floats = NDArray[np.float64]
@@ -158,11 +167,11 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=600)
     parser.add_argument("--items", type=int, default=240)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--config", type=Path, help="of training; as for any data by default")
+    parser.add_argument("--config", type=Path, help="of training; a small one by default")
     said = parser.parse_args()
     end = datetime(2026, 3, 1, tzinfo=UTC)
     setting = Setting(said.customers, said.items, seed=said.seed, end=end)
-    config = TrainConfig(windows=3) if said.config is None else read_config(said.config)
+    config = SMALL if said.config is None else read_config(said.config)
     responses = config.responses or ResponseConfig()
     config = msgspec.structs.replace(config, seed=said.seed, responses=responses)
     with tempfile.TemporaryDirectory() as directory:

@@ -17,6 +17,7 @@ from models.events import EVENT_TYPES, Event
 from models.features import DAY
 from models.signals import signals
 from models.trees import Trees, read_trees
+from training.calibrate import calibrate
 from training.contacts import Contact, ResponseConfig, contacts_of, members_of
 from training.log import Customer, Log
 from training.ranker import RankerSettings, grow, scaled
@@ -205,6 +206,17 @@ def test_log_odds_are_found() -> None:
     assert shift == pytest.approx(everybody)
     slope, shift = log_odds(np.full(20_000, 3.0), hits)
     assert 3 * slope + shift == pytest.approx(everybody)
+
+
+@pytest.mark.parametrize("contacts", [200, 200_000])
+def test_few_hits_leave_the_rate_to_the_trees(contacts: int) -> None:
+    """Of few contacts the rate stays near the odds that the trees give, of many it is their own."""
+    random = np.random.default_rng(3)
+    scores = random.normal(-2, 1, contacts)
+    said = 1 / (1 + np.exp(-scores))
+    came = calibrate(scores, random.random(contacts) < said / 2, 100.0).rate(scores)
+    share = float(np.mean(came / said))
+    assert (0.7 < share < 1) if contacts == 200 else share == pytest.approx(0.5, abs=0.05)
 
 
 def test_too_few_responses_teach_nothing() -> None:

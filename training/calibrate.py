@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
+from scipy.special import expit
 
 from models.calibration import Calibration
 
@@ -11,8 +12,14 @@ LEAST = 40  # candidates a knot stands for
 TOP = 0.01  # the share of greatest rates looked at apart
 
 
-def calibrate(scores: NDArray[np.float64], hits: NDArray[np.bool_]) -> Calibration:
-    """Fit a rising map by isotonic regression over quantiles of the scores, finer at the top."""
+def calibrate(
+    scores: NDArray[np.float64], hits: NDArray[np.bool_], trusted: float = 0.0
+) -> Calibration:
+    """Fit a rising map by isotonic regression over quantiles of the scores, finer at the top.
+
+    Each quantile's rate is drawn to what its scores say as log odds, which counts for `trusted`
+    candidates: where hits are few, the map follows the trees, and not the luck of a quantile.
+    """
     order = np.argsort(scores, kind="stable")
     scores, hits = scores[order], hits[order]
     count = len(scores)
@@ -24,7 +31,9 @@ def calibrate(scores: NDArray[np.float64], hits: NDArray[np.bool_]) -> Calibrati
     rates = np.array([hits[a:b].mean() for a, b in pairs])
     sizes = np.array([b - a for a, b in pairs], np.float64)
     middles, first = np.unique(middles, return_index=True)
-    risen = isotonic_regression(rates[first], weights=sizes[first]).x
+    rates, sizes = rates[first], sizes[first]
+    rates = (rates * sizes + expit(middles) * trusted) / (sizes + trusted)
+    risen = isotonic_regression(rates, weights=sizes).x
     return Calibration(middles, np.clip(risen, 0.0, 1.0))
 
 

@@ -35,6 +35,7 @@ from training.splits import Bound, Case
 ROUNDS = 2  # of choosing what leads an offer, and fitting again
 LEAST_RESPONSES = 50  # fewer teach nothing
 STEPS = 30  # of Newton's method, which needs a few
+TRUSTED = 100.0  # contacts that the trees' own odds count for where they are calibrated
 RIDGE = 1.0  # holds the slope where scores tell all, or hardly differ
 
 Progress = Callable[[int, int], None]
@@ -139,7 +140,7 @@ def learn(
         out = np.isin(customers, everyone[dealt == fold])
         apart = _grown(matrix[~out], hits[~out], first, signals, settings, seed)
         scores[out] = apart.score(matrix[out])
-    return Fitted(trees, calibrate(scores, hits))
+    return Fitted(trees, calibrate(scores, hits, TRUSTED))
 
 
 def _grown(
