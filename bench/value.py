@@ -176,7 +176,7 @@ def main() -> int:
     config = msgspec.structs.replace(config, seed=said.seed, responses=responses)
     with tempfile.TemporaryDirectory() as directory:
         worths, trained = run(setting, config, Path(directory))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     assert trained.full.responses is not None
     for part in response_tables(trained.full.responses):
         console.print(part)

@@ -61,7 +61,10 @@ def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
     """With --responses the label says so, figures are of contacts, and value comes to count."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
     simulate(tmp_path / "shop", Setting(240, 40, 120, 1, end), lambda done: None)
-    (tmp_path / "train.toml").write_text(CONFIG)
+    more = CONFIG.replace("windows = 2", "windows = 4").replace(
+        "newcomers = 0.2", "newcomers = 0.0"
+    )
+    (tmp_path / "train.toml").write_text(more)
     registry = tmp_path / "registry"
     arguments = [str(tmp_path / "shop"), "--config", str(tmp_path / "train.toml"), "--responses"]
     result = CliRunner().invoke(app, ["train", *arguments, "--registry", str(registry)])
