@@ -60,7 +60,7 @@ least_rows = 5
 def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
     """With --responses the label says so, figures are of contacts, and value comes to count."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
-    simulate(tmp_path / "shop", Setting(240, 40, 120, 1, end), lambda done: None)
+    simulate(tmp_path / "shop", Setting(400, 40, 120, 1, end), lambda done: None)
     more = CONFIG.replace("windows = 2", "windows = 4").replace(
         "newcomers = 0.2", "newcomers = 0.0"
     )
