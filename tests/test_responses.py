@@ -15,10 +15,12 @@ from models.dataset import Metadata
 from models.errors import BadDataset
 from models.events import EVENT_TYPES, Event
 from models.features import DAY
+from models.gate import worst
 from models.signals import signals
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
 from training.contacts import Contact, ResponseConfig, contacts_of, members_of
+from training.incumbent import IN_FORCE, MODEL, comparison
 from training.log import Customer, Log
 from training.ranker import RankerSettings, grow, scaled
 from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
@@ -241,6 +243,17 @@ def test_rates_by_offer_are_drawn_to_that_of_all() -> None:
     assert one == pytest.approx(0.5, abs=0.005)
     assert two == pytest.approx(0.0, abs=0.005)
     assert three == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_single_response_holds_no_release() -> None:
+    """A figure counts as cases what it is the mean of: the gate does not judge by one response."""
+    shown = [Contact(at, at, "one", "web", responded=at == 7) for at in range(100)]
+    worse = np.linspace(1.0, 0.0, 100) * (np.arange(100) != 7)
+    better = 1.0 - worse
+    both = {MODEL: worse, IN_FORCE: better}
+    found = response_figures(shown, both, {MODEL: worse}, (10, 1), 1)
+    assert {one.n for one in found.measured} == {1}
+    assert worst(comparison("a", "b", found.measured).leads) is None
 
 
 def test_figures_have_their_sign_and_slices() -> None:

@@ -15,6 +15,7 @@ from models.errors import BadDataset
 from models.release import Release
 from training.fit import Progress
 from training.groups import untouched
+from training.incumbent import MODEL
 from training.log import Log, identifier_bytes, microseconds
 from training.questions import questions
 from training.ranked import release_lists
@@ -43,7 +44,7 @@ def evaluate_release(
         asked = untouched(asked)
     items = sorted(release.items)
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
-    lists = {"release": release_lists(release, asked, max(ks), progress, intent)}
+    lists = {MODEL: release_lists(release, asked, max(ks), progress, intent)}
     return measure(lists, answers(asked, items, touched), len(items), ks, SEED)
 
 
@@ -93,7 +94,7 @@ def as_json(measured: Sequence[Measured]) -> dict[str, object]:
             "metrics": {name: value._asdict() for name, value in found.metrics.items()},
         }
         for found in measured
-        if found.ranker == "release"
+        if found.ranker == MODEL
     }
     whole = parts.get("all", {"n": 0, "metrics": {}})
     return {**whole, "slices": {name: part for name, part in parts.items() if name != "all"}}

@@ -22,13 +22,14 @@ from training.content import content_scores
 from training.crossfit import NothingToLearn
 from training.fit import Progress
 from training.heldout import held_out, window_out
+from training.incumbent import MODEL
 from training.log import Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.questions import Question, questions
 from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
 from training.refit import everything
-from training.responding import MODEL, Responding, respond
+from training.responding import Responding, respond
 from training.response_figures import ResponseFigures
 from training.sample import known_only
 from training.second_stage import (

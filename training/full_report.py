@@ -9,8 +9,8 @@ from training.beside import CONTENT
 from training.bootstrap import Interval
 from training.full import RENEWED, Full
 from training.full import SHOWN as PLACES
+from training.incumbent import MODEL
 from training.report import redeemed_table
-from training.responding import MODEL
 from training.response_figures import AUC, LOSS, WITHIN, ResponseFigures
 from training.slices import ALL, Measured
 from training.terminal import table

@@ -17,7 +17,7 @@ from training.questions import Question
 from training.ranked import Lists, release_lists
 from training.slices import Measured
 
-IN_FORCE = "in force"
+MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares
 
 
 def release_in_force(registry: Registry) -> Release | None:
@@ -48,7 +48,7 @@ def lists_among(
 
 def comparison(release: str, other: str, measured: Sequence[Measured]) -> Comparison:
     """Return how `release` did against `other`, which stands in `measured` as `IN_FORCE`."""
-    mine = {found.slice: found.metrics for found in measured if found.ranker == "release"}
+    mine = {found.slice: found.metrics for found in measured if found.ranker == MODEL}
     return Comparison(
         release=release,
         other=other,

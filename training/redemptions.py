@@ -20,6 +20,7 @@ from models.scorers import scorer_for
 from models.search import NONE
 from training.bootstrap import intervals
 from training.examples import Folder
+from training.incumbent import MODEL
 from training.log import Log
 from training.metrics import table
 from training.slices import Measured
@@ -51,7 +52,7 @@ def measure_redemptions(
             elif event.time < window[1]:
                 cases.setdefault((at, event.time), set()).add(event.offer)
     random = np.random.default_rng([seed, 5])
-    rankings: dict[str, list[list[str]]] = {"release": [], "offer popularity": [], "chance": []}
+    rankings: dict[str, list[list[str]]] = {MODEL: [], "offer popularity": [], "chance": []}
     answers: list[set[str]] = []
     for (at, time), redeemed in sorted(cases.items()):
         valid = index.eligible(time).mask[index.item_count :]
@@ -68,7 +69,7 @@ def measure_redemptions(
         )
         ranking = Ranker(index, NONE, scorer).rank(rows)
         shuffled = [names[place] for place in random.permutation(len(names))]
-        rankings["release"].append([index.ids[row] for row in ranking.rows.tolist()])
+        rankings[MODEL].append([index.ids[row] for row in ranking.rows.tolist()])
         rankings["offer popularity"].append(
             sorted(shuffled, key=lambda offer: -before.get(offer, 0))
         )

@@ -12,14 +12,13 @@ from models.trees import Trees
 from training.config import TrainConfig
 from training.contacts import Contact, ResponseConfig, contacts_of
 from training.crossfit import Fitted
-from training.incumbent import IN_FORCE
+from training.incumbent import IN_FORCE, MODEL
 from training.log import Log
 from training.response_figures import ResponseFigures, response_figures
 from training.responses import Described, Describer, judged, learn, rates_by_offer
 from training.second_stage import DEFAULT, Lesson, SecondStage, Steps
 
-MODEL, BY_OFFER, ONE_RATE, AFFINITY = (
-    "release",
+BY_OFFER, ONE_RATE, AFFINITY = (
     "the offer's rate so far",
     "one rate for all",
     "affinity to the best item",

@@ -58,7 +58,7 @@ def response_figures(
 ) -> ResponseFigures:
     """Measure each ranker's scores (contacts,), and rates where it has them; the first is compared.
 
-    The first must have rates.
+    The first must have rates. The cases of a slice are its responses, which an AUC is the mean of.
     """
     hits = np.array([contact.responded for contact in contacts], np.bool_)
     customers = np.array([contact.customer for contact in contacts], np.int64)
@@ -113,7 +113,7 @@ def _slice(
             metrics[metric], leads = intervals(both, seed)
             if found is not first[metric]:
                 ahead[metric] = leads
-        yield Measured(ranker, name, int(part.sum()), metrics, ahead)
+        yield Measured(ranker, name, int(hits[part].sum()), metrics, ahead)
 
 
 def aucs(scores: Floats, hits: Mask) -> Floats:

@@ -14,10 +14,9 @@ from models.release import Metric, write_release
 from training.config import TrainConfig
 from training.full import Full, Steps, train_full
 from training.full_report import full_figures
-from training.incumbent import IN_FORCE, comparison, release_in_force
+from training.incumbent import IN_FORCE, MODEL, comparison, release_in_force
 from training.log import read_log
 from training.model import golden_requests, manifest_fields
-from training.responding import MODEL
 from training.sample import sample
 from training.second_stage import DEFAULT
 from training.slices import Measured
