@@ -41,7 +41,7 @@ from training.contacts import ResponseConfig
 from training.fit import Settings
 from training.full_report import response_tables
 from training.ranker import RankerSettings
-from training.retailer import DIMENSIONS, SCALE, Setting, response_rate
+from training.retailer import Setting, affinity, response_rate
 from training.simulate import TRUTH, simulate
 from training.terminal import progress_bar
 from training.train import Trained, train
@@ -88,8 +88,7 @@ class Truth:
     def worth(self, taste: Sequence[float], offer: Offer) -> float:
         """Return the expected value of an offer to a customer of that taste, on `CHANNEL`."""
         rows = [self._row[item] for item in offer.items]
-        liking = SCALE * (self._vectors[rows] @ np.array(taste)) / np.sqrt(DIMENSIONS)
-        best = float((liking + self._bias[rows]).max())
+        best = float(affinity(np.array(taste), self._vectors[rows], self._bias[rows]).max())
         value = offer.value
         assert value is not None, "every simulated offer has a value"
         return response_rate(best, CHANNEL) * (value.units + value.nanos / 1e9)

@@ -65,7 +65,7 @@ class Visitor:
     _chance: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        self._liking = affinity(self.person, self.goods)
+        self._liking = affinity(self.person.taste, self.goods.vector, self.goods.bias)
         self._chance = np.exp(self._liking - self._liking.max())
 
     def live(self, setting: Setting) -> list[Act]:

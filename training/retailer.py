@@ -217,9 +217,9 @@ def make_people(setting: Setting, rng: np.random.Generator) -> tuple[Person, ...
     return tuple(people)
 
 
-def affinity(person: Person, goods: Goods) -> Floats:
-    """Return the affinity of a customer to every item, (items,)."""
-    liking: Floats = SCALE * (goods.vector @ person.taste) / np.sqrt(DIMENSIONS) + goods.bias
+def affinity(taste: Floats, vector: Floats, bias: Floats) -> Floats:
+    """Return the affinity of a customer of that taste to items of these vectors, (items,)."""
+    liking: Floats = SCALE * (vector @ taste) / np.sqrt(DIMENSIONS) + bias
     return liking
 
 
