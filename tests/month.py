@@ -107,12 +107,14 @@ class Month:
         at = draw.randrange(len(self._rows))
         row = self._rows[at]
         if draw.random() < 0.5:
-            row = _with(row, price=Money("EUR", draw.randint(1, 60), draw.randrange(10**9)))
+            row = msgspec.structs.replace(
+                row, price=Money("EUR", draw.randint(1, 60), draw.randrange(10**9))
+            )
         else:
             counted = (
                 Stock(shop, draw.randint(0, 3), now) for shop in SHOPS if draw.random() < 0.5
             )
-            row = _with(row, stock=tuple(counted), withdrawn=draw.random() < 0.05)
+            row = msgspec.structs.replace(row, stock=tuple(counted), withdrawn=draw.random() < 0.05)
         self._rows[at] = row
         self._store.put_catalogue([row])
         self._runtime.refresh_catalogue()
@@ -187,10 +189,6 @@ class Month:
 
     def _someone(self) -> bytes:
         return identifier(self._draw.randrange(PEOPLE))
-
-
-def _with(row: Row, **changed: object) -> Row:
-    return msgspec.structs.replace(row, **changed)
 
 
 def _some(draw: random.Random) -> list[str]:

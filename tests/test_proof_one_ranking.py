@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import grpc
 import pytest
@@ -27,15 +27,13 @@ from service.replaying import Replayer
 from service.store import Store, open_store
 from tests import policies
 from tests.conftest import RedisServer
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, asked_again
 from tests.processes import clients, prepared, served
 from tests.proof import Proof
 from tests.running import enter_release, event, loyalty
 from tests.small import small_rows
 
 pytestmark = pytest.mark.machine
-
-T = TypeVar("T")
 
 CHANNELS = ("web", "app", "email", "sms", "till", "call_center")
 KEY = bytes(range(32))
@@ -85,19 +83,6 @@ def asked(draw: random.Random, who: str, channel: str) -> pb.RecommendRequest:
     return request
 
 
-def again(call: Callable[[], T]) -> T:
-    """Return what a call answers; it is made again for as long as it says that it may be.
-
-    Overtaken too often, under a cap that all of them would take, or the store was away.
-    """
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE):
-                raise
-
-
 class Person:
     """One person, whom all channels ask for in some order, several times, amid events."""
 
@@ -122,7 +107,7 @@ class Person:
 
     def _ask(self, at: int, request: pb.RecommendRequest) -> Told:
         stub = self._living.clients[at].recommendations
-        return Told(request.channel, again(lambda: stub.Recommend(request, timeout=PATIENCE)))
+        return Told(request.channel, asked_again(lambda: stub.Recommend(request, timeout=PATIENCE)))
 
     def _act(self, turn: int) -> None:
         events = [
@@ -136,7 +121,7 @@ class Person:
         ]
         if events:
             stub, said = self._living.clients[0].events, RecordEventsRequest(events=events)
-            again(lambda: stub.RecordEvents(said, timeout=PATIENCE))
+            asked_again(lambda: stub.RecordEvents(said, timeout=PATIENCE))
 
 
 def changing(living: Living, stop: threading.Event, seconds: float) -> Callable[[], int]:

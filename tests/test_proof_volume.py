@@ -2,11 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
 import pytest
 from throughline.v1 import recommendation_pb2 as pb
 
@@ -14,7 +12,7 @@ from models.catalogue import Offer
 from service.store import open_store
 from service.volumes import LARGEST
 from tests.conftest import STORE_KEY, RedisServer
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, asked_again
 from tests.processes import clients, eventually, prepared, served
 from tests.proof import Proof
 from tests.running import loyalty
@@ -25,7 +23,6 @@ pytestmark = pytest.mark.machine
 WORKERS = 4
 CHANNELS = ("web", "app", "till", "kiosk")
 FEW = "few"
-RETRIED = (grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 @pytest.mark.parametrize("volume", [30, pytest.param(1000, marks=pytest.mark.prove)])
@@ -54,7 +51,7 @@ def test_a_volume_is_never_exceeded(
                 count=100,
             )
             stub = made[number % len(made)].recommendations
-            answer = _again(lambda: stub.Recommend(request, timeout=PATIENCE))
+            answer = asked_again(lambda: stub.Recommend(request, timeout=PATIENCE))
             return FEW in [offer.offer_id for offer in answer.offers]
 
         with ThreadPoolExecutor(len(made)) as pool:
@@ -78,12 +75,3 @@ def test_a_volume_is_never_exceeded(
         "of them killed amid it",
         f"{got:,} customers got it and kept it on every channel",
     )
-
-
-def _again(call: Callable[[], pb.RecommendResponse]) -> pb.RecommendResponse:
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() not in RETRIED:
-                raise

@@ -15,7 +15,7 @@ from training.crossfit import Fitted
 from training.incumbent import IN_FORCE, MODEL
 from training.log import Log
 from training.response_figures import ResponseFigures, response_figures
-from training.responses import Described, Describer, judged, learn, rates_by_offer
+from training.responses import Described, Describer, judged, learn, rate_of_all, rates_by_offer
 from training.second_stage import DEFAULT, Lesson, SecondStage, Steps
 
 BY_OFFER, ONE_RATE, AFFINITY = (
@@ -46,14 +46,15 @@ class Responding:
         contacts = self.later.contacts
         if not contacts:
             raise BadDataset("events.parquet: no contact in the test whose days are over")
-        share = (sum(one.responded for one in self.before) + 1) / (len(self.before) + 2)
-        by_offer = rates_by_offer(self.before, contacts)
-        scores = {BY_OFFER: by_offer, AFFINITY: self.later.leads(self.organic)[1]}
-        rates = {BY_OFFER: by_offer, ONE_RATE: np.full(len(contacts), share)}
-        scores[ONE_RATE] = rates[ONE_RATE]
         first = judged(release, log, contacts, steps("responses: judging"))
         assert first is not None, "a release with rates of response has a second stage"
-        scores, rates = {MODEL: first.scores, **scores}, {MODEL: first.rates, **rates}
+        rates = {
+            MODEL: first.rates,
+            BY_OFFER: rates_by_offer(self.before, contacts),
+            ONE_RATE: np.full(len(contacts), rate_of_all(self.before)),
+        }
+        affinity = self.later.leads(self.organic)[1]
+        scores = {**rates, MODEL: first.scores, AFFINITY: affinity}
         if incumbent is not None:
             other = judged(incumbent, log, contacts, steps("responses: the release in force"))
             if other is not None:

@@ -218,6 +218,11 @@ def judged(
     return Judged(scores, ensemble.calibration.rate(scores))
 
 
+def rate_of_all(before: Sequence[Contact]) -> float:
+    """Return the rate of all contacts before; never quite 0 or 1."""
+    return (sum(one.responded for one in before) + 1) / (len(before) + 2)
+
+
 def rates_by_offer(
     before: Sequence[Contact], contacts: Sequence[Contact], prior: float = 20.0
 ) -> Scores:
@@ -225,7 +230,7 @@ def rates_by_offer(
 
     `prior` is how many contacts the rate of all offers counts for.
     """
-    everybody = (sum(one.responded for one in before) + 1) / (len(before) + 2)
+    everybody = rate_of_all(before)
     shown: dict[str, list[int]] = {}
     for one in before:
         counts = shown.setdefault(one.offer, [0, 0])
