@@ -29,8 +29,8 @@ from training.questions import Question, questions
 from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
 from training.refit import everything
-from training.responding import Responding, respond
 from training.response_figures import ResponseFigures
+from training.responses import Responding, respond
 from training.sample import known_only
 from training.second_stage import (
     DEFAULT,

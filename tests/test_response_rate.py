@@ -24,7 +24,7 @@ from training.incumbent import IN_FORCE, MODEL, comparison
 from training.log import Customer, Log
 from training.ranker import RankerSettings, grow, scaled
 from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
-from training.responses import Described, learn, log_odds, rates_by_offer
+from training.response_rate import Described, learn, log_odds, rates_by_offer
 
 WEEK = ResponseConfig(days=7.0)
 OFFERS = ("one", "item:a")
