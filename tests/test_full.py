@@ -77,7 +77,7 @@ def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
     assert figures["auc"].intent == "responses"
     assert 0.5 < figures["auc"].value < 1
     items = {
-        name: Item(id=name, value=Money("EUR", 1 + at)) for at, name in enumerate(release.items)
+        name: Item(id=name, value=Money("EUR", 2 + at)) for at, name in enumerate(release.items)
     }
     world = World(OfferIndex(release, Catalogue(1, items)), BUILT_IN)
     slate = decide(Profile(customer=bytes(16)), world, Request(channel="web"), 1).slate
