@@ -270,7 +270,7 @@ def test_another_key_is_refused(store_url: str, opened: Open) -> None:
     """A store made under one key cannot be opened under another."""
     opened(store_url)
     with pytest.raises(WrongKey, match=key_fingerprint(STORE_KEY)):
-        open_store(store_url, key=bytes(32))
+        open_store(store_url, key=bytes(32), timeout=PATIENCE)
 
 
 def test_other_urls_are_refused() -> None:
