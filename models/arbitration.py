@@ -10,8 +10,8 @@ from models.catalogue import Money
 from models.draws import log_fixed
 from models.fixed import Fixed, Rows
 from models.index import OfferIndex
+from models.labels import RESPONSE
 from models.policy import Lever, Policy
-from models.release import RESPONSE_LABEL
 
 _MICROS = 1_000_000
 _LEAST = 1  # micro-units: what is worth nothing or less stands below all that is worth something
@@ -19,7 +19,7 @@ _LEAST = 1  # micro-units: what is worth nothing or less stands below all that i
 
 def counts_value(policy: Policy, label: str) -> bool:
     """Tell whether the ranking is by expected value, under a release of that label."""
-    return policy.arbitration.value and label == RESPONSE_LABEL
+    return policy.arbitration.value and label == RESPONSE
 
 
 def worths(

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import msgspec
 
 from models.errors import ThroughlineError
-from models.release import RESPONSE_LABEL
+from models.labels import RESPONSE
 
 GATED = ("recall@10", "ndcg@10", "auc")
 LEVEL = 0.05
@@ -55,7 +55,7 @@ class Held(ThroughlineError):
 
 def check_label(label: str, in_force: str) -> None:
     """Raise `Held` for a release that could not weigh offers by their value, as the present one."""
-    if in_force == RESPONSE_LABEL != label:
+    if in_force == RESPONSE != label:
         raise Held(
             f"gate label: {label} against {in_force} in force, so values would no longer count; "
             "a reason overrides"

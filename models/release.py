@@ -29,7 +29,6 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.json"
 GOLDEN = "golden.json"
-RESPONSE_LABEL = "RESPONSE"  # of a rate that may be multiplied with money
 
 HISTORY_LENGTH = 1000
 TYPE_WEIGHT = 1000.0

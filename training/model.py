@@ -8,8 +8,8 @@ import msgspec
 
 from models.features import HistoryConfig
 from models.golden import make_golden
+from models.labels import ORGANIC, RESPONSE
 from models.release import (
-    RESPONSE_LABEL,
     Content,
     Golden,
     GoldenEvent,
@@ -77,7 +77,7 @@ def manifest_fields(
     times = [e.time for c in log.customers for e in c.events if e.time is not None]
     window = {"first": str(min(times)), "last": str(max(times))} if times else {}
     return {
-        "label": "ORGANIC" if config.responses is None else RESPONSE_LABEL,
+        "label": ORGANIC if config.responses is None else RESPONSE,
         "simulated": log.metadata.simulated,
         "data": {
             "digest": log.metadata.digest,
