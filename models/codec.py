@@ -40,6 +40,11 @@ def encode(value: object, version: int = 0) -> bytes:
     return b"".join((front, checksum.to_bytes(4, "big"), payload))
 
 
+def version_of(data: bytes) -> int:
+    """Return the version that `encode` put in front."""
+    return int.from_bytes(data[1:CHECKSUM_AT], "big")
+
+
 def decode(data: bytes, type_: type[T]) -> T:
     """Return the value that `encode` stored; raises `UnknownFormat` and `Damaged`."""
     try:

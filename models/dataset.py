@@ -37,6 +37,14 @@ class Column(NamedTuple):
 
 _MONEY_NOTE = "units and nanos (1e-9 units, same sign) of `currency`"
 
+# Two identifiers that something is said of.
+_PAIR = (
+    Column("namespace_a", "string", False, "namespace of the one identifier"),
+    Column("identifier_a", "string", False, "its value, or its keyed hash in hex"),
+    Column("namespace_b", "string", False, "namespace of the other identifier"),
+    Column("identifier_b", "string", False, "its value, or its keyed hash in hex"),
+)
+
 # What policies go by, of an item's own offer and of an offer.
 _TERMS = (
     Column("price_until", "timestamp", True, "first moment the price does not hold; absent: never"),
@@ -103,11 +111,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("attributes", "json", False, "object of string to string: segment, region, ..."),
     ),
     "links": (
-        Column("namespace_a", "string", False, "namespace of the one identifier"),
-        Column("identifier_a", "string", False, "its value, or its keyed hash in hex"),
-        Column("namespace_b", "string", False, "namespace of the other identifier"),
-        Column("identifier_b", "string", False, "its value, or its keyed hash in hex"),
+        *_PAIR,
         Column("asserted_by", "string", False, "who said that both are one customer"),
+        Column("time", "timestamp", True, "when it was said, UTC"),
+    ),
+    "unlinks": (
+        *_PAIR,
+        Column("asserted_by", "string", False, "who said that both are not, whoever linked them"),
         Column("time", "timestamp", True, "when it was said, UTC"),
     ),
     "decisions": (

@@ -100,11 +100,24 @@ class Link(msgspec.Struct, frozen=True, array_like=True, order=True):
     asserted_by: str
 
 
+class Unlink(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """It was said that two identifiers are not one customer, whoever had linked them.
+
+    `time` in microseconds, or -1 when undated.
+    """
+
+    time: int
+    a: bytes
+    b: bytes
+    asserted_by: str
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=True):
     """The stored state of one customer.
 
-    `customer` is the keyed hash of its first identifier; `version` grows by one with each write;
-    `absorbing` names a customer whose link to this one is under way (any reader can finish it).
+    `customer` is the keyed hash of its first identifier; `version` grows with each write. While
+    customers are joined or parted, which any reader can finish, `absorbing` names who is taken over
+    by this one, `releasing` who is parted from it, and `released_by` from whom this one is parted.
     """
 
     customer: bytes
@@ -112,6 +125,21 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     compartments: dict[bytes, Compartment] = {}
     links: tuple[Link, ...] = ()
     absorbing: bytes = b""
+    releasing: bytes = b""
+    released_by: bytes = b""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it is being joined or parted: then nobody may use it before that is finished."""
+        return bool(self.absorbing or self.releasing or self.released_by)
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is said of the customer: no event, no link."""
+        return not self.links and all(one == _BLANK for one in self.compartments.values())
+
+
+_BLANK = Compartment()
 
 
 class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):

@@ -1,4 +1,4 @@
-"""CustomerService: shows what is known of a customer, and joins identifiers into one."""
+"""CustomerService: shows what is known of a customer, and joins identifiers, and parts them."""
 
 from collections import Counter
 
@@ -17,7 +17,7 @@ from service.validation import Check
 
 
 class Customers(CustomerServiceServicer):
-    """Answers `GetCustomer` and `LinkIdentifiers`."""
+    """Answers `GetCustomer`, `LinkIdentifiers` and `UnlinkIdentifiers`."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -43,18 +43,33 @@ class Customers(CustomerServiceServicer):
         self, request: pb.LinkIdentifiersRequest, context: grpc.ServicerContext
     ) -> pb.LinkIdentifiersResponse:
         """Join two identifiers; the link is on the clock's time."""
-        check = Check()
-        a = self._required(check, "a", request.a)
-        b = self._required(check, "b", request.b)
-        check.name("asserted_by", request.asserted_by)
-        check.done()
-        first, second = self._parts.hashes([a, b])
+        first, second = self._pair(request)
         linked = self._parts.store.link(first, second, request.asserted_by, self._parts.clock.now())
         return pb.LinkIdentifiersResponse(
             customer_id=linked.customer.hex(),
             profile_version=linked.version,
             changed=linked.changed,
         )
+
+    def UnlinkIdentifiers(  # noqa: N802
+        self, request: pb.UnlinkIdentifiersRequest, context: grpc.ServicerContext
+    ) -> pb.UnlinkIdentifiersResponse:
+        """Take back what links two identifiers; the unlink is on the clock's time."""
+        first, second = self._pair(request)
+        now = self._parts.clock.now()
+        unlinked = self._parts.store.unlink(first, second, request.asserted_by, now)
+        return pb.UnlinkIdentifiersResponse(changed=unlinked.changed, linked=unlinked.linked)
+
+    def _pair(
+        self, request: pb.LinkIdentifiersRequest | pb.UnlinkIdentifiersRequest
+    ) -> tuple[bytes, bytes]:
+        check = Check()
+        a = self._required(check, "a", request.a)
+        b = self._required(check, "b", request.b)
+        check.name("asserted_by", request.asserted_by)
+        check.done()
+        first, second = self._parts.hashes([a, b])
+        return first, second
 
     def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
         if not message.ByteSize():

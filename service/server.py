@@ -108,6 +108,7 @@ class Server:
                 "RecommendationService/RecommendBatch": self._pools["bulk"],
                 "CustomerService": self._pools["decide"],
                 "CustomerService/LinkIdentifiers": self._pools["ingest"],
+                "CustomerService/UnlinkIdentifiers": self._pools["ingest"],
                 "EventService": self._pools["ingest"],
                 "OfferService": self._pools["catalogue"],
                 "ReleaseService": self._pools["release"],

@@ -46,7 +46,7 @@ def test_every_command_is_there() -> None:
     """The commands that the project promises exist."""
     assert set(COMMANDS) >= {
         *("demo", "serve", "load", "log export", "import", "simulate", "train", "evaluate"),
-        *("recommend", "record", "link", "customer", "health"),
+        *("recommend", "record", "link", "unlink", "customer", "health"),
         *("offers list", "offers get", "offers upsert", "offers withdraw"),
         *("items list", "items get", "items upsert", "items withdraw"),
         *("releases list", "releases verify", "releases promote", "releases rollback"),

@@ -95,7 +95,7 @@ def test_record_many_tells_what_was_refused(throughline: Run, tmp_path: Path) ->
 
 
 def test_link_and_customer(throughline: Run) -> None:
-    """Linked identifiers are one customer, whose events and links are shown."""
+    """Linked identifiers are one customer, whose events and links are shown, until unlinked."""
     throughline(
         *("record", "--id", "cookie:c1", "--type", "view", "--channel", "web", "--item", "item1")
     )
@@ -110,6 +110,10 @@ def test_link_and_customer(throughline: Run) -> None:
     assert "Linked by login" in out
     assert "item1" in out
     assert "Nothing is stored" in throughline("customer", "--id", "loyalty:nobody")[1]
+    code, out, _ = throughline("unlink", "cookie:c1", "loyalty:l1", "--by", "agent")
+    assert (code, out) == (0, "The link is taken back: two customers\n")
+    code, out, _ = throughline("unlink", "cookie:c1", "loyalty:l1", "--by", "agent")
+    assert (code, out) == (0, "No link between them: two customers\n")
 
 
 @pytest.mark.parametrize(("group", "key"), [("items", "item_id"), ("offers", "offer_id")])

@@ -15,7 +15,7 @@ from models.events import Event
 from models.identifiers import key_fingerprint
 from service.dataset import export as export_module
 from service.dataset.export import export_log
-from service.dataset.load import load_dataset
+from service.dataset.load import TableCount, load_dataset
 from service.dataset.parquet import Table
 from service.dataset.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
 from service.store import Store
@@ -96,6 +96,7 @@ def test_export_and_load_is_the_same_store(
         "offers": 1,
         "customers": 12,
         "links": 12,
+        "unlinks": 0,
         "decisions": 0,
     }
     other = new_store()
@@ -105,6 +106,31 @@ def test_export_and_load_is_the_same_store(
     assert sorted(other.catalogue_changes(0)[1], key=_order) == sorted(
         loaded.catalogue_changes(0)[1], key=_order
     )
+
+
+def test_the_last_word_on_a_pair_is_exported(
+    tmp_path: Path, loaded: Store, new_store: OpenStore
+) -> None:
+    """A link taken back is an unlink, and made again a link; loaded, they do the same."""
+    pairs = [(hashed("loyalty", str(number)), hashed("device", str(number))) for number in range(3)]
+    for number, (a, b) in enumerate(pairs):
+        assert loaded.unlink(b, a, "agent", NOW + number).changed
+    assert loaded.link(*pairs[2], "login", NOW + 9).changed
+    report = export_log(loaded, tmp_path / "e", None, FINGERPRINT)
+    assert (report.rows["links"], report.rows["unlinks"]) == (10, 2)
+    other, before = new_store(), new_store()
+    load_dataset(tmp_path / "e", other, KEY, NOW)
+    assert profiles(other) == profiles(loaded)
+
+    later = export_log(loaded, tmp_path / "later", NOW + 1, FINGERPRINT)
+    assert (later.rows["links"], later.rows["unlinks"]) == (1, 1)
+    first = write_dataset(tmp_path / "first", retailer())
+    load_dataset(first, before, KEY, NOW)
+    counts = load_dataset(tmp_path / "later", before, KEY, NOW).tables
+    assert TableCount("unlinks", 1, stored=1) in counts
+    assert TableCount("links", 1, duplicates=1) in counts
+    assert not before.link(*pairs[0], "login", NOW).changed
+    assert before.link(*pairs[1], "login", NOW).changed
 
 
 def test_export_into_its_own_store_changes_nothing(tmp_path: Path, loaded: Store) -> None:

@@ -236,9 +236,24 @@ def test_link_with_itself(live: Running) -> None:
     )
     assert not live.client.customers.LinkIdentifiers(asked).changed
 
+    unheard = customer_pb2.LinkIdentifiersRequest(
+        a=loyalty("unheard"), b=loyalty("unheard"), asserted_by="agent"
+    )
+    assert not live.client.customers.LinkIdentifiers(unheard).changed
 
-def test_link_needs_both_sides(live: Running) -> None:
-    """A link without an identifier, or without who says so, is refused."""
-    request = customer_pb2.LinkIdentifiersRequest(a=loyalty("a"))
-    told = refused(live, "CustomerService/LinkIdentifiers", request)
+
+@pytest.mark.parametrize("other", ["b", "a"])
+def test_unlink_of_what_is_not_linked(live: Running, other: str) -> None:
+    """Taking back a link that is not there is OK and changes nothing."""
+    asked = customer_pb2.UnlinkIdentifiersRequest(
+        a=loyalty("a"), b=loyalty(other), asserted_by="agent"
+    )
+    assert not live.client.customers.UnlinkIdentifiers(asked).changed
+
+
+@pytest.mark.parametrize("verb", ["Link", "Unlink"])
+def test_link_needs_both_sides(live: Running, verb: str) -> None:
+    """A link or unlink without an identifier, or without who says so, is refused."""
+    request = getattr(customer_pb2, f"{verb}IdentifiersRequest")(a=loyalty("a"))
+    told = refused(live, f"CustomerService/{verb}Identifiers", request)
     assert told == wrong("b: required", "asserted_by: required")

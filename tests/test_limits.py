@@ -29,6 +29,7 @@ STATED = {
         f"1 to {limits.RECENT}. Default (0): {limits.DEFAULT_RECENT}.",
     ],
     "LinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
+    "UnlinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
     "RecordEventsRequest.events": [f"1 to {number(limits.EVENTS)} events"],
     "Event.event_id": [f"1 to {limits.ID_BYTES} bytes"],
     "Event.time": [

@@ -81,6 +81,7 @@ def test_profile_is_the_fold_of_the_events(dataset: Path, new_store: OpenStore) 
         TableCount("items", 17, stored=17),
         TableCount("offers", 1, stored=1),
         TableCount("links", 12, stored=12),
+        TableCount("unlinks", 0),
         TableCount("customers", 12, stored=12),
         TableCount("events", 340, stored=340),
     )

@@ -139,6 +139,10 @@ def make_calls(mix: Mix) -> None:
         a=loyalty(CANARY), b=loyalty("b"), asserted_by=CANARY
     )
     mix.call("CustomerService/LinkIdentifiers", link)
+    unlink = customer_pb2.UnlinkIdentifiersRequest(
+        a=loyalty(CANARY), b=loyalty("b"), asserted_by=CANARY
+    )
+    mix.call("CustomerService/UnlinkIdentifiers", unlink)
     customer = customer_pb2.GetCustomerRequest(identifiers=[loyalty(CANARY)])
     mix.call("CustomerService/GetCustomer", customer)
     mix.call("OfferService/GetOffer", offer_pb2.GetOfferRequest(offer_id=CANARY))

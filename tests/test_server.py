@@ -84,6 +84,26 @@ def test_two_identifiers_are_one_customer_once_linked(live: Running) -> None:
     assert known.links[0].asserted_by == "login"
 
 
+def test_two_identifiers_are_two_customers_once_unlinked(live: Running) -> None:
+    """From the OK of an unlink on, both are as if they had never been linked."""
+    live.record(event("v1", "mine", item_id="item1"), event("v2", "yours", item_id="item2"))
+    pair = {"a": loyalty("mine"), "b": loyalty("yours")}
+    before = [live.recommend(who) for who in ("mine", "yours")]
+    linked = customer_pb2.LinkIdentifiersRequest(**pair, asserted_by="login")
+    assert live.client.customers.LinkIdentifiers(linked).changed
+    asked = customer_pb2.UnlinkIdentifiersRequest(**pair, asserted_by="agent")
+    answer = live.client.customers.UnlinkIdentifiers(asked)
+    assert (answer.changed, answer.linked) == (True, False)
+    assert not live.client.customers.UnlinkIdentifiers(asked).changed
+    for who, answered in zip(("mine", "yours"), before, strict=True):
+        known = live.client.customers.GetCustomer(
+            customer_pb2.GetCustomerRequest(identifiers=[loyalty(who)])
+        )
+        assert (known.identifier_count, len(known.links), len(known.recent)) == (1, 0, 1)
+        again = live.recommend(who)
+        assert [o.offer_id for o in again.offers] == [o.offer_id for o in answered.offers]
+
+
 def test_identifiers_of_different_customers_are_flagged(live: Running) -> None:
     """Naming two customers together links nothing and is flagged."""
     live.record(event("d1", "one"), event("d2", "other"))

@@ -1,4 +1,4 @@
-"""The commands that talk to a running service about customers: ask, record, link, look."""
+"""The commands that talk to a running service about customers: ask, record, link, unlink, look."""
 
 import os
 import uuid
@@ -177,6 +177,36 @@ def link(
         return
     said = "Linked" if answer.changed else "Linked before already"
     output().print(f"{said}: customer {answer.customer_id}, profile {answer.profile_version}")
+
+
+def unlink(
+    a: Annotated[str, typer.Argument(help="The one identifier, namespace:value.")],
+    b: Annotated[str, typer.Argument(help="The other identifier.")],
+    by: Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")],
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what links two identifiers."""
+    from throughline.v1.customer_pb2 import UnlinkIdentifiersRequest
+
+    from service.client import connect
+    from service.commands.parsing import identifier
+    from service.commands.terminal import output, print_json
+
+    request = UnlinkIdentifiersRequest(
+        a=identifier(a, "the first identifier"),
+        b=identifier(b, "the second identifier"),
+        asserted_by=by,
+    )
+    with connect(server, timeout) as client:
+        answer = client.call(client.customers.UnlinkIdentifiers, request)
+    if as_json:
+        print_json(answer)
+        return
+    said = "The link is taken back" if answer.changed else "No link between them"
+    rest = "still one customer, by other links" if answer.linked else "two customers"
+    output().print(f"{said}: {rest}")
 
 
 def customer(

@@ -1,4 +1,4 @@
-"""Writes what a store holds as a dataset: the log, the catalogue, links and decisions.
+"""Writes what a store holds as a dataset: the log, the catalogue, links, unlinks and decisions.
 
 This is what retraining reads, and what another store under the same key can load again. Identifiers
 are the keyed hashes. Withdrawn items and offers are left out, so loading an export elsewhere does
@@ -18,7 +18,7 @@ from models.catalogue import Catalogue
 from models.dataset import Kind, Metadata, file_digest, write_metadata
 from models.errors import Unreadable
 from models.events import Event, attributes_event
-from models.profile import Link
+from models.profile import Link, Unlink
 from service.dataset.parquet import TableWriter, Values, table_path
 from service.dataset.rows import (
     KEYED_NAMESPACE,
@@ -79,11 +79,12 @@ def export_log(
 ) -> ExportReport:
     """Write a dataset to `out`, whole or not at all, and return what is in it.
 
-    With `since` (microseconds), events, links and decisions that arrived before it are left out;
-    the catalogue is always whole. `event_types` maps the types that the settings declare to the
-    built-in type each behaves like; `channels` are those they declare. Works beside a running
-    server, on the log as it stood at the start. Raises `FileExistsError` where `out` exists and is
-    not an empty directory, `OSError` where it cannot be written, `StoreUnavailable` at any time.
+    With `since` (microseconds), what arrived before it is left out; the catalogue is always whole.
+    Of links and unlinks the last word on each pair is written. `event_types` maps the types that
+    the settings declare to the built-in type each behaves like; `channels` are those they declare.
+    Works beside a running server, on the log as it stood at the start. Raises `FileExistsError`
+    where `out` exists and is not an empty directory, `OSError` where it cannot be written,
+    `StoreUnavailable` at any time.
     """
     check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +123,7 @@ def check_free(directory: Path) -> None:
 def _write_tables(
     store: Store, directory: Path, since: int | None, progress: Progress
 ) -> tuple[Kind, dict[str, int], list[str]]:
-    names = ("events", "items", "offers", "customers", "links", "decisions")
+    names = ("events", "items", "offers", "customers", "links", "unlinks", "decisions")
     unreadable: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(TableWriter(directory, name)) for name in names}
@@ -148,15 +149,26 @@ def _write_tables(
 
 def _write_log(store: Store, since: int | None, tables: Mapping[str, _Batched]) -> set[Kind]:
     kinds: set[Kind] = set()
-    for _, said in store.log(since):
-        if isinstance(said, Link):
-            tables["links"].add(link_row(said))
+    # The last word on each pair: links and unlinks of one pair may be in the logs of two shards.
+    last: dict[frozenset[bytes], tuple[int, Link | Unlink]] = {}
+    for arrival, said in store.log(since):
+        if isinstance(said, Link | Unlink):
+            pair = frozenset((said.a, said.b))
+            if pair not in last or _later((arrival, said), last[pair]):
+                last[pair] = arrival, said
         elif _is_customer(said):
             tables["customers"].add(customer_row(said))
         else:
             tables["events"].add(event_row(said))
             kinds.add(_kind_of(said))
+    for _, pair_said in last.values():
+        tables["links" if isinstance(pair_said, Link) else "unlinks"].add(link_row(pair_said))
     return kinds
+
+
+def _later(one: tuple[int, Link | Unlink], other: tuple[int, Link | Unlink]) -> bool:
+    """Tell which of two words on a pair came later; of one moment, the unlink did."""
+    return (one[0], isinstance(one[1], Unlink)) > (other[0], isinstance(other[1], Unlink))
 
 
 def _is_customer(event: Event) -> bool:

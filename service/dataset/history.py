@@ -21,7 +21,7 @@ from models.identifiers import (
     Identifier,
     hash_identifier,
 )
-from models.profile import Link
+from models.profile import Link, Unlink
 from service.dataset.parquet import Table
 from service.dataset.rows import attributes_of, event_of
 from service.limits import ID_BYTES
@@ -82,20 +82,34 @@ def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names
 
 
 def read_links(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Link]:
-    """Return the links of the dataset in the order of the file."""
-    table = Table(directory, "links")
+    """Return the links of the dataset, sorted.
+
+    Who survives a chain of links follows their order, so it is one that the file cannot change.
+    """
+    return sorted(Link(*said) for said in _pairs(directory, "links", metadata, key, names))
+
+
+def read_unlinks(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Unlink]:
+    """Return the unlinks of the dataset, sorted."""
+    return sorted(Unlink(*said) for said in _pairs(directory, "unlinks", metadata, key, names))
+
+
+def _pairs(
+    directory: Path, name: str, metadata: Metadata, key: bytes, names: Names
+) -> list[tuple[int, bytes, bytes, str]]:
+    """Return time (-1: none), both identifiers and who said so, in the order of the file."""
+    table = Table(directory, name)
     first, first_hashes = _hashed(table, ("namespace_a", "identifier_a"), metadata, key, names)
     second, second_hashes = _hashed(table, ("namespace_b", "identifier_b"), metadata, key, names)
-    links: list[Link] = []
+    pairs: list[tuple[int, bytes, bytes, str]] = []
     for row, (a, b, (*_, asserted_by, time)) in enumerate(
         zip(first.tolist(), second.tolist(), table.rows(), strict=True)
     ):
         if first_hashes[a] == second_hashes[b]:
-            raise table.bad(row, "identifier_b", "links an identifier to itself")
+            raise table.bad(row, "identifier_b", f"{name} an identifier to itself")
         when = -1 if time is None else time
-        links.append(Link(when, first_hashes[a], second_hashes[b], asserted_by))
-    # Who survives a chain of links follows their order, so it is one that the file cannot change.
-    return sorted(links)
+        pairs.append((when, first_hashes[a], second_hashes[b], asserted_by))
+    return pairs
 
 
 def _hashed(

@@ -1,4 +1,4 @@
-"""Brings a dataset into a store: catalogue, links, customers and history, through the same fold.
+"""Brings a dataset into a store: catalogue, links, customers and history, by the same fold.
 
 The whole dataset is read and checked before anything is written. Each chunk is then marked under
 the dataset's digest when it is started and when it is done; a second run skips what is done. An
@@ -8,7 +8,8 @@ such event. Events keep their own times; the limit of 7 days for live events doe
 
 Links go in before the history, so that an event is written straight to the customer it belongs to;
 the other way round every link would have to move what the fold had just written. The outcome is the
-same, since a link moves whole compartments and a fold does not mind the order.
+same, since a link moves whole compartments and a fold does not mind the order. Unlinks follow: a
+pair of identifiers is in one of the two tables only, with the last word on it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from models.dataset import (
 )
 from models.errors import BadDataset, BadInput, WrongKey
 from models.identifiers import key_fingerprint
-from service.dataset.history import Events, read_customers, read_links
+from service.dataset.history import Events, read_customers, read_links, read_unlinks
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_of, offer_of
 from service.names import Names, declare
@@ -142,6 +143,7 @@ def _steps(
     items = _catalogue_rows(directory, "items", item_of)
     offers = _catalogue_rows(directory, "offers", offer_of) if "offers" in present else []
     links = read_links(directory, metadata, key, names) if "links" in present else []
+    unlinks = read_unlinks(directory, metadata, key, names) if "unlinks" in present else []
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
     events = Events(directory, metadata, key, names)
 
@@ -156,6 +158,11 @@ def _steps(
     def put_links(start: int, stop: int) -> _Outcome:
         return _Outcome(*store.load([], links[start:stop], now, look_up=True))
 
+    def put_unlinks(start: int, stop: int) -> _Outcome:
+        said = unlinks[start:stop]
+        changed = sum(store.load_unlink(one, now).changed for one in said)
+        return _Outcome(changed, len(said) - changed, 0)
+
     def put_customers(start: int, stop: int) -> _Outcome:
         return _Outcome(*store.load(customers[start:stop], [], now, look_up=True))
 
@@ -166,6 +173,7 @@ def _steps(
         _Step("items", len(items), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_items),
         _Step("offers", len(offers), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_offers),
         _Step("links", len(links), CHUNK, SLICE, put_links),
+        _Step("unlinks", len(unlinks), CHUNK, SLICE, put_unlinks),
         _Step("customers", len(customers), CHUNK, SLICE, put_customers),
         _Step("events", len(events), CHUNK, SLICE, put_events, events.conflicts),
     ]

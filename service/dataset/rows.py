@@ -21,7 +21,7 @@ from models.catalogue import (
 from models.decision import Record
 from models.errors import BadInput
 from models.events import Event
-from models.profile import Link
+from models.profile import Link, Unlink
 from service.dataset.parquet import Values
 
 KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
@@ -182,8 +182,8 @@ def customer_row(event: Event) -> Values:
     return (KEYED_NAMESPACE, event.identifier.hex(), _text(event.attributes))
 
 
-def link_row(link: Link) -> Values:
-    """Return the row of `links` for a link."""
+def link_row(link: Link | Unlink) -> Values:
+    """Return the row of `links` for a link, of `unlinks` for an unlink."""
     return (
         KEYED_NAMESPACE,
         link.a.hex(),

@@ -44,7 +44,10 @@ class LogLine(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Replace a customer's blob if its version is still `expected` (0: absent), and log `lines`."""
+    """Replace a customer's blob if its version is still `expected` (0: absent), and log `lines`.
+
+    The new version is that of the blob, and greater.
+    """
 
     customer: bytes
     expected: int

@@ -1,4 +1,4 @@
-"""What the log keeps: each event and each link once, with its time of arrival."""
+"""What the log keeps: each event, each link and each unlink once, with its time of arrival."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import msgspec
 
 from models.codec import decode, encode
 from models.events import Event, content_hash
-from models.profile import Link
+from models.profile import Link, Unlink
 from service.store.backend import LogLine
 
 
@@ -14,13 +14,14 @@ class LogEntry(NamedTuple):
     """One thing that was said; `arrival` in microseconds."""
 
     arrival: int
-    said: Event | Link
+    said: Event | Link | Unlink
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
     arrival: int
     event: Event | None = None
     link: Link | None = None
+    unlink: Unlink | None = None
 
 
 def event_line(event: Event, arrival: int) -> LogLine:
@@ -34,10 +35,15 @@ def link_line(link: Link, arrival: int) -> LogLine:
     return LogLine(arrival, b"", "", 0, encode(_Stored(arrival, link=link)))
 
 
+def unlink_line(unlink: Unlink, arrival: int) -> LogLine:
+    """Return the line that logs an unlink."""
+    return LogLine(arrival, b"", "", 0, encode(_Stored(arrival, unlink=unlink)))
+
+
 def decode_entry(blob: bytes) -> LogEntry:
     """Return what a line of the log says."""
     stored = decode(blob, _Stored)
-    said = stored.link if stored.event is None else stored.event
+    said = stored.event or stored.link or stored.unlink
     if said is None:
         raise ValueError("log: an entry that says nothing")
     return LogEntry(stored.arrival, said)

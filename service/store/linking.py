@@ -4,15 +4,15 @@ The two may be kept in two shards, so no single write can join them. The survivi
 says whom it is `absorbing` and takes a copy of the compartments; then the absorbed one becomes a
 forward, but only in the version that was copied (else it is copied again), and that same write logs
 the link: from there on it is real; last the intent is cleared. Nobody may use a profile that is
-absorbing: whoever meets one finishes the link first, and many may do so at once.
+absorbing: whoever meets one finishes the link first, and many may do so at once. A link between
+identifiers that are one customer already is kept, too, so that taking one link back leaves joined
+what another joins.
 
 Of two known customers the one with the smaller id survives, so that links that cross cannot wait
 for each other. An unknown identifier is absorbed by a known customer whatever their ids; if it
 becomes known meanwhile and is the smaller, the intent is called off and the link starts again.
 """
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -20,14 +20,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from models.codec import decode_customer, encode
-from models.errors import StoreUnavailable
 from models.profile import Compartment, Forward, Link, Profile
-from service.store.backend import Backend, Write
+from service.store.backend import Backend
 from service.store.entries import link_line
+from service.store.optimistic import ATTEMPTS, pause, put, put_forward, read, too_many
+from service.store.unlinking import finish_parting
 
-ATTEMPTS = 100  # lost races before giving up; each one means that somebody else got through
-LONGEST_PAUSE = 0.02  # seconds
 LINKERS = 32  # threads that wait for the disk together
 
 
@@ -37,11 +35,6 @@ class Linked(NamedTuple):
     customer: bytes
     version: int
     changed: bool
-
-
-def pause(attempt: int) -> None:
-    """Wait a little after a lost race, jittered, the longer the more were lost."""
-    time.sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.001 * (attempt + 1))))
 
 
 def link(
@@ -59,17 +52,26 @@ def link(
     begun = False
     for attempt in range(ATTEMPTS):
         a, b = profile_of(said.a), profile_of(said.b)
+        if said.a == said.b:
+            known = a or Profile(customer=said.a)
+            return Linked(known.customer, known.version, changed=False)
         if a is not None and b is not None and a.customer == b.customer:
-            return Linked(a.customer, a.version, changed=begun and said in a.links)
+            if any({one.a, one.b} == {said.a, said.b} for one in a.links):
+                return Linked(a.customer, a.version, changed=begun and said in a.links)
+            more = replace(a, links=(*a.links, said))
+            if put(backend, a, more, [link_line(said, clock())]):
+                return Linked(a.customer, a.version + 1, changed=True)
+            pause(attempt)
+            continue
         survivor, other, absorbed = _sides(said, a, b)
         if other in survivor.compartments:
             continue  # one was read before the other took it over
-        if _put(backend, survivor, _absorbing(survivor, other, absorbed, said)):
+        if put(backend, survivor, _absorbing(survivor, other, absorbed, said)):
             begun = True
-            finish(backend, survivor.customer, clock)
+            settle(backend, survivor.customer, clock)
         else:
             pause(attempt)
-    raise StoreUnavailable("link: too many writers at once; send it again")
+    raise too_many("link")
 
 
 def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[Linked]:
@@ -99,36 +101,39 @@ def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[
     return [found[index] for index in range(len(links))]
 
 
-def finish(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
-    """Bring the link under way at `customer` to its end, or call it off; nothing if there is none.
+def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
+    """Bring what is under way at `customer` to its end: a parting, or a link, if not called off.
 
     Raises `StoreUnavailable`.
     """
     for attempt in range(ATTEMPTS):
-        survivor = _read(backend, customer)
-        if not isinstance(survivor, Profile) or not survivor.absorbing:
+        survivor = read(backend, customer)
+        if not isinstance(survivor, Profile) or not survivor.unsettled:
             return
+        if not survivor.absorbing:
+            finish_parting(backend, customer)
+            continue
         # Read after the survivor, so that a copy can never replace a later one.
-        absorbed = _read(backend, survivor.absorbing)
+        absorbed = read(backend, survivor.absorbing)
         if isinstance(absorbed, Forward):
             ours = absorbed.to == customer
             end = replace(survivor, absorbing=b"") if ours else _called_off(backend, survivor)
-            moved = _put(backend, survivor, end)
+            moved = put(backend, survivor, end)
         elif absorbed is not None and absorbed.customer < customer:
-            moved = _put(backend, survivor, _called_off(backend, survivor))
-        elif absorbed is not None and absorbed.absorbing:
+            moved = put(backend, survivor, _called_off(backend, survivor))
+        elif absorbed is not None and absorbed.unsettled:
             # Its id is greater than ours, so this cannot come round in a circle.
-            finish(backend, absorbed.customer, clock)
+            settle(backend, absorbed.customer, clock)
             moved = True
         elif _has_copy(survivor, absorbed):
             moved = _forward(backend, survivor, absorbed, clock())
         else:
             said = survivor.links[-1]
             copied = _absorbing(survivor, survivor.absorbing, absorbed, said)
-            moved = _put(backend, survivor, copied)
+            moved = put(backend, survivor, copied)
         if not moved:
             pause(attempt)
-    raise StoreUnavailable("link: too many writers at once; send it again")
+    raise too_many("link")
 
 
 def _sides(
@@ -170,10 +175,8 @@ def _has_copy(survivor: Profile, absorbed: Profile | None) -> bool:
 def _forward(backend: Backend, survivor: Profile, absorbed: Profile | None, arrival: int) -> bool:
     """Leave a forward in the place of the absorbed, and log the link with it."""
     expected = 0 if absorbed is None else absorbed.version
-    forward = Forward(customer=survivor.absorbing, version=expected + 1, to=survivor.customer)
     line = link_line(survivor.links[-1], arrival)
-    blob = encode(forward, forward.version)
-    return backend.write([Write(survivor.absorbing, expected, blob, (line,))])[0]
+    return backend.write([put_forward(survivor.absorbing, expected, survivor.customer, line)])[0]
 
 
 def _called_off(backend: Backend, survivor: Profile) -> Profile:
@@ -191,18 +194,6 @@ def _called_off(backend: Backend, survivor: Profile) -> Profile:
 
 def _home(backend: Backend, identifier: bytes) -> bytes:
     customer = identifier
-    while isinstance(found := _read(backend, customer), Forward):
+    while isinstance(found := read(backend, customer), Forward):
         customer = found.to
     return customer
-
-
-def _read(backend: Backend, customer: bytes) -> Profile | Forward | None:
-    blob = backend.get(customer)
-    return None if blob is None else decode_customer(blob)
-
-
-def _put(backend: Backend, before: Profile, after: Profile) -> bool:
-    """Replace `before` by the next version, unless somebody else was first."""
-    after = replace(after, version=before.version + 1)
-    write = Write(before.customer, before.version, encode(after, after.version))
-    return backend.write([write])[0]

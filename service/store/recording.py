@@ -6,7 +6,7 @@ from models.errors import StoreUnavailable, Unreadable
 from models.events import Event
 from models.profile import Profile
 from service.store.backend import Backend, Refused
-from service.store.linking import ATTEMPTS, pause
+from service.store.optimistic import ATTEMPTS, pause, too_many
 from service.store.planning import Fault, Recorded, plan
 from service.store.resolve import Resolver
 
@@ -40,7 +40,7 @@ class Recorder:
             if not left:
                 break
             pause(attempt)
-        busy = StoreUnavailable("customer: too many writers at once; send it again")
+        busy = too_many("customer")
         return [outcome.get(index, busy) for index in range(len(events))]
 
     def _settle(

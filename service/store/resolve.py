@@ -1,9 +1,9 @@
-"""Finds the customer of an identifier: through forwards, past links under way, by a checked cache.
+"""Finds the customer of an identifier: through forwards, by a checked cache, nobody half joined.
 
-An identifier's key holds a profile, a forward to the customer it was linked into, or nothing. The
-cache only says where to look first: what is found there must hold the identifier's compartment,
-else the search starts again from the identifier's own key. So the common case is one read and a
-stale customer is never returned.
+An identifier's key holds a profile, a forward to the customer it was linked into, or nothing.
+Wherever the cache or a forward leads, what is found there must hold the identifier's compartment,
+else somebody parted it meanwhile, and the search starts again from the identifier's own key. So the
+common case is one read and a stale customer is never returned.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,9 +13,10 @@ from models.codec import Damaged, decode_customer, encode
 from models.errors import Unreadable
 from models.profile import Forward, Profile
 from service.store.backend import Backend
-from service.store.linking import finish
+from service.store.linking import settle
 
 CACHE_CAPACITY = 200_000
+HOPS = 1_000  # nobody is joined and parted so often during one search
 
 Found = Profile | None | Unreadable
 
@@ -45,7 +46,7 @@ class Resolver:
         blob = self._backend.get(place)
         if blob is not None:
             customer = _of(place, blob)
-            if _holds(customer, identifier) and not customer.absorbing:
+            if _holds(customer, identifier) and not customer.unsettled:
                 return customer, blob
         elif place == identifier:
             return None
@@ -59,26 +60,31 @@ class Resolver:
             identifier: self._customer_of.get(identifier, identifier) for identifier in identifiers
         }
         guessed = {identifier for identifier, place in places.items() if place != identifier}
-        while places:
+        for _ in range(HOPS):
+            if not places:
+                break
             stored = self._read(sorted(set(places.values())))
             for identifier, place in list(places.items()):
                 customer = stored[place]
                 if isinstance(customer, Forward):
                     places[identifier] = customer.to
-                elif isinstance(customer, Profile) and customer.absorbing:
+                elif isinstance(customer, Profile) and customer.unsettled:
                     try:
-                        finish(self._backend, customer.customer, self._clock)
+                        settle(self._backend, customer.customer, self._clock)
                     except Unreadable as error:
                         del places[identifier]
                         found[identifier] = error
-                elif identifier in guessed and not _holds(customer, identifier):
+                elif not _holds(customer, identifier) and (
+                    identifier in guessed or (place != identifier and isinstance(customer, Profile))
+                ):
                     guessed.discard(identifier)
                     places[identifier] = identifier
                 else:
                     del places[identifier]
                     found[identifier] = customer
                     self._remember(identifier, place)
-        return _latest(found)
+        nowhere = Damaged("customer: not where its identifier leads")
+        return _latest({**dict.fromkeys(places, nowhere), **found})
 
     def _read(self, places: list[bytes]) -> dict[bytes, Forward | Found]:
         blobs = (

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
+from models.codec import version_of
 from service.store.backend import (
     KEEP_DECISIONS,
     KEEP_REQUESTS,
@@ -103,7 +104,8 @@ def _replace(
         return False
     if blob is not None:
         connection.execute(
-            "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)", (customer, expected + 1, blob)
+            "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)",
+            (customer, version_of(blob), blob),
         )
     connection.execute("RELEASE one")
     return True

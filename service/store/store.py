@@ -14,7 +14,7 @@ from models.codec import decode, encode
 from models.decision import Record
 from models.errors import Conflict, Unreadable
 from models.events import EVENT_TYPES, Event
-from models.profile import Link, Profile
+from models.profile import Link, Profile, Unlink
 from service.store.backend import Backend, CatalogueRow, Durability
 from service.store.chain import Verified, real_time, verify
 from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
@@ -27,6 +27,7 @@ from service.store.recording import Outcome, Recorder
 from service.store.records import RecordQueue
 from service.store.resolve import Resolver
 from service.store.sealing import Seal
+from service.store.unlinking import Unlinked, unlink
 
 _ROW = cast(type[Row], Item | Offer)
 
@@ -125,14 +126,19 @@ class Store:
     def _read(self, identifiers: Sequence[bytes]) -> Customer:
         stored = self._resolver.stored(identifiers[0])
         others = identifiers[1:]
-        if stored is None and others:
+        if others and (stored is None or stored[0].blank):
             found = self._profiles(others)
-            profile = next((found[other] for other in others if found[other] is not None), None)
-            stored = None if profile is None else (profile, encode(profile, profile.version))
+            known = (found[other] for other in others)
+            profile = next((other for other in known if other and not other.blank), None)
+            if profile is not None:
+                stored = profile, encode(profile, profile.version)
         if stored is None:
             nobody = Profile(customer=identifiers[0])
             return Customer(nobody, encode(nobody), known=False, disagree=False)
         profile, blob = stored
+        if profile.blank:
+            # Parted before anything was said of it: as if it had never been known.
+            return Customer(profile, blob, known=False, disagree=False)
         strangers = [other for other in others if other not in profile.compartments]
         disagree = False
         if strangers:
@@ -154,6 +160,14 @@ class Store:
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> Linked:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
         return self._link(Link(now, a, b, asserted_by), now)
+
+    def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> Unlinked:
+        """Take back what links two identifiers; raises `StoreUnavailable`, then send it again."""
+        return self.load_unlink(Unlink(now, a, b, asserted_by), now)
+
+    def load_unlink(self, said: Unlink, now: int) -> Unlinked:
+        """Do the same for an unlink of history, that arrives at `now`."""
+        return unlink(self._backend, self._resolver.profile, said, lambda: now)
 
     def load(
         self, events: Sequence[Event], links: Sequence[Link], now: int, look_up: bool

@@ -293,3 +293,63 @@ class LinkIdentifiersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkIdentifiersResponse: _TypeAlias = LinkIdentifiersResponse  # noqa: Y015
+
+@_typing.final
+class UnlinkIdentifiersRequest(_message.Message):
+    """States that two identifiers do not belong to one customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    A_FIELD_NUMBER: _builtins.int
+    B_FIELD_NUMBER: _builtins.int
+    ASSERTED_BY_FIELD_NUMBER: _builtins.int
+    asserted_by: _builtins.str
+    """Who says so (login, loyalty_scan, agent, ...), a name of at most 64 bytes. Required."""
+    @_builtins.property
+    def a(self) -> _common_pb2.Identifier:
+        """The one identifier. Required."""
+
+    @_builtins.property
+    def b(self) -> _common_pb2.Identifier:
+        """The other identifier. Required; equal to the first it is a no-op."""
+
+    def __init__(
+        self,
+        *,
+        a: _common_pb2.Identifier | None = ...,
+        b: _common_pb2.Identifier | None = ...,
+        asserted_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "asserted_by", b"asserted_by", "b", b"b"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlinkIdentifiersRequest: _TypeAlias = UnlinkIdentifiersRequest  # noqa: Y015
+
+@_typing.final
+class UnlinkIdentifiersResponse(_message.Message):
+    """What became of the link. One that is not there is an answer with changed = false."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    LINKED_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """Whether this call took a link back."""
+    linked: _builtins.bool
+    """Whether both are one customer all the same, by other links."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        linked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "linked", b"linked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlinkIdentifiersResponse: _TypeAlias = UnlinkIdentifiersResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class CustomerServiceStub:
                 request_serializer=throughline_dot_v1_dot_customer__pb2.LinkIdentifiersRequest.SerializeToString,
                 response_deserializer=throughline_dot_v1_dot_customer__pb2.LinkIdentifiersResponse.FromString,
                 _registered_method=True)
+        self.UnlinkIdentifiers = channel.unary_unary(
+                '/throughline.v1.CustomerService/UnlinkIdentifiers',
+                request_serializer=throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersRequest.SerializeToString,
+                response_deserializer=throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersResponse.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -66,6 +71,15 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UnlinkIdentifiers(self, request, context):
+        """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
+        other links still join them, decisions under either are as if they had never been linked:
+        events, contacts and caps stay with the identifier that they were recorded under.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +92,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.LinkIdentifiers,
                     request_deserializer=throughline_dot_v1_dot_customer__pb2.LinkIdentifiersRequest.FromString,
                     response_serializer=throughline_dot_v1_dot_customer__pb2.LinkIdentifiersResponse.SerializeToString,
+            ),
+            'UnlinkIdentifiers': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkIdentifiers,
+                    request_deserializer=throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersRequest.FromString,
+                    response_serializer=throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +154,33 @@ class CustomerService:
             '/throughline.v1.CustomerService/LinkIdentifiers',
             throughline_dot_v1_dot_customer__pb2.LinkIdentifiersRequest.SerializeToString,
             throughline_dot_v1_dot_customer__pb2.LinkIdentifiersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkIdentifiers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.v1.CustomerService/UnlinkIdentifiers',
+            throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersRequest.SerializeToString,
+            throughline_dot_v1_dot_customer__pb2.UnlinkIdentifiersResponse.FromString,
             options,
             channel_credentials,
             insecure,

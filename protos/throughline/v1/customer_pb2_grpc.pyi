@@ -39,6 +39,11 @@ class CustomerServiceStub:
     """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
     under either identifier uses the history of both.
     """
+    UnlinkIdentifiers: _grpc.UnaryUnaryMultiCallable[_customer_pb2.UnlinkIdentifiersRequest, _customer_pb2.UnlinkIdentifiersResponse]
+    """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
+    other links still join them, decisions under either are as if they had never been linked:
+    events, contacts and caps stay with the identifier that they were recorded under.
+    """
 
 @_typing.type_check_only
 class CustomerServiceAsyncStub(CustomerServiceStub):
@@ -50,6 +55,11 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     LinkIdentifiers: _aio.UnaryUnaryMultiCallable[_customer_pb2.LinkIdentifiersRequest, _customer_pb2.LinkIdentifiersResponse]  # type: ignore[assignment]
     """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
     under either identifier uses the history of both.
+    """
+    UnlinkIdentifiers: _aio.UnaryUnaryMultiCallable[_customer_pb2.UnlinkIdentifiersRequest, _customer_pb2.UnlinkIdentifiersResponse]  # type: ignore[assignment]
+    """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
+    other links still join them, decisions under either are as if they had never been linked:
+    events, contacts and caps stay with the identifier that they were recorded under.
     """
 
 class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,6 +81,17 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_pb2.LinkIdentifiersResponse, _abc.Awaitable[_customer_pb2.LinkIdentifiersResponse]]:
         """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
         under either identifier uses the history of both.
+        """
+
+    @_abc_1.abstractmethod
+    def UnlinkIdentifiers(
+        self,
+        request: _customer_pb2.UnlinkIdentifiersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_pb2.UnlinkIdentifiersResponse, _abc.Awaitable[_customer_pb2.UnlinkIdentifiersResponse]]:
+        """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
+        other links still join them, decisions under either are as if they had never been linked:
+        events, contacts and caps stay with the identifier that they were recorded under.
         """
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
