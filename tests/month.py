@@ -71,6 +71,7 @@ class Month:
         self._runtime.start()
         self._runtime.refresh_catalogue()
         self._decider = Decider(store, self._clock, Volumes(store))
+        self._links: list[tuple[bytes, bytes]] = []
         self.counts: Counter[str] = Counter()
 
     def live(self, decisions: int) -> Iterator[Decided]:
@@ -86,6 +87,8 @@ class Month:
                 self._change_the_catalogue()
             if number % 100 == 0:
                 self._link()
+            if number % 150 == 149:
+                self._unlink()
             self._act()
             yield self._decide()
 
@@ -123,7 +126,14 @@ class Month:
     def _link(self) -> None:
         one, other = self._someone(), identifier(PEOPLE + self._draw.randrange(DEVICES))
         self._store.link(one, other, "login", self._clock.now())
+        self._links.append((one, other))
         self.counts["links"] += 1
+
+    def _unlink(self) -> None:
+        """Take back any link, once."""
+        one, other = self._links.pop(self._draw.randrange(len(self._links)))
+        self._store.unlink(one, other, "agent", self._clock.now())
+        self.counts["unlinks"] += 1
 
     def _act(self) -> None:
         """Let somebody do something, at times late."""

@@ -220,7 +220,7 @@ MEANWHILE = [event_of_low, event_of_high, link_of_high, link_of_low, unlink_of_c
 
 @pytest.mark.parametrize("meanwhile", MEANWHILE, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("known", [(), PEOPLE], ids=len)
-@pytest.mark.parametrize("shape", ["pair", "chain", "through"])
+@pytest.mark.parametrize("shape", ["pair", "through"])
 @pytest.mark.parametrize("at", range(1, WRITES + 1))
 def test_whatever_happens_between_two_writes(
     backend: Backend,
