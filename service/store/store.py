@@ -225,7 +225,8 @@ class Store:
         """Return which decision answered that request in the last 24 hours, None if none did.
 
         `profile` is the customer read by `identifiers`. It is looked for with everybody whom any of
-        them is or was, so that a link made in between hides nothing. Raises `StoreUnavailable`.
+        them is or was, so that a link made in between hides nothing; an unlink may. Raises
+        `StoreUnavailable`.
         """
         owners = {*identifiers, profile.customer, *profile.compartments}
         strangers = [one for one in identifiers if one not in profile.compartments]
