@@ -23,7 +23,7 @@ from service.clock import Clock
 from service.metrics.answers import Laps
 from service.status import AlreadyUsed
 from service.store import Customer, Known, Overtaken, RequestKey, Store
-from service.store.linking import ATTEMPTS, pause
+from service.store.optimistic import ATTEMPTS, pause
 from service.volumes import Volumes
 
 
