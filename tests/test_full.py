@@ -18,8 +18,9 @@ from models.events import BROWSE, CART, PURCHASE
 from models.golden import check_golden
 from models.index import OfferIndex
 from models.policy import BUILT_IN
-from models.profile import Profile
+from models.profile import Compartment, Profile, fold
 from models.release import load_release, read_golden
+from tests.said import NOW, event, identifier
 from tests.test_second_stage import shop
 from training.commands import app
 from training.config import TrainConfig, read_config
@@ -80,7 +81,10 @@ def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
         name: Item(id=name, value=Money("EUR", 2 + at)) for at, name in enumerate(release.items)
     }
     world = World(OfferIndex(release, Catalogue(1, items)), BUILT_IN)
-    slate = decide(Profile(customer=bytes(16)), world, Request(channel="web"), 1).slate
+    somebody = identifier(1)
+    known = fold(Compartment(), [event("e", somebody, item=release.items[0])])
+    profile = Profile(customer=somebody, compartments={somebody: known})
+    slate = decide(profile, world, Request(channel="web"), NOW).slate
     assert slate
     assert all(shown.rate is not None and shown.parts and shown.parts.worth for shown in slate)
 
