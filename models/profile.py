@@ -91,25 +91,26 @@ class Compartment(msgspec.Struct, frozen=True, array_like=True):
     floor: Stamp | None = None
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Two identifiers were said to be one customer; `time` in microseconds, or -1 when undated."""
+class Said(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Something said of two identifiers; `time` in microseconds, or -1 when undated."""
 
     time: int
     a: bytes
     b: bytes
     asserted_by: str
 
+    @property
+    def pair(self) -> frozenset[bytes]:
+        """The two, whichever was named first."""
+        return frozenset((self.a, self.b))
 
-class Unlink(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """It was said that two identifiers are not one customer, whoever had linked them.
 
-    `time` in microseconds, or -1 when undated.
-    """
+class Link(Said, frozen=True):
+    """Two identifiers were said to be one customer."""
 
-    time: int
-    a: bytes
-    b: bytes
-    asserted_by: str
+
+class Unlink(Said, frozen=True):
+    """It was said that two identifiers are not one customer, whoever had linked them."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=True):

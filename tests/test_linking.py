@@ -97,9 +97,7 @@ def check(backend: Backend, world: World) -> None:
             assert blob is not None
             assert isinstance(decode_customer(blob), Forward)
         links = sum(entry.said in profile.links for entry in store.log(None))
-        assert (
-            links == len(profile.links) == len({frozenset((one.a, one.b)) for one in profile.links})
-        )
+        assert links == len(profile.links) == len({one.pair for one in profile.links})
         assert links >= len(group) - 1
     assert set(logged(store).values()) <= {1}
     assert sum(logged(store).values()) == sum(world.events.values())

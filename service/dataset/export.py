@@ -80,11 +80,11 @@ def export_log(
     """Write a dataset to `out`, whole or not at all, and return what is in it.
 
     With `since` (microseconds), what arrived before it is left out; the catalogue is always whole.
-    Of links and unlinks the last word on each pair is written. `event_types` maps the types that
-    the settings declare to the built-in type each behaves like; `channels` are those they declare.
-    Works beside a running server, on the log as it stood at the start. Raises `FileExistsError`
-    where `out` exists and is not an empty directory, `OSError` where it cannot be written,
-    `StoreUnavailable` at any time.
+    Of links and unlinks the last word on each pair is written, which takes memory for each pair.
+    `event_types` maps the types that the settings declare to the built-in type each behaves like;
+    `channels` are those they declare. Works beside a running server, on the log as it stood at the
+    start. Raises `FileExistsError` where `out` exists and is not an empty directory, `OSError`
+    where it cannot be written, `StoreUnavailable` at any time.
     """
     check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -153,9 +153,8 @@ def _write_log(store: Store, since: int | None, tables: Mapping[str, _Batched]) 
     last: dict[frozenset[bytes], tuple[int, Link | Unlink]] = {}
     for arrival, said in store.log(since):
         if isinstance(said, Link | Unlink):
-            pair = frozenset((said.a, said.b))
-            if pair not in last or _later((arrival, said), last[pair]):
-                last[pair] = arrival, said
+            if said.pair not in last or _later((arrival, said), last[said.pair]):
+                last[said.pair] = arrival, said
         elif _is_customer(said):
             tables["customers"].add(customer_row(said))
         else:

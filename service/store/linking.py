@@ -49,14 +49,14 @@ def link(
     in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
     finishes it, and the same call may be sent again.
     """
+    if said.a == said.b:
+        known = profile_of(said.a) or Profile(customer=said.a)
+        return Linked(known.customer, known.version, changed=False)
     begun = False
     for attempt in range(ATTEMPTS):
         a, b = profile_of(said.a), profile_of(said.b)
-        if said.a == said.b:
-            known = a or Profile(customer=said.a)
-            return Linked(known.customer, known.version, changed=False)
         if a is not None and b is not None and a.customer == b.customer:
-            if any({one.a, one.b} == {said.a, said.b} for one in a.links):
+            if any(one.pair == said.pair for one in a.links):
                 return Linked(a.customer, a.version, changed=begun and said in a.links)
             more = replace(a, links=(*a.links, said))
             if put(backend, a, more, [link_line(said, clock())]):

@@ -51,8 +51,7 @@ def unlink(
         a, b = profile_of(said.a), profile_of(said.b)
         if a is None or b is None or a.customer != b.customer:
             return Unlinked(changed=False, linked=False)
-        pair = {said.a, said.b}
-        kept = tuple(link for link in a.links if {link.a, link.b} != pair)
+        kept = tuple(link for link in a.links if link.pair != said.pair)
         if len(kept) == len(a.links):
             return Unlinked(changed=False, linked=True)
         leaves = a.compartments.keys() - _joined(a.customer, kept)
