@@ -26,6 +26,9 @@ Ids = Annotated[
         "--id", metavar="NAMESPACE:VALUE", help="Who, such as loyalty:L1. Repeat for several."
     ),
 ]
+First = Annotated[str, typer.Argument(help="The one identifier, namespace:value.")]
+Second = Annotated[str, typer.Argument(help="The other identifier.")]
+By = Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
 
 DEFAULT_SERVER = "127.0.0.1:50051"
@@ -151,9 +154,9 @@ def record(
 
 
 def link(
-    a: Annotated[str, typer.Argument(help="The one identifier, namespace:value.")],
-    b: Annotated[str, typer.Argument(help="The other identifier.")],
-    by: Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")],
+    a: First,
+    b: Second,
+    by: By,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = 10.0,
     as_json: AsJson = False,
@@ -180,9 +183,9 @@ def link(
 
 
 def unlink(
-    a: Annotated[str, typer.Argument(help="The one identifier, namespace:value.")],
-    b: Annotated[str, typer.Argument(help="The other identifier.")],
-    by: Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")],
+    a: First,
+    b: Second,
+    by: By,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = 10.0,
     as_json: AsJson = False,
