@@ -267,8 +267,12 @@ class Policy(_Part, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def canonical(self) -> bytes:
-        """Return the policy as canonical JSON, which is how a registry keeps it."""
-        return msgspec.json.encode(self, order="deterministic")
+        """Return the policy as canonical JSON, which is how a registry keeps it.
+
+        Code that says 7 for 7.0 means the same: it is written as it will be read.
+        """
+        read = msgspec.json.decode(msgspec.json.encode(self), type=Policy)
+        return msgspec.json.encode(read, order="deterministic")
 
     @cached_property
     def digest(self) -> str:

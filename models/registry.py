@@ -161,8 +161,6 @@ class Registry:
 
         Raises `NothingInForce` while there is no release.
         """
-        # As it will be read: code that says 7 for 7.0 makes another text, with another digest.
-        policy = msgspec.json.decode(policy.canonical, type=Policy)
         (self.directory / POLICIES).mkdir(parents=True, exist_ok=True)
         path = self.directory / POLICIES / f"{policy.digest}.json"
         if not path.exists():

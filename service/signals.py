@@ -3,21 +3,23 @@
 import os
 import select
 import signal
-from types import FrameType
 
 
 class Signals:
     """Takes over signals of this process: each comes out of `wait`, in the order they came in.
 
-    To be made by the main thread. A handler that set an event could find the main thread within
-    the event's own lock, and wait for it for ever; a byte in a pipe cannot.
+    To be made by the main thread, once in a process. The system may give a signal to any thread,
+    and Python runs handlers in the main thread only, which would wait on, as nothing woke it. So
+    the byte in the pipe that `wait` reads is not written by a handler but by Python's own, in the
+    thread that got the signal.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         for number in numbers:
-            signal.signal(number, self._handle)
+            signal.signal(number, lambda number, frame: None)
+        signal.set_wakeup_fd(self._write)
 
     def fileno(self) -> int:
         """Return what is readable when a signal has come."""
@@ -34,6 +36,3 @@ class Signals:
         if not poll.poll(None if seconds is None else seconds * 1000):
             return None
         return signal.Signals(os.read(self._read, 1)[0])
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.send(signal.Signals(number))
