@@ -36,9 +36,9 @@ def require_strace(directory: Path) -> None:
 
 
 def ended(trace: Path) -> Path:
-    """Return the trace once strace has written that the server was killed."""
+    """Return the trace once strace has written that the server ended."""
     deadline = time.monotonic() + PATIENCE
-    while not trace.read_bytes().endswith(b"+++ killed by SIGKILL +++\n"):
+    while not trace.read_bytes().endswith(b"+++ exited with 0 +++\n"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return trace
