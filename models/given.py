@@ -99,7 +99,7 @@ def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row
     for offer_id in decision.contacted:
         row = catalogue.row(offer_id)
         if row is not None:
-            found.setdefault(offer_id, _looked_at(row))
+            found.setdefault(offer_id, _looked_at(row, leads.get(offer_id, "")))
     return tuple(found.values())
 
 
@@ -181,10 +181,11 @@ def _small_offer(offer: Offer, lead: str, place: str) -> Offer:
     return replace(offer, items=(lead,), stock=_stock(offer.stock, place))
 
 
-def _looked_at(row: Row) -> Row:
+def _looked_at(row: Row, lead: str) -> Row:
+    """Return a row as caps look at it, an offer with the item that leads it where one does."""
     if isinstance(row, Item):
         return replace(row, stock=())
-    return replace(row, items=row.items[:1], stock=())
+    return replace(row, items=(lead,) if lead else row.items[:1], stock=())
 
 
 def _stock(stock: tuple[Stock, ...], place: str) -> tuple[Stock, ...]:

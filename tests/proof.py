@@ -6,6 +6,9 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+# The marks of what `make prove` alone runs, and which takes up to an hour on a small machine.
+LONG = [pytest.mark.prove, pytest.mark.timeout(3_600)]
+
 _ROWS: list[tuple[str, str, str]] = []
 
 

@@ -39,19 +39,27 @@ def main(url: str, registry: str, processes: int, first: int, last: int) -> None
     line = redis.Redis.from_url(url, socket_timeout=PATIENCE)
     for number in range(first, last):
         actor.ask(identifier(number + 1), CHANNELS[number % 2])
-        _together(line, number, processes)
+        _together(line, number, processes, killed(first))
         while actor.running:
             actor.step()
     store.close()
     print(actor.overtaken, flush=True)
 
 
-def _together(line: "redis.Redis", number: int, processes: int) -> None:
-    """Wait until all of the processes are here, or for a moment."""
+def killed(first: int) -> str:
+    """Return the key that counts who was killed of those that race from `first` on."""
+    return f"test:killed:{first}"
+
+
+def _together(line: "redis.Redis", number: int, processes: int, gone: str) -> None:
+    """Wait until all of the processes that live are here, or for a moment."""
     key = f"test:race:{number}"
     line.incr(key)
     end = time.monotonic() + WAITED
-    while int(line.get(key) or 0) < processes and time.monotonic() < end:
+    while time.monotonic() < end:
+        here, fewer = (int(count or 0) for count in line.mget(key, gone))
+        if here >= processes - fewer:
+            return
         time.sleep(0.0005)
 
 

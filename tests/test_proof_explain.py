@@ -18,7 +18,7 @@ from service.store import open_store
 from tests.conftest import STORE_KEY
 from tests.month import Month
 from tests.patience import PATIENCE
-from tests.proof import Proof
+from tests.proof import LONG, Proof
 from tests.test_explain import shown_after
 
 pytestmark = pytest.mark.machine
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.machine
 MILLISECONDS = 50  # that half of the explanations take at most
 
 
-@pytest.mark.parametrize("decisions", [60, pytest.param(10_000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("decisions", [60, pytest.param(10_000, marks=LONG)])
 def test_each_withheld_offer_is_explained(tmp_path: Path, proof: Proof, decisions: int) -> None:
     """Each has a reason; each told set of changes shows it, and with one of them left out none."""
     store = open_store(f"sqlite:{tmp_path / 'data'}", key=STORE_KEY, timeout=PATIENCE)

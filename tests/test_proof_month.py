@@ -23,14 +23,14 @@ from service.store.sqlite import DATABASE, SqliteBackend
 from tests.conftest import STORE_KEY
 from tests.month import Month
 from tests.patience import PATIENCE
-from tests.proof import Proof
+from tests.proof import LONG, Proof
 
 pytestmark = pytest.mark.machine
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("decisions", [600, pytest.param(100_000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("decisions", [600, pytest.param(100_000, marks=LONG)])
 def test_a_month_replays(tmp_path: Path, proof: Proof, decisions: int) -> None:
     """In a fresh process each decision of a month is made again; each tampered one is named."""
     (tmp_path / "identifier.key").write_text(STORE_KEY.hex())

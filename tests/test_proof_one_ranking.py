@@ -29,7 +29,7 @@ from tests import policies
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE, asked_again
 from tests.processes import clients, prepared, served
-from tests.proof import Proof
+from tests.proof import LONG, Proof
 from tests.running import enter_release, event, loyalty
 from tests.small import small_rows
 
@@ -149,7 +149,7 @@ def changing(living: Living, stop: threading.Event, seconds: float) -> Callable[
     return change
 
 
-@pytest.mark.parametrize("people", [20, pytest.param(1000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("people", [20, pytest.param(1_000, marks=LONG)])
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_every_channel_shows_one_face(
     tmp_path: Path, own_redis: RedisServer, proof: Proof, kind: str, people: int

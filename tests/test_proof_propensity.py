@@ -20,7 +20,7 @@ from models.policy import (
     Selector,
 )
 from models.propensity import PLACES
-from tests.proof import Proof
+from tests.proof import LONG, Proof
 from tests.test_decide import NOW, event, index, profile
 
 PERSON = profile(event("view", "item3"), event("add_to_cart", "item8"), event("purchase", "item5"))
@@ -60,7 +60,7 @@ CASES = {
 FALSE_ALARM = 1e-3  # of all offers of a case together
 
 
-@pytest.mark.parametrize("draws", [1_000, pytest.param(100_000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("draws", [1_000, pytest.param(100_000, marks=LONG)])
 @pytest.mark.parametrize("case", CASES)
 def test_propensities_are_how_often_an_offer_is_shown(proof: Proof, case: str, draws: int) -> None:
     """Of many people who differ by their draws only, an offer's propensity are shown it."""

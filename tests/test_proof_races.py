@@ -14,8 +14,8 @@ from models.events import Event
 from service.store import open_store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
-from tests.proof import Proof
-from tests.racing import KEY
+from tests.proof import LONG, Proof
+from tests.racing import KEY, killed
 from tests.small import write_small_release
 
 pytestmark = pytest.mark.machine
@@ -24,7 +24,7 @@ PROCESSES = 4
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("races", [60, pytest.param(50_000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("races", [60, pytest.param(50_000, marks=LONG)])
 def test_the_last_contact_is_given_once(
     tmp_path: Path, own_redis: RedisServer, proof: Proof, races: int
 ) -> None:
@@ -42,6 +42,7 @@ def test_the_last_contact_is_given_once(
             time.sleep(0.001)
         kills += victim.poll() is None
         victim.kill()
+        line.set(killed(first), 1)
         for racer in racers:
             printed, _ = racer.communicate()
             assert racer is victim or racer.returncode == 0

@@ -22,6 +22,8 @@ from models.policy import (
     BUILT_IN,
     Arbitration,
     AtMost,
+    Cap,
+    Contact,
     Eligibility,
     Exploration,
     HappenedLately,
@@ -67,12 +69,16 @@ def policies(draw: st.DrawFn) -> Policy:
     lever = Lever(
         name="push", owner="brand", about=about, factor=3.0, until=datetime(2018, 1, 1, tzinfo=UTC)
     )
+    cap = Cap(
+        name="alike", per="group", limit=draw(either(1, 50)), days=30, about=about, hard=False
+    )
     viewed = HappenedLately(type="view", days=30, at_least=1)
     return Policy(
         candidates=Searching(items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))),
         exploration=Exploration(temperature=draw(st.sampled_from((0.0, 0.3, 1.0)))),
         diversity=draw(either((), (AtMost(feature=feature, limit=2),))),
         levers=draw(either((), (lever,))),
+        contact=Contact(caps=draw(either((), (cap,)))),
         eligibility=draw(
             either(
                 (),
@@ -83,6 +89,15 @@ def policies(draw: st.DrawFn) -> Policy:
         arbitration=Arbitration(value_unknown=draw(either(None, Money("EUR", 2, 0)))),
         holdout=Holdout(share=draw(st.sampled_from((0.0, 0.3))), name="h"),
     )
+
+
+impressions = st.lists(
+    st.sampled_from(sorted(small_catalogue().offers)).map(
+        lambda offer: event("impression", offer=offer)
+    ),
+    max_size=3,
+    unique_by=lambda event: event.event_id,
+)
 
 
 def recorded(customer: Profile, world: World, request: Request) -> Record:
@@ -101,9 +116,18 @@ def recorded(customer: Profile, world: World, request: Request) -> Record:
 
 
 @settings(max_examples=150, deadline=None)
-@given(histories, requests, st.sampled_from(Intent.ALL), policies(), st.booleans(), st.data())
+@given(
+    histories,
+    impressions,
+    requests,
+    st.sampled_from(Intent.ALL),
+    policies(),
+    st.booleans(),
+    st.data(),
+)
 def test_a_record_replays_byte_for_byte(
     events: list[Event],
+    contacts: list[Event],
     request: Request,
     intent: str,
     policy: Policy,
@@ -113,8 +137,10 @@ def test_a_record_replays_byte_for_byte(
     """Whatever the policy holds, a record, its release and its policy give the decision again."""
     found = index(ranked)
     exhausted = frozenset(data.draw(st.lists(st.sampled_from(found.ids), max_size=3)))
-    request = msgspec.structs.replace(request, intent=intent)
-    customer = profile(*events)
+    # Few places leave candidates below that nobody walked past.
+    count = data.draw(either(1, 2, request.count))
+    request = msgspec.structs.replace(request, intent=intent, count=count)
+    customer = profile(*events, *contacts)
     record = recorded(customer, World(found, policy, exhausted), request)
     again = replay(record, found.release, policy)
     assert msgspec.msgpack.encode(again) == msgspec.msgpack.encode(record.decision)
