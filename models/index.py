@@ -75,6 +75,7 @@ class OfferIndex:
         self._place_sets()
         self.selections = Selections(self._rows())
         self._popular: dict[tuple[int, ...], Popularity] = {}
+        self._values: dict[str, dict[int, str]] = {}
         self._eligible: _Eligible
         self._refresh()
 
@@ -106,6 +107,20 @@ class OfferIndex:
             return np.array([row], np.int64)
         at = row - self.item_count
         return self.members[self.starts[at] : self.starts[at + 1]]
+
+    def value_of(self, row: int, feature: str) -> str:
+        """Return the first value that the offer, or item, in `row` has of a feature; "" without."""
+        known = self._values.setdefault(feature, {})
+        value = known.get(row)
+        if value is None:
+            catalogue = self.catalogue
+            found = (
+                catalogue.items[self.item_ids[row]]
+                if row < self.item_count
+                else catalogue.offers[self.set_ids[row - self.item_count]]
+            )
+            value = known[row] = next(iter(found.features.get(feature, ())), "")
+        return value
 
     def eligible(self, now: int) -> Allowed:
         """Return which rows may be shown on some channel at `now` (microseconds)."""

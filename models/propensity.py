@@ -14,6 +14,7 @@ same on every machine.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from math import floor, sqrt
 
 import numpy as np
@@ -44,11 +45,17 @@ _WEIGHTS = np.array(
 _NODES = 0.5 + 0.5 * np.concatenate([-_POINTS[::-1], _POINTS])  # on [0, 1], ascending
 _SHARES = 0.5 * np.concatenate([_WEIGHTS[::-1], _WEIGHTS])
 
-_PER_LN_2 = 1.4426950408889634
-_LN_2_HIGH = 0.6931471803691238  # 20 trailing zero bits: its product with an exponent is exact
-_LN_2_LOW = 1.9082149292705877e-10
+# A number is cut into whole steps of ln 2 / 64, whose exponentials are in tables, and a rest.
+_STEP_BITS = 6
+_STEPS = 2**_STEP_BITS  # of a halving
+_STEPS_PER_E = _STEPS * 1.4426950408889634
+_STEP_HIGH = 0.6931471803691238 / _STEPS  # 20 trailing zero bits: times a count it is exact
+_STEP_LOW = 1.9082149292705877e-10 / _STEPS
 _POWERS = 0.5 ** np.arange(1023)
+_PARTS = np.array([float(Decimal(2) ** (Decimal(-step) / _STEPS)) for step in range(_STEPS)])
+_HALF, _SIXTH, _24TH, _120TH = 1 / 2, 1 / 6, 1 / 24, 1 / 120  # of the series: its terms vanish fast
 _VANISHED = 708.0  # exp of less is not a normal number
+_NEVER = 2.0**-54  # 1 - exp of less is 0
 _RUNG = 32.0  # a clock that was to ring 32 times by now has rung, but for one in 10^14
 _NEGLIGIBLE = 2.0**-38
 
@@ -170,12 +177,11 @@ def _exp(number: float) -> float:
     """
     if number < -_VANISHED:
         return 0.0
-    halvings = floor(0.5 - number * _PER_LN_2)
-    rest = (number + halvings * _LN_2_HIGH) + halvings * _LN_2_LOW
-    series = 1.0
-    for power in range(13, 0, -1):
-        series = 1.0 + series * rest / power
-    return float(series * _POWERS[int(halvings)])
+    steps = int(floor(0.5 - number * _STEPS_PER_E))
+    rest = (number + steps * _STEP_HIGH) + steps * _STEP_LOW
+    series = rest * (_HALF + rest * (_SIXTH + rest * (_24TH + rest * _120TH)))
+    part = _PARTS[steps & (_STEPS - 1)]
+    return float(_POWERS[steps >> _STEP_BITS] * (part + part * (rest + rest * series)))
 
 
 @compiled("Tuple((float64[::1], float64[::1]))(float64[::1], int64[::1], int64)")
@@ -194,13 +200,12 @@ def _merged(weights: Floats, of: Rows, clocks: int) -> tuple[Floats, Floats]:
     return highest, shares
 
 
-@compiled("void(float64[:,::1])")
-def _none_taken(taken: Floats) -> None:
-    """Say that no place is taken yet: of `taken` (counts, p) the first row is 1, the rest 0."""
-    for x in range(taken.shape[1]):
-        taken[0, x] = 1.0
-        for count in range(1, len(taken)):
-            taken[count, x] = 0.0
+@compiled("void(float64[:,::1], int64)")
+def _begin(taken: Floats, places: int) -> None:
+    """Say that so many places are taken for sure: of `taken` (counts, p) that row is 1, else 0."""
+    for count in range(len(taken)):
+        for x in range(taken.shape[1]):
+            taken[count, x] = 1.0 if count == places else 0.0
 
 
 @compiled("void(float64[::1], float64[::1])")
@@ -247,7 +252,7 @@ def _shown(
     `shares` (p,) are the points and weights of a panel. As arguments, and in loops instead of
     expressions: a size known when it is compiled is unrolled, and takes minutes instead of seconds.
     """
-    places, points = room[FREE], nodes.size
+    places, points, half = room[FREE], nodes.size, nodes.size // 2
     number = np.full(log_rates.size, -1)
     has_asked = np.zeros(room.size, np.bool_)
     for i in range(asked.size):
@@ -255,6 +260,7 @@ def _shown(
         has_asked[classes[asked[i]]] = True
     found = np.zeros(asked.size)
     rates, gone = np.zeros(log_rates.size), np.zeros(log_rates.size, np.bool_)
+    rung_by_now = np.zeros(room.size, np.int64)  # of those that are not asked for
     unasked = np.empty((room.size, room.max() + 1, points))
     every = np.empty_like(unasked)
     own = np.empty((room.max() + 1, points))
@@ -277,10 +283,17 @@ def _shown(
             total += rates[j]
         length = max(growth * now, start / total)
         for group in range(room.size):
-            _none_taken(unasked[group])
+            _begin(unasked[group], min(rung_by_now[group], room[group]))
         for j in range(log_rates.size):
-            for x in range(points):
-                one[x] = 1.0 if gone[j] else 1.0 - _exp(-rates[j] * (now + length * nodes[x]))
+            # Most have rung for sure, or cannot be told from none at all.
+            if number[j] < 0 and (gone[j] or rates[j] * (now + length) < _NEVER):
+                continue
+            middle = _exp(-rates[j] * (now + length * 0.5))
+            for x in range(half):
+                # Nodes lie symmetrically, so one exponential serves two of them.
+                away = _exp(-rates[j] * length * (nodes[half + x] - 0.5))
+                one[half - 1 - x] = 1.0 if gone[j] else 1.0 - middle / away
+                one[half + x] = 1.0 if gone[j] else 1.0 - middle * away
             if number[j] >= 0:
                 _copy(one, rung[number[j]])
             else:
@@ -289,7 +302,7 @@ def _shown(
         for i in range(asked.size):
             group = classes[asked[i]]
             _ring(every[group], rung[i], room[group])
-        _none_taken(rest)
+        _begin(rest, 0)
         for group in range(room.size):
             if not has_asked[group]:
                 _join(rest, every[group], room[group])
@@ -320,4 +333,6 @@ def _shown(
             return found
         now += length
         for j in range(log_rates.size):
-            gone[j] = gone[j] or rates[j] * now > _RUNG
+            if not gone[j] and rates[j] * now > _RUNG:
+                gone[j] = True
+                rung_by_now[classes[j]] += number[j] < 0

@@ -101,12 +101,8 @@ class Walk:
     def open(self, ranking: Ranking) -> NDArray[np.bool_]:
         """Return which offers of `ranking` (n,) nothing bars but what is shown beside them."""
         found = self._barred(ranking) < 0
-        ids = self._index.ids
-        for at, (row, lead) in enumerate(
-            zip(ranking.rows.tolist(), ranking.leads.tolist(), strict=True)
-        ):
-            if ids[row] in self._closed or lead in self._out:
-                found[at] = False
+        closed = [row for offer in self._closed if (row := self._index.row_of(offer)) is not None]
+        found &= ~(np.isin(ranking.rows, closed) | np.isin(ranking.leads, list(self._out)))
         return found
 
     def barrier(self, row: int, lead: int) -> Barrier | None:
@@ -151,11 +147,13 @@ class Walk:
             return Closed(Reason.DIVERSITY)
         for rule in self._diversity:
             value = class_of(self._index, place.row, place.lead, rule.feature)
+            if not value:
+                continue
             alike = sum(
                 value == class_of(self._index, other.row, other.lead, rule.feature)
                 for other in self.shown
             )
-            if value and alike >= rule.limit:
+            if alike >= rule.limit:
                 return Closed(Reason.DIVERSITY, rule.feature)
         return None
 
@@ -166,8 +164,4 @@ class Walk:
 
 def class_of(index: OfferIndex, row: int, lead: int, feature: str) -> str:
     """Return the first value of an offer's feature, else of the item that leads it; "" without."""
-    catalogue = index.catalogue
-    offer = catalogue.offers.get(index.ids[row])
-    item = catalogue.items[index.item_ids[lead]]
-    values = (offer.features.get(feature) if offer else None) or item.features.get(feature)
-    return values[0] if values else ""
+    return index.value_of(row, feature) or index.value_of(lead, feature)
