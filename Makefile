@@ -48,6 +48,7 @@ bench: .venv/.all
 	$(BIN)/python -m bench.stages
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.speed --first-stage
+	$(BIN)/python -m bench.speed --policy bench/policy.toml
 	$(BIN)/python -m bench.workers
 
 check: style types

@@ -1,6 +1,6 @@
 """The figure of record: server CPU of one `Recommend`, divided by that of an empty echo.
 
-    python -m bench.speed [--store sqlite --store redis] [--first-stage] [--calls 1000]
+    python -m bench.speed [--store sqlite --store redis] [--first-stage] [--policy TOML]
 
 Both servers run at once, pinned to one core; load generator and Redis are pinned to the other.
 Calls go to them in turn, a slice at a time and 16 in flight, so what the machine does besides
@@ -27,6 +27,8 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.recall import recall
+from models.policy import BUILT_IN, Policy
+from models.policy_file import read_policy
 
 STORES = ("sqlite", "redis")
 STAGES = {True: "both stages", False: "first stage alone"}
@@ -126,14 +128,20 @@ def requests_of(customers: Sequence[str]) -> list[bytes]:
 
 
 def figures(
-    stores: Sequence[str], rounds: int, calls: int, offers: int, *, ranked: bool = True
+    stores: Sequence[str],
+    rounds: int,
+    calls: int,
+    offers: int,
+    *,
+    ranked: bool = True,
+    policy: Policy = BUILT_IN,
 ) -> Iterator[Figure]:
     """Measure each store at each share of eligible offers, by both stages or the first alone."""
     core, other = processes.cores()
     with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
         directory = Path(scratch)
         made = world.make_world(offers, ranker=world.RANKER if ranked else None)
-        found = recall(made, world.enter_release(made, directory / "registry"))
+        found = recall(made, world.enter_release(made, directory / "registry", policy))
         with processes.redis([other], directory / "redis") as url:
             for store in stores:
                 where = url if store == "redis" else f"sqlite:{directory / 'data'}"
@@ -194,7 +202,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--offers", type=int, default=world.OFFERS)
     parser.add_argument("--first-stage", action="store_true", help="a release without the second")
+    parser.add_argument("--policy", type=Path, help="a policy's TOML; else the empty one")
     options = parser.parse_args()
+    policy = read_policy(options.policy.read_text()) if options.policy else BUILT_IN
     columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
     table = Table(*columns, title="CPU of one Recommend against an empty echo")
     console = Console(width=100)
@@ -206,6 +216,7 @@ def main() -> None:
             options.calls,
             options.offers,
             ranked=not options.first_stage,
+            policy=policy,
         ):
             found.append(figure)
             table.add_row(
@@ -221,8 +232,8 @@ def main() -> None:
     console.print(table)
     console.print(
         f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of "
-        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core. Not "
-        "built yet and so not in it: cap counters."
+        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core; policy: "
+        f"{options.policy or 'the empty one'}."
     )
     noisy = [figure for figure in found if figure.spread > NOISE]
     for figure in noisy:

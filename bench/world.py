@@ -17,6 +17,7 @@ from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
 from models.identifiers import Identifier, hash_identifier
+from models.policy import BUILT_IN, Policy
 from models.profile import Compartment, fold, view_of
 from models.registry import Entry, Registry
 from models.release import Content, Vocabulary, write_release
@@ -79,7 +80,7 @@ def make_world(
         item_weights=np.ones(offers, np.float32),
     )
     customers = [f"C{number:05d}" for number in range(CUSTOMERS)]
-    items = _items(names, random)
+    items = _items(names, categories, random)
     lives = [_life(who, names, categories, random) for who in customers]
     if ranker is not None:
         views = [view_of([fold(Compartment(), life)]) for life in lives[:TAUGHT]]
@@ -89,8 +90,8 @@ def make_world(
     return World(content, categories, items, [event for life in lives for event in life], customers)
 
 
-def enter_release(world: World, registry: Path) -> Path:
-    """Write the world's release, put it in force and return its directory."""
+def enter_release(world: World, registry: Path, policy: Policy = BUILT_IN) -> Path:
+    """Write the world's release, put it in force with a policy, and return its directory."""
     release_id, directory = write_release(
         registry,
         world.content,
@@ -106,6 +107,8 @@ def enter_release(world: World, registry: Path) -> Path:
     book = Registry(registry)
     book.add(Entry(release=release_id, created=1))
     book.promote(release_id, 1)
+    if policy != BUILT_IN:
+        book.publish(policy, 1)
     return directory
 
 
@@ -128,13 +131,16 @@ def _item_vectors(categories: NDArray[np.int64], random: np.random.Generator) ->
     return np.concatenate([centres[categories] + noise, bias], axis=1).astype(np.float32)
 
 
-def _items(names: list[str], random: np.random.Generator) -> list[Item]:
+def _items(
+    names: list[str], categories: NDArray[np.int64], random: np.random.Generator
+) -> list[Item]:
     """Return the items: each is offered at both moments, at one of them, or before both."""
     draw = random.random(len(names))
     return [
         Item(
             id=name,
             title=f"Item {name}",
+            features={"category": [str(categories[at])]},
             price=Money("EUR", 5 + at % 90, 990_000_000),
             valid_from=MOSTLY - 300 * DAY,
             valid_until=_until(float(draw[at])),
