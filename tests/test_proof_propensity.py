@@ -84,7 +84,7 @@ def test_propensities_are_how_often_an_offer_is_shown(proof: Proof, case: str, d
     level = FALSE_ALARM / len(said) / 2
     worst = 0.0
     for offer, propensity in said.items():
-        low, high = binom.ppf((level, 1 - level), draws, propensity)
+        low, high = (binom.ppf(at, draws, propensity) for at in (level, 1 - level))
         assert low <= shown[offer] <= high, (offer, propensity, shown[offer] / draws)
         spread = math.sqrt(propensity * (1 - propensity) / draws)
         if spread:
