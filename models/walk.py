@@ -57,6 +57,8 @@ class Walk:
         self._diversity = diversity
         self.rankings: list[Ranking] = []
         self.shown: list[Place] = []
+        self._leads: list[int] = []  # of those shown
+        self._values: list[list[str]] = [[] for _ in diversity]  # of those shown, by rule
         self.withheld: list[Withheld] = []
         self.withheld_above = 0  # how many of `withheld` stand above the last offer shown
 
@@ -84,6 +86,9 @@ class Walk:
             why = self._why(place, found[at])
             if why is None:
                 self.shown.append(place)
+                self._leads.append(place.lead)
+                for values, value in zip(self._values, self._classes(place), strict=True):
+                    values.append(value)
                 self.withheld_above = len(self.withheld)
             else:
                 as_of = self._counted(place.lead) if why.reason == Reason.OUT_OF_STOCK else None
@@ -96,6 +101,9 @@ class Walk:
         """Take back the last ranking; before it so many were shown and withheld."""
         self.rankings.pop()
         del self.shown[shown:], self.withheld[withheld:]
+        del self._leads[shown:]
+        for values in self._values:
+            del values[shown:]
         self.withheld_above = len(self.withheld)
 
     def open(self, ranking: Ranking) -> NDArray[np.bool_]:
@@ -143,19 +151,20 @@ class Walk:
             return self._closed[self._index.ids[place.lead]]
         if barrier >= 0:
             return Closed(self._barriers[barrier].reason, self._barriers[barrier].rule)
-        if any(place.lead == other.lead for other in self.shown):
+        if place.lead in self._leads:
             return Closed(Reason.DIVERSITY)
-        for rule in self._diversity:
-            value = class_of(self._index, place.row, place.lead, rule.feature)
-            if not value:
-                continue
-            alike = sum(
-                value == class_of(self._index, other.row, other.lead, rule.feature)
-                for other in self.shown
-            )
-            if alike >= rule.limit:
+        for rule, values, value in zip(
+            self._diversity, self._values, self._classes(place), strict=True
+        ):
+            if value and values.count(value) >= rule.limit:
                 return Closed(Reason.DIVERSITY, rule.feature)
         return None
+
+    def _classes(self, place: Place) -> list[str]:
+        """Return what each rule of diversity looks at."""
+        return [
+            class_of(self._index, place.row, place.lead, rule.feature) for rule in self._diversity
+        ]
 
     def _counted(self, lead: int) -> int | None:
         item = self._index.catalogue.items[self._index.item_ids[lead]]
