@@ -145,7 +145,9 @@ def train_full(
     responses = None
     if responding is not None:
         responses = responding.figures(release, incumbent, log, seed, steps)
-    redeemed = measure_redemptions(release, log, parts.window, seed) if parts.window else []
+    redeemed = (
+        measure_redemptions({MODEL: release}, log, parts.window, seed) if parts.window else []
+    )
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
         newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
