@@ -35,6 +35,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     `length` latest acts count. `decay` is by `step` (the factor per act), by `age` (the factor per
     day; undated acts do not decay) or `none`. `types` gives each event type its weight; others do
     not count. Types in `by_channel` get a column with their channel beside the plain one.
+    `responses` are the types by which a customer responds to an offer, where that is learnt.
     """
 
     length: int = 50
@@ -42,6 +43,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     factor: float = 0.95
     types: dict[str, float] = msgspec.field(default_factory=lambda: dict(TYPE_WEIGHTS))
     by_channel: tuple[str, ...] = ()
+    responses: tuple[str, ...] = ()
 
 
 class Column(NamedTuple):

@@ -4,7 +4,7 @@
 that item; offers over one item or a set follow after them, each with its member items.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -232,9 +232,7 @@ class OfferIndex:
         self.members = np.concatenate([np.empty(0, np.int64), *members])
 
     def _members(self, offer: Offer, weights: NDArray[np.float32]) -> Rows:
-        rows = {self.item_row[item] for item in offer.items if item in self.item_row}
-        ordered = sorted(rows, key=lambda row: (-float(weights[row]), row))
-        return np.array(sorted(ordered[:MEMBERS]), np.int64)
+        return judged_by({self.item_row[i] for i in offer.items if i in self.item_row}, weights)
 
     def _same_vectors(self, catalogue: Catalogue) -> bool:
         mine = self.catalogue
@@ -295,6 +293,15 @@ class OfferIndex:
             if not offer.withdrawn and in_stock(offer.stock, place):
                 sets[at] = bool(mask[self.members[self.starts[at] : self.starts[at + 1]]].any())
         return np.concatenate([mask, sets])
+
+
+def judged_by(rows: Collection[int], weights: NDArray[np.float32]) -> Rows:
+    """Return the item rows, ascending, that an offer over `rows` is judged by: the most popular.
+
+    `weights` (items,) grow with popularity; of equal ones the first count.
+    """
+    ordered = sorted(rows, key=lambda row: (-float(weights[row]), row))
+    return np.array(sorted(ordered[:MEMBERS]), np.int64)
 
 
 def _ends(row: Row) -> int:

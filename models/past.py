@@ -31,7 +31,8 @@ class Past(NamedTuple):
     `strength` and `counts` are (items, lanes): the decay of the latest touch, 0 without one, and
     how many touches are remembered. `steps` and `days` are (items,): acts and days since the latest
     touch, 0 where the data has no order or no time. `latest` (items,) is the place of the latest
-    touch in canonical order, 0 the newest: to cut by, never a feature.
+    touch in canonical order, 0 the newest: to cut by, never a feature. `responses` is how many
+    responses to offers are remembered, whatever they are about.
     """
 
     rows: Rows
@@ -40,6 +41,7 @@ class Past(NamedTuple):
     steps: Floats
     days: Floats
     latest: Rows
+    responses: int
 
     @property
     def bought(self) -> Rows:
@@ -63,7 +65,11 @@ def past_of(view: View, row_of: Mapping[str, int], config: HistoryConfig, minute
     steps = np.zeros(len(acts)) if config.decay == "none" else places
     age = np.floor(days) if config.decay == "age" else steps
     strengths = _decays(config.factor)[np.minimum(age, OLDEST).astype(np.int64)]
-    return Past(*_by_item(rows, lanes, strengths, steps, days, len(LANES)))
+    responses = 0
+    if config.responses:
+        entries = (entry for name in LANES for entry in view.lanes.get(name, ()))
+        responses = sum(entry.type in config.responses for entry in entries)
+    return Past(*_by_item(rows, lanes, strengths, steps, days, len(LANES)), responses)
 
 
 @lru_cache(16)

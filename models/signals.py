@@ -57,6 +57,7 @@ _CUSTOMER = (
     Signal("bought after carting", "share of the customer's bought items that were carted too"),
     Signal("taste for the popular, bought", "mean log purchases of the items the customer bought"),
     Signal("taste for the popular, browsed", "mean log purchases of the items browsed"),
+    Signal("responses", "responses to offers that are remembered; 0 where none are counted"),
 )
 _MATCH = (
     Signal("embedding", "history embedding times item vector, biases included"),
@@ -71,6 +72,7 @@ FACTS = (
     Signal("bought unseen", "share of its buyers who never browsed or carted it, smoothed"),
 )
 BOUGHT_FACT = 2  # of FACTS: log purchases
+BOUGHT = FACTS[BOUGHT_FACT].name
 _BROWSE, _CART, _PURCHASE = (LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
 
 
@@ -123,19 +125,30 @@ def signal_matrix(
         past.counts,
         past.steps,
         past.days,
-        _customer(past.rows, past.counts, facts, _BROWSE, _CART, _PURCHASE, BOUGHT_FACT),
+        _customer(
+            past.rows, past.counts, facts, past.responses, _BROWSE, _CART, _PURCHASE, BOUGHT_FACT
+        ),
         matches.embedding,
         matches.popularity,
         facts,
     )
 
 
-@compiled("float32[::1](int64[::1], float32[:,::1], float32[:,::1], int64, int64, int64, int64)")
+@compiled(
+    "float32[::1](int64[::1], float32[:,::1], float32[:,::1], int64, int64, int64, int64, int64)"
+)
 def _customer(
-    items: Rows, counts: Floats, facts: Floats, browse: int, cart: int, purchase: int, fact: int
+    items: Rows,
+    counts: Floats,
+    facts: Floats,
+    responses: int,
+    browse: int,
+    cart: int,
+    purchase: int,
+    fact: int,
 ) -> Floats:
     lanes = counts.shape[1]
-    line = np.zeros(lanes + 6, np.float32)
+    line = np.zeros(lanes + 7, np.float32)
     popular_bought, popular_browsed = 0.0, 0.0
     for at in range(items.size):
         for lane in range(lanes):
@@ -157,6 +170,7 @@ def _customer(
     line[lanes + 3] /= max(np.float32(1.0), line[purchase])
     line[lanes + 4] = popular_bought / max(np.float32(1.0), line[purchase])
     line[lanes + 5] = popular_browsed / max(np.float32(1.0), line[browse])
+    line[lanes + 6] = np.float32(responses)
     return line
 
 

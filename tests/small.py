@@ -119,7 +119,7 @@ def write_small_release(
         label="ORGANIC",
         simulated=True,
         data={"kind": "timed", "source": "tests"},
-        history=HistoryConfig(),
+        history=HistoryConfig(responses=("click", "dismiss")),
         configuration={},
         versions={},
         metrics=metrics,

@@ -42,8 +42,13 @@ def test_complete_journey(tmp_path: Path) -> None:
     assert offers.height == 1_197
     assert offers["items"].explode().n_unique() == 41_857
     assert dataset.events.filter(pl.col("type") == "redeem").height == 1_828
-    redeemed = dataset.events["offer"].drop_nulls()
-    assert redeemed.is_in(offers["offer"].implode()).all()
+    about = dataset.events["offer"].drop_nulls()
+    assert about.is_in(offers["offer"].implode()).all()
+    sent = dataset.events.filter(pl.col("type") == "sent")
+    assert sent["offer"].null_count() == 361 + 1_076 + 1_077 + 1_133  # households of type A
+    named = sent.drop_nulls("offer")
+    assert named.height == 40_108 == named.select("identifier", "offer").n_unique()
+    assert not named["decision_id"].null_count()
     assert dataset.tables["customers"].height == 801
 
 

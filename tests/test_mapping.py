@@ -42,6 +42,46 @@ def test_join_where_require_and_money(tmp_path: Path) -> None:
     assert imported.rejects.notes[0] == "events.csv: 1 rows without a match in shops.csv; kept"
 
 
+def test_a_row_becomes_one_for_each_of_many(tmp_path: Path) -> None:
+    """A join of many makes an event for each distinct value, of no row that is not meant."""
+    join = '{ file = "parts", on = { thing = "mail" }, columns = ["part"], many = true }'
+    mapping = ABOUT + EVENTS.replace('item = "thing"', 'item = "part"').replace(
+        'file = "events"', f'file = "events"\njoin = [{join}]\nwhere = {{ who = "!= 3" }}'
+    )
+    text = HEADER + "1,look,2026-01-01,a\n2,look,2026-01-01,b\n3,look,2026-01-01,a\n"
+    parts = "mail,part,shelf\na,x,1\na,y,1\na,x,2\nc,z,1\n"
+    imported, dataset = run(tmp_path, mapping, {"events.csv": text, "parts.csv": parts})
+    rows = dataset.events.select("identifier", "item").sort("identifier", "item").rows()
+    assert rows == [("1", "x"), ("1", "y"), ("2", None)]
+    (tally,) = imported.rejects.tallies
+    assert (tally.read, tally.added, tally.kept, tally.skipped) == (3, 1, 3, 1)
+    assert imported.rejects.notes[0] == "events.csv: 1 rows without a match in parts.csv; kept"
+
+
+def test_a_condition_on_what_many_bring_is_met(tmp_path: Path) -> None:
+    """What a join of many adds can be asked for, and can be told apart in the event's id."""
+    join = '{ file = "parts", on = { thing = "mail" }, columns = ["part"], many = true }'
+    mapping = ABOUT + EVENTS.replace('item = "thing"', 'item = "part"').replace(
+        'file = "events"',
+        f'file = "events"\njoin = [{join}]\nwhere = {{ part = "!= x" }}\n'
+        'event_id.template = "{thing}:{part}"',
+    )
+    parts = "mail,part\na,x\na,y\na,z\n"
+    _, dataset = run(
+        tmp_path, mapping, {"events.csv": f"{HEADER}1,look,2026-01-01,a\n", "parts.csv": parts}
+    )
+    assert sorted(dataset.events["event_id"].to_list()) == ["a:y", "a:z"]
+
+
+def test_a_join_of_many_says_which_columns(tmp_path: Path) -> None:
+    """Without columns a row would become one for everything that the other file tells apart."""
+    mapping = ABOUT + EVENTS.replace(
+        'file = "events"', 'file = "events"\njoin = [{ file = "parts", on = "thing", many = true }]'
+    )
+    with pytest.raises(BadInput, match=r"events\[0\]\.join\[0\]: many goes with columns"):
+        run(tmp_path, mapping, {"events.csv": HEADER, "parts.csv": "thing\n"})
+
+
 def test_several_files_feed_one_table(tmp_path: Path) -> None:
     """Blocks of one table are put together, each with its own channel."""
     mapping = ABOUT + EVENTS + EVENTS.replace('"events"', '"more"').replace('"web"', '"till"')

@@ -40,3 +40,13 @@ def test_an_interval_covers_its_mean_and_repeats() -> None:
     assert few.low <= few.value <= few.high
     assert many.high - many.low < few.high - few.low
     assert intervals(values, 1) == [many]
+
+
+def test_an_interval_draws_what_belongs_together() -> None:
+    """Cases of somebody are drawn together: copies of a case make its mean no more certain."""
+    values = np.random.default_rng(0).random((40, 2))
+    copies = np.repeat(values, 5, axis=0)
+    whose = np.repeat(np.arange(40), 5)
+    assert np.allclose(intervals(copies, 1, of=whose), intervals(values, 1))
+    alone = intervals(copies, 1)[0]
+    assert alone.high - alone.low < 0.6 * (intervals(values, 1)[0].high - alone.value) * 2

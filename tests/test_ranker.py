@@ -17,7 +17,7 @@ pytestmark = pytest.mark.machine
 
 
 def test_an_unused_signal_decides_nothing() -> None:
-    """No split is by a signal that is left out; what is no signal is refused by name."""
+    """No split is by a signal that is left out, or not among the only ones; others are refused."""
     log, asked = shop()
     items = sorted(log.items)
     retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
@@ -33,5 +33,10 @@ def test_an_unused_signal_decides_nothing() -> None:
 
     gone = next(iter(used()))
     assert gone not in used(gone)
-    with pytest.raises(BadInput, match="no such signal: luck"):
+    with pytest.raises(BadInput, match=r"ranker\.unused: no such signal: luck"):
         used("luck")
+    only = RankerSettings(trees=20, leaves=7, least_rows=5, used=(gone,), column_share=1.0)
+    trees = read_trees(fit_trees(parts, declared, only, 0))
+    assert {declared[column].name for column in trees.column.tolist()} == {gone}
+    with pytest.raises(BadInput, match=r"ranker\.used: no such signal: luck"):
+        fit_trees(parts, declared, RankerSettings(used=("luck",)), 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import lightgbm
 import numpy as np
@@ -14,12 +15,15 @@ from models.catalogue import Item, Offer
 from models.dataset import Metadata
 from models.errors import BadDataset
 from models.events import EVENT_TYPES, Event
-from models.features import DAY
+from models.features import DAY, HistoryConfig
 from models.gate import worst
+from models.index import MEMBERS
+from models.past import past_of
 from models.signals import signals
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
 from training.contacts import Contact, ResponseConfig, contacts_of, members_of
+from training.examples import Folder
 from training.incumbent import IN_FORCE, MODEL, comparison
 from training.log import Customer, Log
 from training.ranker import RankerSettings, grow, scaled
@@ -82,6 +86,15 @@ def test_a_response_has_its_days() -> None:
     assert responded(at(1, "click"), at(2, "impression")) == [False]
 
 
+def test_contacts_may_be_followed_beyond_their_window() -> None:
+    """What became of a contact may be known later than the window ends, and none is added."""
+    log = log_of(at(1, "impression"), at(6, "click"), at(12, "impression"))
+    window, until = (0, round(5 * DAY)), round(9 * DAY)
+    assert contacts_of(log, WEEK, window) == []
+    (found,) = contacts_of(log, WEEK, window, until)
+    assert found.responded
+
+
 def test_an_item_stands_for_its_default_offer() -> None:
     """A contact with an item, and a response to its default offer, are about the same."""
     shown = at(1, "impression", offer="", item="a")
@@ -89,9 +102,29 @@ def test_an_item_stands_for_its_default_offer() -> None:
     assert responded(at(1, "impression", offer="", item="")) == []
 
 
+def test_a_past_counts_what_was_responded_to() -> None:
+    """Responses count by their types, whatever they are about, and only where types are named."""
+    log = log_of(at(1, "click"), at(2, "redeem", offer="two"), at(3, "dismiss"), at(4, "sent"))
+    view = Folder(log, log.customers[0].events).view()
+    config = HistoryConfig(responses=("click", "redeem"))
+    assert past_of(view, {"a": 0}, config, 0).responses == 2
+    assert past_of(view, {"a": 0}, HistoryConfig(), 0).responses == 0
+
+
 def test_offers_are_about_items_that_there_are() -> None:
     """An offer has the rows of its known items; one without any is about nothing."""
-    assert members_of(log_of(), {"a": 0, "b": 1}) == {"one": [1, 0], "item:a": [0], "item:b": [1]}
+    found = members_of(log_of(), {"a": 0, "b": 1}, np.zeros(2, np.float32))
+    rows = {name: rows.tolist() for name, rows in found.items()}
+    assert rows == {"one": [0, 1], "item:a": [0], "item:b": [1]}
+
+
+def test_a_large_offer_is_judged_by_what_serving_judges_it_by() -> None:
+    """Of an offer over more items than count, the most popular do, as in the index."""
+    names = [f"{at:03}" for at in range(MEMBERS + 10)]
+    log = replace(log_of(), offers=(Offer(id="many", items=tuple(names)),))
+    row_of = {name: row for row, name in enumerate(names)}
+    weights = np.arange(len(names), dtype=np.float32)
+    assert members_of(log, row_of, weights)["many"].tolist() == list(range(10, len(names)))
 
 
 def test_an_unknown_type_is_refused() -> None:
@@ -234,6 +267,13 @@ def test_too_few_responses_teach_nothing() -> None:
         learn([nobody], grown(part, coin), DECLARED, FEW, 4, 1)
 
 
+def test_values_are_summed_by_contact() -> None:
+    """What its items say is added up for each contact's offer."""
+    part = made(50, 3)
+    sums = [float(part.matrix[a:b, 0].sum()) for a, b in pairwise(part.starts.tolist())]
+    assert part.summed(part.matrix[:, 0]) == pytest.approx(sums)
+
+
 def test_rates_by_offer_are_drawn_to_that_of_all() -> None:
     """An offer's rate is its own where it was shown often, and that of all where never."""
     often = [Contact(0, at, "one", "web", at % 2 == 0) for at in range(2000)]
@@ -254,6 +294,23 @@ def test_a_single_response_holds_no_release() -> None:
     found = response_figures(shown, both, {MODEL: worse}, (10, 1), 1)
     assert {one.n for one in found.measured} == {1}
     assert worst(comparison("a", "b", found.measured).leads) is None
+
+
+def test_intervals_are_over_customers() -> None:
+    """What one customer does a hundred times is no more certain than the one customer."""
+    random = np.random.default_rng(4)
+    often = np.repeat(random.random(40) < 0.5, 100)
+    scores = random.random(len(often))
+
+    def width(customers: NDArray[np.int64]) -> float:
+        shown = [
+            Contact(int(one), at, "one", "web", bool(hit))
+            for at, (one, hit) in enumerate(zip(customers, often, strict=True))
+        ]
+        found = response_figures(shown, {MODEL: scores}, {MODEL: scores}, (10, 1), 1)
+        return found.calibrated[0].responded.high - found.calibrated[0].responded.low
+
+    assert width(np.repeat(np.arange(40), 100)) > 5 * width(np.arange(len(often)))
 
 
 def test_figures_have_their_sign_and_slices() -> None:

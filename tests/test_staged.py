@@ -103,6 +103,8 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
     for part, lane in ((bought, 2), (browsed, 0)):
         taste = sum(float(facts[item, 2]) for item in part)
         person.append(F(taste / max(1.0, float(person[lane]))))
+    responses = index().release.history.responses
+    person.append(F(sum(entry.type in responses for entry, _ in seen)))
     matrix = []
     for row in range(len(names)):
         line: list[float] = []

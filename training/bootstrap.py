@@ -18,11 +18,24 @@ class Interval(NamedTuple):
     high: float
 
 
-def intervals(values: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> list[Interval]:
+def intervals(
+    values: NDArray[np.float64],
+    seed: int,
+    resamples: int = RESAMPLES,
+    *,
+    of: NDArray[np.int64] | None = None,
+) -> list[Interval]:
     """Return an interval for the mean of each column of `values` (cases, columns).
 
-    All columns see the same resamples, so a column of differences gives a paired interval.
+    All columns see the same resamples, so a column of differences gives a paired interval. Where
+    `of` (cases,) says whose each case is, all cases of somebody are drawn together: what a few do
+    often is no more certain than the few.
     """
+    mean = values.mean(axis=0)
+    sizes = np.ones(len(values), np.int64)
+    if of is not None:
+        _, somebody, sizes = np.unique(of, return_inverse=True, return_counts=True)
+        values = np.stack([np.bincount(somebody, column) for column in values.T], axis=1)
     cases = len(values)
     random = np.random.default_rng([seed, 3])
     means = np.empty((resamples, values.shape[1]))
@@ -32,10 +45,10 @@ def intervals(values: NDArray[np.float64], seed: int, resamples: int = RESAMPLES
         drawn = random.integers(cases, size=(rows, cases))
         drawn += (np.arange(rows) * cases)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * cases).reshape(rows, cases)
-        means[first : first + rows] = counts @ values / cases
+        means[first : first + rows] = (counts @ values) / (counts @ sizes)[:, None]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return [
-        Interval(float(mean), float(a), float(b))
-        for mean, a, b in zip(values.mean(axis=0), low, high, strict=True)
+        Interval(float(value), float(a), float(b))
+        for value, a, b in zip(mean, low, high, strict=True)
     ]

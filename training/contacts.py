@@ -5,15 +5,19 @@ where that was at most so many days ago. Whose days are not over at the end is l
 knows yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import msgspec
+import numpy as np
 
 from models.catalogue import DEFAULT_PREFIX
 from models.errors import BadDataset
 from models.events import Event
 from models.features import DAY
+from models.fixed import Rows
+from models.index import judged_by
+from models.past import Floats
 from training.log import Log
 from training.ranker import RankerSettings
 
@@ -41,16 +45,19 @@ class Contact(NamedTuple):
     responded: bool
 
 
-def contacts_of(log: Log, config: ResponseConfig, window: tuple[int, int]) -> list[Contact]:
-    """Return the contacts in `window` (microseconds) whose days are over before it ends.
+def contacts_of(
+    log: Log, config: ResponseConfig, window: tuple[int, int], until: int | None = None
+) -> list[Contact]:
+    """Return the contacts in `window` (microseconds) whose days are over before `until`.
 
-    By customer, then time. Nothing from the end of the window on is looked at. Raises `BadDataset`
-    where the log does not know a type of response.
+    By customer, then time. Nothing from `until` on, the end of the window unless given, is looked
+    at. Raises `BadDataset` where the log does not know a type of response.
     """
     unknown = sorted(set(config.types) - log.lanes.keys())
     if unknown:
         raise BadDataset(f"responses.types: no such event type: {', '.join(unknown)}")
-    start, end = window
+    start, last = window
+    end = last if until is None else until
     within = round(config.days * DAY)
     found: list[Contact] = []
     for at, customer in enumerate(log.customers):
@@ -67,18 +74,21 @@ def contacts_of(log: Log, config: ResponseConfig, window: tuple[int, int]) -> li
                 contact = here[latest[offer]]
                 if event.time <= contact.time + within:
                     here[latest[offer]] = contact._replace(responded=True)
-        found += [one for one in here if start <= one.time and one.time + within < end]
+        found += [one for one in here if start <= one.time < last and one.time + within < end]
     return found
 
 
-def members_of(log: Log, row_of: Mapping[str, int]) -> dict[str, Sequence[int]]:
-    """Return the item rows of each offer, default offers too; of those that have any."""
-    found: dict[str, Sequence[int]] = {
-        offer.id: rows
+def members_of(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
+    """Return the item rows that each offer is judged by, default offers too; of those with any.
+
+    `weights` (items,) grow with the popularity of an item.
+    """
+    found = {
+        offer.id: judged_by(rows, weights)
         for offer in log.offers
-        if (rows := [row_of[item] for item in offer.items if item in row_of])
+        if (rows := {row_of[item] for item in offer.items if item in row_of})
     }
-    return found | {DEFAULT_PREFIX + item: [row] for item, row in row_of.items()}
+    return found | {DEFAULT_PREFIX + item: np.array([row]) for item, row in row_of.items()}
 
 
 def _offer_of(event: Event) -> str:

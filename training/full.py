@@ -30,7 +30,7 @@ from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
 from training.refit import everything
 from training.response_figures import ResponseFigures
-from training.responses import Responding, respond
+from training.responses import AFFINITY, Responding, respond
 from training.sample import known_only
 from training.second_stage import (
     DEFAULT,
@@ -93,7 +93,7 @@ def train_full(
     parts = held_out(dataset, log, targets, config.split, config.seed)
     if config.share < 1:
         parts = known_only(parts)
-    history = history_for(whole)
+    history = history_for(whole, config.responses.types if config.responses else ())
     settings, seed, mask = config.stage_one, config.seed, config.split.mask
     content = fit_content(parts.training, targets, history, settings, seed, steps("stage one"))
     fields = manifest_fields(whole, targets, history, config, parts.meaning)
@@ -145,14 +145,20 @@ def train_full(
     responses = None
     if responding is not None:
         responses = responding.figures(release, incumbent, log, seed, steps)
-    redeemed = measure_redemptions(release, log, parts.window, seed) if parts.window else []
+    redeemed: Sequence[Measured] = ()
+    if parts.window:
+        known = {MODEL: release}
+        if stage is not None and responding is not None:
+            organic = _complete(content, _ranking(stage, stage.retrieval, config, None))
+            known[AFFINITY] = in_memory(organic, fields)
+        redeemed = measure_redemptions(known, log, parts.window, seed)
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
         newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
     if config.refit:
         if config.split.protocol == "truth":
             whole = everything(whole, parts.cases, targets[0])
-        content = _again(whole, targets, config, stage, responding, steps)
+        content = _again(whole, targets, history, config, stage, responding, steps)
         release = in_memory(content, fields)
     return Full(
         meaning=parts.meaning,
@@ -202,6 +208,7 @@ def _complete(content: Content, ranking: Ranking) -> Content:
 def _again(
     log: Log,
     targets: tuple[str, ...],
+    history: HistoryConfig,
     config: TrainConfig,
     stage: SecondStage | None,
     responding: Responding | None,
@@ -209,7 +216,7 @@ def _again(
 ) -> Content:
     """Fit both stages on all of `log`."""
     step, seed = steps("stage one again"), config.seed
-    content = fit_content(log, targets, history_for(log), config.stage_one, seed, step)
+    content = fit_content(log, targets, history, config.stage_one, seed, step)
     if stage is None:
         return content
     items = content.vocabulary.items

@@ -11,13 +11,14 @@ from training.terminal import table
 def import_report(imported: Imported) -> Iterator[Table | str]:
     """Yield the rows by file, the rejects by file and reason, notes, and the tables written."""
     rejects = imported.rejects
-    rows = []
-    for tally in rejects.tallies:
-        counts = (tally.read, tally.kept, tally.skipped, tally.repeated, tally.rejected)
-        rows.append((tally.file, tally.table, *(f"{count:,}" for count in counts)))
-    yield table(
-        "Rows", ("file", "table"), ("read", "kept", "skipped", "repeated", "rejected"), rows
-    )
+    names = ["read", "added", "kept", "skipped", "repeated", "rejected"]
+    if not any(tally.added for tally in rejects.tallies):
+        names.remove("added")
+    rows = [
+        (tally.file, tally.table, *(f"{getattr(tally, name):,}" for name in names))
+        for tally in rejects.tallies
+    ]
+    yield table("Rows", ("file", "table"), names, rows)
     if rejects.rejected:
         yield table(
             f"Rejects: {rejects.share:.2%} of the rows",

@@ -73,12 +73,14 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A left join: columns of `file` for the rows whose `on` columns are equal there.
 
     `on` maps a column of the block to one of `file`, or names one that both have. Of several rows
-    with one key the first counts. A row without a match keeps nulls and is no reject.
+    with one key the first counts; with `many` a row becomes one for each of them that differs in
+    what is joined. A row without a match keeps nulls and is no reject.
     """
 
     file: str
     on: str | dict[str, str]
     columns: list[str] | None = None
+    many: bool = False
 
     def keys(self) -> dict[str, str]:
         """Return the columns to join on, left to right."""
@@ -274,6 +276,12 @@ def _check_order(events: Events, kind: str, key: str) -> None:
 
 
 def _check_fields(source: Source, key: str, known: dict[str, frozenset[str]]) -> None:
+    for index, join in enumerate(source.join):
+        if join.many and not join.columns:
+            raise BadInput(
+                f"{key}.join[{index}]",
+                "many goes with columns: a row becomes one for each of their values",
+            )
     for name in source.__struct_fields__:
         if name in Source.__struct_fields__ or name in ("order", "once"):
             continue

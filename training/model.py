@@ -31,11 +31,14 @@ STEP_DECAY = 0.95
 LIBRARIES = ("throughline", "lightfm-next", "lightgbm", "numpy", "scipy", "polars")
 
 
-def history_for(log: Log) -> HistoryConfig:
-    """Return how history counts: decayed by step where there is order, else evenly."""
+def history_for(log: Log, responses: tuple[str, ...] = ()) -> HistoryConfig:
+    """Return how history counts: decayed by step where there is order, else evenly.
+
+    `responses` are the types by which customers respond to offers, where that is learnt.
+    """
     if log.metadata.kind == "undated":
-        return HistoryConfig(decay="none", factor=1.0)
-    return HistoryConfig(decay="step", factor=STEP_DECAY)
+        return HistoryConfig(decay="none", factor=1.0, responses=responses)
+    return HistoryConfig(decay="step", factor=STEP_DECAY, responses=responses)
 
 
 def fit_content(

@@ -27,7 +27,8 @@ class RankerSettings:
     """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group.
 
     `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
-    of an item only tell which one it is, and a tree learns the fashion of the day.
+    of an item only tell which one it is, and a tree learns the fashion of the day. `used` names
+    the only ones that trees look at; without it they look at all: few hits teach little.
     """
 
     trees: int = 100
@@ -40,6 +41,7 @@ class RankerSettings:
     ridge: float = 10.0
     bins: int = 127
     unused: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 def fit_trees(
@@ -74,9 +76,11 @@ def grow(
     With `start`, the text of an ensemble, its trees come first, and those that are grown correct
     them. Raises `BadInput` where the settings leave out what is no signal.
     """
-    unknown = sorted(set(settings.unused) - {signal.name for signal in signals})
-    if unknown:
-        raise BadInput("ranker.unused", f"no such signal: {', '.join(unknown)}")
+    names = {signal.name for signal in signals}
+    for key, named in (("unused", settings.unused), ("used", settings.used)):
+        if unknown := sorted(set(named) - names):
+            raise BadInput(f"ranker.{key}", f"no such signal: {', '.join(unknown)}")
+    looked_at = (set(settings.used) or names) - set(settings.unused)
     data = lightgbm.Dataset(
         matrix,
         hits.astype(np.float32),
@@ -93,7 +97,7 @@ def grow(
         "bagging_freq": 1,
         "lambda_l2": settings.ridge,
         # The gain of a split by a signal counts this many times: 0, and there is none.
-        "feature_contri": [float(signal.name not in settings.unused) for signal in signals],
+        "feature_contri": [float(signal.name in looked_at) for signal in signals],
         "monotone_constraints": [signal.monotone for signal in signals],
         "max_bin": settings.bins,
         "use_missing": False,

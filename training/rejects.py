@@ -1,6 +1,6 @@
 """What became of the rows of an import: kept, rejected with a reason, repeated, or not asked for.
 
-Nothing vanishes: of every file, rows read = kept + skipped + repeated + rejected.
+Nothing vanishes: of every file, rows read + added = kept + skipped + repeated + rejected.
 """
 
 import os
@@ -21,11 +21,15 @@ REJECT_SCHEMA = {
 
 @dataclass
 class Tally:
-    """The rows of one source: `skipped` by its `where`, `repeated` an earlier row word for word."""
+    """The rows of one source: `skipped` by its `where`, `repeated` an earlier row word for word.
+
+    `added` are those beyond the first that a row became by a join of many.
+    """
 
     file: str
     table: str
     read: int = 0
+    added: int = 0
     skipped: int = 0
     repeated: int = 0
     kept: int = 0
@@ -33,7 +37,7 @@ class Tally:
     @property
     def rejected(self) -> int:
         """Rows in the reject file."""
-        return self.read - self.skipped - self.repeated - self.kept
+        return self.read + self.added - self.skipped - self.repeated - self.kept
 
 
 @dataclass
@@ -68,8 +72,8 @@ class Rejects:
 
     @property
     def rows_read(self) -> int:
-        """Rows read from all sources, skipped ones not counted."""
-        return sum(tally.read - tally.skipped for tally in self.tallies)
+        """Rows read from all sources and added by joins, skipped ones not counted."""
+        return sum(tally.read + tally.added - tally.skipped for tally in self.tallies)
 
     @property
     def rejected(self) -> int:

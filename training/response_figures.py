@@ -2,7 +2,7 @@
 
 AUC is the chance that of a contact that was responded to and one that was not, the first scores
 higher (a tie counts half); "within" compares contacts of one customer only. Log loss is
--log(rate of what happened), in nats.
+-log(rate of what happened), in nats. Intervals are over customers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ def response_figures(
     for name, part in slices.items():
         if hits[part].any() and not hits[part].all():
             measured += _slice(name, part, hits, customers, scores, rates, seed)
-        share = intervals(hits[part].astype(np.float64)[:, None], seed)[0]
+        share = intervals(hits[part].astype(np.float64)[:, None], seed, of=customers[part])[0]
         calibrated.append(Calibrated(name, int(part.sum()), float(forecast[part].mean()), share))
     error, by_chance = calibration_error(forecast, hits), _error_by_chance(forecast, seed)
     return ResponseFigures(measured, calibrated, error, by_chance, learnt_from)
@@ -103,6 +103,7 @@ def _slice(
         if ranker in rates:
             values[ranker][LOSS] = _losses(rates[ranker][part], hits[part])
     first = next(iter(values.values()))
+    whose = {AUC: customers[part & hits], LOSS: customers[part]}  # WITHIN has one of each
     for ranker, by_metric in values.items():
         metrics, ahead = {}, {}
         for metric, found in by_metric.items():
@@ -110,7 +111,7 @@ def _slice(
                 continue
             lead = found - first[metric] if metric == LOSS else first[metric] - found
             both = np.stack([found, lead], axis=1)
-            metrics[metric], leads = intervals(both, seed)
+            metrics[metric], leads = intervals(both, seed, of=whose.get(metric))
             if found is not first[metric]:
                 ahead[metric] = leads
         yield Measured(ranker, name, int(hits[part].sum()), metrics, ahead)

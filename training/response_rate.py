@@ -72,6 +72,10 @@ class Described:
         rows = order[self.starts[:-1]]
         return rows, scores[rows]
 
+    def summed(self, values: Floats) -> Scores:
+        """Return the sum of `values` (members,) over the items of each contact's offer."""
+        return np.add.reduceat(values.astype(np.float64), self.starts[:-1])
+
 
 @dataclass(frozen=True)
 class Describer:
@@ -90,13 +94,13 @@ class Describer:
     ) -> Described:
         """Describe the contacts with an offer about a known item; by what came before each."""
         row_of = {item: row for row, item in enumerate(self.items)}
-        members = members_of(self.log, row_of)
+        members = members_of(self.log, row_of, retrieval.shares.logs[0])
         contacts = [contact for contact in contacts if contact.offer in members]
         asked = asked_of(self._questions(contacts), row_of, self.history)
         allowed = np.ones(len(self.items), np.bool_)
         matrices, sizes = [], []
         for at, (contact, one) in enumerate(zip(contacts, asked, strict=True)):
-            rows = np.array(members[contact.offer], np.int64)
+            rows = members[contact.offer]
             proposed = propose(retrieval, one.past, self.quotas, allowed)
             matrices.append(features_of(rows, one, proposed, retrieval))
             sizes.append(len(rows))

@@ -8,6 +8,7 @@ import numpy as np
 from models.errors import BadDataset
 from models.features import HistoryConfig
 from models.release import Release
+from models.signals import BOUGHT
 from models.trees import Trees
 from training.config import TrainConfig
 from training.contacts import Contact, ResponseConfig, contacts_of
@@ -18,9 +19,10 @@ from training.response_figures import ResponseFigures, response_figures
 from training.response_rate import Described, Describer, judged, learn, rate_of_all, rates_by_offer
 from training.second_stage import DEFAULT, Lesson, SecondStage, Steps
 
-BY_OFFER, ONE_RATE, AFFINITY = (
+BY_OFFER, ONE_RATE, PURCHASES, AFFINITY = (
     "the offer's rate so far",
     "one rate for all",
+    "purchases of its items",
     "affinity to the best item",
 )
 
@@ -30,12 +32,13 @@ class Responding:
     """Trees of the rate of response, what they learnt from, and later contacts to measure on.
 
     `refitted` saw the later ones, too. `organic` are the trees of the second stage, which know
-    nothing of contacts.
+    nothing of contacts; `bought` is the signal that says how many bought an item, as a logarithm.
     """
 
     before: Sequence[Contact]
     later: Described
     organic: Trees
+    bought: int
     fitted: Fitted
     refitted: Fitted
 
@@ -54,7 +57,8 @@ class Responding:
             ONE_RATE: np.full(len(contacts), rate_of_all(self.before)),
         }
         affinity = self.later.leads(self.organic)[1]
-        scores = {**rates, MODEL: first.scores, AFFINITY: affinity}
+        purchases = self.later.summed(np.expm1(self.later.matrix[:, self.bought]))
+        scores = {**rates, MODEL: first.scores, PURCHASES: purchases, AFFINITY: affinity}
         if incumbent is not None:
             other = judged(incumbent, log, contacts, steps("responses: the release in force"))
             if other is not None:
@@ -83,7 +87,9 @@ def respond(
         raise BadDataset("events.parquet: a rate of response is learnt from times; here are none")
     describe = Describer(log, stage.items, history, config.default.quotas)
     parts = [
-        describe(contacts_of(log, chosen, span), retrieval, steps("responses: describing"))
+        describe(
+            contacts_of(log, chosen, span, window[0]), retrieval, steps("responses: describing")
+        )
         for span, retrieval in zip(windows, stage.before, strict=True)
     ]
     later = describe(contacts_of(log, chosen, window), stage.retrieval, steps("responses: later"))
@@ -95,4 +101,5 @@ def respond(
     if config.refit:
         refitted = learn([later, *parts], organic, declared, settings, folds, seed)
     before = [contact for part in parts for contact in part.contacts]
-    return Responding(before, later, organic, fitted, refitted)
+    bought = [signal.name for signal in declared].index(BOUGHT)
+    return Responding(before, later, organic, bought, fitted, refitted)

@@ -49,9 +49,13 @@ class Sieve:
         self.tally.read = self.frame.height + rejects.rejected - before
         if source.duplicates == "drop":
             self._drop_duplicates()
+        where = dict(source.where)
         for join in source.join:
+            if join.many:  # what is not meant is not multiplied
+                there = where.keys() & set(self.frame.columns)
+                self._where({column: where.pop(column) for column in sorted(there)})
             self._join(join, directory)
-        self._where(source.where)
+        self._where(where)
         self._require(source.require)
 
     def text(self, column: str, key: str) -> pl.Series:
@@ -117,8 +121,11 @@ class Sieve:
             *(as_text(right[name]).alias(key) for key, name in zip(on, keys.values(), strict=True)),
             *added,
             pl.lit(True).alias("\0found"),
-        ).unique(on, keep="first", maintain_order=True)
-        joined = left.join(right, on=on, how="left", maintain_order="left")
+        )
+        once = [*on, *added] if join.many else on
+        right = right.unique(once, keep="first", maintain_order=True)
+        joined = left.join(right, on=on, how="left", maintain_order="left_right")
+        self.tally.added += joined.height - left.height
         missed = joined["\0found"].null_count()
         if missed:
             rejects.notes.append(
