@@ -177,7 +177,7 @@ def _exp(number: float) -> float:
     """
     if number < -_VANISHED:
         return 0.0
-    steps = int(floor(0.5 - number * _STEPS_PER_E))
+    steps = floor(0.5 - number * _STEPS_PER_E)
     rest = (number + steps * _STEP_HIGH) + steps * _STEP_LOW
     series = rest * (_HALF + rest * (_SIXTH + rest * (_24TH + rest * _120TH)))
     part = _PARTS[steps & (_STEPS - 1)]
