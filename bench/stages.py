@@ -21,12 +21,12 @@ from throughline.v1 import recommendation_pb2 as pb
 from bench import processes, world
 from bench.speed import requests_of
 from models.catalogue import Catalogue, Row
-from models.codec import decode_customer
+from models.codec import decode_customer, encode
 from models.decide import World, decide
 from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
 from models.fixed import Rows
-from models.given import rows_used
+from models.given import kept_profile, rows_used
 from models.identifiers import hash_identifier
 from models.index import OfferIndex
 from models.policy import BUILT_IN
@@ -76,7 +76,7 @@ class Stages:
     def use(self, store: Store) -> None:
         """Prepare what the stages after the read are fed with."""
         self.seal = Seal(world.KEY)
-        self.blobs = [store.read([who]).blob for who in self.hashes]
+        self.blobs = [encode(store.read([who]).profile) for who in self.hashes]
         self.profiles = [self.decode(at) for at in range(len(self.blobs))]
         self.views = [self.view(at) for at in range(len(self.blobs))]
         self.customers = [self.place(at) for at in range(len(self.blobs))]
@@ -146,7 +146,7 @@ class Stages:
             customer=self.hashes[at],
             time=world.MOSTLY,
             request=self.asked[at],
-            profile=self.blobs[at],
+            profile=kept_profile(self.profiles[at]),
             decision=decision,
             rows=self.rows[at],
         )

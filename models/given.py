@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.codec import Damaged, decode_customer
+from models.codec import Damaged, decode_customer, encode
 from models.decision import Candidates, Decision, Reason, Record
 from models.fixed import Fixed, Rows
 from models.index import OfferIndex
@@ -150,6 +150,15 @@ def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
         classes=classes,
         unknown_ids=decision.unknown_ids,
     )
+
+
+def kept_profile(profile: Profile) -> bytes:
+    """Return the customer as a record keeps it: without `seen`, which no decision looks at."""
+    compartments = {
+        identifier: replace(compartment, seen=b"")
+        for identifier, compartment in profile.compartments.items()
+    }
+    return encode(replace(profile, compartments=compartments))
 
 
 def profile_of(record: Record) -> Profile:

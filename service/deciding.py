@@ -11,12 +11,11 @@ from typing import NamedTuple
 import msgspec
 
 from models.catalogue import Item, Offer, Row, default_offer, offer_id
-from models.codec import encode
 from models.decide import Deciding, World
 from models.decision import Decision, Flag, Record, Request
 from models.errors import Conflict, StoreUnavailable
 from models.events import Event
-from models.given import rows_used
+from models.given import kept_profile, rows_used
 from models.profile import Profile
 from models.reservations import granted, reserved
 from service.clock import Clock
@@ -112,7 +111,7 @@ class Decider:
             customer=profile.customer,
             time=now,
             request=asked.request,
-            profile=encode(profile) if customer is None else customer.blob,
+            profile=kept_profile(profile),
             decision=decision,
             rows=rows_used(decision, world.index.catalogue, asked.request.place),
         )

@@ -16,7 +16,7 @@ from models.codec import encode
 from models.decide import World, decide
 from models.decision import Decision, Intent, Reason, Record, Request
 from models.events import Event
-from models.given import rows_used
+from models.given import kept_profile, rows_used
 from models.index import OfferIndex
 from models.policy import (
     BUILT_IN,
@@ -109,7 +109,7 @@ def recorded(customer: Profile, world: World, request: Request) -> Record:
         customer=customer.customer,
         time=NOW,
         request=request,
-        profile=encode(customer),
+        profile=kept_profile(customer),
         decision=decision,
         rows=rows,
     )

@@ -9,7 +9,7 @@ common case is one read and a stale customer is never returned.
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
-from models.codec import Damaged, decode_customer, encode
+from models.codec import Damaged, decode_customer
 from models.errors import Unreadable
 from models.profile import Forward, Profile
 from service.store.backend import Backend
@@ -40,18 +40,17 @@ class Resolver:
             raise found
         return found
 
-    def stored(self, identifier: bytes) -> tuple[Profile, bytes] | None:
-        """Return the same with its blob: one read, and no more, in the common case."""
+    def stored(self, identifier: bytes) -> Profile | None:
+        """Return the same: one read, and no more, in the common case."""
         place = self._customer_of.get(identifier, identifier)
         blob = self._backend.get(place)
         if blob is not None:
             customer = _of(place, blob)
             if _holds(customer, identifier) and not customer.unsettled:
-                return customer, blob
+                return customer
         elif place == identifier:
             return None
-        profile = self.profile(identifier)
-        return None if profile is None else (profile, encode(profile, profile.version))
+        return self.profile(identifier)
 
     def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Found]:
         """Return the same for several identifiers, with as few round trips as the hops need."""

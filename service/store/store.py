@@ -36,12 +36,10 @@ class Customer(NamedTuple):
     """A customer as read by identifiers.
 
     Nobody known by them: `known` is False and the profile empty, at version 0, under the first
-    identifier. `blob` is the profile as it is stored. `disagree`: some of the identifiers are of
-    other known customers.
+    identifier. `disagree`: some of the identifiers are of other known customers.
     """
 
     profile: Profile
-    blob: bytes
     known: bool
     disagree: bool
 
@@ -124,21 +122,17 @@ class Store:
             return self._read(identifiers)
 
     def _read(self, identifiers: Sequence[bytes]) -> Customer:
-        stored = self._resolver.stored(identifiers[0])
+        profile = self._resolver.stored(identifiers[0])
         others = identifiers[1:]
-        if others and (stored is None or stored[0].blank):
+        if others and (profile is None or profile.blank):
             found = self._profiles(others)
             known = (found[other] for other in others)
-            profile = next((other for other in known if other and not other.blank), None)
-            if profile is not None:
-                stored = profile, encode(profile, profile.version)
-        if stored is None:
-            nobody = Profile(customer=identifiers[0])
-            return Customer(nobody, encode(nobody), known=False, disagree=False)
-        profile, blob = stored
+            profile = next((other for other in known if other and not other.blank), profile)
+        if profile is None:
+            return Customer(Profile(customer=identifiers[0]), known=False, disagree=False)
         if profile.blank:
             # Parted before anything was said of it: as if it had never been known.
-            return Customer(profile, blob, known=False, disagree=False)
+            return Customer(profile, known=False, disagree=False)
         strangers = [other for other in others if other not in profile.compartments]
         disagree = False
         if strangers:
@@ -146,7 +140,7 @@ class Store:
                 other is not None and other.customer != profile.customer
                 for other in self._profiles(strangers).values()
             )
-        return Customer(profile, blob, known=True, disagree=disagree)
+        return Customer(profile, known=True, disagree=disagree)
 
     def record(self, events: Sequence[Event], now: int) -> list[Outcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
