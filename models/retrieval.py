@@ -26,6 +26,7 @@ from models.fixed import Rows
 from models.neighbours import Neighbours, Reached, reach
 from models.past import Floats, Past
 from models.segments import Shares
+from models.signals import COUNTED
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,11 @@ class Retrieval(NamedTuple):
     facts: Floats
     popular: Rows
     shares: Shares
+
+    @property
+    def touched(self) -> Mask:
+        """Return which items (items,) anybody browsed, carted or bought."""
+        return np.asarray((self.facts[:, :COUNTED] > 0).any(axis=1), np.bool_)
 
 
 class Proposed(NamedTuple):

@@ -1,4 +1,4 @@
-"""Newcomers are in nothing that is learnt, and known by their latest few acts only."""
+"""Newcomers are in nothing that is learnt; new items are ranked among themselves."""
 
 from dataclasses import replace
 
@@ -8,7 +8,11 @@ import pytest
 from models.catalogue import Item
 from tests.test_second_stage import log_of
 from training.baselines import prepare
+from training.config import TrainConfig
 from training.content import content_scores
+from training.fit import Settings
+from training.model import fit_content, history_for, in_memory, manifest_fields
+from training.new_items import measure_new_items
 from training.newcomers import deal, without
 from training.questions import questions
 from training.splits import Case, Target
@@ -45,3 +49,25 @@ def test_content_scores_by_the_features_in_common() -> None:
     known, nobody = np.concatenate(list(described))
     assert known == pytest.approx([4, 0, 4 / np.sqrt(2)], abs=1e-4)
     assert nobody.argmax() == 1
+
+
+def test_new_items_are_ranked_among_themselves() -> None:
+    """Only what no event is about is listed, and only a target of that kind makes a case."""
+    log = log_of("bA", "bB bB", "bB", sequence=True)
+    kinds = {"A": "x", "B": "y", "C": "x", "D": "y"}
+    items = {name: Item(id=name, features={"kind": [kind]}) for name, kind in kinds.items()}
+    log = replace(log, items=items)
+    trained = prepare(log, ["purchase"], sorted(items))
+    cases = [Case(0, (Target("C", ""), Target("B", "")), None, None)]
+    cases += [Case(1, (Target("D", ""),), None, None), Case(2, (Target("A", ""),), None, None)]
+    history = history_for(log)
+    settings = Settings(dimensions=8, epochs=1, least_rows=1, least_items=1)
+    content = fit_content(log, ("purchase",), history, settings, 0, lambda done, of: None)
+    release = in_memory(content, manifest_fields(log, ("purchase",), history, TrainConfig(), ""))
+    asked = questions(log, cases)
+    found = measure_new_items(release, trained, asked, log, ("one", "alike", "bought"), (1, 2), 0)
+    assert [(one.ranker, one.n) for one in found] == [("one", 2), ("alike", 2), ("bought", 2)]
+    by = {one.ranker: one.metrics for one in found}
+    assert by["alike"]["recall@1"][0] == 1.0
+    assert all(metrics["recall@2"][0] == 1.0 for metrics in by.values())
+    assert not measure_new_items(release, trained, asked[2:], log, ("a", "b", "c"), (1,), 0)

@@ -15,7 +15,7 @@ from training.references import ease_scores, ials_scores
 from training.second_stage import Steps
 
 KS = (10, 20, 3)  # lengths of lists that are measured
-STAGE_ONE, CONTENT = "stage one alone", "content similarity"
+STAGE_ONE, CONTENT, POPULARITY = "stage one alone", "content similarity", "popularity"
 
 
 def releases_beside(
@@ -69,7 +69,7 @@ def _baselines(
     steps("baselines")(0, 1)
     trained = baselines.prepare(log, targets, items)
     scores: dict[str, Scores | None] = {
-        "popularity": baselines.popularity_scores(trained, asked),
+        POPULARITY: baselines.popularity_scores(trained, asked),
         "own counts": baselines.own_count_scores(trained, asked, log),
         "item-kNN": baselines.item_knn_scores(trained, asked, log),
         CONTENT: content_scores(trained, asked, log),

@@ -16,7 +16,15 @@ from models.retrieval import Retrieval
 from models.second_stage import Ensemble
 from models.second_stage import SecondStage as Ranking
 from training import baselines, newcomers
-from training.beside import CONTENT, KS, baselines_by_intent, lists_of_scores, releases_beside
+from training.beside import (
+    CONTENT,
+    KS,
+    POPULARITY,
+    STAGE_ONE,
+    baselines_by_intent,
+    lists_of_scores,
+    releases_beside,
+)
 from training.config import TrainConfig
 from training.content import content_scores
 from training.crossfit import NothingToLearn
@@ -25,6 +33,7 @@ from training.heldout import held_out, window_out
 from training.incumbent import MODEL
 from training.log import Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
+from training.new_items import measure_new_items
 from training.questions import Question, questions
 from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
@@ -58,9 +67,10 @@ class Full:
 
     `stage` is None where there is nothing to learn a second stage from, and `without` says why.
     `measured` holds figures by intent, `redeemed` those of offers, `newcomers` those of customers
-    whom nothing was learnt from, `sources` recall by source, `spread` how lists spread. `renewed`
-    holds the figures of a release whose shares are counted anew on the way, with the trend.
-    `responses` are those of a release that ranks by the rate of response.
+    whom nothing was learnt from, `new_items` those of what nobody had touched, `sources` recall by
+    source, `spread` how lists spread. `renewed` holds the figures of a release whose shares are
+    counted anew on the way, with the trend. `responses` are those of a release that ranks by the
+    rate of response.
     """
 
     meaning: str
@@ -75,6 +85,7 @@ class Full:
     sources: Mapping[str, Sequence[tuple[str, float, float, float]]]
     spread: Mapping[str, Mapping[str, Spread]]
     newcomers: Sequence[Measured]
+    new_items: Sequence[Measured]
     responses: ResponseFigures | None
 
 
@@ -152,6 +163,7 @@ def train_full(
             organic = _complete(content, _ranking(stage, stage.retrieval, config, None))
             known[AFFINITY] = in_memory(organic, fields)
         redeemed = measure_redemptions(known, log, parts.window, seed)
+    fresh_items = _new_items(release, parts.training, targets, asked, seed)
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
         newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
@@ -173,6 +185,7 @@ def train_full(
         sources=sources,
         spread=spread,
         newcomers=newly,
+        new_items=fresh_items,
         responses=responses,
     )
 
@@ -244,7 +257,7 @@ def _newcomers(
     def others(asked: Sequence[Question]) -> Mapping[str, Lists]:
         return lists_of_scores(
             {
-                "popularity": baselines.popularity_scores(trained, asked),
+                POPULARITY: baselines.popularity_scores(trained, asked),
                 "item-kNN": baselines.item_knn_scores(trained, asked, known),
                 CONTENT: content_scores(trained, asked, known),
             },
@@ -257,6 +270,18 @@ def _newcomers(
     return newcomers.measure_newcomers(
         log, cases, stage, ranked, config.default, history, others, MODEL, KS, config.seed
     )
+
+
+def _new_items(
+    release: Release,
+    log: Log,
+    targets: tuple[str, ...],
+    asked: Sequence[Question],
+    seed: int,
+) -> Sequence[Measured]:
+    trained = baselines.prepare(log, targets, release.items)
+    names = (STAGE_ONE, CONTENT, POPULARITY)
+    return measure_new_items(release, trained, asked, log, names, KS, seed)
 
 
 def _questions(log: Log, parts: Split, mask: Sequence[str]) -> list[Question]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from training.beside import CONTENT
+from training.beside import CONTENT, POPULARITY, STAGE_ONE
 from training.bootstrap import Interval
 from training.full import RENEWED, Full
 from training.full import SHOWN as PLACES
@@ -17,7 +17,7 @@ from training.terminal import table
 
 SHOWN = ("recall@10", "ndcg@10", "hr@3", "mrr@3")
 LED = ("recall@10", "ndcg@10")
-POPULARITY, BESIDE = "popularity", "recall@10"
+BESIDE = "recall@10"
 
 
 def full_tables(full: Full) -> list[Table]:
@@ -102,6 +102,15 @@ def full_tables(full: Full) -> list[Table]:
                 ],
             )
         )
+    if full.new_items:
+        tables.append(
+            table(
+                f"New items among themselves, {full.new_items[0].n:,} cases",
+                ("ranker",),
+                (*SHOWN, *(f"{STAGE_ONE} leads, {name}" for name in LED)),
+                [(found.ranker, *_cells(found), *_leads(found)) for found in full.new_items],
+            )
+        )
     if full.redeemed:
         tables.append(redeemed_table(full.redeemed))
     return tables
@@ -160,6 +169,8 @@ def full_figures(full: Full) -> dict[str, object]:
     }
     if full.newcomers:
         figures["newcomers"] = [_plain(found) for found in full.newcomers]
+    if full.new_items:
+        figures["new_items"] = [_plain(found) for found in full.new_items]
     if full.responses is not None:
         figures["responses"] = {
             "calibration_error": list(full.responses.error),
