@@ -49,8 +49,7 @@ class OfferIndex:
     are neither withdrawn nor out of stock everywhere; validity in time is added by `eligible`.
 
     `release_row` (items,) is the release's row of each item, `item_row_of` (the release's items,)
-    the row here of each of those; -1 for none. `learnt` (items,) marks what the release knows and
-    somebody had touched when it was trained; `new_rows` are all others.
+    the row here of each of those; -1 for none. `new_rows` are items the release does not know.
     """
 
     def __init__(self, release: Release, catalogue: Catalogue) -> None:
@@ -69,8 +68,7 @@ class OfferIndex:
         known = np.flatnonzero(self.release_row >= 0)
         self.item_row_of = np.full(len(release.items), -1, np.int64)
         self.item_row_of[self.release_row[known]] = known
-        self.learnt = self._learnt()
-        self.new_rows = np.flatnonzero(~self.learnt)
+        self.new_rows = np.flatnonzero(self.release_row < 0)
         self.vectors = self._item_vectors()
         self.fixed = to_fixed(self.vectors)
         self.search = VectorSearch(self.vectors, self.fixed)
@@ -199,14 +197,6 @@ class OfferIndex:
             if len(self._channels) < CHANNELS_KEPT:
                 self._channels[channel] = found
         return found
-
-    def _learnt(self) -> Mask:
-        """Return which items were learnt from; stage one alone does not tell what was touched."""
-        learnt = self.release_row >= 0
-        stage = self.release.second_stage
-        if stage is not None:
-            learnt[learnt] = stage.retrieval.touched[self.release_row[learnt]]
-        return learnt
 
     def _item_vectors(self) -> NDArray[np.float32]:
         """Return a vector for every item: the learnt one, or for a new item its features' sum.

@@ -2,13 +2,12 @@
 
 Tables and facts are of the release's items, offers of the catalogue's; arrays of the index lead
 from the one to the other. Where the sources propose few, the nearest by the history embedding fill
-up, and a few places are kept for new items: those that the release does not know, or that nobody
-had touched when it was trained.
+up, and a few places are kept for items that the release does not know.
 
-The trees know nothing of a new item, unless the customer touched it. Stage one does, from its
-features. So it stands as high as stage one puts it among this customer's candidates that both know:
-between the k-th and the next by embedding, it scores between the k-th and the next by trees; never
-above the best, and below all where it is farther than all.
+The trees know nothing of such a new item. Stage one does, from its features. So it stands as high
+as stage one puts it among this customer's candidates that both know: between the k-th and the next
+by embedding, it scores between the k-th and the next by trees; never above the best, and below all
+where it is farther than all.
 """
 
 from functools import cached_property
@@ -28,7 +27,7 @@ from models.neighbours import carriers, reach
 from models.past import LANES, Past
 from models.profile import Entry, View
 from models.retrieval import propose
-from models.search import NONE, Allowed, Mask
+from models.search import NONE, Allowed
 from models.second_stage import Ensemble, Judge, SecondStage
 from models.segments import segments_of
 
@@ -87,11 +86,11 @@ class Staged:
             rows, kinds = given
         order = np.argsort(rows)
         self.first, self._kinds = rows[order], kinds[order]
+        both = index.release_row[self.first]
+        self._both = self.first[both >= 0]
         self._tables, self._past = stage.retrieval.tables, past
-        self._both = self.first[self._judged(self.first)]
         segments = segments_of(view)
-        both = index.release_row[self._both]
-        self._judge = Judge(stage, ensemble, past, segments, reached, both)
+        self._judge = Judge(stage, ensemble, past, segments, reached, both[both >= 0])
 
     @property
     def vector(self) -> Fixed:
@@ -105,7 +104,7 @@ class Staged:
     def scores(self, items: Rows) -> Fixed:
         """Return the score of each item: by the trees, or where a new one stands among them."""
         rows = self._index.release_row[items]
-        known = self._judged(items)
+        known = rows >= 0
         if known.all():
             return self._judge.scores(rows)
         scores = np.empty(len(items), np.int64)
@@ -129,7 +128,7 @@ class Staged:
     def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
         """Return what each score is worth; nothing is known of what the trees do not know."""
         rates = self._ensemble.calibration.rate(scores / ONE).tolist()
-        known = self._judged(items).tolist()
+        known = (self._index.release_row[items] >= 0).tolist()
         return [rate if k else None for rate, k in zip(rates, known, strict=True)]
 
     def log_rates(self, scores: Fixed) -> Fixed:
@@ -161,14 +160,6 @@ class Staged:
             said[place] = tuple(Because(latest[item], item) for item in chosen)
         return said
 
-    def _judged(self, items: Rows) -> Mask:
-        """Return which items the trees can judge: somebody, or this customer, touched them."""
-        learnt: Mask = self._index.learnt[items]
-        if learnt.all():
-            return learnt
-        rows = self._index.release_row[items]
-        return learnt | ((rows >= 0) & np.isin(rows, self._past.rows))
-
     def _near(self, items: Rows) -> Fixed:
         return dot(self._index.fixed, items, self.vector) + self._placing.customer.bias
 
@@ -179,7 +170,7 @@ class Staged:
         index, quotas = self._index, self._ensemble.quotas
         if quotas.new and len(index.new_rows):
             new = index.new_rows[eligible.mask[index.new_rows]]
-            new = np.setdiff1d(new, np.union1d(rows, closed), assume_unique=True)
+            new = np.setdiff1d(new, closed, assume_unique=True)
             new = new[best(dot(index.fixed, new, self.vector), index.ranks[new], quotas.new)]
             rows = np.concatenate([rows, new])
             kinds = np.concatenate([kinds, np.full(len(new), Source.NEW, np.int64)])

@@ -1,6 +1,5 @@
 """Decisions by the second stage: as a plain reference ranks, with sources, rates and reasons."""
 
-from copy import copy
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -316,37 +315,6 @@ def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
     assert sum(offer.startswith("item:new") for offer in shared) == 2
     best = max(shown.score for shown in answer.slate)
     assert best == max(shown.score for shown in answer.slate if shown.source != Source.NEW)
-
-
-def untouched(*names: str) -> OfferIndex:
-    """Return the small index, of a release that nobody had touched these items for."""
-    release, found = index().release, stage()
-    facts = found.retrieval.facts.copy()
-    facts[[release.item_row[name] for name in names]] = 0.0
-    retrieval = found.retrieval._replace(facts=facts)
-    changed = copy(release)
-    changed.__dict__.update(second_stage=found._replace(retrieval=retrieval))
-    return OfferIndex(changed, index().catalogue)
-
-
-def test_what_nobody_had_touched_is_new_though_the_release_knows_it() -> None:
-    """An item without a past is a candidate by its features, ranked by stage one, with no rate."""
-    customer, request = profile(event("view", "item3")), Request(channel="web", count=100)
-    answer = decide(customer, World(untouched("item6"), BUILT_IN), request, NOW)
-    shown = {offer.item: offer for offer in answer.slate}
-    best = max(offer.score for offer in answer.slate if offer.source != Source.NEW)
-    assert [shown["item6"].source, shown["item6"].rate] == [Source.NEW, None]
-    assert shown["item6"].score <= best
-    assert [shown["item3"].source, shown["item3"].rate is None] == [Source.OWN, False]
-
-
-def test_what_only_this_customer_touched_is_ranked_by_the_trees() -> None:
-    """A touch of a second ago makes an item the customer's own, though nobody else touched it."""
-    customer, request = profile(event("view", "item6")), Request(channel="web", count=100)
-    answer = decide(customer, World(untouched("item6"), BUILT_IN), request, NOW)
-    (shown,) = (offer for offer in answer.slate if offer.item == "item6")
-    assert shown.source == Source.OWN
-    assert shown.rate is not None
 
 
 def test_a_new_item_stands_where_stage_one_puts_it() -> None:
