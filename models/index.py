@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Offer, Row, in_stock
 from models.fixed import Fixed, Rows, to_fixed
+from models.new_items import NewItems
 from models.release import Release
 from models.search import Allowed, Mask, VectorSearch, allow
 from models.selections import Selections
@@ -74,6 +75,7 @@ class OfferIndex:
         self.search = VectorSearch(self.vectors, self.fixed)
         self._place_sets()
         self.selections = Selections(self._rows())
+        self.new_items = self._new_items()
         self._popular: dict[tuple[int, ...], Popularity] = {}
         self._values: dict[str, dict[int, str]] = {}
         self._eligible: _Eligible
@@ -197,6 +199,17 @@ class OfferIndex:
             if len(self._channels) < CHANNELS_KEPT:
                 self._channels[channel] = found
         return found
+
+    def _new_items(self) -> NewItems | None:
+        """Return how new items fit by their features; None without any, or a second stage."""
+        stage = self.release.second_stage
+        if stage is None or not len(self.new_rows):
+            return None
+        known = self.release_row >= 0
+        buyers = np.zeros(self.item_count)
+        buyers[known] = stage.retrieval.buyers[self.release_row[known]]
+        features = [self.catalogue.items[item_id].features for item_id in self.item_ids]
+        return NewItems(features, buyers, self.new_rows)
 
     def _item_vectors(self) -> NDArray[np.float32]:
         """Return a vector for every item: the learnt one, or for a new item its features' sum.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models.candidates import (
     OWN,
@@ -26,7 +27,7 @@ from models.fixed import Rows
 from models.neighbours import Neighbours, Reached, reach
 from models.past import Floats, Past
 from models.segments import Shares
-from models.signals import COUNTED
+from models.signals import BOUGHT_FACT
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +75,9 @@ class Retrieval(NamedTuple):
     shares: Shares
 
     @property
-    def touched(self) -> Mask:
-        """Return which items (items,) anybody browsed, carted or bought."""
-        return np.asarray((self.facts[:, :COUNTED] > 0).any(axis=1), np.bool_)
+    def buyers(self) -> NDArray[np.float64]:
+        """Return how many customers bought each item (items,)."""
+        return np.expm1(self.facts[:, BOUGHT_FACT].astype(np.float64)).round()
 
 
 class Proposed(NamedTuple):

@@ -73,7 +73,6 @@ FACTS = (
 )
 BOUGHT_FACT = 2  # of FACTS: log purchases
 BOUGHT = FACTS[BOUGHT_FACT].name
-COUNTED = 3  # of FACTS, the first ones: 0 for what nobody touched
 _BROWSE, _CART, _PURCHASE = (LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
 
 

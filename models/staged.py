@@ -21,6 +21,7 @@ from models.compiled import compiled
 from models.decision import Because, Source
 from models.draws import log_fixed
 from models.embeddings import Customer, Placing, carried_by
+from models.events import PURCHASE
 from models.fixed import ONE, Fixed, Rows, best, dot
 from models.index import OfferIndex
 from models.neighbours import carriers, reach
@@ -34,6 +35,7 @@ from models.segments import segments_of
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
 FEW = 0.5
+_PURCHASE = LANES.index(PURCHASE)
 # Sources that what the customer did led to item by item.
 _BY_TABLES = (Source.OWN, Source.RELATED, Source.REPLENISH)
 
@@ -80,7 +82,7 @@ class Staged:
             known, bits = proposed.candidates
             rows = index.item_row_of[known]
             kinds = _kinds(bits, source_names(stage.retrieval.tables.names))
-            rows, kinds = self._filled(rows, kinds, most, eligible, closed)
+            rows, kinds = self._filled(rows, kinds, past, most, eligible, closed)
         else:
             reached = reach(stage.retrieval.tables, past)
             rows, kinds = given
@@ -164,14 +166,15 @@ class Staged:
         return dot(self._index.fixed, items, self.vector) + self._placing.customer.bias
 
     def _filled(
-        self, rows: Rows, kinds: Rows, most: int, eligible: Allowed, closed: Rows
+        self, rows: Rows, kinds: Rows, past: Past, most: int, eligible: Allowed, closed: Rows
     ) -> tuple[Rows, Rows]:
         """Return the candidates with new items, and with the nearest where there are too few."""
         index, quotas = self._index, self._ensemble.quotas
-        if quotas.new and len(index.new_rows):
-            new = index.new_rows[eligible.mask[index.new_rows]]
-            new = np.setdiff1d(new, closed, assume_unique=True)
-            new = new[best(dot(index.fixed, new, self.vector), index.ranks[new], quotas.new)]
+        if quotas.new and index.new_items is not None:
+            open_ = eligible.mask[index.new_rows] & ~np.isin(index.new_rows, closed)
+            new = index.new_rows[open_]
+            fits = index.new_items.scores(*bought(index, past))[open_]
+            new = new[best(np.rint(fits * ONE).astype(np.int64), index.ranks[new], quotas.new)]
             rows = np.concatenate([rows, new])
             kinds = np.concatenate([kinds, np.full(len(new), Source.NEW, np.int64)])
         wanted = max(quotas.embedding, most - len(rows) if len(rows) < FEW * most else 0)
@@ -181,6 +184,13 @@ class Staged:
             rows = np.concatenate([rows, near])
             kinds = np.concatenate([kinds, np.full(len(near), Source.HISTORY, np.int64)])
         return rows, kinds
+
+
+def bought(index: OfferIndex, past: Past) -> tuple[Rows, NDArray[np.float64]]:
+    """Return the item rows (m,) that a customer bought, and how often each (m,)."""
+    rows, counts = index.item_row_of[past.rows], past.counts[:, _PURCHASE].astype(np.float64)
+    kept = (rows >= 0) & (counts > 0)
+    return rows[kept], counts[kept]
 
 
 def near_acts(

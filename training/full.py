@@ -163,7 +163,9 @@ def train_full(
             organic = _complete(content, _ranking(stage, stage.retrieval, config, None))
             known[AFFINITY] = in_memory(organic, fields)
         redeemed = measure_redemptions(known, log, parts.window, seed)
-    fresh_items = _new_items(release, parts.training, targets, asked, seed)
+    among_new: Sequence[Measured] = ()
+    if stage is not None:
+        among_new = _new_items(release, parts.training, targets, asked, seed)
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
         newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
@@ -185,7 +187,7 @@ def train_full(
         sources=sources,
         spread=spread,
         newcomers=newly,
-        new_items=fresh_items,
+        new_items=among_new,
         responses=responses,
     )
 

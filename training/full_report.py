@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from training.beside import CONTENT, POPULARITY, STAGE_ONE
+from training.beside import CONTENT, POPULARITY
 from training.bootstrap import Interval
 from training.full import RENEWED, Full
 from training.full import SHOWN as PLACES
@@ -107,7 +107,7 @@ def full_tables(full: Full) -> list[Table]:
             table(
                 f"New items among themselves, {full.new_items[0].n:,} cases",
                 ("ranker",),
-                (*SHOWN, *(f"{STAGE_ONE} leads, {name}" for name in LED)),
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
                 [(found.ranker, *_cells(found), *_leads(found)) for found in full.new_items],
             )
         )

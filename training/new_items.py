@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.embeddings import place_customer
-from models.fixed import ONE
+from models.events import PURCHASE
+from models.fixed import ONE, Rows
+from models.new_items import NewItems
+from models.past import LANES, past_of
 from models.release import Release
 from training.baselines import Scores, Trained, popularity_scores
 from training.content import content_scores
+from training.incumbent import MODEL
 from training.log import Log
 from training.questions import Question
 from training.ranked import BLOCK, score_lists
 from training.slices import ALL, Measured, answers, measure
 
 SLICE = "new items among themselves"
+_PURCHASE = LANES.index(PURCHASE)
 
 
 def measure_new_items(
@@ -32,19 +37,23 @@ def measure_new_items(
     ks: tuple[int, ...],
     seed: int,
 ) -> list[Measured]:
-    """Measure stage one of `release`, content similarity and popularity, called by `names`.
+    """Measure how `release` chooses among new items, beside three others called by `names`.
 
-    A case is a question with a target that is new: no event of `log`, which `trained` counts, is
-    about it. Only such items are listed. Returns nothing where there is no case.
+    They are stage one, which alone chooses none, content similarity and popularity. A case is a
+    question with a target that is new: no event of `log`, which `trained` counts, is about it. Only
+    such items are listed. Returns nothing where there is no case.
     """
     touched = {event.item for customer in log.customers for event in customer.events if event.item}
     new = np.array([item not in touched for item in release.items], np.bool_)
     put = [one for question in asked if (one := _of_new(question, trained, touched)).case.targets]
     if not put:
         return []
-    model, content, popularity = names
+    stage_one, content, popularity = names
+    stage = release.second_stage
+    rows = np.flatnonzero(new)
     scores: Mapping[str, Scores | None] = {
-        model: _by_stage_one(release, put),
+        MODEL: stage and _by_features(release, stage.retrieval.buyers, log, put, rows),
+        stage_one: _by_stage_one(release, put),
         content: content_scores(trained, put, log),
         popularity: popularity_scores(trained, put),
     }
@@ -69,6 +78,25 @@ def _of_new(question: Question, trained: Trained, touched: set[str]) -> Question
         if target.item in trained.row_of and target.item not in touched
     )
     return replace(question, case=replace(question.case, targets=targets))
+
+
+def _by_features(
+    release: Release,
+    buyers: NDArray[np.float64],
+    log: Log,
+    asked: Sequence[Question],
+    rows: Rows,
+) -> Scores:
+    """Yield scores as a release with a second stage has them, in blocks of questions."""
+    model = NewItems([log.items[item].features for item in release.items], buyers, rows)
+    for first in range(0, len(asked), BLOCK):
+        block = asked[first : first + BLOCK]
+        scores = np.zeros((len(block), len(release.items)))
+        for at, one in enumerate(block):
+            past = past_of(one.view, release.item_row, release.history, one.minute)
+            counts = past.counts[:, _PURCHASE].astype(np.float64)
+            scores[at, rows] = model.scores(past.rows[counts > 0], counts[counts > 0])
+        yield scores
 
 
 def _by_stage_one(release: Release, asked: Sequence[Question]) -> Scores:

@@ -1,0 +1,46 @@
+"""New items are judged by features: how these sell, and how much of them a customer buys."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.new_items import SHRINK, NewItems
+
+FEATURES: tuple[dict[str, list[str]], ...] = (
+    {"kind": ["tea"], "maker": ["a"]},  # bought by 30
+    {"kind": ["tea"], "maker": ["b"]},  # bought by 10
+    {"kind": ["soap"], "maker": ["a"]},  # bought by nobody
+    {"kind": ["tea"], "maker": ["a"]},  # new
+    {"kind": ["soap"], "maker": ["b"]},  # new
+    {},  # new
+)
+BUYERS = np.array([30.0, 10.0, 0.0, 0.0, 0.0, 0.0])
+NEW = np.array([3, 4, 5])
+
+
+def scores(*bought: int) -> list[float]:
+    """Return the scores of the new items for who bought these items once each."""
+    model = NewItems(FEATURES, BUYERS, NEW)
+    found: list[float] = model.scores(np.array(bought, np.int64), np.ones(len(bought))).tolist()
+    return found
+
+
+def test_what_sells_has_features_that_sell() -> None:
+    """Without a past, an item whose features are on more items that are bought stands higher."""
+    tea, soap, nothing = scores()
+    assert tea > nothing > soap
+    everywhere = (2 + 1) / (6 + 2)
+    rates = [(2 + 1) / (3 + 2), (1 + 1) / (3 + 2)]  # of tea, and of maker a
+    assert tea == pytest.approx(sum(math.log(rate / everywhere) for rate in rates))
+    assert nothing == 0
+
+
+def test_what_a_customer_buys_of_a_feature_counts() -> None:
+    """Who bought of a maker is led to it by how much more than everybody does, shrunk."""
+    before, after = scores(), scores(1)
+    assert after[1] > before[1]
+    assert after[0] < before[0]
+    lifts = [(1 + SHRINK * 1.0) / ((1 + SHRINK) * 1.0), (0 + SHRINK * 0.75) / ((1 + SHRINK) * 0.75)]
+    assert after[0] - before[0] == pytest.approx(sum(map(math.log, lifts)), abs=1e-6)
+    assert after[2] == 0
