@@ -64,5 +64,5 @@ class NewItems:
         of_name = np.bincount(self._of_name, own)[self._of_name]
         lifts = np.log((own + SHRINK * self._shares) / ((of_name + SHRINK) * self._shares))
         total = self._rates + lifts
-        found: Floats = np.bincount(self._new_owner, total[self._new_held], len(self.rows)) * 1.0
-        return found
+        found = np.bincount(self._new_owner, total[self._new_held], len(self.rows))
+        return found.astype(np.float64)
