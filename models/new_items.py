@@ -1,8 +1,8 @@
 """What is known of an item that nobody has bought yet: its features, and how items with them fare.
 
 Two things tell who will turn to it: how many of the items with its features are bought at all, and
-how much more this customer buys of these features than everybody does. Each feature is taken as if
-it said something of its own, as naive Bayes does, and a missing one says nothing.
+how much more this customer turns to these features than everybody buys of them. Each feature is
+taken as if it said something of its own, as naive Bayes does, and a missing one says nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from models.fixed import Rows
 
 Floats = NDArray[np.float64]
 
-SHRINK = 20.0  # purchases of everybody that a customer's few are seen among
+SHRINK = 20.0  # purchases of everybody that a customer's few touches are seen among
 _NEVER = 1e-9  # purchases of what nobody bought: only ratios to it are used
 
 
@@ -53,12 +53,12 @@ class NewItems:
         mine = places[owner] >= 0
         self._new_held, self._new_owner = self._held[mine], places[owner[mine]]
 
-    def scores(self, bought: Rows, counts: Floats) -> Floats:
-        """Return a score (n,) for a customer who bought the item rows `bought` (m,) so often.
+    def scores(self, touched: Rows, counts: Floats) -> Floats:
+        """Return a score (n,) for a customer who touched the item rows `touched` (m,) so often.
 
         It is the log of how much likelier the customer turns to an item for its features.
         """
-        starts, sizes = self._starts[bought], np.diff(self._starts)[bought]
+        starts, sizes = self._starts[touched], np.diff(self._starts)[touched]
         at = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         own = np.bincount(self._held[at], np.repeat(counts, sizes), len(self._shares))
         of_name = np.bincount(self._of_name, own)[self._of_name]

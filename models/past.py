@@ -44,6 +44,12 @@ class Past(NamedTuple):
     responses: int
 
     @property
+    def touches(self) -> NDArray[np.float64]:
+        """Return how many touches of each item (items,) are remembered, of whatever kind."""
+        found: NDArray[np.float64] = self.counts.sum(axis=1, dtype=np.float64)
+        return found
+
+    @property
     def bought(self) -> Rows:
         """Return the rows of items bought before."""
         return self.rows[self.counts[:, _BOUGHT] > 0]

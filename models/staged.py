@@ -21,7 +21,6 @@ from models.compiled import compiled
 from models.decision import Because, Source
 from models.draws import log_fixed
 from models.embeddings import Customer, Placing, carried_by
-from models.events import PURCHASE
 from models.fixed import ONE, Fixed, Rows, best, dot
 from models.index import OfferIndex
 from models.neighbours import carriers, reach
@@ -35,7 +34,6 @@ from models.segments import segments_of
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
 FEW = 0.5
-_PURCHASE = LANES.index(PURCHASE)
 # Sources that what the customer did led to item by item.
 _BY_TABLES = (Source.OWN, Source.RELATED, Source.REPLENISH)
 
@@ -173,7 +171,7 @@ class Staged:
         if quotas.new and index.new_items is not None:
             open_ = eligible.mask[index.new_rows] & ~np.isin(index.new_rows, closed)
             new = index.new_rows[open_]
-            fits = index.new_items.scores(*bought(index, past))[open_]
+            fits = index.new_items.scores(*_turned_to(index, past))[open_]
             new = new[best(np.rint(fits * ONE).astype(np.int64), index.ranks[new], quotas.new)]
             rows = np.concatenate([rows, new])
             kinds = np.concatenate([kinds, np.full(len(new), Source.NEW, np.int64)])
@@ -186,11 +184,10 @@ class Staged:
         return rows, kinds
 
 
-def bought(index: OfferIndex, past: Past) -> tuple[Rows, NDArray[np.float64]]:
-    """Return the item rows (m,) that a customer bought, and how often each (m,)."""
-    rows, counts = index.item_row_of[past.rows], past.counts[:, _PURCHASE].astype(np.float64)
-    kept = (rows >= 0) & (counts > 0)
-    return rows[kept], counts[kept]
+def _turned_to(index: OfferIndex, past: Past) -> tuple[Rows, NDArray[np.float64]]:
+    """Return the item rows (m,) that a customer touched, and how often each (m,)."""
+    rows = index.item_row_of[past.rows]
+    return rows[rows >= 0], past.touches[rows >= 0]
 
 
 def near_acts(

@@ -1,4 +1,4 @@
-"""New items are judged by features: how these sell, and how much of them a customer buys."""
+"""New items are judged by features: how these sell, and how much a customer turns to them."""
 
 import math
 
@@ -19,10 +19,10 @@ BUYERS = np.array([30.0, 10.0, 0.0, 0.0, 0.0, 0.0])
 NEW = np.array([3, 4, 5])
 
 
-def scores(*bought: int) -> list[float]:
-    """Return the scores of the new items for who bought these items once each."""
+def scores(*touched: int) -> list[float]:
+    """Return the scores of the new items for who touched these items once each."""
     model = NewItems(FEATURES, BUYERS, NEW)
-    found: list[float] = model.scores(np.array(bought, np.int64), np.ones(len(bought))).tolist()
+    found: list[float] = model.scores(np.array(touched, np.int64), np.ones(len(touched))).tolist()
     return found
 
 
@@ -36,8 +36,8 @@ def test_what_sells_has_features_that_sell() -> None:
     assert nothing == 0
 
 
-def test_what_a_customer_buys_of_a_feature_counts() -> None:
-    """Who bought of a maker is led to it by how much more than everybody does, shrunk."""
+def test_what_a_customer_turns_to_counts() -> None:
+    """Who touched an item is led to its features by how much more than everybody, shrunk."""
     before, after = scores(), scores(1)
     assert after[1] > before[1]
     assert after[0] < before[0]

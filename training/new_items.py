@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.embeddings import place_customer
-from models.events import PURCHASE
 from models.fixed import ONE, Rows
 from models.new_items import NewItems
-from models.past import LANES, past_of
+from models.past import past_of
 from models.release import Release
 from training.baselines import Scores, Trained, popularity_scores
 from training.content import content_scores
@@ -25,7 +24,6 @@ from training.ranked import BLOCK, score_lists
 from training.slices import ALL, Measured, answers, measure
 
 SLICE = "new items among themselves"
-_PURCHASE = LANES.index(PURCHASE)
 
 
 def measure_new_items(
@@ -94,8 +92,7 @@ def _by_features(
         scores = np.zeros((len(block), len(release.items)))
         for at, one in enumerate(block):
             past = past_of(one.view, release.item_row, release.history, one.minute)
-            counts = past.counts[:, _PURCHASE].astype(np.float64)
-            scores[at, rows] = model.scores(past.rows[counts > 0], counts[counts > 0])
+            scores[at, rows] = model.scores(past.rows, past.touches)
         yield scores
 
 
