@@ -70,12 +70,8 @@ class Shares(NamedTuple):
     logs: Floats
 
 
-def segment_popularity(
-    shares: Shares, segments: Iterable[str], rows: Rows, lately: Floats | None = None
-) -> Floats:
+def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> Floats:
     """Return for each item row its log share, plus how much more its segments turn to it.
-
-    `lately` (items,) are log shares to be taken for those of everybody.
 
     Segments of one kind say much the same: their differences are summed over the root of how many
     they are. Kinds are taken as if each said something of its own.
@@ -87,10 +83,8 @@ def segment_popularity(
             by_kind.setdefault(_kind(name), []).append(row)
     known = [row for kind in by_kind.values() for row in kind]
     sizes = [len(kind) for kind in by_kind.values()]
-    base = shares.logs[0] if lately is None else lately
     return _popularity(
         shares.logs,
-        base,
         rows,
         np.array(known, np.int64),
         np.array(sizes, np.int64),
@@ -98,17 +92,14 @@ def segment_popularity(
     )
 
 
-@compiled(
-    "float32[::1](float32[:,::1], float32[::1], int64[::1], int64[::1], int64[::1], float32[::1])"
-)
-def _popularity(
-    logs: Floats, base: Floats, rows: Rows, known: Rows, sizes: Rows, weights: Floats
-) -> Floats:
+@compiled("float32[::1](float32[:,::1], int64[::1], int64[::1], int64[::1], float32[::1])")
+def _popularity(logs: Floats, rows: Rows, known: Rows, sizes: Rows, weights: Floats) -> Floats:
     """Sum differences to everybody, row 0, over the `known` rows, one kind after the other."""
     found = np.empty(rows.size, np.float32)
     for i in range(rows.size):
         row = rows[i]
-        total, everybody, at = base[row], logs[0, row], 0
+        everybody, at = logs[0, row], 0
+        total = everybody
         for kind in range(sizes.size):
             more = np.float32(0.0)
             for _ in range(sizes[kind]):

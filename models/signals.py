@@ -63,6 +63,12 @@ _MATCH = (
     Signal("embedding", "history embedding times item vector, biases included"),
     Signal("segment popularity", "log share of this item at moments like this one, by segments", 1),
 )
+TREND = (  # 0 without a trend
+    Signal("alone", "log of this item's share where a basket counts once, over its share"),
+    Signal("lately, shortest", "log of its share of the latest few targets, over its share"),
+    Signal("lately, middle", "log of its share of more of the latest, over its share"),
+    Signal("lately, longest", "log of its share of most of the latest, over its share"),
+)
 FACTS = (
     Signal("log browses", "log of 1 + customers who browsed this item"),
     Signal("log carts", "log of 1 + customers who carted it"),
@@ -70,6 +76,7 @@ FACTS = (
     Signal("bought per browse", "customers who bought it over those who browsed it, smoothed"),
     Signal("carted per browse", "customers who carted it over those who browsed it, smoothed"),
     Signal("bought unseen", "share of its buyers who never browsed or carted it, smoothed"),
+    *TREND,
 )
 BOUGHT_FACT = 2  # of FACTS: log purchases
 BOUGHT = FACTS[BOUGHT_FACT].name

@@ -1,4 +1,4 @@
-"""The ranker's trees: they look at no signal that the settings leave out."""
+"""The ranker's trees: what they look at, and how much a group counts."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from models.retrieval import Quotas
 from models.signals import signals
 from models.trees import read_trees
 from tests.test_second_stage import EVENLY, shop
-from training.groups import asked_of, make_groups
+from training.groups import Groups, asked_of, make_groups
 from training.ranker import RankerSettings, fit_trees
 from training.second_stage import retrieval_of
 from training.touches import touches_of
@@ -40,3 +40,30 @@ def test_an_unused_signal_decides_nothing() -> None:
     assert {declared[column].name for column in trees.column.tolist()} == {gone}
     with pytest.raises(BadInput, match=r"ranker\.used: no such signal: luck"):
         fit_trees(parts, declared, RankerSettings(used=("luck",)), 0)
+
+
+def test_by_group_a_basket_counts_once() -> None:
+    """An item bought alone passes two that more customers buy, but always together."""
+    declared = signals(("any>any",))
+    together, alone = 60, 50
+    count = together + alone
+    matrix = np.zeros((3 * count, len(declared)), np.float32)
+    matrix[:, -1] = np.tile([0, 1, 2], count)
+    groups = Groups(
+        starts=np.arange(count + 1) * 3,
+        rows=np.tile(np.arange(3), count),
+        sources=np.ones(3 * count, np.int64),
+        matrix=matrix,
+        hit=np.array([True, True, False] * together + [False, False, True] * alone),
+        questions=np.arange(count),
+        targets=np.array([2] * together + [1] * alone),
+    )
+
+    def last(by_group: bool) -> bool:
+        settings = RankerSettings(trees=20, leaves=3, least_rows=5, by_group=by_group)
+        text = fit_trees([(groups, np.arange(count))], declared, settings, 0)
+        scores = read_trees(text).score(matrix[:3])
+        return bool(scores[2] > scores[:2].max())
+
+    assert not last(by_group=False)
+    assert last(by_group=True)

@@ -1,26 +1,46 @@
 """Trend: shares of late, counted before the moment that sees them."""
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pytest
 
 from models.errors import BadDataset
-from models.segments import Shares, segment_popularity
-from tests.test_second_stage import log_of
+from models.retrieval import Quotas
+from models.signals import FACTS, TREND
+from tests.test_second_stage import EVENLY, log_of
 from tests.test_splits import ordered_over_all
-from training.splits import Bound
+from training.groups import asked_of, make_groups
+from training.questions import questions
+from training.second_stage import retrieval_of
+from training.splits import Bound, Case, Target
+from training.touches import touches_of
 from training.trend import Trend, TrendConfig, with_trend
 
 
 def test_a_moment_sees_the_newest_count_made_before_it() -> None:
     """The latest events weigh beside all of them, and nothing at or after the moment is counted."""
     log = ordered_over_all("bA " * 400, "vA " * 400 + "bB " * 100)
-    trend = Trend(log, ["purchase"], ["A", "B"], TrendConfig(latest=100, every=100))
-    assert np.exp(trend.at(Bound(0, 0))).tolist() == pytest.approx([0.5, 0.5])
-    before = np.exp(trend.at(Bound(0, 499)))  # 99 of B came before: the count is that before them
-    assert before[1] < 0.01
+    trend = Trend(log, ["purchase"], ["A", "B"], TrendConfig(latest=(100, 200, 500), every=100))
+    assert trend.at(Bound(0, 0)) == pytest.approx(np.zeros((2, len(TREND))))
+    before = trend.at(Bound(0, 499))  # 99 of B came before: the count is that before them
+    assert (before[1] <= 0).all()
     after = np.exp(trend.at(None))
-    assert after[1] == pytest.approx((100 + 200 * 0.2) / 300, abs=0.001)
+    assert after[1] == pytest.approx([1, (100 + 20) / 40, (100 + 20) / 60, 1], abs=0.01)
     assert trend.at(Bound(0, 450)) is trend.at(Bound(0, 401))
+
+
+def test_what_is_bought_together_counts_once_where_a_basket_does() -> None:
+    """An item that always comes with another is worth half a basket of its own."""
+    log = ordered_over_all("bA bB " * 100, "bC " * 100)
+    pairs = tuple(
+        msgspec.structs.replace(event, sequence=place // 2)
+        for place, event in enumerate(log.customers[0].events)
+    )
+    customers = (replace(log.customers[0], events=pairs), log.customers[1])
+    told = Trend(replace(log, customers=customers), ["purchase"], ["A", "B", "C"], TrendConfig())
+    assert np.exp(told.at(None)[:, 0]) == pytest.approx([0.75, 0.75, 1.5], abs=0.01)
 
 
 def test_there_is_no_trend_without_an_order_over_the_customers() -> None:
@@ -29,12 +49,30 @@ def test_there_is_no_trend_without_an_order_over_the_customers() -> None:
         Trend(log_of("bA", sequence=True), ["purchase"], ["A"], TrendConfig())
 
 
-def test_segments_stay_as_far_from_everybody_under_a_trend() -> None:
-    """A trend moves every share alike, in the table and for one question."""
-    shares = Shares({"": 0, "bought:A": 1}, np.log(np.array([[0.5, 0.5], [0.2, 0.8]], np.float32)))
-    lately = np.log(np.array([0.9, 0.1], np.float32))
-    rows = np.array([1, 0])
-    asked = segment_popularity(shares, ["bought:A"], rows, lately)
-    held = segment_popularity(with_trend(shares, lately), ["bought:A"], rows)
-    assert asked.tolist() == pytest.approx(held.tolist(), abs=1e-6)
-    assert np.exp(asked).tolist() == pytest.approx([0.16, 0.36])
+def test_a_trend_takes_its_places_among_the_facts() -> None:
+    """What else is known of an item stays as it was."""
+    facts = np.zeros((2, len(FACTS)), np.float32)
+    found = with_trend(facts, np.ones((2, len(TREND)), np.float32))
+    names = [fact.name for fact, value in zip(FACTS, found[1].tolist(), strict=True) if value]
+    assert names == [signal.name for signal in TREND]
+    assert found.flags.c_contiguous
+    assert not facts.any()
+
+
+def test_a_release_holds_the_last_count() -> None:
+    """After everything a moment's features are those of what is counted then; left out, none."""
+    log = ordered_over_all("bA vB bC " * 60, "vB bB " * 60)
+    items, targets, config = ["A", "B", "C"], ("purchase",), TrendConfig(latest=(10, 20, 40))
+    touches = touches_of(log, items, 50)
+    found = retrieval_of(log, targets, items, touches, 0, trend=config)
+    trend = Trend(log, targets, items, config)
+    assert found.facts[:, -len(TREND) :].tolist() == trend.at(None).tolist()
+    case = Case(0, (Target("A", ""),), None, None)
+    rows = {item: row for row, item in enumerate(items)}
+    served, trained = (
+        make_groups(asked_of(questions(log, [case]), rows, EVENLY, one), found, Quotas())
+        for one in (None, trend)
+    )
+    assert served.matrix.tolist() == trained.matrix.tolist()
+    apart = retrieval_of(log, targets, items, touches, 0, np.array([True, False]), trend=config)
+    assert not apart.facts[:, -len(TREND) :].any()

@@ -62,7 +62,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `share` of the customers are learnt from and asked about, the others are as if never there;
     `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
     into; `windows` is how many windows before the test timed data is learnt from; `remembered`
-    bounds what is counted of a customer in each lane; without `trend` shares are those of all time.
+    bounds what is counted of a customer in each lane; without `trend` all shares are of all time.
     With `responses` the release ranks by the rate of response to contacts, and its label says so.
     With `refit` the release is fitted again on everything once it is measured.
     """

@@ -17,7 +17,7 @@ from models.retrieval import Proposed, Quotas, Retrieval, propose
 from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix
 from training.questions import Question
-from training.trend import Trend
+from training.trend import Trend, with_trend
 
 Progress = Callable[[int, int], None]
 
@@ -80,7 +80,7 @@ class Asked:
     barred: Rows
     targets: Rows
     missing: int  # targets that are no rows
-    lately: Floats | None = None  # log shares of all items at the moment, where there is a trend
+    trend: Floats | None = None  # (items, TREND) at the moment, where there is one
 
 
 def asked_of(
@@ -161,7 +161,8 @@ def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: Retrieval
     """Return the features (rows, signals) of item rows, which need not be what was `proposed`."""
     matches = Matches(
         embedding=np.zeros(len(rows), np.float32),
-        popularity=segment_popularity(retrieval.shares, one.segments, rows, one.lately),
+        popularity=segment_popularity(retrieval.shares, one.segments, rows),
     )
+    facts = retrieval.facts if one.trend is None else with_trend(retrieval.facts, one.trend)
     greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
-    return signal_matrix(rows, one.past, proposed.reached, greatest, matches, retrieval.facts)
+    return signal_matrix(rows, one.past, proposed.reached, greatest, matches, facts)

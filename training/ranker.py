@@ -28,7 +28,9 @@ class RankerSettings:
 
     `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
     of an item only tell which one it is, and a tree learns the fashion of the day. `used` names
-    the only ones that trees look at; without it they look at all: few hits teach little.
+    the only ones that trees look at; without it they look at all: few hits teach little. With
+    `by_group` a group counts once, however many targets it has: the few places of a list are then
+    not filled with what is bought together.
     """
 
     trees: int = 100
@@ -42,6 +44,7 @@ class RankerSettings:
     bins: int = 127
     unused: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
+    by_group: bool = False
 
 
 def fit_trees(
@@ -55,12 +58,20 @@ def fit_trees(
     Raises `BadInput` where the settings leave out what is no signal.
     """
     random = np.random.default_rng([seed, 6])
-    matrices, hits = [], []
+    matrices, hits, weights = [], [], []
     for groups, chosen in parts:
         rows = _sampled(groups, chosen, settings.negatives, random)
         matrices.append(groups.matrix[rows])
         hits.append(groups.hit[rows])
-    return grow(np.concatenate(matrices), np.concatenate(hits), signals, settings, seed)
+        weights.append(_once(groups)[rows])
+    return grow(
+        np.concatenate(matrices),
+        np.concatenate(hits),
+        signals,
+        settings,
+        seed,
+        weights=np.concatenate(weights) if settings.by_group else None,
+    )
 
 
 def grow(
@@ -70,9 +81,11 @@ def grow(
     settings: RankerSettings,
     seed: int,
     start: str = "",
+    weights: Floats | None = None,
 ) -> str:
     """Fit on all rows of `matrix` (rows, signals) and return LightGBM's text of the ensemble.
 
+    `weights` (rows,) say how much each row counts: the same, unless given.
     With `start`, the text of an ensemble, its trees come first, and those that are grown correct
     them. Raises `BadInput` where the settings leave out what is no signal.
     """
@@ -84,6 +97,7 @@ def grow(
     data = lightgbm.Dataset(
         matrix,
         hits.astype(np.float32),
+        weight=weights,
         feature_name=[signal.column for signal in signals],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )
@@ -123,6 +137,12 @@ def scaled(text: str, slope: float, shift: float) -> str:
 
     # LightGBM finds the trees by their sizes, which are other ones now; without them it looks.
     return _LEAVES.sub(leaves, _SIZES.sub("", text))
+
+
+def _once(groups: Groups) -> Floats:
+    """Return for each candidate one over the hits of its group."""
+    hits = np.bincount(groups.group, groups.hit, len(groups))
+    return (1.0 / np.maximum(hits, 1.0)).astype(np.float32)[groups.group]
 
 
 def _sampled(

@@ -15,7 +15,7 @@ from scipy import sparse
 from models.events import BROWSE, CART, PURCHASE
 from models.neighbours import Neighbours
 from models.past import LANES, Floats
-from models.signals import FACTS
+from models.signals import FACTS, TREND
 from training.touches import Touches
 
 NEIGHBOURS = 50
@@ -69,7 +69,7 @@ def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
 
 
 def item_facts(touches: Touches) -> Floats:
-    """Return (items, FACTS): what every customer together did with each item."""
+    """Return (items, FACTS): what every customer together did with each item, without a trend."""
     browse, cart, purchase = (
         touches.by_lane[LANES.index(lane)] for lane in (BROWSE, CART, PURCHASE)
     )
@@ -87,6 +87,7 @@ def item_facts(touches: Touches) -> Floats:
             _rate(buys, browses),
             _rate(carts, browses),
             _rate(unseens, buys),
+            *[np.zeros(touches.items)] * len(TREND),
         ],
         axis=1,
     )

@@ -114,9 +114,9 @@ def retrieval_of(
     facts = item_facts(touches)
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
     popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
-    shares = popularity(log, targets, items, left_out).shares
     if trend is not None and left_out is None:  # who is left out may not speak through a trend
-        shares = with_trend(shares, Trend(log, targets, items, trend).at(None))
+        facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
+    shares = popularity(log, targets, items, left_out).shares
     near = tables(touches, pairs_for(touches) if pairs is None else pairs)
     return Retrieval(near, facts, popular.astype(np.int64), shares)
 

@@ -6,34 +6,40 @@ newest count that was made before it, and counts are made every so many target e
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.past import Floats
-from models.segments import Shares
+from models.signals import TREND
 from training.log import Log
-from training.popularity import SHRINK
 from training.splits import Bound, bound_of, is_dated, ordered_over_all
+
+SHRINK = 100.0  # events of all time among the latest
+
+_Many = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TrendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an item's share of late is counted: from the `latest` target events of all customers.
 
-    It is counted anew every `every` target events, which is learnt from, and measured apart: a
+    There are three such shares, from few events to many: the fewer, the quicker and the noisier.
+    They are counted anew every `every` target events, which is learnt from, and measured apart: a
     release holds the last count, and follows the trend only if it is renewed as often. Data without
     an order over the customers has no trend.
     """
 
-    latest: Annotated[int, msgspec.Meta(ge=1)] = 150
-    every: Annotated[int, msgspec.Meta(ge=1)] = 300
+    latest: tuple[_Many, _Many, _Many] = (75, 225, 750)
+    every: _Many = 300
 
 
 class Trend:
-    """The log shares of items at any moment of a log that is ordered over its customers."""
+    """What `TREND` says of items at any moment of a log that is ordered over its customers."""
 
     def __init__(
         self, log: Log, targets: Iterable[str], items: Sequence[str], config: TrendConfig
@@ -46,20 +52,25 @@ class Trend:
             raise BadDataset("events.parquet: no order over the customers: no trend")
         wanted = frozenset(targets)
         row_of = {item: row for row, item in enumerate(items)}
-        told = sorted(
-            (bound_of(event), row_of[event.item])
-            for customer in log.customers
-            for event in customer.events
-            if event.type in wanted and event.item in row_of and is_dated(event)
-        )
-        self._bounds = [bound for bound, _ in told]
-        self._rows = np.array([row for _, row in told], np.int64)
+        told = []
+        for customer in log.customers:
+            bought = [
+                (bound_of(event), row_of[event.item])
+                for event in customer.events
+                if event.type in wanted and event.item in row_of and is_dated(event)
+            ]
+            sizes = Counter(bound for bound, _ in bought)
+            told += [(bound, row, 1.0 / sizes[bound]) for bound, row in bought]
+        told.sort()
+        self._bounds = [bound for bound, _, _ in told]
+        self._rows = np.array([row for _, row, _ in told], np.int64)
+        self._parts = np.array([part for _, _, part in told], np.float64)  # of their baskets
         self._items = len(items)
         self._config = config
         self._counted: dict[int, Floats] = {}
 
     def at(self, moment: Bound | None) -> Floats:
-        """Return (items,) log shares as counted last before `moment`; None is after everything."""
+        """Return (items, TREND) as counted last before `moment`; None is after everything."""
         before = len(self._bounds)
         if moment is not None:
             before = bisect_left(self._bounds, moment) // self._config.every * self._config.every
@@ -70,13 +81,24 @@ class Trend:
 
     def _count(self, before: int) -> Floats:
         rows = self._rows[:before]
-        ever = np.bincount(rows, minlength=self._items) + 1.0 / self._items
-        lately = np.bincount(rows[-self._config.latest :], minlength=self._items)
-        shares = (lately + SHRINK * ever / ever.sum()) / (lately.sum() + SHRINK)
-        logs: Floats = np.log(shares).astype(np.float32)
-        return logs
+        ever = self._shares(rows, None)
+        once = self._shares(rows, self._parts[:before])
+        columns = [np.log(once / ever)]
+        for latest in self._config.latest:
+            late = np.bincount(rows[-latest:], minlength=self._items)
+            shares = (late + SHRINK * ever) / (late.sum() + SHRINK)
+            columns.append(np.log(shares / ever))
+        assert len(columns) == len(TREND)
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def _shares(
+        self, rows: NDArray[np.int64], weights: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        counts = np.bincount(rows, weights, self._items) + 1.0 / self._items
+        found: NDArray[np.float64] = counts / counts.sum()
+        return found
 
 
-def with_trend(shares: Shares, everybody: Floats) -> Shares:
-    """Return `shares` with `everybody` as those of everybody, all segments as far from them."""
-    return Shares(shares.row_of, shares.logs + (everybody - shares.logs[0]))
+def with_trend(facts: Floats, trend: Floats) -> Floats:
+    """Return `facts` (items, FACTS) with `trend` (items, TREND) in them."""
+    return np.hstack([facts[:, : -len(TREND)], trend])
