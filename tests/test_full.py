@@ -39,7 +39,9 @@ windows = 2
 mask = ["dismiss"]
 newcomers = 0.2
 [trend]
-latest = 50
+shortest = 25
+middle = 50
+longest = 100
 every = 20
 [stage_one]
 dimensions = 16

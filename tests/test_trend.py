@@ -22,7 +22,9 @@ from training.trend import Trend, TrendConfig, with_trend
 def test_a_moment_sees_the_newest_count_made_before_it() -> None:
     """The latest events weigh beside all of them, and nothing at or after the moment is counted."""
     log = ordered_over_all("bA " * 400, "vA " * 400 + "bB " * 100)
-    trend = Trend(log, ["purchase"], ["A", "B"], TrendConfig(latest=(100, 200, 500), every=100))
+    trend = Trend(
+        log, ["purchase"], ["A", "B"], TrendConfig(shortest=100, middle=200, longest=500, every=100)
+    )
     assert trend.at(Bound(0, 0)) == pytest.approx(np.zeros((2, len(TREND))))
     before = trend.at(Bound(0, 499))  # 99 of B came before: the count is that before them
     assert (before[1] <= 0).all()
@@ -62,7 +64,11 @@ def test_a_trend_takes_its_places_among_the_facts() -> None:
 def test_a_release_holds_the_last_count() -> None:
     """After everything a moment's features are those of what is counted then; left out, none."""
     log = ordered_over_all("bA vB bC " * 60, "vB bB " * 60)
-    items, targets, config = ["A", "B", "C"], ("purchase",), TrendConfig(latest=(10, 20, 40))
+    items, targets, config = (
+        ["A", "B", "C"],
+        ("purchase",),
+        TrendConfig(shortest=10, middle=20, longest=40),
+    )
     touches = touches_of(log, items, 50)
     found = retrieval_of(log, targets, items, touches, 0, trend=config)
     trend = Trend(log, targets, items, config)

@@ -26,15 +26,17 @@ _Many = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TrendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an item's share of late is counted: from the `latest` target events of all customers.
+    """How an item's shares of late are counted: from how many target events of all customers.
 
-    There are three such shares, from few events to many: the fewer, the quicker and the noisier.
-    They are counted anew every `every` target events, which is learnt from, and measured apart: a
-    release holds the last count, and follows the trend only if it is renewed as often. Data without
-    an order over the customers has no trend.
+    There are three such shares, `shortest`, `middle` and `longest`: the fewer events, the quicker
+    and the noisier. They are counted anew every `every` target events, which is learnt from, and
+    measured apart: a release holds the last count, and follows the trend only if it is renewed as
+    often. Data without an order over the customers has no trend.
     """
 
-    latest: tuple[_Many, _Many, _Many] = (75, 225, 750)
+    shortest: _Many = 75
+    middle: _Many = 225
+    longest: _Many = 750
     every: _Many = 300
 
 
@@ -84,7 +86,7 @@ class Trend:
         ever = self._shares(rows, None)
         once = self._shares(rows, self._parts[:before])
         columns = [np.log(once / ever)]
-        for latest in self._config.latest:
+        for latest in (self._config.shortest, self._config.middle, self._config.longest):
             late = np.bincount(rows[-latest:], minlength=self._items)
             shares = (late + SHRINK * ever) / (late.sum() + SHRINK)
             columns.append(np.log(shares / ever))
