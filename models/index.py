@@ -77,7 +77,6 @@ class OfferIndex:
         self.selections = Selections(self._rows())
         self.new_items = self._new_items()
         self._popular: dict[tuple[int, ...], Popularity] = {}
-        self._values: dict[str, dict[int, str]] = {}
         self._eligible: _Eligible
         self._refresh()
 
@@ -262,7 +261,7 @@ class OfferIndex:
         )
 
     def _refresh(self) -> None:
-        """Work out what depends on stock, withdrawal and validity, and not on vectors."""
+        """Work out what a change of the catalogue may change though no vector does."""
         rows = self._rows()
         items = self.catalogue.items
         self._valid_from = np.array(
@@ -274,6 +273,7 @@ class OfferIndex:
         self._tracked = [row for row, item_id in enumerate(self.item_ids) if items[item_id].stock]
         self._stocked: dict[str, Mask] = {}
         self._channels: dict[str, tuple[Mask, Mask]] = {}
+        self._values: dict[str, dict[int, str]] = {}
         self.live = self._stock_mask("")
         nothing = np.zeros(len(rows), np.bool_)
         self._eligible = _Eligible(

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from models.catalogue import Catalogue, Item, Offer
 from models.index import OfferIndex
@@ -92,3 +93,15 @@ def test_popular_items_are_in_order() -> None:
     assert sorted(order.tolist()) == list(range(INDEX.item_count))
     pairs = [(-int(scores[row]), row) for row in order.tolist()]
     assert pairs == sorted(pairs)
+
+
+def test_a_changed_feature_of_an_offer_is_seen() -> None:
+    """An offer that gets another feature has that one in the index of the later catalogue."""
+    row = INDEX.row_of("coupon:one") or 0
+    coupon = Offer(id="coupon:one", title="Coupon on one", items=("item3",))
+    index = INDEX
+    for revision, brand in enumerate(("old", "new"), 2):
+        changed = structs.replace(coupon, features={"brand": [brand]})
+        index = index.update(index.catalogue.apply(revision, [changed]))
+        assert index.value_of(row, "brand") == brand
+    assert INDEX.value_of(row, "brand") == ""
