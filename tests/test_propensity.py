@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fixed import ONE
-from models.propensity import Contest, propensities
+from models.propensity import Contest, _exp, propensities
 
 EXACT = 1e-9
 
@@ -95,3 +95,10 @@ def test_propensities_are_those_of_all_orders(
     found = propensities(offers, temperature, places, wanted)
     assert found is not None
     assert found.tolist() == pytest.approx(counted(offers, temperature, places), abs=EXACT, rel=0)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(st.floats(-708, 0))
+def test_exponentials_are_those_of_math(number: float) -> None:
+    """The exponential by tables is math.exp's to 1e-15 of itself."""
+    assert _exp(number) == pytest.approx(math.exp(number), rel=1e-15, abs=0)
