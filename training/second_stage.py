@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.features import HistoryConfig
 from models.retrieval import Retrieval
-from models.signals import Signal, signals
+from models.signals import BOUGHT_FACT, Signal, signals
 from training.calibrate import calibration_error
 from training.config import TrainConfig
 from training.crossfit import Fitted, NothingToLearn, Part, cross_fit, fit
@@ -32,7 +32,6 @@ from training.touches import Touches, touches_of
 from training.trend import Trend, TrendConfig, with_trend
 
 DEFAULT, DISCOVERY = "default", "discovery"
-BOUGHT = 2  # of FACTS
 
 Steps = Callable[[str], Progress]
 
@@ -113,7 +112,7 @@ def retrieval_of(
         touches = touches.without(left_out)
     facts = item_facts(touches)
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
-    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT], kind="stable")]
+    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FACT], kind="stable")]
     if trend is not None and left_out is None:  # who is left out may not speak through a trend
         facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
     shares = popularity(log, targets, items, left_out).shares
