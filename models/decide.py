@@ -154,6 +154,7 @@ class Deciding:
         index, policy, request = self.world.index, self.world.policy, self.request
         unknown = _unknown_ids(index, request) if self.given is None else self.given.unknown_ids
         rankings = self.walk.rankings
+        sources = [self._sources(ranking.leads) for ranking in rankings]
         exploring = None
         if policy.exploration.temperature > 0:
             exploring = Exploring(index, policy, self.walk, self.given)
@@ -167,14 +168,14 @@ class Deciding:
                 intent=request.intent,
                 context=context_digest(request.context),
             ),
-            slate=self._slate(exploring),
+            slate=self._slate(sources, exploring),
             withheld=tuple(self.walk.withheld[: self.walk.withheld_above]),
             flags=self._flags(unknown),
             unknown_ids=unknown,
             candidates=candidates_of(
                 index,
                 rankings,
-                [self._sources(ranking.leads) for ranking in rankings],
+                sources,
                 None if exploring is None else exploring.open,
                 None if exploring is None else exploring.classes,
             ),
@@ -240,12 +241,13 @@ class Deciding:
             mask &= ~barrier.rows
         return allow(mask, index.item_count)
 
-    def _slate(self, exploring: Exploring | None) -> tuple[Shown, ...]:
+    def _slate(self, sources: list[Rows], exploring: Exploring | None) -> tuple[Shown, ...]:
         index, scorer, places = self.world.index, self.scorer, self.walk.shown
+        rankings = self.walk.rankings
         leads = np.array([place.lead for place in places], np.int64)
+        judged = np.array([rankings[place.tier].judged[place.at] for place in places], np.int64)
         carried = scorer.because(leads, BECAUSE_MOST)
-        sources = self._sources(leads).tolist()
-        rates = scorer.rates(leads, scorer.scores(leads))
+        rates = scorer.rates(leads, judged)
         chances = [1.0] * len(places)
         if exploring is not None:
             chances = exploring.propensities(self.request.count)
@@ -256,14 +258,14 @@ class Deciding:
                 rank=place.rank,
                 tier=place.tier,
                 score=sum(parts),
-                source=Source(source),
+                source=Source(int(sources[place.tier][place.at])),
                 because=because,
                 propensity=chance,
                 rate=rate,
                 parts=Parts(*parts),
             )
-            for place, because, source, rate, chance, parts in zip(
-                places, carried, sources, rates, chances, map(self._parts, places), strict=True
+            for place, because, rate, chance, parts in zip(
+                places, carried, rates, chances, map(self._parts, places), strict=True
             )
         )
 

@@ -42,11 +42,4 @@ def least_lift(deciding: Deciding, row: int) -> int | None:
 def _moved(ranking: Ranking, at: int, place: int) -> Ranking:
     """Return a ranking with what stands at `at` moved up to `place`."""
     order: Rows = np.insert(np.delete(np.arange(len(ranking)), at), place, at)
-    return Ranking(
-        ranking.rows[order],
-        ranking.leads[order],
-        ranking.bases[order],
-        ranking.worths[order],
-        ranking.noises[order],
-        ranking.scores[order],
-    )
+    return ranking.ordered(order)

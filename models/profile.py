@@ -52,7 +52,7 @@ UNDATED_BUCKET = -1
 _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """One remembered event; ordered canonically, `key` being the first half of the event's.
 
     `decision` is the `decision_key` of the decision that a contact belongs to; 0 for none, and for

@@ -22,11 +22,13 @@ class Ranking:
     """Offers in order, best first: rows of the index, the item rows that lead them, their scores.
 
     All are (n,). A score is the sum of `bases` (what the history says), `worths` (value and levers)
-    and `noises` (exploration), in units of 2^-20.
+    and `noises` (exploration), in units of 2^-20. `judged` is what the scorer said of the leads:
+    the bases, or where value counts that of which the bases are the logarithm of the rate.
     """
 
     rows: Rows
     leads: Rows
+    judged: Fixed
     bases: Fixed
     worths: Fixed
     noises: Fixed
@@ -34,6 +36,18 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def ordered(self, order: Rows) -> "Ranking":
+        """Return the offers at the places `order` (m,), one after the other."""
+        return Ranking(
+            self.rows[order],
+            self.leads[order],
+            self.judged[order],
+            self.bases[order],
+            self.worths[order],
+            self.noises[order],
+            self.scores[order],
+        )
 
 
 @dataclass(frozen=True)
@@ -85,15 +99,14 @@ class Ranker:
             every = self.scorer.scores(items)
             found = every[np.searchsorted(items, members)]
             leads[sets] = _leads(members, starts, found, index.live, self.barred)
-            bases = every[np.searchsorted(items, leads)]
+            judged = every[np.searchsorted(items, leads)]
         else:
-            bases = self.scorer.scores(leads)
-        if self.weighing.by_value:
-            bases = self.scorer.log_rates(bases)
+            judged = self.scorer.scores(leads)
+        bases = self.scorer.log_rates(judged) if self.weighing.by_value else judged
         worths, noises = self.weighing.worths(rows), self.weighing.noises(rows)
         scores = bases + worths + noises
         order = best(scores, index.ranks[rows], len(rows))
-        return Ranking(*(part[order] for part in (rows, leads, bases, worths, noises, scores)))
+        return Ranking(rows, leads, judged, bases, worths, noises, scores).ordered(order)
 
 
 def tier_zero(

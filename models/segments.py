@@ -48,15 +48,15 @@ class Moment:
 
 def segments_of(view: View) -> list[str]:
     """Return the segments of a customer as a decision sees it."""
-    moment = Moment()
-    acts = [
-        (entry, lane)
-        for lane in (BROWSE, CART, PURCHASE, RESPONSE)
-        for entry in view.lanes.get(lane, ())
-    ]
-    for entry, lane in sorted(acts):
-        ordered = (entry.rank, entry.at) != UNDATED
-        moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
+    moment, latest = Moment(), None
+    for latest in view.lanes.get(PURCHASE, ()):
+        moment.add(PURCHASE, latest.type, latest.channel, latest.item, ordered=True)
+    for lane in (BROWSE, CART, RESPONSE):
+        for entry in reversed(view.lanes.get(lane, ())):
+            if latest is not None and entry < latest:
+                break  # before the latest purchase, as is all that follows
+            ordered = (entry.rank, entry.at) != UNDATED
+            moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
     return moment.names(view.attributes)
 
 

@@ -34,8 +34,9 @@ from models.segments import segments_of
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
 FEW = 0.5
-# Sources that what the customer did led to item by item.
-_BY_TABLES = (Source.OWN, Source.RELATED, Source.REPLENISH)
+# By `Source`: whether what the customer did led to such items one by one.
+_BY_TABLES = np.zeros(max(Source) + 1, np.bool_)
+_BY_TABLES[[Source.OWN, Source.RELATED, Source.REPLENISH]] = True
 
 
 class Named(NamedTuple):
@@ -122,7 +123,7 @@ class Staged:
         """Return the `Source` that each item came through, the first of those that proposed it."""
         if not len(self.first):
             return np.full(len(items), Source.HISTORY, np.int64)
-        at = np.minimum(np.searchsorted(self.first, items), len(self.first) - 1)
+        at = np.minimum(self.first.searchsorted(items), len(self.first) - 1)
         return np.where(self.first[at] == items, self._kinds[at], np.int64(Source.HISTORY))
 
     def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
@@ -144,7 +145,7 @@ class Staged:
         """
         kinds = self.sources(items)
         rows = self._index.release_row[items]
-        by_table = np.isin(kinds, _BY_TABLES) & (rows >= 0)
+        by_table = _BY_TABLES[kinds] & (rows >= 0)
         said: list[tuple[Because, ...]] = [()] * len(items)
         near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
         if len(near):

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.segments import Moment, segment_popularity, segments_of
+from models.profile import Entry, View
+from models.segments import UNDATED, Moment, segment_popularity, segments_of
 from tests.test_second_stage import log_of
 from training.examples import Folder
 from training.popularity import popularity
@@ -23,6 +26,28 @@ def test_a_moment_is_named_by_attributes_purchases_and_the_visit() -> None:
     moment.add("browse", "view", "app", "A", ordered=False)
     assert moment.names({"region": "north", "tier": ""}) == ["region=north", "bought:A", "visit:"]
     assert moment.names({}, without="A") == ["visit:"]
+
+
+TIMES = st.sampled_from([(0, 0), (1, 5), (1, 6), (1, 7), (2, 0), (2, 1)])  # rank and place
+LANES = st.sampled_from(["browse", "cart", "purchase", "response"])
+
+
+@given(st.lists(st.tuples(TIMES, LANES, st.sampled_from(["A", "B", ""])), max_size=12))
+def test_a_customer_is_named_as_by_taking_act_after_act(
+    acts: list[tuple[tuple[int, int], str, str]],
+) -> None:
+    """Reading lane by lane, back to the latest purchase, names what all acts in order do."""
+    entries = [
+        (Entry(*time, key, f"{lane} it", "web", item, ""), lane)
+        for key, (time, lane, item) in enumerate(acts)
+    ]
+    entries.sort()
+    moment, lanes = Moment(), dict[str, tuple[Entry, ...]]()
+    for entry, lane in entries:
+        ordered = (entry.rank, entry.at) != UNDATED
+        moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
+        lanes[lane] = (*lanes.get(lane, ()), entry)
+    assert segments_of(View(lanes, {"region": "north"})) == moment.names({"region": "north"})
 
 
 def test_shares_are_counted_before_each_purchase() -> None:
