@@ -64,18 +64,21 @@ def popularity(
     attributes, others = _segments(log, counted, wanted)
     segments = [EVERYBODY, *attributes, *others]
     segment_row = {name: row for row, name in enumerate(segments)}
-    halves = np.zeros((2, len(segments), len(items)))
+    counts = np.zeros((len(segments), len(items)))
+    halves = np.zeros((2, len(attributes), len(items)))
     dealt = np.random.default_rng(DEAL).integers(2, size=len(counted)).tolist()
     for half, customer in zip(dealt, counted, strict=True):
         for event, names in _targets(log, customer, wanted):
             if event.item in row_of:
                 rows = [0, *(segment_row[name] for name in names if name in segment_row)]
                 age = 0.0 if event.time is None else (newest - event.time) / DAY
-                halves[half, rows, row_of[event.item]] += 0.5 ** (age / HALF_LIFE)
-    counts = halves.sum(axis=0)
+                weight = 0.5 ** (age / HALF_LIFE)
+                counts[rows, row_of[event.item]] += weight
+                known = [row - 1 for row in rows if 0 < row <= len(attributes)]
+                halves[half, known, row_of[event.item]] += weight
     shares = (counts[0] + PRIOR / len(items)) / (counts[0].sum() + PRIOR)
     drawn = np.full(len(segments), SHRINK)
-    drawn[1 : 1 + len(attributes)] = _drawn(attributes, halves[:, 1:], shares)
+    drawn[1 : 1 + len(attributes)] = _drawn(attributes, halves, shares)
     kept = np.flatnonzero(np.isfinite(drawn))[:MOST_SEGMENTS]
     counts, drawn = counts[kept], drawn[kept, None]
     table = (counts + drawn * shares) / (counts.sum(axis=1, keepdims=True) + drawn)
@@ -90,7 +93,8 @@ def _drawn(
 ) -> NDArray[np.float64]:
     """Return the pseudo-events of everybody in each segment, infinite where it tells nothing.
 
-    `attributes` (segments,) are named `name=value`; `halves` are (2, at least these, items).
+    `attributes` (segments,) are named `name=value`; `halves` (2, segments, items) count the events
+    of two halves of the customers.
     """
     found = np.empty(len(attributes))
     rows_of: dict[str, list[int]] = {}
