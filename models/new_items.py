@@ -1,8 +1,12 @@
 """What is known of an item that nobody has bought yet: its features, and how items with them fare.
 
-Two things tell who will turn to it: how many of the items with its features are bought at all, and
-how much more this customer turns to these features than everybody buys of them. Each feature is
-taken as if it said something of its own, as naive Bayes does, and a missing one says nothing.
+Two things tell who will turn to it: how well items with its features sell, and how much more this
+customer turns to these features than everybody buys of them. Each feature is taken as if it said
+something of its own, as naive Bayes does, and a missing one says nothing.
+
+How well items sell is the square of their mean root of buyers: by the mean alone, one item that
+everybody buys would speak for all its kind; by whether they are bought at all, it would say no more
+than one with a single buyer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +19,7 @@ from models.fixed import Rows
 Floats = NDArray[np.float64]
 
 SHRINK = 20.0  # purchases of everybody that a customer's few touches are seen among
+FEW = 5.0  # items like all others that those with a feature are seen among
 _NEVER = 1e-9  # purchases of what nobody bought: only ratios to it are used
 
 
@@ -43,9 +48,9 @@ class NewItems:
         owner, size = np.array(owners, np.int64), len(values)
         self._starts = np.searchsorted(owner, np.arange(len(features) + 1))
         with_it = np.bincount(self._held, minlength=size)
-        bought = np.bincount(self._held, buyers[owner] > 0, size)
-        everywhere = (np.count_nonzero(buyers) + 1) / (len(features) + 2)
-        self._rates = np.log((bought + 1) / (with_it + 2) / everywhere)
+        roots = np.sqrt(buyers + _NEVER)
+        ratio = np.bincount(self._held, roots[owner], size) / roots.mean()
+        self._rates = 2.0 * np.log((ratio + FEW) / (with_it + FEW))
         sold = np.bincount(self._held, buyers[owner], size) + _NEVER
         self._shares = sold / np.bincount(self._of_name, sold)[self._of_name]
         places = np.full(len(features), -1, np.int64)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.new_items import SHRINK, NewItems
+from models.new_items import FEW, SHRINK, NewItems
 
 FEATURES: tuple[dict[str, list[str]], ...] = (
     {"kind": ["tea"], "maker": ["a"]},  # bought by 30
@@ -30,9 +30,13 @@ def test_what_sells_has_features_that_sell() -> None:
     """Without a past, an item whose features are on more items that are bought stands higher."""
     tea, soap, nothing = scores()
     assert tea > nothing > soap
-    everywhere = (2 + 1) / (6 + 2)
-    rates = [(2 + 1) / (3 + 2), (1 + 1) / (3 + 2)]  # of tea, and of maker a
-    assert tea == pytest.approx(sum(math.log(rate / everywhere) for rate in rates))
+    mean = (math.sqrt(30) + math.sqrt(10)) / 6
+    sums = [
+        math.sqrt(30) + math.sqrt(10),
+        math.sqrt(30),
+    ]  # of tea, and of maker a, three items each
+    rates = [(total / mean + FEW) / (3 + FEW) for total in sums]
+    assert tea == pytest.approx(2 * sum(map(math.log, rates)), abs=1e-4)
     assert nothing == 0
 
 
@@ -44,3 +48,9 @@ def test_what_a_customer_turns_to_counts() -> None:
     lifts = [(1 + SHRINK * 1.0) / ((1 + SHRINK) * 1.0), (0 + SHRINK * 0.75) / ((1 + SHRINK) * 0.75)]
     assert after[0] - before[0] == pytest.approx(sum(map(math.log, lifts)), abs=1e-6)
     assert after[2] == 0
+
+
+def test_where_nothing_was_bought_no_feature_sells_better() -> None:
+    """Without any buyer all new items stand alike for a customer without a past."""
+    model = NewItems(FEATURES, np.zeros(6), NEW)
+    assert model.scores(np.empty(0, np.int64), np.empty(0)) == pytest.approx([0, 0, 0])

@@ -1,6 +1,7 @@
 """The simulated retailer."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,26 @@ def test_offers_are_shown_where_and_when_they_are_valid(dataset: Dataset) -> Non
     limited = contacts.filter(pl.col("channels").is_not_null())
     assert limited.filter(~pl.col("channel").is_in(pl.col("channels"))).is_empty()
     assert (dataset.tables["offers"]["valid_until"] > SMALL.end).any()
+
+
+def test_nobody_turns_to_an_item_before_its_launch(dataset: Dataset, tmp_path: Path) -> None:
+    """Launched items are valid from a day of the log on, and neither events nor offers precede."""
+    simulate(tmp_path / "out", replace(SMALL, launched=0.5))
+    launching = read_dataset(tmp_path / "out")
+    launches = launching.items.filter(pl.col("valid_from").is_not_null())
+    assert 15 <= launches.height <= 45
+    assert launches["valid_from"].is_between(SMALL.start, SMALL.end, "none").all()
+    begins = launches.select("item", pl.col("valid_from").alias("launch"))
+    touched = launching.events.join(begins, on="item")
+    assert touched.height > 50
+    assert (touched["time"] >= touched["launch"]).all()
+    offered = (
+        launching.tables["offers"].explode("items").join(begins, left_on="items", right_on="item")
+    )
+    assert (offered["valid_from"] >= offered["launch"]).all()
+    assert (offered["valid_until"] > offered["valid_from"]).all()
+    known = [name for name in launching.items.columns if name != "valid_from"]
+    assert launching.items.select(known).equals(dataset.items.select(known))
 
 
 def test_responses_follow_the_truth(tmp_path: Path) -> None:

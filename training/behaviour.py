@@ -1,7 +1,8 @@
 """What the customers of the simulated retailer do: visits, baskets, contacts and responses.
 
 A visit has a focus: most of it stays in one category. What was bought is bought again. Contacts are
-random among the offers in force, so that responses tell of taste and not of who was chosen.
+random among the offers in force, so that responses tell of taste and not of who was chosen. Nobody
+turns to an item before it is on sale.
 """
 
 from collections.abc import Sequence
@@ -63,6 +64,7 @@ class Visitor:
     _bought: list[int] = field(default_factory=list)
     _liking: Floats = field(init=False)
     _chance: Floats = field(init=False)
+    _open: Floats = field(init=False)  # the chance of what is on sale
 
     def __post_init__(self) -> None:
         self._liking = affinity(self.person.taste, self.goods.vector, self.goods.bias)
@@ -71,6 +73,8 @@ class Visitor:
     def live(self, setting: Setting) -> list[Act]:
         """Return everything that this customer does in the window, unsorted."""
         for moment, channel in self._calendar(setting):
+            on_sale = self.goods.launch <= (moment - setting.start).days
+            self._open = np.where(on_sale, self._chance, 0.0)
             if channel == "email":
                 self._mail(moment, setting.end)
             else:
@@ -105,7 +109,7 @@ class Visitor:
             self._act(seen, "call", channel, moment)
         if self.rng.random() < 0.6:
             moment = self._contact(seen, channel, moment + timedelta(seconds=15))
-        focus = self._draw(self._chance)
+        focus = self._draw(self._open)
         if channel in LOOKS:
             self._browse(seen, channel, moment, focus)
         else:
@@ -182,9 +186,9 @@ class Visitor:
 
     def _next(self, focus: int) -> int:
         if self.rng.random() >= FOCUS:
-            return self._draw(self._chance)
+            return self._draw(self._open)
         same = self.goods.category == self.goods.category[focus]
-        return self._draw(np.where(same, self._chance, 0.0))
+        return self._draw(np.where(same, self._open, 0.0))
 
     def _draw(self, chance: Floats) -> int:
         total = np.cumsum(chance)

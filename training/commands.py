@@ -80,6 +80,9 @@ def simulate(
     end: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="The day (UTC) before which it ends.")
     ] = datetime(2026, 3, 1),
+    launched: Annotated[
+        float, typer.Option(min=0, max=0.9, help="The share of items that come on sale meanwhile.")
+    ] = 0.0,
 ) -> None:
     """Make up a small retailer whose truth is known: tastes, identifiers, channels, offers, stock.
 
@@ -90,7 +93,7 @@ def simulate(
     from training.simulate import simulate as run
     from training.terminal import output, progress_bar, table
 
-    setting = Setting(customers, items, days, seed, end.replace(tzinfo=UTC))
+    setting = Setting(customers, items, days, seed, end.replace(tzinfo=UTC), launched)
     with progress_bar() as bar:
         task = bar.add_task("simulated customers", total=customers)
         metadata = run(out, setting, lambda done: bar.update(task, completed=done))

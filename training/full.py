@@ -168,7 +168,7 @@ def train_full(
         among_new = _new_items(release, parts.training, targets, asked, seed)
     newly: Sequence[Measured] = ()
     if stage is not None and fresh.any():
-        newly = _newcomers(whole, fresh, log, parts, stage, targets, history, config)
+        newly = _newcomers(release, whole, fresh, log, parts, targets, config)
     if config.refit:
         if config.split.protocol == "truth":
             whole = everything(whole, parts.cases, targets[0])
@@ -241,20 +241,19 @@ def _again(
 
 
 def _newcomers(
+    release: Release,
     log: Log,
     fresh: NDArray[np.bool_],
     known: Log,
     parts: Split,
-    stage: SecondStage,
     targets: tuple[str, ...],
-    history: HistoryConfig,
     config: TrainConfig,
 ) -> Sequence[Measured]:
     if not parts.window:
         raise BadDataset(f"newcomers are met in a last window; here is none: {parts.meaning}")
     everybody = window_out(log, targets, config.split, config.seed).cases
     cases = [case for case in everybody if case.customer is not None and fresh[case.customer]]
-    trained = baselines.prepare(parts.training, targets, stage.items)
+    trained = baselines.prepare(parts.training, targets, release.items)
 
     def others(asked: Sequence[Question]) -> Mapping[str, Lists]:
         return lists_of_scores(
@@ -268,10 +267,7 @@ def _newcomers(
             config.seed,
         )
 
-    ranked = stage.intents[DEFAULT]
-    return newcomers.measure_newcomers(
-        log, cases, stage, ranked, config.default, history, others, MODEL, KS, config.seed
-    )
+    return newcomers.measure_newcomers(release, log, cases, others, MODEL, KS, config.seed)
 
 
 def _new_items(

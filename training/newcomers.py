@@ -10,13 +10,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import HistoryConfig
-from training.config import IntentConfig
-from training.groups import asked_of, make_groups
+from models.release import Release
 from training.log import Log
 from training.questions import Question, questions
-from training.ranked import Lists
-from training.second_stage import Ranked, SecondStage, lists_of
+from training.ranked import Lists, release_lists
 from training.slices import ALL, Measured, answers, measure
 from training.splits import Case
 
@@ -41,29 +38,26 @@ def without(log: Log, gone: NDArray[np.bool_]) -> Log:
 
 
 def measure_newcomers(
+    release: Release,
     log: Log,
     cases: Sequence[Case],
-    stage: SecondStage,
-    ranked: Ranked,
-    intent: IntentConfig,
-    history: HistoryConfig,
     others: Others,
     model: str,
     ks: tuple[int, ...],
     seed: int,
 ) -> list[Measured]:
-    """Measure `ranked` and the lists of `others` on `cases`, the slice being the acts known."""
-    row_of = {item: row for row, item in enumerate(stage.items)}
+    """Measure `release`, called `model`, and the lists of `others`, as the service would rank.
+
+    The slice of each figure is the acts known of the customers of `cases`, out of their `log`.
+    """
     found = []
     for known in KNOWN:
         asked = questions(log, cases, latest=known)
-        groups = make_groups(asked_of(asked, row_of, history), stage.retrieval, intent.quotas)
-        scores = ranked.fitted.trees.score(groups.matrix)
-        lists = {model: lists_of(groups, scores, len(asked), max(ks), seed), **others(asked)}
-        answered = answers(asked, stage.items, frozenset(stage.items))
+        lists = {model: release_lists(release, asked, max(ks)), **others(asked)}
+        answered = answers(asked, release.items, frozenset(release.items))
         found += [
             replace(one, slice=f"{known} events known")
-            for one in measure(lists, answered, len(stage.items), ks, seed)
+            for one in measure(lists, answered, len(release.items), ks, seed)
             if one.slice == ALL
         ]
     return found

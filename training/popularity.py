@@ -1,7 +1,9 @@
 """Popularity by segment: what customers turn to at moments alike, over all channels.
 
-A segment's shares are shrunk to those of everybody, so that a small segment says little. Where
-there is time, an event counts half after each half-life.
+A segment's shares are shrunk to those of everybody, so that a small segment says little; those of
+customers with an attribute as far as the log tells. An attribute that tells nothing makes no
+segment, and those that do come first: of a newcomer nothing else is known. Where there is time, an
+event counts half after each half-life.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +14,17 @@ from numpy.typing import NDArray
 
 from models.events import ATTRIBUTE, Event
 from models.features import DAY
-from models.segments import EVERYBODY, UNDATED, Moment, Shares
+from models.segments import BOUGHT, EVERYBODY, UNDATED, VISIT, Moment, Shares
 from training.log import Customer, Log
+from training.shrinkage import strength
 from training.splits import bound_of, is_dated
 
 MOST_SEGMENTS = 64
 LEAST_CUSTOMERS = 50
 HALF_LIFE = 60.0  # days
+DEAL = 0  # seed of the halves that customers are dealt into
 PRIOR = 1.0  # pseudo-events spread evenly over all items
-SHRINK = 200.0  # pseudo-events of everybody in a segment
+SHRINK = 200.0  # pseudo-events of everybody in a segment of purchases or visits
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,48 @@ def popularity(
         for at, customer in enumerate(log.customers)
         if left_out is None or not left_out[at]
     ]
-    segments = _segments(log, counted, wanted)
+    attributes, others = _segments(log, counted, wanted)
+    segments = [EVERYBODY, *attributes, *others]
     segment_row = {name: row for row, name in enumerate(segments)}
     counts = np.zeros((len(segments), len(items)))
-    for customer in counted:
+    halves = np.zeros((2, len(attributes), len(items)))
+    dealt = np.random.default_rng(DEAL).integers(2, size=len(counted)).tolist()
+    for half, customer in zip(dealt, counted, strict=True):
         for event, names in _targets(log, customer, wanted):
             if event.item in row_of:
                 rows = [0, *(segment_row[name] for name in names if name in segment_row)]
                 age = 0.0 if event.time is None else (newest - event.time) / DAY
-                counts[rows, row_of[event.item]] += 0.5 ** (age / HALF_LIFE)
+                weight = 0.5 ** (age / HALF_LIFE)
+                counts[rows, row_of[event.item]] += weight
+                known = [row - 1 for row in rows if 0 < row <= len(attributes)]
+                halves[half, known, row_of[event.item]] += weight
     shares = (counts[0] + PRIOR / len(items)) / (counts[0].sum() + PRIOR)
-    table = (counts + SHRINK * shares) / (counts.sum(axis=1, keepdims=True) + SHRINK)
+    drawn = np.full(len(segments), SHRINK)
+    drawn[1 : 1 + len(attributes)] = _drawn(attributes, halves, shares)
+    kept = np.flatnonzero(np.isfinite(drawn))[:MOST_SEGMENTS]
+    counts, drawn = counts[kept], drawn[kept, None]
+    table = (counts + drawn * shares) / (counts.sum(axis=1, keepdims=True) + drawn)
     table[0] = shares
     weights = shares * len(items)
-    return Popularity(segments, np.log(table).astype(np.float32), weights.astype(np.float32))
+    names = [segments[row] for row in kept]
+    return Popularity(names, np.log(table).astype(np.float32), weights.astype(np.float32))
+
+
+def _drawn(
+    attributes: Sequence[str], halves: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the pseudo-events of everybody in each segment, infinite where it tells nothing.
+
+    `attributes` (segments,) are named `name=value`; `halves` (2, segments, items) count the events
+    of two halves of the customers.
+    """
+    found = np.empty(len(attributes))
+    rows_of: dict[str, list[int]] = {}
+    for row, name in enumerate(attributes):
+        rows_of.setdefault(name.partition("=")[0], []).append(row)
+    for rows in rows_of.values():
+        found[rows] = strength(halves[:, rows], shares)
+    return found
 
 
 def _targets(
@@ -113,12 +145,19 @@ def _asked(
         yield event, names if is_dated(event) else moment.names(attributes, event.item)
 
 
-def _segments(log: Log, customers: Iterable[Customer], wanted: frozenset[str]) -> list[str]:
-    """Return "" and the segments of most customers, largest first."""
+def _segments(
+    log: Log, customers: Iterable[Customer], wanted: frozenset[str]
+) -> tuple[list[str], list[str]]:
+    """Return the segments of most customers by an attribute, and all others, largest first.
+
+    They are kept apart: what many did would leave no place for who a newcomer is.
+    """
     sizes: dict[str, int] = {}
     for customer in customers:
         every = {name for _, names in _targets(log, customer, wanted) for name in names}
         for name in sorted(every):
             sizes[name] = sizes.get(name, 0) + 1
     large = sorted((-size, name) for name, size in sizes.items() if size >= LEAST_CUSTOMERS)
-    return [EVERYBODY, *(name for _, name in large[: MOST_SEGMENTS - 1])]
+    acts = [name for _, name in large if name.startswith((BOUGHT, VISIT))]
+    attributes = [name for _, name in large if not name.startswith((BOUGHT, VISIT))]
+    return attributes[: MOST_SEGMENTS - 1], acts[: MOST_SEGMENTS - 1]

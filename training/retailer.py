@@ -54,13 +54,17 @@ CURRENCY = "EUR"
 
 @dataclass(frozen=True)
 class Setting:
-    """How large the retailer is; its events lie in the `days` before `end`."""
+    """How large the retailer is; its events lie in the `days` before `end`.
+
+    `launched` is the share of the items that come on sale in the course of these days.
+    """
 
     customers: int = 600
     items: int = 240
     days: int = 120
     seed: int = 7
     end: datetime = datetime(2026, 3, 1, tzinfo=UTC)
+    launched: float = 0.0
 
     @property
     def start(self) -> datetime:
@@ -72,6 +76,7 @@ class Setting:
 class Goods:
     """The items, by index. `price` and `value` in cents; `stock[i]` the pieces online and by store.
 
+    `launch` (items,) counts the days from the start of the log to the first on sale, 0 if before.
     `vector` is (items, DIMENSIONS), `bias` (items,), `category` and `brand` indices.
     """
 
@@ -82,6 +87,7 @@ class Goods:
     price: NDArray[np.int64]
     value: NDArray[np.int64]
     stock: NDArray[np.int64]
+    launch: NDArray[np.int64]
     vector: Floats
     bias: Floats
 
@@ -137,9 +143,22 @@ def make_goods(setting: Setting, rng: np.random.Generator) -> Goods:
         price=price.astype(np.int64),
         value=np.maximum(1, np.rint(price * margin)).astype(np.int64),
         stock=stock,
+        launch=_launches(setting),
         vector=of_category[category] + of_brand[brand] + 0.3 * rng.normal(size=(count, DIMENSIONS)),
         bias=0.7 * rng.normal(size=count),
     )
+
+
+def _launches(setting: Setting) -> NDArray[np.int64]:
+    """Return when each item (items,) comes on sale; the first one is there from the start.
+
+    They are drawn apart, so that without launches everything is as if there were none.
+    """
+    rng = np.random.default_rng([setting.seed, 1])
+    days = rng.integers(1, setting.days, size=setting.items)
+    days[rng.random(setting.items) >= setting.launched] = 0
+    days[0] = 0
+    return days
 
 
 def make_promotions(
@@ -165,6 +184,8 @@ def make_promotions(
         if number > count - count // 3:
             begin = setting.end - timedelta(days=int(rng.integers(7, 29)))
             until = setting.end + timedelta(days=int(rng.integers(30, 91)))
+        wait = setting.start + timedelta(days=int(goods.launch[list(items)].max())) - begin
+        begin, until = begin + max(wait, timedelta()), until + max(wait, timedelta())
         price = round(float(np.mean(goods.price[list(items)])) * (1 - cut))
         value = max(1, round(float(np.mean(goods.value[list(items)])) * (1 - cut)))
         name = CATEGORIES[goods.category[lead]][0].replace("_", " ")

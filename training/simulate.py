@@ -160,7 +160,7 @@ def _items(goods: Goods, setting: Setting) -> pl.DataFrame:
         )
         for row in goods.stock.tolist()
     ]
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "item": goods.ids,
         "title": goods.titles,
         "features": features,
@@ -171,6 +171,9 @@ def _items(goods: Goods, setting: Setting) -> pl.DataFrame:
         "currency": [retailer.CURRENCY] * len(goods.ids),
         "stock": stock,
     }
+    if goods.launch.any():
+        days = [timedelta(days=day) if day else None for day in goods.launch.tolist()]
+        columns["valid_from"] = [None if day is None else setting.start + day for day in days]
     return frame("items", columns)
 
 
