@@ -161,6 +161,8 @@ def test_a_truth_beside_the_tables_is_learnt_from_in_the_end() -> None:
     ("text", "reason"),
     [
         ("[stage_one]\ndimensions = 12", "multiple of 8"),
+        ("[default.ranker]\nbags = 0", "bags"),
+        ("[responses.ranker]\nbags = 2", "responses.ranker.bags: want 1"),
         ("folds = 'x'", "folds"),
         ("fold = 3", "fold"),
         ("[split]\nprotocol = 'x'", "protocol"),

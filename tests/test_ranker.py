@@ -1,5 +1,6 @@
 """The ranker's trees: what they look at, and how much a group counts."""
 
+import lightgbm
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from models.signals import signals
 from models.trees import read_trees
 from tests.test_second_stage import EVENLY, shop
 from training.groups import Groups, asked_of, make_groups
-from training.ranker import RankerSettings, fit_trees
+from training.ranker import RankerSettings, averaged, fit_trees
 from training.second_stage import retrieval_of
 from training.touches import touches_of
 
@@ -40,6 +41,33 @@ def test_an_unused_signal_decides_nothing() -> None:
     assert {declared[column].name for column in trees.column.tolist()} == {gone}
     with pytest.raises(BadInput, match=r"ranker\.used: no such signal: luck"):
         fit_trees(parts, declared, RankerSettings(used=("luck",)), 0)
+
+
+def test_the_scores_of_bags_are_averaged() -> None:
+    """Bags are the mean of ensembles that differ, the first as if alone, and LightGBM agrees."""
+    log, asked = shop()
+    items = sorted(log.items)
+    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
+    row_of = {item: row for row, item in enumerate(items)}
+    groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
+    declared = signals(retrieval.tables.names)
+
+    def fitted(bags: int) -> str:
+        settings = RankerSettings(bags=bags, trees=12, leaves=7, least_rows=5, negatives=3)
+        return fit_trees([(groups, np.arange(len(groups)))], declared, settings, 4)
+
+    one, three = fitted(1), fitted(3)
+    assert three == fitted(3)
+    assert read_trees(three).count == 36
+    scores = read_trees(three).score(groups.matrix)
+    booster = lightgbm.Booster(model_str=three)
+    assert booster.num_trees() == 36
+    assert booster.predict(groups.matrix, raw_score=True) == pytest.approx(scores)
+    alone = read_trees(one).score(groups.matrix)
+    others = (3 * scores - alone) / 2
+    assert np.abs(others - alone).max() > 0.01
+    assert read_trees(averaged([one, one])).score(groups.matrix) == pytest.approx(alone)
+    assert averaged([one]) == one
 
 
 def test_by_group_a_basket_counts_once() -> None:

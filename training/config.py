@@ -91,4 +91,6 @@ def read_config(path: Path) -> TrainConfig:
         raise BadInput(str(path), str(error)) from None
     if found.stage_one.dimensions < 8 or found.stage_one.dimensions % 8:
         raise BadInput(str(path), "stage_one.dimensions: want a multiple of 8")
+    if found.responses is not None and found.responses.ranker.bags > 1:
+        raise BadInput(str(path), "responses.ranker.bags: want 1: these trees correct others")
     return found

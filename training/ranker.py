@@ -7,8 +7,11 @@ negatives say as much as all of them. One thread and a seed give the same text, 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Annotated
 
 import lightgbm
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,11 +23,17 @@ from training.groups import Groups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
+_NUMBER = re.compile(r"^Tree=\d+$", re.MULTILINE)
+_BEGIN, _END = "Tree=0\n", "end of trees"
+_APART = 1_000_003  # between the seeds of two bags
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankerSettings:
     """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group.
+
+    `bags` ensembles of `trees` each are grown under seeds of their own, with other negatives, rows
+    and signals, and their scores averaged: what one of them learnt by chance, the others did not.
 
     `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
     of an item only tell which one it is, and a tree learns the fashion of the day. `used` names
@@ -33,6 +42,7 @@ class RankerSettings:
     not filled with what is bought together.
     """
 
+    bags: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
     trees: int = 100
     leaves: int = 31
     learning_rate: float = 0.08
@@ -57,7 +67,18 @@ def fit_trees(
 
     Raises `BadInput` where the settings leave out what is no signal.
     """
-    random = np.random.default_rng([seed, 6])
+    return averaged([_bag(parts, signals, settings, seed, bag) for bag in range(settings.bags)])
+
+
+def _bag(
+    parts: Sequence[tuple[Groups, Rows]],
+    signals: Sequence[Signal],
+    settings: RankerSettings,
+    seed: int,
+    bag: int,
+) -> str:
+    # The first is what one alone would be.
+    random = np.random.default_rng([seed, 6, bag] if bag else [seed, 6])
     matrices, hits, weights = [], [], []
     for groups, chosen in parts:
         rows = _sampled(groups, chosen, settings.negatives, random)
@@ -69,7 +90,7 @@ def fit_trees(
         np.concatenate(hits),
         signals,
         settings,
-        seed,
+        seed + _APART * bag,
         weights=np.concatenate(weights) if settings.by_group else None,
     )
 
@@ -137,6 +158,24 @@ def scaled(text: str, slope: float, shift: float) -> str:
 
     # LightGBM finds the trees by their sizes, which are other ones now; without them it looks.
     return _LEAVES.sub(leaves, _SIZES.sub("", text))
+
+
+def averaged(texts: Sequence[str]) -> str:
+    """Return the text of one ensemble that scores the mean of what those of `texts` do."""
+    if len(texts) == 1:
+        return texts[0]
+    parts = [_cut(scaled(text, 1 / len(texts), 0.0)) for text in texts]
+    head, _, tail = parts[0]
+    number = count()
+    trees = "".join(trees for _, trees, _ in parts)
+    return head + _NUMBER.sub(lambda found: f"Tree={next(number)}", trees) + tail
+
+
+def _cut(text: str) -> tuple[str, str, str]:
+    """Return what comes before the trees, the trees, and what comes after."""
+    head, begin, rest = text.partition(_BEGIN)
+    trees, end, tail = rest.partition(_END)
+    return head, begin + trees, end + tail
 
 
 def _once(groups: Groups) -> Floats:
