@@ -36,14 +36,15 @@ from training.slices import ALL, answers, measure
 from training.splits import target_types
 from training.touches import touches_of
 
-SIZES = ((40, 15), (100, 31), (200, 31))  # trees and their leaves
+SIZES = ((1, 40, 15), (1, 100, 15), (1, 100, 31), (4, 100, 15))  # bags, trees and their leaves
 CANDIDATES = 200
 KS = (10,)
 
 
 class Size(NamedTuple):
-    """Trees and leaves of a ranker, how well it ranks, and CPU microseconds of 200 scores."""
+    """A ranker's bags, their trees and leaves, how well it ranks, CPU microseconds of 200 scores."""
 
+    bags: int
     trees: int
     leaves: int
     recall: Interval
@@ -56,7 +57,7 @@ def compare(
     asked: Sequence[Question],
     targets: Sequence[str],
     config: TrainConfig,
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[tuple[int, int, int]],
     progress: Callable[[str], object] = lambda step: None,
 ) -> list[Size]:
     """Fit and measure a ranker of each of `sizes` on `asked`, whose targets are not in `log`."""
@@ -72,16 +73,16 @@ def compare(
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
     answered = answers(asked, items, touched)
     found = []
-    for trees, leaves in sizes:
-        progress(f"{trees} trees of {leaves} leaves")
-        settings = replace(config.default.ranker, trees=trees, leaves=leaves)
+    for bags, trees, leaves in sizes:
+        progress(f"{bags} x {trees} trees of {leaves} leaves")
+        settings = replace(config.default.ranker, bags=bags, trees=trees, leaves=leaves)
         scores, _ = cross_fit(part, (), declared, settings, config.folds, config.seed)
         lists = {"": lists_of(groups, scores, len(asked), max(KS), config.seed)}
         measured = measure(lists, answered, len(items), KS, config.seed)
         (whole,) = [one for one in measured if one.slice == ALL]
         ensemble = fit(part, (), declared, settings, config.seed).trees
         recall, ndcg = (whole.metrics[f"{name}@{KS[0]}"] for name in ("recall", "ndcg"))
-        found.append(Size(trees, leaves, recall, ndcg, cost_of(ensemble, groups)))
+        found.append(Size(bags, trees, leaves, recall, ndcg, cost_of(ensemble, groups)))
     return found
 
 
@@ -126,13 +127,15 @@ def main() -> None:
         parser.error(str(error))
     with Console(stderr=True).status("") as status:
         found = compare(log, asked, targets, config, SIZES, status.update)
-    table = Table("trees", "leaves", "R@10", "NDCG@10", f"us, {CANDIDATES} candidates")
+    table = Table("bags", "trees", "leaves", "R@10", "NDCG@10", f"us, {CANDIDATES} candidates")
     table.title = f"Quality against cost: {len(asked):,} cases, {config.folds} folds"
     for size in found:
         table.add_row(
-            str(size.trees),
-            str(size.leaves),
-            *(f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in size[2:4]),
+            *map(str, (size.bags, size.trees, size.leaves)),
+            *(
+                f"{value:.3f} [{low:.3f}, {high:.3f}]"
+                for value, low, high in (size.recall, size.ndcg)
+            ),
             f"{size.microseconds:.0f}",
         )
     Console(width=100).print(table)

@@ -14,16 +14,20 @@ from training.retailer import Setting
 from training.simulate import simulate
 
 
+SIZES = ((1, 1, 2), (1, 20, 15), (3, 20, 15))
+
+
 def test_more_trees_rank_better_where_there_is_something_to_learn() -> None:
     """Each size has its own figures, on the same cases: a stump is behind, and costs something."""
     log, asked = shop()
     config = TrainConfig(default=IntentConfig(ranker=RankerSettings(least_rows=5)), folds=3)
-    found = sizes.compare(log, asked, ("purchase",), config, ((1, 2), (20, 15)))
-    assert [(size.trees, size.leaves) for size in found] == [(1, 2), (20, 15)]
-    stump, forest = found
+    found = sizes.compare(log, asked, ("purchase",), config, SIZES)
+    assert [(size.bags, size.trees, size.leaves) for size in found] == list(SIZES)
+    stump, forest, forests = found
     assert forest.ndcg.low > stump.ndcg.value
     assert forest.recall.value >= stump.recall.value
-    assert all(size.microseconds > 0 for size in found)
+    assert stump.microseconds > 0
+    assert forests.microseconds > 1.5 * forest.microseconds
 
 
 def test_cases_of_a_last_window_are_refused(tmp_path: Path) -> None:
