@@ -42,7 +42,7 @@ KS = (10,)
 
 
 class Size(NamedTuple):
-    """A ranker's bags, their trees and leaves, how well it ranks, CPU microseconds of 200 scores."""
+    """Bags, their trees and leaves, how well a ranker ranks, CPU microseconds of 200 scores."""
 
     bags: int
     trees: int

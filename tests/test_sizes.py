@@ -13,7 +13,6 @@ from training.ranker import RankerSettings
 from training.retailer import Setting
 from training.simulate import simulate
 
-
 SIZES = ((1, 1, 2), (1, 20, 15), (3, 20, 15))
 
 
