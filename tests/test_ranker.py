@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import BadInput
 from models.retrieval import Quotas
-from models.signals import signals
+from models.signals import Signal, signals
 from models.trees import read_trees
 from tests.test_second_stage import EVENLY, shop
 from training.groups import Groups, asked_of, make_groups
@@ -17,14 +17,19 @@ from training.touches import touches_of
 pytestmark = pytest.mark.machine
 
 
-def test_an_unused_signal_decides_nothing() -> None:
-    """No split is by a signal that is left out, or not among the only ones; others are refused."""
+def candidates() -> tuple[Groups, tuple[Signal, ...]]:
+    """Return the candidates of every question about a small shop, and their signals."""
     log, asked = shop()
     items = sorted(log.items)
     retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
     groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
-    declared = signals(retrieval.tables.names)
+    return groups, signals(retrieval.tables.names)
+
+
+def test_an_unused_signal_decides_nothing() -> None:
+    """No split is by a signal that is left out, or not among the only ones; others are refused."""
+    groups, declared = candidates()
     parts = [(groups, np.arange(len(groups)))]
 
     def used(*unused: str) -> set[str]:
@@ -45,12 +50,7 @@ def test_an_unused_signal_decides_nothing() -> None:
 
 def test_the_scores_of_bags_are_averaged() -> None:
     """Bags are the mean of ensembles that differ, the first as if alone, and LightGBM agrees."""
-    log, asked = shop()
-    items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
-    row_of = {item: row for row, item in enumerate(items)}
-    groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
-    declared = signals(retrieval.tables.names)
+    groups, declared = candidates()
 
     def fitted(bags: int) -> str:
         settings = RankerSettings(bags=bags, trees=12, leaves=7, least_rows=5, negatives=3)
