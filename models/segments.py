@@ -17,6 +17,7 @@ from models.profile import View
 
 EVERYBODY = ""
 BOUGHT, VISIT = "bought:", "visit:"
+OF_ATTRIBUTE = "attribute"  # the kind of every other name
 UNDATED = (0, 0)  # rank and place of what has neither time nor sequence
 MOST_TIMES = 3  # of one kind of act in a visit; more counts as this many
 
@@ -80,7 +81,7 @@ def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> F
     for name in segments:
         row = shares.row_of.get(name)
         if row is not None:
-            by_kind.setdefault(_kind(name), []).append(row)
+            by_kind.setdefault(kind_of(name), []).append(row)
     known = [row for kind in by_kind.values() for row in kind]
     sizes = [len(kind) for kind in by_kind.values()]
     return _popularity(
@@ -110,5 +111,6 @@ def _popularity(logs: Floats, rows: Rows, known: Rows, sizes: Rows, weights: Flo
     return found
 
 
-def _kind(name: str) -> str:
-    return next((kind for kind in (BOUGHT, VISIT) if name.startswith(kind)), "attribute")
+def kind_of(name: str) -> str:
+    """Return what a segment tells of: `BOUGHT`, `VISIT` or `OF_ATTRIBUTE`."""
+    return next((kind for kind in (BOUGHT, VISIT) if name.startswith(kind)), OF_ATTRIBUTE)

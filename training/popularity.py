@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.events import ATTRIBUTE, Event
 from models.features import DAY
-from models.segments import BOUGHT, EVERYBODY, UNDATED, VISIT, Moment, Shares
+from models.segments import EVERYBODY, OF_ATTRIBUTE, UNDATED, Moment, Shares, kind_of
 from training.log import Customer, Log
 from training.shrinkage import strength
 from training.splits import bound_of, is_dated
@@ -158,6 +158,6 @@ def _segments(
         for name in sorted(every):
             sizes[name] = sizes.get(name, 0) + 1
     large = sorted((-size, name) for name, size in sizes.items() if size >= LEAST_CUSTOMERS)
-    acts = [name for _, name in large if name.startswith((BOUGHT, VISIT))]
-    attributes = [name for _, name in large if not name.startswith((BOUGHT, VISIT))]
-    return attributes[: MOST_SEGMENTS - 1], acts[: MOST_SEGMENTS - 1]
+    attributes = [name for _, name in large if kind_of(name) == OF_ATTRIBUTE]
+    others = [name for _, name in large if kind_of(name) != OF_ATTRIBUTE]
+    return attributes[: MOST_SEGMENTS - 1], others[: MOST_SEGMENTS - 1]
