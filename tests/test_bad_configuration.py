@@ -180,7 +180,8 @@ def test_the_command_stops_with_78_and_makes_nothing(tmp_path: Path) -> None:
             ("key_file", ["--listen", busy, "--key-file", "absent"], {}),
             ("store", ["--store", "sqlite:file/below"], {}),
             ("tls_certificate", ["--tls-certificate", "file", "--tls-key", "file"], {}),
-            ("registry", ["--registry", "registry"], {}),
+            # Told after it: another service may be at the usual one.
+            ("registry", ["--listen", "127.0.0.1:0", "--registry", "registry"], {}),
             ("event_types", [], {"THROUGHLINE_EVENT_TYPES": json.dumps({"view": "view"})}),
         ]
 

@@ -126,12 +126,12 @@ def test_logs_hold_no_identifier(tmp_path: Path) -> None:
 def test_second_server_on_a_directory_or_port_is_refused(tmp_path: Path) -> None:
     """A second server on the same data, or on the same port, ends at once with one line."""
     with running(tmp_path, promoted=False) as live:
-        for option, value, code in (
-            ("--store", f"sqlite:{tmp_path / 'data'}", os.EX_UNAVAILABLE),
-            ("--listen", f"127.0.0.1:{live.server.port}", os.EX_CONFIG),
+        for store, port, code in (
+            (f"sqlite:{tmp_path / 'data'}", 0, os.EX_UNAVAILABLE),
+            ("sqlite:other", live.server.port, os.EX_CONFIG),
         ):
             done = subprocess.run(
-                [*COMMAND, option, value],
+                [*COMMAND, "--store", store, "--listen", f"127.0.0.1:{port}"],
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
