@@ -118,7 +118,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
 
     `customer` is the keyed hash of its first identifier; `version` grows with each write. While
     customers are joined or parted, which any reader can finish, `absorbing` names who is taken over
-    by this one, `releasing` who is parted from it, and `released_by` from whom this one is parted.
+    by this one, of which it holds a copy as of version `copied`, `releasing` who is parted from it,
+    and `released_by` from whom this one is parted.
     """
 
     customer: bytes
@@ -126,6 +127,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     compartments: dict[bytes, Compartment] = {}
     links: tuple[Link, ...] = ()
     absorbing: bytes = b""
+    copied: int = 0
     releasing: bytes = b""
     released_by: bytes = b""
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from copy import deepcopy
+from itertools import combinations_with_replacement, count
 from random import Random
 from typing import Any
 
@@ -60,53 +61,78 @@ class Model:
             joined |= more
         return joined
 
-    def check(self, store: Store) -> None:
-        """Hold a store against it: as a process that knew nothing, or anything, reads it."""
+    def differs(self, store: Store) -> str:
+        """Say where a store tells otherwise, whatever its process knew before; "" if nowhere."""
         for who in self.people:
             read = store.read([who])
+            profile = read.profile
             group = self.customer(who)
             links = sorted(link for pair, link in self.pairs.items() if pair <= group)
             known = bool(links) or self.parts[who] != Compartment()
-            assert read.known is known
-            if known:
-                assert read.profile.customer in group
-                assert sorted(read.profile.links) == links
-                found = {one: read.profile.compartments.get(one, Compartment()) for one in group}
-                assert found == {one: self.parts[one] for one in group}
-                assert read.profile.compartments.keys() <= group
-                assert not read.profile.unsettled
+            parts = {one: profile.compartments.get(one, Compartment()) for one in group}
+            if read.known is not known:
+                return f"{who!r}: known is {read.known}"
+            if known and not (
+                profile.customer in group
+                and sorted(profile.links) == links
+                and parts == {one: self.parts[one] for one in group}
+                and profile.compartments.keys() <= group
+                and not profile.unsettled
+            ):
+                return f"{who!r}: {profile}"
+        return ""
+
+    def check(self, store: Store) -> None:
+        """Hold a store against it."""
+        assert not self.differs(store)
 
 
 Step = tuple[str, int, int]
-_STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["link", "link", "unlink", "event"]), st.integers(0, 4), st.integers(0, 4)
-    ),
-    max_size=16,
+_STEP = st.tuples(
+    st.sampled_from(["link", "link", "unlink", "event"]), st.integers(0, 4), st.integers(0, 4)
 )
+_STEPS = st.lists(_STEP, max_size=16)
 _numbers = count(1)
 
 
-def walk(stores: Sequence[Store], steps: Iterable[Step], order: Sequence[int]) -> None:
-    """Do the same in stores over one database, by turns, and in the model; compare."""
+def told(store: Store, people: Sequence[bytes], step: Step, by: str) -> object:
+    """Do a step in a store; return what it tells of it."""
+    what, a, b = step[0], people[step[1]], people[step[2]]
+    if what == "link":
+        return store.link(a, b, by, NOW).changed
+    if what == "unlink":
+        return store.unlink(a, b, by, NOW) if a != b else None
+    return store.record([event(by, a)], NOW) == [Recorded.STORED]
+
+
+def modelled(model: Model, step: Step, by: str) -> object:
+    """Do the same in a model; return what the store must have told."""
+    what, a, b = step[0], model.people[step[1]], model.people[step[2]]
+    if what == "link":
+        return model.link(a, b, by)
+    if what == "unlink":
+        return model.unlink(a, b) if a != b else None
+    model.record(by, a)
+    return True
+
+
+def strangers(order: Sequence[int]) -> list[bytes]:
+    """Return as many people that nobody has heard of, their hashes in this order."""
     number = next(_numbers)
-    people = [identifier(10 * number + place) for place in order]
-    model = Model(people)
-    for index, (what, first, second) in enumerate(steps):
-        a, b = people[first], people[second]
-        store = stores[index % len(stores)]
-        by = f"{what}{index}"
-        if what == "link":
-            assert store.link(a, b, by, NOW).changed is model.link(a, b, by)
-        elif what == "unlink":
-            told = model.unlink(a, b)
-            if a != b:
-                assert store.unlink(a, b, by, NOW) == told
-        else:
-            model.record(by, a)
-            assert store.record([event(by, a)], NOW) == [Recorded.STORED]
+    return [identifier(10 * number + place) for place in order]
+
+
+def walk(stores: Sequence[Store], steps: Iterable[Step], order: Sequence[int]) -> Model:
+    """Do the same in stores over one database, by turns, and in the model; compare."""
+    model = Model(strangers(order))
+    for index, step in enumerate(steps):
+        by = f"{step[0]}{index}"
+        assert told(stores[index % len(stores)], model.people, step, by) == modelled(
+            model, step, by
+        )
     for store in stores:
         model.check(store)
+    return model
 
 
 @pytest.mark.parametrize("histories", [150, pytest.param(10_000, marks=pytest.mark.prove)])
@@ -130,6 +156,75 @@ def test_any_history_is_that_of_its_links(backend: Backend, proof: Proof, histor
         "E1 links can be undone",
         f"{histories:,} histories of links, unlinks and events, {type(backend).__name__}",
         "each customer is what the links that hold say",
+    )
+
+
+# Three who are one customer by two links, beside one of a smaller id.
+COMPANY: list[Step] = [("event", 0, 0), ("link", 1, 2), ("link", 2, 3)]
+
+
+@pytest.mark.parametrize("histories", [150, pytest.param(10_000, marks=pytest.mark.prove)])
+def test_whatever_comes_between_two_writes_came_before_or_after(
+    backend: Backend, proof: Proof, histories: int
+) -> None:
+    """A link or unlink that others come between is as if it had been made at one moment of them.
+
+    What was told to each, and all that is kept, are those of one order of the steps, one by one.
+    """
+    other = store_over(backend)
+
+    @given(
+        _STEPS,
+        st.permutations(range(5)),
+        st.tuples(st.sampled_from(["link", "unlink"]), st.integers(0, 4), st.integers(0, 4)),
+        st.integers(1, WRITES),
+        st.lists(_STEP, min_size=1, max_size=3),
+    )
+    @settings(max_examples=histories)
+    @example(COMPANY, range(5), ("link", 0, 2), 2, [("link", 1, 3)])
+    @example(COMPANY, range(5), ("link", 0, 2), 2, [("unlink", 2, 3)])
+    @example(COMPANY, range(5), ("link", 0, 2), 2, [("unlink", 1, 2)])
+    def run(
+        before: Sequence[Step],
+        order: Sequence[int],
+        step: Step,
+        at: int,
+        between: Sequence[Step],
+    ) -> None:
+        start = walk([other], before, order)
+        answers: list[object] = []
+
+        def come_between() -> None:
+            for index, one in enumerate(between):
+                answers.append(told(other, start.people, one, f"between{index}"))
+
+        database = Interrupted(backend, at, True, come_between)
+        answer = told(store_over(database), start.people, step, "interrupted")
+        met = [(one, f"between{index}") for index, one in enumerate(between) if answers]
+        possible = []
+        # A link that was taken back before its call ended is made again by that call, as if sent
+        # again: so it may have been made at two moments.
+        for first, last in combinations_with_replacement(range(len(met) + 1), 2):
+            if first < last and step[0] != "link":
+                continue
+            model = deepcopy(start)
+            said: list[object] = []
+            own: list[object] = []
+            for place in range(len(met) + 1):
+                if place in (first, last):
+                    own.append(modelled(model, step, "interrupted"))
+                if place < len(met):
+                    said.append(modelled(model, *met[place]))
+            if said == answers and answer == own[-1]:
+                possible.append(model)
+        fresh = store_over(backend)
+        assert any(not model.differs(fresh) for model in possible)
+
+    run()
+    proof(
+        "E1 links can be undone",
+        f"{histories:,} links and unlinks that others come between, {type(backend).__name__}",
+        "each is as if made at one moment",
     )
 
 
@@ -277,7 +372,9 @@ def test_the_version_grows_whatever_key_it_is_under(backend: Backend) -> None:
     store = store_over(backend)
     versions = []
     for number in range(4):
-        store.record([event(f"{number}", LOW), event(f"{number}", HIGH)], NOW)
+        for more in range(5):
+            store.record([event(f"{number}-{more}", HIGH)], NOW)
+        store.record([event(f"{number}", LOW)], NOW)
         versions.append(store.read([HIGH]).profile.version)
         store.link(LOW, HIGH, "login", NOW)
         versions.append(store.read([HIGH]).profile.version)

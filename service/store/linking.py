@@ -1,16 +1,17 @@
 """Joins two customers into one, so that a crash at any point loses nothing and doubles nothing.
 
 The two may be kept in two shards, so no single write can join them. The surviving customer first
-says whom it is `absorbing` and takes a copy of the compartments; then the absorbed one becomes a
-forward, but only in the version that was copied (else it is copied again), and that same write logs
-the link: from there on it is real; last the intent is cleared. Nobody may use a profile that is
-absorbing: whoever meets one finishes the link first, and many may do so at once. A link between
-identifiers that are one customer already is kept, too, so that taking one link back leaves joined
-what another joins.
+says whom it is `absorbing` and takes a copy of its compartments and links; then the absorbed one
+becomes a forward, but only in the version that was copied (else it is copied anew), and that same
+write logs the link: from there on it is real; last the intent is cleared. Nobody may use a profile
+that is absorbing: whoever meets one finishes the link first, and many may do so at once. A link
+between identifiers that are one customer already is kept, too, so that taking one link back leaves
+joined what another joins.
 
 Of two known customers the one with the smaller id survives, so that links that cross cannot wait
 for each other. An unknown identifier is absorbed by a known customer whatever their ids; if it
-becomes known meanwhile and is the smaller, the intent is called off and the link starts again.
+becomes known meanwhile and is the smaller, or if the identifier that was to be linked is parted
+from the absorbed, the intent is called off and the link starts again.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ def link(
         survivor, other, absorbed = _sides(said, a, b)
         if other in survivor.compartments:
             continue  # one was read before the other took it over
-        if put(backend, survivor, _absorbing(survivor, other, absorbed, said)):
+        if _absorb(backend, survivor, survivor, other, absorbed, said):
             begun = True
             settle(backend, survivor.customer, clock)
         else:
@@ -113,24 +114,22 @@ def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
         if not survivor.absorbing:
             finish_parting(backend, customer)
             continue
-        # Read after the survivor, so that a copy can never replace a later one.
+        said = survivor.links[-1]
         absorbed = read(backend, survivor.absorbing)
-        if isinstance(absorbed, Forward):
-            ours = absorbed.to == customer
-            end = replace(survivor, absorbing=b"") if ours else _called_off(backend, survivor)
-            moved = put(backend, survivor, end)
-        elif absorbed is not None and absorbed.customer < customer:
+        if isinstance(absorbed, Forward) and absorbed.to == customer:
+            moved = put(backend, survivor, replace(survivor, absorbing=b"", copied=0))
+        elif isinstance(absorbed, Forward) or _not_ours(said, absorbed, customer):
             moved = put(backend, survivor, _called_off(backend, survivor))
         elif absorbed is not None and absorbed.unsettled:
             # Its id is greater than ours, so this cannot come round in a circle.
             settle(backend, absorbed.customer, clock)
             moved = True
-        elif _has_copy(survivor, absorbed):
-            moved = _forward(backend, survivor, absorbed, clock())
+        elif survivor.copied == (0 if absorbed is None else absorbed.version):
+            moved = _forward(backend, survivor, clock())
         else:
-            said = survivor.links[-1]
-            copied = _absorbing(survivor, survivor.absorbing, absorbed, said)
-            moved = put(backend, survivor, copied)
+            # Anew, as what left the absorbed meanwhile must leave the copy, too.
+            own = _called_off(backend, survivor)
+            moved = _absorb(backend, survivor, own, survivor.absorbing, absorbed, said)
         if not moved:
             pause(attempt)
     raise too_many("link")
@@ -151,32 +150,45 @@ def _sides(
     return Profile(customer=first, compartments={first: Compartment()}), second, None
 
 
-def _absorbing(survivor: Profile, other: bytes, absorbed: Profile | None, said: Link) -> Profile:
-    """Return the survivor with a copy of what it absorbs; the link under way is its last."""
-    copy = {other: Compartment()} if absorbed is None else absorbed.compartments
-    links = {*survivor.links, *(() if absorbed is None else absorbed.links)} - {said}
-    return replace(
-        survivor,
-        compartments={**survivor.compartments, **copy},
-        links=(*sorted(links), said),
-        absorbing=other,
-    )
-
-
-def _has_copy(survivor: Profile, absorbed: Profile | None) -> bool:
+def _not_ours(said: Link, absorbed: Profile | None, customer: bytes) -> bool:
+    """Tell whether a profile must not be absorbed for a link, by that customer."""
     if absorbed is None:
-        return True
-    return all(
-        survivor.compartments.get(identifier) == compartment
-        for identifier, compartment in absorbed.compartments.items()
+        return False
+    parted = said.a not in absorbed.compartments and said.b not in absorbed.compartments
+    return parted or absorbed.customer < customer
+
+
+def _absorb(
+    backend: Backend,
+    survivor: Profile,
+    own: Profile,
+    other: bytes,
+    absorbed: Profile | None,
+    said: Link,
+) -> bool:
+    """Replace the survivor by what is its own with a copy of the absorbed.
+
+    The link under way is its last. Its version is beyond both, so that whoever asks by an
+    identifier of either never meets one version twice.
+    """
+    taken = Profile(customer=other, compartments={other: Compartment()})
+    if absorbed is not None:
+        taken = absorbed
+    after = replace(
+        own,
+        compartments={**own.compartments, **taken.compartments},
+        links=(*sorted({*own.links, *taken.links} - {said}), said),
+        absorbing=other,
+        copied=taken.version,
     )
+    return put(backend, survivor, after, beyond=taken.version)
 
 
-def _forward(backend: Backend, survivor: Profile, absorbed: Profile | None, arrival: int) -> bool:
-    """Leave a forward in the place of the absorbed, and log the link with it."""
-    expected = 0 if absorbed is None else absorbed.version
+def _forward(backend: Backend, survivor: Profile, arrival: int) -> bool:
+    """Leave a forward in the place of the absorbed as it was copied, and log the link with it."""
     line = link_line(survivor.links[-1], arrival)
-    return backend.write([put_forward(survivor.absorbing, expected, survivor.customer, line)])[0]
+    forward = put_forward(survivor.absorbing, survivor.copied, survivor.customer, line)
+    return backend.write([forward])[0]
 
 
 def _called_off(backend: Backend, survivor: Profile) -> Profile:
@@ -189,7 +201,7 @@ def _called_off(backend: Backend, survivor: Profile) -> Profile:
     links = tuple(
         link for link in survivor.links[:-1] if link.a in compartments and link.b in compartments
     )
-    return replace(survivor, compartments=compartments, links=links, absorbing=b"")
+    return replace(survivor, compartments=compartments, links=links, absorbing=b"", copied=0)
 
 
 def _home(backend: Backend, identifier: bytes) -> bytes:

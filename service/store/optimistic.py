@@ -31,9 +31,18 @@ def read(backend: Backend, customer: bytes) -> Profile | Forward | None:
     return None if blob is None else decode_customer(blob)
 
 
-def put(backend: Backend, before: Profile, after: Profile, lines: Sequence[LogLine] = ()) -> bool:
-    """Replace `before` by the next version and log `lines`, unless somebody else was first."""
-    after = replace(after, version=before.version + 1)
+def put(
+    backend: Backend,
+    before: Profile,
+    after: Profile,
+    lines: Sequence[LogLine] = (),
+    beyond: int = 0,
+) -> bool:
+    """Replace `before` by the next version and log `lines`, unless somebody else was first.
+
+    The next version is greater than `beyond`, too.
+    """
+    after = replace(after, version=max(before.version, beyond) + 1)
     blob = encode(after, after.version)
     return backend.write([Write(before.customer, before.version, blob, tuple(lines))])[0]
 
