@@ -122,6 +122,18 @@ def test_a_service_that_cannot_start_shows_why(tmp_path: Path) -> None:
     options = ("--store", "floppy:a")
     with (
         pytest.raises(ChildFailed, match=r"exit code 78.*\n.*store"),
-        served(options, "127.0.0.1:1", tmp_path / "serve.log"),
+        served(options, tmp_path / "serve.log"),
     ):
         raise AssertionError("it served")
+
+
+def test_another_service_on_the_port_is_not_taken_for_the_demo_s(tmp_path: Path) -> None:
+    """Where somebody else serves already, the demo ends with that; it does not ask the other."""
+    (tmp_path / "other").mkdir()
+    with running(tmp_path / "other") as other:
+        options = ("--listen", f"127.0.0.1:{other.server.port}", "--store", f"sqlite:{tmp_path}")
+        with (
+            pytest.raises(ChildFailed, match="cannot bind"),
+            served(options, tmp_path / "serve.log"),
+        ):
+            raise AssertionError("it served")

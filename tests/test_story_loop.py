@@ -17,8 +17,6 @@ from tests.running import event, recommend_request
 
 pytestmark = pytest.mark.machine
 
-ADDRESS = "127.0.0.1:50391"
-
 pytest.importorskip("lightfm", reason="needs the extra `train`")
 
 
@@ -66,10 +64,10 @@ def test_the_loop_closes_without_a_failed_call(tmp_path: Path) -> None:
     first = train(shop, registry)
     throughline("releases", "promote", first, "--registry", str(registry))
     throughline("load", str(shop), "--store", store)
-    options = ("--store", store, "--registry", str(registry), "--listen", ADDRESS)
+    options = ("--store", store, "--registry", str(registry), "--listen", "127.0.0.1:0")
     with (
-        served(options, ADDRESS, tmp_path / "serve.log"),
-        grpc.insecure_channel(ADDRESS) as channel,
+        served(options, tmp_path / "serve.log") as address,
+        grpc.insecure_channel(address) as channel,
     ):
         client = Client(channel, "the test's server", 30)
         sent = many_events(1000)

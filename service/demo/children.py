@@ -1,5 +1,6 @@
 """The demo's child processes: commands that run to their end, and the service that stays up."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,9 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from models.errors import ThroughlineError
 from service.commands.terminal import busy
@@ -46,10 +44,10 @@ def run(arguments: tuple[str, ...], log: Path) -> list[str]:
 
 
 @contextmanager
-def served(arguments: tuple[str, ...], server: str, log: Path) -> Iterator[None]:
-    """Keep `throughline serve` up, output into `log`, while the block runs.
+def served(arguments: tuple[str, ...], log: Path) -> Iterator[str]:
+    """Keep `throughline serve` up, output into `log`, while the block runs; yield its address.
 
-    Raises `ChildFailed` when it does not answer SERVING in time, or ends badly.
+    Raises `ChildFailed` when it is not ready in time, or ends badly.
     """
     command = [sys.executable, "-P", "-m", "service.cli", "serve", *arguments]
     with log.open("wb") as file:
@@ -64,8 +62,8 @@ def served(arguments: tuple[str, ...], server: str, log: Path) -> Iterator[None]
         )
     try:
         with busy("throughline serve ..."):
-            _wait_until_serving(child, server, log)
-        yield
+            port = _port_when_ready(child, log)
+        yield f"127.0.0.1:{port}"
     finally:
         code = _stop(child)
     if code:
@@ -82,26 +80,19 @@ def _stop(child: "subprocess.Popen[bytes]") -> int:
         return child.wait()
 
 
-def _wait_until_serving(child: "subprocess.Popen[bytes]", server: str, log: Path) -> None:
+def _port_when_ready(child: "subprocess.Popen[bytes]", log: Path) -> int:
+    # The word of the child itself: on its port somebody else may be the one who answers.
     deadline = time.monotonic() + START_SECONDS
-    with grpc.insecure_channel(server) as channel:
-        check = channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=HealthCheckRequest.SerializeToString,
-            response_deserializer=HealthCheckResponse.FromString,
-        )
-        while time.monotonic() < deadline:
-            if child.poll() is not None:
-                raise _failed(f"throughline serve ended with exit code {child.returncode}", log)
-            try:
-                answer = check(HealthCheckRequest(), timeout=1.0)
-            except grpc.RpcError:
-                time.sleep(0.1)
-                continue
-            if answer.status == HealthCheckResponse.SERVING:
-                return
-            time.sleep(0.1)
-    raise _failed(f"throughline serve did not answer within {START_SECONDS:.0f} s", log)
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise _failed(f"throughline serve ended with exit code {child.returncode}", log)
+        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("}\n"):
+                said = json.loads(line)
+                if said["event"] == "ready":
+                    return int(said["port"])
+        time.sleep(0.1)
+    raise _failed(f"throughline serve was not ready within {START_SECONDS:.0f} s", log)
 
 
 def _environment() -> dict[str, str]:

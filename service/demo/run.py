@@ -43,10 +43,9 @@ def run_demo(directory: Path, seed: int, keep: bool) -> bool:
     _step(console, ("load", str(dataset), "--store", f"sqlite:{store}"), directory)
 
     cast = choose(dataset)
-    server = f"127.0.0.1:{_free_port()}"
     began = time.monotonic()
     options = (
-        *("--listen", server, "--store", f"sqlite:{store}", "--registry", str(registry)),
+        *("--listen", _listen(), "--store", f"sqlite:{store}", "--registry", str(registry)),
         *("--clock", cast.start.isoformat()),
     )
     _title(console, f"throughline serve {' '.join(options)}")
@@ -56,7 +55,7 @@ def run_demo(directory: Path, seed: int, keep: bool) -> bool:
             "simulated data; every answer is flagged with it."
         )
     )
-    with served(options, server, directory / "serve.log"):
+    with served(options, directory / "serve.log") as server:
         with connect(server, tls=Tls()) as client:
             story = Story(client, console, cast, began)
             story.tell()
@@ -137,16 +136,14 @@ def _newest(registry: Path) -> str:
     return Registry(registry).entries()[0].release
 
 
-def _free_port() -> int:
-    """Return the usual port when it is free, else one that is."""
-    for wanted in (USUAL_PORT, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise BadInput("--listen", "no free port on the loopback interface")
+def _listen() -> str:
+    """Return the usual address when its port is free, else one of any free port."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", USUAL_PORT))
+        except OSError:
+            return "127.0.0.1:0"
+    return f"127.0.0.1:{USUAL_PORT}"
 
 
 def _title(console: Console, text: str) -> None:
