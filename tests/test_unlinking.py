@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from itertools import combinations_with_replacement, count
 from random import Random
 from typing import Any
 
@@ -12,10 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.errors import StoreUnavailable
-from models.profile import Compartment, Link, Unlink, fold
+from models.profile import Unlink
 from service.store import Recorded, Store
 from service.store.backend import Backend
 from service.store.unlinking import Unlinked
+from tests.identities import STEPS, Model, Step, walk
 from tests.proof import Proof
 from tests.said import NOW, event, identifier
 from tests.test_linking import Interrupted, backend, crash, store_over
@@ -29,112 +28,6 @@ PEOPLE = (LOW, MIDDLE, HIGH, TOP)
 WRITES = 6  # at most, of one unlink
 
 
-class Model:
-    """Who is who, as a graph of links, and what was recorded: the plain reference."""
-
-    def __init__(self, people: Sequence[bytes]) -> None:
-        self.people = people
-        self.pairs: dict[frozenset[bytes], Link] = {}
-        self.parts = dict.fromkeys(people, Compartment())
-
-    def link(self, a: bytes, b: bytes, by: str) -> bool:
-        """Link two; return whether that changes anything."""
-        pair = frozenset((a, b))
-        if len(pair) == 1 or pair in self.pairs:
-            return False
-        self.pairs[pair] = Link(NOW, a, b, by)
-        return True
-
-    def unlink(self, a: bytes, b: bytes) -> Unlinked:
-        """Take back the link of two; return what becomes of it."""
-        changed = self.pairs.pop(frozenset((a, b)), None) is not None
-        return Unlinked(changed, b in self.customer(a))
-
-    def record(self, event_id: str, who: bytes) -> None:
-        """Record an event."""
-        self.parts[who] = fold(self.parts[who], [event(event_id, who)])
-
-    def customer(self, who: bytes) -> set[bytes]:
-        """Return everybody who is joined to one."""
-        joined = {who}
-        while more := {one for pair in self.pairs if pair & joined for one in pair} - joined:
-            joined |= more
-        return joined
-
-    def differs(self, store: Store) -> str:
-        """Say where a store tells otherwise, whatever its process knew before; "" if nowhere."""
-        for who in self.people:
-            read = store.read([who])
-            profile = read.profile
-            group = self.customer(who)
-            links = sorted(link for pair, link in self.pairs.items() if pair <= group)
-            known = bool(links) or self.parts[who] != Compartment()
-            parts = {one: profile.compartments.get(one, Compartment()) for one in group}
-            if read.known is not known:
-                return f"{who!r}: known is {read.known}"
-            if known and not (
-                profile.customer in group
-                and sorted(profile.links) == links
-                and parts == {one: self.parts[one] for one in group}
-                and profile.compartments.keys() <= group
-                and not profile.unsettled
-            ):
-                return f"{who!r}: {profile}"
-        return ""
-
-    def check(self, store: Store) -> None:
-        """Hold a store against it."""
-        assert not self.differs(store)
-
-
-Step = tuple[str, int, int]
-_STEP = st.tuples(
-    st.sampled_from(["link", "link", "unlink", "event"]), st.integers(0, 4), st.integers(0, 4)
-)
-_STEPS = st.lists(_STEP, max_size=16)
-_numbers = count(1)
-
-
-def told(store: Store, people: Sequence[bytes], step: Step, by: str) -> object:
-    """Do a step in a store; return what it tells of it."""
-    what, a, b = step[0], people[step[1]], people[step[2]]
-    if what == "link":
-        return store.link(a, b, by, NOW).changed
-    if what == "unlink":
-        return store.unlink(a, b, by, NOW) if a != b else None
-    return store.record([event(by, a)], NOW) == [Recorded.STORED]
-
-
-def modelled(model: Model, step: Step, by: str) -> object:
-    """Do the same in a model; return what the store must have told."""
-    what, a, b = step[0], model.people[step[1]], model.people[step[2]]
-    if what == "link":
-        return model.link(a, b, by)
-    if what == "unlink":
-        return model.unlink(a, b) if a != b else None
-    model.record(by, a)
-    return True
-
-
-def strangers(order: Sequence[int]) -> list[bytes]:
-    """Return as many people that nobody has heard of, their hashes in this order."""
-    number = next(_numbers)
-    return [identifier(10 * number + place) for place in order]
-
-
-def walk(stores: Sequence[Store], steps: Iterable[Step], order: Sequence[int]) -> Model:
-    """Do the same in stores over one database, by turns, and in the model; compare."""
-    model = Model(strangers(order))
-    for index, step in enumerate(steps):
-        by = f"{step[0]}{index}"
-        assert told(stores[index % len(stores)], model.people, step, by) == modelled(
-            model, step, by
-        )
-    for store in stores:
-        model.check(store)
-    return model
-
-
 @pytest.mark.parametrize("histories", [150, pytest.param(10_000, marks=pytest.mark.prove)])
 def test_any_history_is_that_of_its_links(backend: Backend, proof: Proof, histories: int) -> None:
     """After links, unlinks and events in any order, each customer is what the links that hold say.
@@ -144,7 +37,7 @@ def test_any_history_is_that_of_its_links(backend: Backend, proof: Proof, histor
     """
     stores = [store_over(backend), store_over(backend)]
 
-    @given(_STEPS, st.permutations(range(5)))
+    @given(STEPS, st.permutations(range(5)))
     @settings(max_examples=histories)
     @example([("link", 1, 0), ("link", 0, 2), ("unlink", 0, 2)], (1, 2, 0, 3, 4))
     @example([("link", 0, 1), ("link", 1, 2), ("link", 0, 2), ("unlink", 0, 2)], range(5))
@@ -156,75 +49,6 @@ def test_any_history_is_that_of_its_links(backend: Backend, proof: Proof, histor
         "E1 links can be undone",
         f"{histories:,} histories of links, unlinks and events, {type(backend).__name__}",
         "each customer is what the links that hold say",
-    )
-
-
-# Three who are one customer by two links, beside one of a smaller id.
-COMPANY: list[Step] = [("event", 0, 0), ("link", 1, 2), ("link", 2, 3)]
-
-
-@pytest.mark.parametrize("histories", [150, pytest.param(10_000, marks=pytest.mark.prove)])
-def test_whatever_comes_between_two_writes_came_before_or_after(
-    backend: Backend, proof: Proof, histories: int
-) -> None:
-    """A link or unlink that others come between is as if it had been made at one moment of them.
-
-    What was told to each, and all that is kept, are those of one order of the steps, one by one.
-    """
-    other = store_over(backend)
-
-    @given(
-        _STEPS,
-        st.permutations(range(5)),
-        st.tuples(st.sampled_from(["link", "unlink"]), st.integers(0, 4), st.integers(0, 4)),
-        st.integers(1, WRITES),
-        st.lists(_STEP, min_size=1, max_size=3),
-    )
-    @settings(max_examples=histories)
-    @example(COMPANY, range(5), ("link", 0, 2), 2, [("link", 1, 3)])
-    @example(COMPANY, range(5), ("link", 0, 2), 2, [("unlink", 2, 3)])
-    @example(COMPANY, range(5), ("link", 0, 2), 2, [("unlink", 1, 2)])
-    def run(
-        before: Sequence[Step],
-        order: Sequence[int],
-        step: Step,
-        at: int,
-        between: Sequence[Step],
-    ) -> None:
-        start = walk([other], before, order)
-        answers: list[object] = []
-
-        def come_between() -> None:
-            for index, one in enumerate(between):
-                answers.append(told(other, start.people, one, f"between{index}"))
-
-        database = Interrupted(backend, at, True, come_between)
-        answer = told(store_over(database), start.people, step, "interrupted")
-        met = [(one, f"between{index}") for index, one in enumerate(between) if answers]
-        possible = []
-        # A link that was taken back before its call ended is made again by that call, as if sent
-        # again: so it may have been made at two moments.
-        for first, last in combinations_with_replacement(range(len(met) + 1), 2):
-            if first < last and step[0] != "link":
-                continue
-            model = deepcopy(start)
-            said: list[object] = []
-            own: list[object] = []
-            for place in range(len(met) + 1):
-                if place in (first, last):
-                    own.append(modelled(model, step, "interrupted"))
-                if place < len(met):
-                    said.append(modelled(model, *met[place]))
-            if said == answers and answer == own[-1]:
-                possible.append(model)
-        fresh = store_over(backend)
-        assert any(not model.differs(fresh) for model in possible)
-
-    run()
-    proof(
-        "E1 links can be undone",
-        f"{histories:,} links and unlinks that others come between, {type(backend).__name__}",
-        "each is as if made at one moment",
     )
 
 
