@@ -153,12 +153,12 @@ def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
 
 
 def kept_profile(profile: Profile) -> bytes:
-    """Return the customer as a record keeps it: without `seen`, which no decision looks at."""
+    """Return the customer as a record keeps it: without what no decision looks at."""
     compartments = {
         identifier: replace(compartment, seen=b"")
         for identifier, compartment in profile.compartments.items()
     }
-    return encode(replace(profile, compartments=compartments))
+    return encode(replace(profile, compartments=compartments, once_with=()))
 
 
 def profile_of(record: Record) -> Profile:

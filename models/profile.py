@@ -119,7 +119,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     `customer` is the keyed hash of its first identifier; `version` grows with each write. While
     customers are joined or parted, which any reader can finish, `absorbing` names who is taken over
     by this one, of which it holds a copy as of version `copied`, `releasing` who is parted from it,
-    and `released_by` from whom this one is parted.
+    and `released_by` from whom this one is parted. `once_with` are identifiers that were of one
+    customer with some of its own and no longer are.
     """
 
     customer: bytes
@@ -130,11 +131,17 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     copied: int = 0
     releasing: bytes = b""
     released_by: bytes = b""
+    once_with: tuple[bytes, ...] = ()
 
     @property
     def unsettled(self) -> bool:
         """Whether it is being joined or parted: then nobody may use it before that is finished."""
         return bool(self.absorbing or self.releasing or self.released_by)
+
+    @property
+    def owners(self) -> set[bytes]:
+        """Under whose keys that was written which concerns this customer: now, or once."""
+        return {self.customer, *self.compartments, *self.once_with}
 
     @property
     def blank(self) -> bool:

@@ -121,6 +121,22 @@ def test_a_link_hides_no_request(store_url: str, opened: Open) -> None:
         store.link(ANN, BOB, "login", NOW)
 
 
+def test_an_unlink_hides_no_request(store_url: str, opened: Open) -> None:
+    """A request is found by each of its customer's identifiers, whoever left with which of them."""
+    store = opened(store_url)
+    store.link(BOB, CAT, "login", NOW)
+    asked = ASKED._replace(identifier=CAT)
+    before = committed(store, store.read([CAT]), request=asked)[0]
+    store.link(ANN, CAT, "login", NOW)
+    later = asked._replace(request_id="r2")
+    joined = committed(store, store.read([CAT]), request=later)[0]
+    for a, b in ((BOB, CAT), (ANN, CAT)):
+        assert store.unlink(a, b, "agent", NOW) == (True, False)
+        read = store.read([CAT]).profile
+        assert store.requested([CAT], read, asked) == (before, asked.digest)
+        assert store.requested([CAT], read, later) == (joined, later.digest)
+
+
 def test_a_contact_is_recorded_under_an_identifier_of_the_customer(
     store_url: str, opened: Open
 ) -> None:

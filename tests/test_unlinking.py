@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.errors import StoreUnavailable
-from models.profile import Unlink
+from models.profile import SEEN_CAPACITY, Unlink
 from service.store import Recorded, Store
 from service.store.backend import Backend
 from service.store.unlinking import Unlinked
@@ -205,6 +205,35 @@ def test_the_version_grows_whatever_key_it_is_under(backend: Backend) -> None:
         store.unlink(LOW, HIGH, "agent", NOW)
         versions.append(store.read([HIGH]).profile.version)
     assert versions == sorted(set(versions))
+
+
+# What is done after what, between which everybody has an event: a pair parted; who stays was with
+# who leaves before; parted, then joined and parted elsewhere.
+LIVES: dict[str, list[tuple[str, bytes, bytes]]] = {
+    "parted": [("link", LOW, HIGH), ("unlink", LOW, HIGH)],
+    "stays": [("link", MIDDLE, HIGH), ("link", LOW, HIGH), ("unlink", MIDDLE, HIGH)],
+    "twice": [
+        ("link", LOW, HIGH),
+        ("unlink", LOW, HIGH),
+        ("link", MIDDLE, HIGH),
+        ("unlink", MIDDLE, HIGH),
+    ],
+}
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_an_event_sent_again_is_known_wherever_it_was_logged(backend: Backend, life: str) -> None:
+    """What a profile no longer remembers is found in the log of whoever it was logged with."""
+    store = store_over(backend)
+    old = []
+    for number, (what, a, b) in enumerate(LIVES[life]):
+        (store.link if what == "link" else store.unlink)(a, b, "agent", NOW)
+        events = [event(f"old{number}", who, number) for who in PEOPLE]
+        assert store.record(events, NOW) == [Recorded.STORED] * len(events)
+        old += events
+    for who in PEOPLE:
+        store.record([event(f"{at}", who, at) for at in range(100, 101 + SEEN_CAPACITY)], NOW)
+    assert store.record(old, NOW) == [Recorded.DUPLICATE] * len(old)
 
 
 def test_who_was_never_known_is_passed_over_again(backend: Backend) -> None:

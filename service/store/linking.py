@@ -174,12 +174,14 @@ def _absorb(
     taken = Profile(customer=other, compartments={other: Compartment()})
     if absorbed is not None:
         taken = absorbed
+    compartments = {**own.compartments, **taken.compartments}
     after = replace(
         own,
-        compartments={**own.compartments, **taken.compartments},
+        compartments=compartments,
         links=(*sorted({*own.links, *taken.links} - {said}), said),
         absorbing=other,
         copied=taken.version,
+        once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),
     )
     return put(backend, survivor, after, beyond=taken.version)
 

@@ -57,8 +57,7 @@ def plan(
         queries = [
             Query(event.identifier, event.event_id, _not_before(event, now)) for event in unsure
         ]
-        owners = sorted({profile.customer, *profile.compartments})
-        contents = backend.seen(owners, queries)
+        contents = backend.seen(sorted(profile.owners), queries)
         for event, content in zip(unsure, contents, strict=True):
             logged[event.identifier, event.event_id] = content
 

@@ -219,14 +219,14 @@ class Store:
         """Return which decision answered that request in the last 24 hours, None if none did.
 
         `profile` is the customer read by `identifiers`. It is looked for with everybody whom any of
-        them is or was, so that a link made in between hides nothing; an unlink may. Raises
+        them is or was, so that no link or unlink made in between hides it. Raises
         `StoreUnavailable`.
         """
-        owners = {*identifiers, profile.customer, *profile.compartments}
+        owners = {*identifiers, *profile.owners}
         strangers = [one for one in identifiers if one not in profile.compartments]
         for other in self._profiles(strangers).values():
             if other is not None:
-                owners.update((other.customer, *other.compartments))
+                owners |= other.owners
         return self._committer.requested(sorted(owners), request)
 
     def take(self, counter: str, most: int, limit: int) -> int:

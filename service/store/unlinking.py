@@ -12,7 +12,7 @@ two finishes all that is left to do, and many may do so at once.
 Keys are never emptied and versions only grow, so a slow process can never repeat an earlier part.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -114,7 +114,13 @@ def _release(backend: Backend, profile: Profile) -> bool:
             return all(backend.write(writes))
     compartments = {who: part for who, part in profile.compartments.items() if who in stays}
     links = tuple(link for link in profile.links if link.a in stays)
-    after = replace(profile, compartments=compartments, links=links, releasing=b"")
+    after = replace(
+        profile,
+        compartments=compartments,
+        links=links,
+        releasing=b"",
+        once_with=_once_with(profile, stays),
+    )
     return put(backend, profile, after)
 
 
@@ -133,7 +139,7 @@ def _led(
 
 
 def _settled(
-    profile: Profile, leaves: Container[bytes], present: Profile | Forward | None
+    profile: Profile, leaves: Collection[bytes], present: Profile | Forward | None
 ) -> Sequence[Write]:
     """Return the write that puts who leaves under its key, unless it is there."""
     if isinstance(present, Profile):
@@ -146,8 +152,17 @@ def _settled(
         compartments={who: part for who, part in profile.compartments.items() if who in leaves},
         links=tuple(link for link in profile.links if link.a in leaves),
         released_by=profile.customer,
+        once_with=_once_with(profile, leaves),
     )
     return [Write(left.customer, expected, encode(left, left.version))]
+
+
+def _once_with(profile: Profile, remain: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return with whom those who `remain` together were one customer: all others there ever were.
+
+    What was written for one of them, such as the log, is under the key that it had then.
+    """
+    return tuple(sorted(profile.owners.difference(remain)))
 
 
 def _joined(customer: bytes, links: Sequence[Link]) -> set[bytes]:
