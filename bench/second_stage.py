@@ -66,12 +66,12 @@ def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neigh
     by_category = np.argsort(categories, kind="stable")
     first = np.searchsorted(categories[by_category], categories)
     size = np.bincount(categories)[categories]
-    rows = np.empty((tables, items, NEIGHBOURS), np.int32)
-    for table in rows:
+    rows = np.empty((items, tables, NEIGHBOURS), np.int32)
+    for table in range(tables):
         drawn = first[:, None] + random.integers(0, size[:, None], (items, NEIGHBOURS))
-        table[:] = by_category[drawn]
-    weights = np.sort(random.exponential(0.05, (tables, items, NEIGHBOURS)), axis=2)[:, :, ::-1]
-    starts = np.arange(items + 1) * NEIGHBOURS + np.arange(tables)[:, None] * items * NEIGHBOURS
+        rows[:, table] = by_category[drawn]
+    weights = np.sort(random.exponential(0.05, (items, tables, NEIGHBOURS)), axis=2)[:, :, ::-1]
+    starts = np.arange(items * tables + 1) * NEIGHBOURS
     return Neighbours(
         tuple(f"{source}>{target}" for source, target in PAIRS),
         np.array([lane_weights(source) for source, _ in PAIRS], np.float32),

@@ -43,7 +43,7 @@ ARRAYS: Mapping[str, Layout] = {
 }
 STAGE_ARRAYS: Mapping[str, Layout] = {
     "table_lanes": Layout(("tables", "lanes"), limit=SIGNAL_LIMIT),
-    "table_starts": Layout(("tables", "items and one"), limit=math.inf, dtype="<i8"),
+    "table_starts": Layout(("lists and one",), limit=math.inf, dtype="<i8"),
     "table_rows": Layout((NEIGHBOURS,), limit=math.inf, dtype="<i4"),
     "table_weights": Layout((NEIGHBOURS,), limit=SIGNAL_LIMIT, positive=True),
     "item_facts": Layout(("items", "facts"), limit=SIGNAL_LIMIT),

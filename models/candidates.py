@@ -81,40 +81,47 @@ def _greatest(
     rows: Rows, sums: NDArray[np.float32], quotas: Rows, allowed: Mask
 ) -> tuple[Rows, Bits]:
     bits = np.zeros(rows.size, np.int64)
+    tables = quotas.size
     largest = np.int64(1)
     for quota in quotas:
         largest = max(largest, quota)
-    # The greatest so far as a heap, the least of them on top: most items only look at that one.
-    values = np.empty(largest, np.float32)
-    places = np.empty(largest, np.int64)
-    may = np.empty(rows.size, np.bool_)
+    # The greatest of each table so far as a heap, the least of them on top. Most sums do not exceed
+    # the `bar` of their table, and are looked at no further.
+    values = np.empty((tables, largest), np.float32)
+    places = np.empty((tables, largest), np.int64)
+    sizes = np.zeros(tables, np.int64)
+    bar = np.where(quotas == 0, np.float32(np.inf), np.float32(0.0))
     for at in range(rows.size):
-        may[at] = allowed[rows[at]]
-    for k in range(quotas.size):
-        most, size = quotas[k], 0
-        for at in range(rows.size):
+        if not allowed[rows[at]]:
+            continue
+        for k in range(tables):
             value = sums[at, k]
-            if value <= 0.0 or most == 0 or (size == most and value <= values[0]) or not may[at]:
+            if value <= bar[k]:
                 continue
-            if size < most:
+            heap, place, size = values[k], places[k], sizes[k]
+            if size < quotas[k]:
                 hole = size
                 size += 1
-                while hole and values[(hole - 1) // 2] > value:
-                    values[hole], places[hole] = values[(hole - 1) // 2], places[(hole - 1) // 2]
+                sizes[k] = size
+                while hole and heap[(hole - 1) // 2] > value:
+                    heap[hole], place[hole] = heap[(hole - 1) // 2], place[(hole - 1) // 2]
                     hole = (hole - 1) // 2
             else:
                 hole = 0
                 while 2 * hole + 1 < size:
                     child = 2 * hole + 1
-                    if child + 1 < size and values[child + 1] < values[child]:
+                    if child + 1 < size and heap[child + 1] < heap[child]:
                         child += 1
-                    if values[child] >= value:
+                    if heap[child] >= value:
                         break
-                    values[hole], places[hole] = values[child], places[child]
+                    heap[hole], place[hole] = heap[child], place[child]
                     hole = child
-            values[hole], places[hole] = value, at
-        for at in range(size):
-            bits[places[at]] |= np.int64(1) << k
+            heap[hole], place[hole] = value, at
+            if size == quotas[k]:
+                bar[k] = heap[0]
+    for k in range(tables):
+        for at in range(sizes[k]):
+            bits[places[k, at]] |= np.int64(1) << k
     kept = np.flatnonzero(bits)
     return rows[kept], bits[kept]
 

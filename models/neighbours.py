@@ -19,15 +19,16 @@ _BITS = 4095  # of a row, as a mask
 
 
 class Neighbours(NamedTuple):
-    """All tables of a release, one after the other.
+    """All tables of a release, those of one item side by side: they are read together.
 
-    `lanes` (tables, lanes) is what a touch in each lane weighs when a table is read. The neighbours
-    of item i in table k stand in `rows` and `weights` from `starts[k, i]` to `starts[k, i + 1]`.
+    `lanes` (tables, lanes) is what a touch in each lane weighs when a table is read. `starts` is
+    (items * tables + 1,): the neighbours of item i in table k stand in `rows` and `weights` from
+    `starts[i * tables + k]` up to the start after it.
     """
 
     names: tuple[str, ...]
     lanes: Floats
-    starts: NDArray[np.int64]
+    starts: Rows
     rows: NDArray[np.int32]
     weights: Floats
 
@@ -78,12 +79,12 @@ def carriers(tables: Neighbours, past: Past, items: Rows, most: int) -> Rows:
 
 
 @compiled(
-    "int64[:,::1](float32[:,::1], int64[:,::1], int32[::1], float32[::1], int64[::1],"
+    "int64[:,::1](float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1],"
     " float32[:,::1], int64[::1], int64)"
 )
 def _carriers(
     lanes: Floats,
-    starts: NDArray[np.int64],
+    starts: Rows,
     neighbours: NDArray[np.int32],
     weights: Floats,
     items: Rows,
@@ -103,7 +104,8 @@ def _carriers(
                 weight += lanes[k, lane] * strength[at, lane]
             if weight <= 0.0:
                 continue
-            for near in range(starts[k, items[at]], starts[k, items[at] + 1]):
+            place = items[at] * lanes.shape[0] + k
+            for near in range(starts[place], starts[place + 1]):
                 row = neighbours[near]
                 if maybe[row & _BITS]:
                     for i in range(wanted.size):
@@ -122,30 +124,30 @@ def _carriers(
 
 @compiled(
     "Tuple((int64[::1], float32[:,::1], float32[:,::1], float32[::1], int32[::1]))"
-    "(float32[:,::1], int64[:,::1], int32[::1], float32[::1], int64[::1], float32[:,::1])"
+    "(float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1], float32[:,::1])"
 )
 def _reach(
     lanes: Floats,
-    starts: NDArray[np.int64],
+    starts: Rows,
     neighbours: NDArray[np.int32],
     weights: Floats,
     items: Rows,
     strength: Floats,
 ) -> tuple[Rows, Floats, Floats, Floats, NDArray[np.int32]]:
-    tables, total = lanes.shape[0], starts.shape[1] - 1
+    tables = lanes.shape[0]
+    total = (starts.size - 1) // tables
     most = np.int64(0)
     for item in items:
-        for k in range(tables):
-            most += starts[k, item + 1] - starts[k, item]
+        most += starts[(item + 1) * tables] - starts[item * tables]
     most = min(most, np.int64(total))
     slot = np.full(total, -1, np.int32)
     rows = np.empty(most, np.int64)
-    sums = np.zeros((most, tables), np.float32)
-    bests = np.zeros((most, tables), np.float32)
+    # Far fewer items are reached than could be: each gets its zeros when it is.
+    sums = np.empty((most, tables), np.float32)
+    bests = np.empty((most, tables), np.float32)
     totals = np.zeros(tables, np.float32)
     found = 0
     for at in range(items.size):
-        item = items[at]
         for k in range(tables):
             weight = np.float32(0.0)
             for lane in range(lanes.shape[1]):
@@ -153,15 +155,18 @@ def _reach(
             if weight <= 0.0:
                 continue
             totals[k] += weight
-            for place in range(starts[k, item], starts[k, item + 1]):
-                row = neighbours[place]
+            place = items[at] * tables + k
+            for near in range(starts[place], starts[place + 1]):
+                row = neighbours[near]
                 where = slot[row]
                 if where < 0:
                     where = found
                     slot[row] = found
                     rows[found] = row
+                    sums[found] = 0.0
+                    bests[found] = 0.0
                     found += 1
-                value = weight * weights[place]
+                value = weight * weights[near]
                 sums[where, k] += value
                 bests[where, k] = max(bests[where, k], value)
-    return rows[:found].copy(), sums[:found].copy(), bests[:found].copy(), totals, slot
+    return rows[:found], sums[:found], bests[:found], totals, slot

@@ -139,10 +139,10 @@ def _check_tables(tables: Neighbours, items: int) -> None:
     if tables.lanes.shape != (count, len(LANES)) or not (tables.lanes >= 0).all():
         raise BadRelease("table_lanes.npy: want a weight of each table and lane")
     starts = tables.starts
-    if starts.shape != (count, items + 1):
-        raise BadRelease("table_starts.npy: want a start of each table and item, and an end")
-    if (starts < 0).any() or (starts > total).any() or (starts[:, 1:] < starts[:, :-1]).any():
-        raise BadRelease("table_starts.npy: not ascending within the table")
+    if starts.shape != (items * count + 1,):
+        raise BadRelease("table_starts.npy: want a start of each item and table, and an end")
+    if starts[0] != 0 or starts[-1] != total or (starts[1:] < starts[:-1]).any():
+        raise BadRelease("table_starts.npy: not ascending from 0 to the end")
     if len(tables.weights) != total:
         raise BadRelease("table_weights.npy: want a weight of each neighbour")
     if total and (tables.rows.min() < 0 or tables.rows.max() >= items):

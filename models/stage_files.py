@@ -103,7 +103,7 @@ def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondS
         raise BadRelease(f"{STAGE}: intents: want {' and '.join(RANKED)}")
     sizes = {
         "items": items,
-        "items and one": items + 1,
+        "lists and one": items * len(said.tables) + 1,
         "tables": len(said.tables),
         "lanes": len(LANES),
         "facts": len(FACTS),

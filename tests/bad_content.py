@@ -264,7 +264,7 @@ def _bad_arrays(array: str, layout: Layout) -> Iterator[Damage]:
     if layout.positive or array in ("table_lanes", "table_starts"):
         yield bad("negative", lambda array: -array)
     if array == "table_starts":
-        yield bad("descending", lambda array: np.ascontiguousarray(array[:, ::-1]))
+        yield bad("descending", lambda array: np.ascontiguousarray(array[::-1]))
         yield bad("beyond the end", lambda array: array + 1)
     if array == "popular":
         yield bad("one twice", lambda array: np.concatenate([array[:1], array[:-1]]))

@@ -62,7 +62,7 @@ def _second_stage(popularity: Floats, seed: int) -> SecondStage:
     tables = Neighbours(
         TABLES,
         np.array([[1, 2, 4, 0], [0, 0, 1 + seed, 0]], np.float32),
-        np.stack([np.arange(items + 1) + items * at for at in range(len(TABLES))]) * 5,
+        np.arange(len(near) + 1) * 5,
         np.concatenate(near).astype(np.int32),
         random.uniform(0.1, 1, 5 * len(near)).astype(np.float32),
     )

@@ -87,7 +87,8 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
             for lane in range(4):
                 weight += tables.lanes[k, lane] * strength[item][lane]
             totals[k] += weight
-            for near in range(tables.starts[k, item], tables.starts[k, item + 1]):
+            place = item * len(own) + k
+            for near in range(tables.starts[place], tables.starts[place + 1]):
                 value = weight * tables.weights[near]
                 sums[tables.rows[near], k] += value
                 bests[tables.rows[near], k] = max(bests[tables.rows[near], k], value)
@@ -200,12 +201,12 @@ def test_each_source_is_named() -> None:
     """An item touched is the customer's own, one that a table leads to is related, and so on."""
     answer = asked(event("view", "item3"), event("add_to_cart", "item9"), count=100)
     tables = stage().retrieval.tables
-    rows = index().release.item_row
+    rows, kinds = index().release.item_row, len(tables.names)
     near = {
         int(row)
-        for k in range(len(tables.names))
+        for k in range(kinds)
         for item in (rows["item3"], rows["item9"])
-        for row in tables.rows[tables.starts[k, item] : tables.starts[k, item + 1]]
+        for row in tables.rows[slice(*tables.starts[item * kinds + k :][:2])]
         if tables.lanes[k, :2].any()
     }
     for shown in answer.slate:
@@ -227,6 +228,7 @@ def test_because_names_what_led_to_an_offer() -> None:
     """Own items name the latest act on them, related ones what the tables lead from."""
     answer = asked(event("view", "item3"), event("purchase", "item9", at=NOW - 90 * DAY), count=100)
     tables, rows = stage().retrieval.tables, index().release.item_row
+    kinds = len(tables.names)
     related = 0
     for shown in answer.slate:
         said = [(because.type, because.item) for because in shown.because]
@@ -236,8 +238,8 @@ def test_because_names_what_led_to_an_offer() -> None:
         elif shown.source == Source.RELATED:
             related += 1
             for item in {item for _, item in said}:
-                near = [tables.rows[t[rows[item]] : t[rows[item] + 1]] for t in tables.starts]
-                assert rows[shown.item] in np.concatenate(near)
+                first, end = tables.starts[np.array([0, kinds]) + rows[item] * kinds]
+                assert rows[shown.item] in tables.rows[first:end]
             assert said
     assert related
 

@@ -39,24 +39,29 @@ def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> Neighbours:
     """Return the table of each of `pairs`."""
     size = sum(matrix.getnnz(axis=1) for matrix in touches.by_lane)
     damping = sparse.diags(np.maximum(size, 1.0) ** -DAMPING, dtype=np.float32)
-    names, lanes, starts, rows, weights = [], [], [], [], []
-    offset = 0
-    for source, target in pairs:
-        left, right = touches.weighted(lane_weights(source)), touches.weighted(lane_weights(target))
-        begins, near, values = _nearest(left, sparse.csr_matrix(damping @ right), right)
-        names.append(f"{source}>{target}")
-        lanes.append(lane_weights(source))
-        starts.append(begins + offset)
-        rows.append(near)
-        weights.append(values)
-        offset += len(near)
+    lanes = [lane_weights(source) for source, _ in pairs]
+    found = []
+    for weights, (_, target) in zip(lanes, pairs, strict=True):
+        left, right = touches.weighted(weights), touches.weighted(lane_weights(target))
+        found.append(_nearest(left, sparse.csr_matrix(damping @ right), right))
     return Neighbours(
-        tuple(names),
+        tuple(f"{source}>{target}" for source, target in pairs),
         np.array(lanes, np.float32),
-        np.ascontiguousarray(np.stack(starts), np.int64),
-        np.concatenate(rows).astype(np.int32),
-        np.concatenate(weights).astype(np.float32),
+        *_by_item(found),
     )
+
+
+def _by_item(
+    tables: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], Floats]],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
+    """Return starts, rows and weights of all tables with the lists of each item side by side."""
+    offsets = np.cumsum([0, *(len(rows) for _, rows, _ in tables)])[:-1]
+    begins = np.stack([starts[:-1] for starts, _, _ in tables], axis=1) + offsets
+    sizes = np.stack([np.diff(starts) for starts, _, _ in tables], axis=1).ravel()
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    order = np.arange(starts[-1]) + np.repeat(begins.ravel() - starts[:-1], sizes)
+    rows, weights = (np.concatenate([one[part] for one in tables])[order] for part in (1, 2))
+    return starts, rows.astype(np.int32), weights.astype(np.float32)
 
 
 def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
