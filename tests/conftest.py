@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from service.store import Store, open_store
 from tests import machine
 from tests.patience import PATIENCE
+from tests.ports import free_port
 from tests.proof import proof, pytest_terminal_summary
 
 __all__ = ["proof", "pytest_terminal_summary"]
@@ -61,9 +61,7 @@ class RedisServer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

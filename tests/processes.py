@@ -18,6 +18,7 @@ import psutil
 from models.registry import Registry
 from service.client import Client
 from tests.patience import PATIENCE
+from tests.ports import free_port
 from tests.running import enter_release
 
 SERVE = [sys.executable, "-P", "-m", "service.cli", "serve"]
@@ -83,7 +84,8 @@ def served(
     directory: Path, *options: str, workers: int = 1, log: str = "serve.log"
 ) -> Iterator[Served]:
     """Yield `throughline serve` in `directory`, on a free port, once all of it is ready."""
-    command = [*SERVE, "--listen", "127.0.0.1:0", "--workers", str(workers), *options]
+    listen = f"127.0.0.1:{free_port()}"
+    command = [*SERVE, "--listen", listen, "--workers", str(workers), *options]
     path = directory / log
     with path.open("wb") as stderr:
         process = subprocess.Popen(

@@ -2,36 +2,20 @@
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import grpc
 
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 COMMAND = (sys.executable, "-P", "-m", "service.cli")
 KEY = "ab" * 32
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody has, nor will be given by the system.
-
-    A server that is down for a while would lose a port from the system's own range (32768 and up
-    by default) to the next connection of another test.
-    """
-    chance = random.SystemRandom()
-    while True:
-        port = chance.randrange(20_000, 32_768)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class ServiceProcess:
