@@ -64,10 +64,10 @@ def link(
                 return Linked(a.customer, a.version + 1, changed=True)
             pause(attempt)
             continue
-        survivor, other, absorbed = _sides(said, a, b)
-        if other in survivor.compartments:
+        survivor, absorbed = _sides(said, a, b)
+        if absorbed.customer in survivor.compartments:
             continue  # one was read before the other took it over
-        if _absorb(backend, survivor, survivor, other, absorbed, said):
+        if _absorb(backend, survivor, survivor, absorbed, said):
             begun = True
             settle(backend, survivor.customer, clock)
         else:
@@ -115,71 +115,60 @@ def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
             finish_parting(backend, customer)
             continue
         said = survivor.links[-1]
-        absorbed = read(backend, survivor.absorbing)
+        absorbed = read(backend, survivor.absorbing) or _unknown(survivor.absorbing)
         if isinstance(absorbed, Forward) and absorbed.to == customer:
             moved = put(backend, survivor, replace(survivor, absorbing=b"", copied=0))
         elif isinstance(absorbed, Forward) or _not_ours(said, absorbed, customer):
             moved = put(backend, survivor, _called_off(backend, survivor))
-        elif absorbed is not None and absorbed.unsettled:
+        elif absorbed.unsettled:
             # Its id is greater than ours, so this cannot come round in a circle.
             settle(backend, absorbed.customer, clock)
             moved = True
-        elif survivor.copied == (0 if absorbed is None else absorbed.version):
+        elif absorbed.version == survivor.copied:
             moved = _forward(backend, survivor, clock())
         else:
             # Anew, as what left the absorbed meanwhile must leave the copy, too.
             own = _called_off(backend, survivor)
-            moved = _absorb(backend, survivor, own, survivor.absorbing, absorbed, said)
+            moved = _absorb(backend, survivor, own, absorbed, said)
         if not moved:
             pause(attempt)
     raise too_many("link")
 
 
-def _sides(
-    said: Link, a: Profile | None, b: Profile | None
-) -> tuple[Profile, bytes, Profile | None]:
-    """Return who survives, and the id and profile of who is absorbed."""
-    if a is not None and b is not None:
-        survivor, absorbed = sorted((a, b), key=lambda profile: profile.customer)
-        return survivor, absorbed.customer, absorbed
-    if a is not None:
-        return a, said.b, None
-    if b is not None:
-        return b, said.a, None
-    first, second = sorted((said.a, said.b))
-    return Profile(customer=first, compartments={first: Compartment()}), second, None
+def _unknown(identifier: bytes) -> Profile:
+    """Return who is known by an identifier that nobody has heard of: version 0."""
+    return Profile(customer=identifier, compartments={identifier: Compartment()})
 
 
-def _not_ours(said: Link, absorbed: Profile | None, customer: bytes) -> bool:
+def _sides(said: Link, a: Profile | None, b: Profile | None) -> tuple[Profile, Profile]:
+    """Return who survives and who is absorbed."""
+    if a is not None and b is None:
+        return a, _unknown(said.b)
+    if b is not None and a is None:
+        return b, _unknown(said.a)
+    both = (a or _unknown(said.a), b or _unknown(said.b))
+    survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
+    return survivor, absorbed
+
+
+def _not_ours(said: Link, absorbed: Profile, customer: bytes) -> bool:
     """Tell whether a profile must not be absorbed for a link, by that customer."""
-    if absorbed is None:
-        return False
     parted = said.a not in absorbed.compartments and said.b not in absorbed.compartments
-    return parted or absorbed.customer < customer
+    return parted or (absorbed.version > 0 and absorbed.customer < customer)
 
 
-def _absorb(
-    backend: Backend,
-    survivor: Profile,
-    own: Profile,
-    other: bytes,
-    absorbed: Profile | None,
-    said: Link,
-) -> bool:
-    """Replace the survivor by what is its own with a copy of the absorbed.
+def _absorb(backend: Backend, survivor: Profile, own: Profile, taken: Profile, said: Link) -> bool:
+    """Replace the survivor by what is its own with a copy of what is taken over.
 
     The link under way is its last. Its version is beyond both, so that whoever asks by an
     identifier of either never meets one version twice.
     """
-    taken = Profile(customer=other, compartments={other: Compartment()})
-    if absorbed is not None:
-        taken = absorbed
     compartments = {**own.compartments, **taken.compartments}
     after = replace(
         own,
         compartments=compartments,
         links=(*sorted({*own.links, *taken.links} - {said}), said),
-        absorbing=other,
+        absorbing=taken.customer,
         copied=taken.version,
         once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),
     )
