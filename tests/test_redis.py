@@ -14,6 +14,7 @@ from service.store import Durability, Outcome, Recorded, Store, open_store
 from service.store.backend import Write
 from service.store.redis import RedisBackend
 from tests.conftest import STORE_KEY, RedisServer
+from tests.processes import eventually
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine
@@ -70,8 +71,7 @@ def test_an_unknown_outcome_is_not_counted_twice(own_redis: RedisServer, opened:
     assert time.monotonic() - started < 1.0
     own_redis.send(signal.SIGCONT)
     assert patient.record([event("e2", ANN)], NOW)[0] in (STORED, DUPLICATE)
-    while unavailable(store.record([event("e2", ANN)], NOW)):
-        time.sleep(0.1)
+    assert eventually(lambda: store.record([event("e2", ANN)], NOW) == [DUPLICATE])
     assert counted(patient, ANN) == 2
     assert set(logged(patient).values()) == {1}
     store.close()

@@ -219,7 +219,7 @@ class Store:
         """Return which decision answered that request in the last 24 hours, None if none did.
 
         `profile` is the customer read by `identifiers`. It is looked for with everybody whom any of
-        them is or was, so that no link or unlink made in between hides it. Raises `StoreUnavailable`.
+        them is or was, so that no link or unlink in between hides it. Raises `StoreUnavailable`.
         """
         owners = {*identifiers, *profile.owners}
         strangers = [one for one in identifiers if one not in profile.compartments]
