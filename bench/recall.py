@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.world import SHARES, World
+from models.array_types import NO_ROWS
 from models.catalogue import Catalogue
 from models.embeddings import place_customer
 from models.events import Event
 from models.fixed import dot
+from models.fold import fold
 from models.index import OfferIndex
 from models.policy import BUILT_IN
-from models.profile import Compartment, fold, view_of
-from models.release import load_release
-from models.search import NONE
+from models.profile import Compartment
+from models.release_loader import load_release
+from models.view import view_of
 
 CUSTOMERS = 200
 
@@ -33,7 +35,7 @@ def recall(world: World, release: Path) -> dict[int, float]:
             vector = place_customer(view, index.release, moment).vector
             allowed = index.eligible(moment)
             exact = _exact(index, vector, allowed.mask)
-            near = index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NONE)
+            near = index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NO_ROWS)
             hits += len(np.intersect1d(exact, near))
             wanted += len(exact)
         found[moment] = hits / wanted

@@ -16,12 +16,12 @@ from models.calibration import Calibration
 from models.features import HistoryConfig
 from models.neighbours import Neighbours
 from models.past import Past, past_of
-from models.profile import View
 from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Retrieval
 from models.second_stage import RANKED, Ensemble, SecondStage
 from models.segments import Shares
 from models.signals import FACTS, signals
 from models.trees import read_trees
+from models.view import View
 from training.groups import Asked, Groups, make_groups
 from training.ranker import RankerSettings, fit_trees
 from training.relations import NEIGHBOURS, PAIRS, lane_weights

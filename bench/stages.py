@@ -20,22 +20,23 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.speed import requests_of
+from models.array_types import NO_ROWS, Rows
 from models.catalogue import Catalogue, Row
-from models.codec import decode_customer, encode
+from models.codec import encode
 from models.decide import World, decide
 from models.decision import Decision, Intent, Record, Request
 from models.embeddings import Customer, place_customer
-from models.fixed import Rows
 from models.given import kept_profile, rows_used
 from models.identifiers import hash_identifier
 from models.index import OfferIndex
 from models.policy import BUILT_IN
-from models.profile import Profile, View, view_of
+from models.profile import Profile, decode_customer
 from models.ranking import Ranker, Ranking, tier_zero
-from models.release import Release, load_release
+from models.release import Release
+from models.release_loader import load_release
 from models.scorers import Scorer, scorer_for
-from models.search import NONE
 from models.second_stage import SecondStage
+from models.view import View, view_of
 from service.deciding import offers_of
 from service.decision_messages import answer, request_of
 from service.names import declare
@@ -103,21 +104,21 @@ class Stages:
         """200 candidates are found."""
         allowed = self.index.eligible(world.MOSTLY)
         vector = self.customers[at].vector
-        return self.index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NONE)
+        return self.index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NO_ROWS)
 
     def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""
         index, now = self.index, world.MOSTLY
         view, allowed = self.views[at], index.eligible(now)
         return scorer_for(
-            index, view, Intent.DEFAULT, now, BUILT_IN.candidates.items, allowed, NONE
+            index, view, Intent.DEFAULT, now, BUILT_IN.candidates.items, allowed, NO_ROWS
         )
 
     def rank(self, at: int) -> Ranking:
         """The candidates are scored and put in order."""
-        ranker = Ranker(self.index, NONE, self.scorers[at])
+        ranker = Ranker(self.index, NO_ROWS, self.scorers[at])
         allowed = self.index.eligible(world.MOSTLY)
-        return tier_zero(ranker, BUILT_IN, allowed, NONE, replenish=False)
+        return tier_zero(ranker, BUILT_IN, allowed, NO_ROWS, replenish=False)
 
     def decide(self, at: int) -> Decision:
         """The whole decision: view, vector, ranking, the channel's walk, the reasons."""

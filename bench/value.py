@@ -31,7 +31,8 @@ from models.identifiers import Identifier, hash_identifier
 from models.index import OfferIndex
 from models.policy import Arbitration, Policy
 from models.profile import Profile
-from models.release import Release, load_release
+from models.release import Release
+from models.release_loader import load_release
 from service.dataset.load import load_dataset
 from service.serving import caught_up
 from service.store import Store, open_store

@@ -16,11 +16,15 @@ from bench.second_stage import second_stage
 from models.catalogue import Item, Money
 from models.events import Event
 from models.features import HistoryConfig
+from models.fold import fold
 from models.identifiers import Identifier, hash_identifier
+from models.manifest import Vocabulary
 from models.policy import BUILT_IN, Policy
-from models.profile import Compartment, fold, view_of
+from models.profile import Compartment
 from models.registry import Entry, Registry
-from models.release import Content, Vocabulary, write_release
+from models.release import Content
+from models.release_writer import write_release
+from models.view import view_of
 from service.store import open_store
 from training.ranker import RankerSettings
 

@@ -6,11 +6,11 @@ the rate is that of a response: times an organic rate, money is no expected valu
 
 import numpy as np
 
+from models.array_types import Fixed, Rows
 from models.catalogue import Money
 from models.draws import log_fixed
-from models.fixed import Fixed, Rows
 from models.index import OfferIndex
-from models.labels import RESPONSE
+from models.manifest import RESPONSE
 from models.policy import Lever, Policy
 
 _MICROS = 1_000_000

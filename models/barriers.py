@@ -5,28 +5,20 @@ whoever asks; those of a channel act afterwards and only withhold. In both lists
 of an offer is its reason.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from models.conditions import Situation, holds
+from models.array_types import NO_ROWS, Mask, Rows
+from models.conditions import Situation
 from models.contact import MARKETING, NOT_TRANSACTIONAL, Contacts
 from models.decision import Intent, Reason, Request
 from models.draws import unit
-from models.fixed import Rows
+from models.eligibility import barred, offers_having
 from models.index import OfferIndex
-from models.policy import (
-    AllOf,
-    AnyOf,
-    Condition,
-    Eligibility,
-    NoneOf,
-    OfferHas,
-    Policy,
-    Selector,
-)
-from models.search import NONE, Mask
+from models.policy import Policy
+from models.selectors import OfferHas, Selector
 
 CARE = Selector(classes=("service", "transactional"))
 
@@ -62,7 +54,7 @@ def everywhere(
     if about is not None:
         found.append(Barrier(Reason.INTENT, intent, ~index.selections.select(about)))
     found += [
-        Barrier(Reason.NOT_ELIGIBLE, rule_.name, barred(index, rule_, situation))
+        Barrier(Reason.NOT_ELIGIBLE, rule_.name, barred(index.selections, rule_, situation))
         for rule_ in policy.eligibility
         if not rule_.channels
     ]
@@ -96,7 +88,7 @@ def here(
         Barrier(Reason.NO_CREATIVE, "", index.without_creative(request.channel)),
     ]
     found += [
-        Barrier(Reason.NOT_ELIGIBLE, rule.name, barred(index, rule, situation))
+        Barrier(Reason.NOT_ELIGIBLE, rule.name, barred(selections, rule, situation))
         for rule in policy.eligibility
         if request.channel in rule.channels
     ]
@@ -115,7 +107,7 @@ def here(
     if request.about != Selector():
         found.append(Barrier(Reason.FILTERED, "", ~selections.select(request.about)))
     if request.having != OfferHas():
-        found.append(Barrier(Reason.FILTERED, "", ~_offers_having(index, request.having)))
+        found.append(Barrier(Reason.FILTERED, "", ~offers_having(selections, request.having)))
     if request.exclude:
         found.append(Barrier(Reason.EXCLUDED, "", _of(index, request.exclude)))
     if request.include:
@@ -127,62 +119,6 @@ def held_out(policy: Policy, seed: bytes) -> bool:
     """Tell whether a person is of the holdout; `seed` is theirs."""
     holdout = policy.holdout
     return holdout.share > 0 and unit(seed, f"holdout {holdout.name}") < holdout.share
-
-
-def barred(index: OfferIndex, rule: Eligibility, situation: Situation) -> Mask:
-    """Return the rows that an eligibility rule bars."""
-    about = index.selections.mask(rule.about)
-    met: bool | Mask = True
-    for condition in rule.when:
-        met = met & _met(index, condition, situation)
-    if rule.bar:
-        return about & met
-    return about & ~np.asarray(met, np.bool_)
-
-
-def _met(index: OfferIndex, condition: Condition, situation: Situation) -> bool | Mask:
-    """Tell whether a condition holds: for all offers alike, or by row where it is about offers."""
-    match condition:
-        case OfferHas():
-            return _offers_having(index, condition)
-        case AnyOf():
-            return _folded(index, condition.of, situation, np.logical_or, False)
-        case AllOf():
-            return _folded(index, condition.of, situation, np.logical_and, True)
-        case NoneOf():
-            return np.logical_not(_folded(index, condition.of, situation, np.logical_or, False))
-        case _:
-            return holds(condition, situation)
-
-
-def _folded(
-    index: OfferIndex,
-    conditions: tuple[Condition, ...],
-    situation: Situation,
-    join: Callable[[bool | Mask, bool | Mask], bool | Mask],
-    start: bool,
-) -> bool | Mask:
-    found: bool | Mask = start
-    for condition in conditions:
-        found = join(found, _met(index, condition, situation))
-    return found
-
-
-def _offers_having(index: OfferIndex, wanted: OfferHas) -> Mask:
-    """Return the rows whose price and value are within bounds; unknown ones are within none."""
-    selections = index.selections
-    prices = selections.prices
-    found = np.ones(len(prices), np.bool_)
-    for number, least in (
-        (prices, wanted.price_at_least),
-        (selections.values, wanted.value_at_least),
-        (selections.margins, wanted.margin_at_least),
-    ):
-        if least is not None:
-            found &= number >= least
-    if wanted.price_at_most is not None:
-        found &= prices <= wanted.price_at_most
-    return found
 
 
 def _capped(index: OfferIndex, about: Selector, offers: frozenset[str] | None) -> Mask:
@@ -199,4 +135,4 @@ def _of(index: OfferIndex, offers: Iterable[str]) -> Mask:
 def rows_of(index: OfferIndex, offers: Iterable[str]) -> Rows:
     """Return the rows of those offers that the catalogue has, ascending."""
     found = {row for offer in offers if (row := index.row_of(offer)) is not None}
-    return np.array(sorted(found), np.int64) if found else NONE
+    return np.array(sorted(found), np.int64) if found else NO_ROWS

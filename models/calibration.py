@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Doubles
 from models.compiled import compiled
-
-Floats = NDArray[np.float64]
 
 
 class Calibration(NamedTuple):
@@ -26,7 +25,7 @@ class Calibration(NamedTuple):
 
 
 @compiled("float64[::1](float64[::1], float64[::1], float64[::1])")
-def _between(at: Floats, knots: Floats, values: Floats) -> Floats:
+def _between(at: Doubles, knots: Doubles, values: Doubles) -> Doubles:
     """Return what straight lines between the knots (n,) say at each point, the same everywhere."""
     found = np.empty(at.size)
     last = knots.size - 1

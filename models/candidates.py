@@ -11,17 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import NO_ROWS, Mask, Rows
 from models.compiled import compiled
-from models.events import CART
-from models.fixed import Rows
+from models.events import CART, LANES
 from models.neighbours import Reached
-from models.past import LANES, Past
+from models.past import Past
 
 OWN, EMBEDDING, POPULAR, NEW = "own", "embedding", "popular", "new"
 MOST_SOURCES = 31  # bits
-_NONE = np.empty(0, np.int64)
 
-Mask = NDArray[np.bool_]
 Bits = NDArray[np.int64]
 
 
@@ -35,11 +33,6 @@ class Candidates(NamedTuple):
 def source_names(tables: Sequence[str]) -> tuple[str, ...]:
     """Return the name of each source, by the number of its bit."""
     return (OWN, *tables, EMBEDDING, POPULAR, NEW)
-
-
-def named(mask: int, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the sources in `mask`."""
-    return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
 
 
 def own_items(past: Past, most: int, allowed: Mask) -> Rows:
@@ -59,7 +52,7 @@ def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, 
     return _greatest(reached.rows, reached.sums, quotas, allowed)
 
 
-def listed_items(order: Rows, most: int, allowed: Mask, closed: Rows = _NONE) -> Rows:
+def listed_items(order: Rows, most: int, allowed: Mask, closed: Rows = NO_ROWS) -> Rows:
     """Return the first `most` of `order` that are allowed and not `closed` (ascending)."""
     return _first(order, most, allowed, closed)
 

@@ -4,7 +4,7 @@ Every item has a default offer, `item:` and its id, with the item's price, value
 withdrawn row stays as a tombstone against uploads that come late.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -144,15 +144,6 @@ class Catalogue:
         if offer_id.startswith(DEFAULT_PREFIX):
             return self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
         return self.offers.get(offer_id)
-
-    def all_offers(self) -> Iterator[Offer]:
-        """Yield every live offer by id: explicit ones, then the items' default offers."""
-        for offer_id in sorted(self.offers):
-            if not self.offers[offer_id].withdrawn:
-                yield self.offers[offer_id]
-        for item_id in sorted(self.items):
-            if not self.items[item_id].withdrawn:
-                yield default_offer(self.items[item_id])
 
 
 def in_stock(stock: tuple[Stock, ...], place: str) -> bool:

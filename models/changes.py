@@ -12,7 +12,8 @@ from models.catalogue import Money, Row, Stock, in_stock
 from models.decide import Deciding, World
 from models.decision import Request
 from models.events import Event, Stamp
-from models.profile import Attribute, Compartment, Profile, fold
+from models.fold import fold
+from models.profile import Attribute, Compartment, Profile
 from models.standing import lead_of
 
 CENT = 10_000_000  # nanos: the step of a price

@@ -12,12 +12,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from models.catalogue import Money, Row, offer_id
-from models.conditions import amount
 from models.decide import Deciding, World
 from models.decision import Reason, Record, Request
 from models.events import CONTACT, RESERVED, SENT, decision_key
-from models.policy import OfferHas, Selector
+from models.prices import amount
 from models.profile import Profile
+from models.selectors import OfferHas, Selector
 from models.standing import lead_of, unavailable
 
 _STILL = (

@@ -11,15 +11,12 @@ from typing import TypeVar
 import msgspec
 
 from models.errors import Unreadable
-from models.profile import Forward, Profile
 
 FORMAT = 2
-WITHOUT_CHECKSUM = 1  # the format before, which is still read
 CHECKSUM_AT = 9
 HEADER_BYTES = 13
 
 _encoder = msgspec.msgpack.Encoder()
-_customer: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
 
 T = TypeVar("T")
 
@@ -48,28 +45,17 @@ def version_of(data: bytes) -> int:
 def decode(data: bytes, type_: type[T]) -> T:
     """Return the value that `encode` stored; raises `UnknownFormat` and `Damaged`."""
     try:
-        return msgspec.msgpack.decode(_payload(data), type=type_)
+        return msgspec.msgpack.decode(payload_of(data), type=type_)
     except msgspec.DecodeError:
         raise damaged() from None
 
 
-def decode_customer(data: bytes) -> Profile | Forward:
-    """Return the profile, or the forward, stored for a customer; raises as `decode` does."""
-    try:
-        return _customer.decode(_payload(data))
-    except msgspec.DecodeError:
-        raise damaged() from None
-
-
-def _payload(data: bytes) -> memoryview:
+def payload_of(data: bytes) -> memoryview:
+    """Return the msgpack of a stored value, once its checksum holds; raises as `decode` does."""
     view = memoryview(data)
     found = data[0] if data else None
-    if found == WITHOUT_CHECKSUM:
-        return view[CHECKSUM_AT:]
     if found != FORMAT:
-        raise UnknownFormat(
-            f"stored value: format {found} not supported; this version: up to {FORMAT}"
-        )
+        raise UnknownFormat(f"stored value: format {found} not supported; this version: {FORMAT}")
     checksum = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[:CHECKSUM_AT]))
     if checksum != int.from_bytes(view[CHECKSUM_AT:HEADER_BYTES], "big"):
         raise damaged()

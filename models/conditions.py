@@ -1,4 +1,4 @@
-"""Whether a selector is about an offer, and whether a condition holds, in one situation.
+"""Whether a condition on the customer, the place or the time holds in one situation.
 
 What happened lately is looked up in what the profile remembers: the latest 150 acts of browsing,
 100 purchases and so on (`models.profile.LANE_CAPACITY`), so a count can be no higher than that.
@@ -8,55 +8,32 @@ import math
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.catalogue import Money, Row, offer_id
+from models.clock_time import DAY, local, within
 from models.events import EVENT_TYPES
-from models.features import DAY
-from models.local_time import local, within
 from models.policy import (
-    AllOf,
-    AnyOf,
     AtPlace,
     AtTime,
     AttributeIs,
-    Condition,
+    CustomerCondition,
     HappenedLately,
-    OfferHas,
-    Selector,
 )
-from models.profile import View
-
-_NANOS = 10**9
+from models.view import View
 
 
 class Situation(NamedTuple):
     """What conditions are about: a customer at a place ("" for none) at `now` (microseconds).
 
-    `zone` is the customer's. Conditions about the offer hold of none while there is none.
+    `zone` is the customer's.
     """
 
     view: View
     place: str
     now: int
     zone: ZoneInfo
-    offer: Row | None = None
 
 
-def selects(selector: Selector, offer: Row) -> bool:
-    """Tell whether a selector is about an offer; an item stands for its default offer."""
-    return (
-        (not selector.offers or offer_id(offer) in selector.offers)
-        and (not selector.groups or not set(selector.groups).isdisjoint(offer.groups))
-        and (not selector.classes or offer.offer_class in selector.classes)
-        and (not selector.sensitivities or offer.sensitivity in selector.sensitivities)
-        and all(
-            not set(values).isdisjoint(offer.features.get(name, ()))
-            for name, values in selector.features.items()
-        )
-    )
-
-
-def holds(condition: Condition, situation: Situation) -> bool:
-    """Tell whether a condition holds."""
+def holds(condition: CustomerCondition, situation: Situation) -> bool:
+    """Tell whether a condition on customer, place or time holds."""
     match condition:
         case AttributeIs():
             return _attribute_is(condition, situation.view)
@@ -64,43 +41,8 @@ def holds(condition: Condition, situation: Situation) -> bool:
             return _happened(condition, situation)
         case AtPlace():
             return situation.place in condition.one_of
-        case AtTime():
-            return _at_time(condition, situation)
-        case OfferHas():
-            return situation.offer is not None and offer_has(condition, situation.offer)
-        case AnyOf():
-            return any(holds(part, situation) for part in condition.of)
-        case AllOf():
-            return all(holds(part, situation) for part in condition.of)
         case _:
-            return not any(holds(part, situation) for part in condition.of)
-
-
-def offer_has(condition: OfferHas, offer: Row) -> bool:
-    """Tell whether price, value and margin are within bounds; what is unknown is within none."""
-    price, value = amount(offer.price), amount(offer.value)
-    return (
-        _bounded(price, condition.price_at_least, condition.price_at_most)
-        and _bounded(value, condition.value_at_least, None)
-        and _bounded(margin(offer), condition.margin_at_least, None)
-    )
-
-
-def amount(money: Money | None) -> float:
-    """Return money in units of its currency, as exactly as a float can; NaN for none."""
-    return math.nan if money is None else _nanos(money) / _NANOS
-
-
-def margin(offer: Row) -> float:
-    """Return the value as a share of the price; NaN where they do not say."""
-    price, value = offer.price, offer.value
-    if price is None or value is None or price.currency != value.currency:
-        return math.nan
-    return _nanos(value) / _nanos(price) if _nanos(price) > 0 else math.nan
-
-
-def _nanos(money: Money) -> int:
-    return money.units * _NANOS + money.nanos
+            return _at_time(condition, situation)
 
 
 def _attribute_is(condition: AttributeIs, view: View) -> bool:

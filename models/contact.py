@@ -20,7 +20,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.catalogue import Catalogue, Offer, Row, offer_id
-from models.conditions import selects
+from models.clock_time import DAY
 from models.cool_downs import (
     Closed,
     category_selector,
@@ -30,17 +30,14 @@ from models.cool_downs import (
 )
 from models.decision import ContextItem, Reason
 from models.events import CONTACT, RESERVED, SENT
-from models.features import DAY
 from models.ledger import Ledger, Line, lasting, ledger_of
-from models.local_time import zone_of
-from models.policy import Cap, Policy, Selector
-from models.profile import LANE_CAPACITY, View
-from models.windows import Calendar, quiet_at, quiet_until, window_of
+from models.policy import Cap, Policy
+from models.profile import LANE_CAPACITY
+from models.selectors import Selector, selects
+from models.view import View
+from models.windows import Calendar, quiet_at, quiet_until, window_of, zone_of
 
 REMEMBERED = LANE_CAPACITY[SENT]
-# A message is told by one `sent`, or by two where a lead offer is told apart; a limit of more could
-# be forgotten before it is reached, and would then hold earlier than it says.
-MOST_LIMIT = REMEMBERED // 2
 
 MARKETING = Selector(classes=("marketing",))
 NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from models.catalogue import DEFAULT_PREFIX, Item, Row
+from models.clock_time import DAY
 from models.decision import ContextItem, Intent, Reason
-from models.events import PURCHASE, RESPONSE
-from models.features import DAY
+from models.events import LANES, PURCHASE, RESPONSE
 from models.ledger import offer_of
-from models.past import LANES
-from models.policy import CoolDowns, Selector
-from models.profile import Entry, View
+from models.policy import CoolDowns
+from models.profile import Entry
+from models.selectors import Selector
+from models.view import View
 
 TAKEN = ("accept", "redeem")
 DECLINED = "dismiss"

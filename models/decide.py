@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.arbitration import counts_value, worths
+from models.array_types import NO_ROWS, Fixed, Rows
 from models.barriers import Barrier, everywhere, held_out, here, intent_of, rows_of
+from models.clock_time import MINUTE
 from models.conditions import Situation
 from models.contact import Contacts
 from models.decision import (
-    MINUTE,
     ContextItem,
     Decision,
     Flag,
@@ -32,17 +33,17 @@ from models.decision import (
 from models.draws import explored, gumbels
 from models.events import Event
 from models.exploring import Exploring
-from models.fixed import Fixed, Rows
 from models.given import Given, candidates_of
 from models.index import OfferIndex
-from models.local_time import zone_of
 from models.policy import Policy
-from models.profile import Profile, view_of
+from models.profile import Profile
 from models.ranking import Ranker, Ranking, Weighing, tier_one, tier_zero
 from models.scorers import scorer_for
-from models.search import NONE, Allowed, allow
+from models.search import Allowed, allow
 from models.staged import Named
+from models.view import view_of
 from models.walk import Place, Walk
+from models.windows import zone_of
 
 BECAUSE_MOST = 3
 
@@ -129,7 +130,7 @@ class Deciding:
         )
         self.barred = self.closed_rows[self.closed_rows < index.item_count]
         self.ranker = Ranker(index, self.barred, self.scorer, self._weighing())
-        out = self.barred if like == Intent.DISCOVERY else NONE
+        out = self.barred if like == Intent.DISCOVERY else NO_ROWS
         self.walk = Walk(
             index,
             request,
@@ -282,7 +283,7 @@ class Deciding:
         """Return the candidates that are given, as the scorer takes them."""
         if self.given is None:
             return None
-        closed = NONE if self.like == Intent.REPLENISH else self.closed_rows
+        closed = NO_ROWS if self.like == Intent.REPLENISH else self.closed_rows
         return self.given.first(closed, self.world.index.item_count)
 
     def _flags(self, unknown: int) -> tuple[Flag, ...]:

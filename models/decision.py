@@ -8,9 +8,8 @@ from enum import IntEnum
 import msgspec
 
 from models.catalogue import DEFAULT_PREFIX, Item, Offer
-from models.policy import OfferHas, Selector
-
-MINUTE = 60_000_000  # microseconds
+from models.clock_time import MINUTE
+from models.selectors import OfferHas, Selector
 
 
 class Intent:

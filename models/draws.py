@@ -12,10 +12,10 @@ from math import floor, frexp
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Doubles, Fixed
 from models.compiled import compiled
-from models.fixed import BITS, ONE, Fixed, scale
+from models.fixed import BITS, ONE, scale
 
-Floats = NDArray[np.float64]
 _Hashes = NDArray[np.uint64]
 
 LN_2 = 0.6931471805599453
@@ -89,7 +89,7 @@ def log(number: float) -> float:
 
 
 @compiled("float64[::1](float64[::1])")
-def logs(numbers: Floats) -> Floats:
+def logs(numbers: Doubles) -> Doubles:
     """Return natural logarithms (n,) of positive finite numbers, the same on every machine."""
     found = np.empty(numbers.size)
     for i in range(numbers.size):
@@ -98,7 +98,7 @@ def logs(numbers: Floats) -> Floats:
 
 
 @compiled("int64[::1](float64[::1])")
-def _rounded(numbers: Floats) -> Fixed:
+def _rounded(numbers: Doubles) -> Fixed:
     found = np.empty(numbers.size, np.int64)
     for i in range(numbers.size):
         found[i] = np.int64(floor(numbers[i] * ONE + 0.5))

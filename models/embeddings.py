@@ -5,16 +5,30 @@ a 1 there in the customer's, one inner product gives u.i + b_i; b_u is the same 
 customer and is added to the score.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from models.array_types import Fixed, Rows, Table
 from models.compiled import compiled
-from models.features import Column, attribute_columns, history_columns
-from models.fixed import BITS, ONE, Fixed, Rows, Table, weighted_sum
-from models.profile import View
-from models.release import Release
+from models.features import Column, HistoryConfig, attribute_columns, history_columns
+from models.fixed import BITS, ONE, weighted_sum
+from models.view import View
+
+
+class UserSpace(Protocol):
+    """What placing a customer needs of a release.
+
+    `users_fixed` (user features, D) in units of 2^-20 are the learnt rows of columns, the user bias
+    last; `user_feature_row` and `segment_row` map names to rows.
+    """
+
+    history: HistoryConfig
+    users_fixed: Table
+    user_feature_row: Mapping[str, int]
+    segment_row: Mapping[str, int]
 
 
 class Customer(NamedTuple):
@@ -37,11 +51,11 @@ class Customer(NamedTuple):
         return not self.columns
 
 
-def place_customer(view: View, release: Release, minute: int) -> Customer:
-    """Return the customer of `view` in the space of `release` at `minute` (microseconds)."""
-    row_of = release.user_feature_row
+def place_customer(view: View, space: UserSpace, minute: int) -> Customer:
+    """Return the customer of `view` in `space` at `minute` (microseconds)."""
+    row_of = space.user_feature_row
     columns, rows, weights = [], [], []
-    for column in history_columns(view, release.history, minute):
+    for column in history_columns(view, space.history, minute):
         row = row_of.get(column.name)
         if row is not None:
             columns.append(column)
@@ -53,10 +67,10 @@ def place_customer(view: View, release: Release, minute: int) -> Customer:
             rows.append(row)
             weights.append(column.weight)
     known = np.array(rows, np.int64)
-    total = weighted_sum(release.users_fixed, known, np.array(weights, np.int64))
+    total = weighted_sum(space.users_fixed, known, np.array(weights, np.int64))
     bias = int(total[-1])
     total[-1] = ONE
-    segment_row = release.segment_row
+    segment_row = space.segment_row
     segments = [
         segment_row[name]
         for name in (f"{name}={value}" for name, value in view.attributes.items())
@@ -66,19 +80,19 @@ def place_customer(view: View, release: Release, minute: int) -> Customer:
 
 
 class Placing:
-    """A customer's place in the space of a release, found when it is first asked for."""
+    """A customer's place in a space, found when it is first asked for."""
 
-    def __init__(self, view: View, release: Release, minute: int) -> None:
-        self._view, self._release, self._minute = view, release, minute
+    def __init__(self, view: View, space: UserSpace, minute: int) -> None:
+        self._view, self._space, self._minute = view, space, minute
 
     @cached_property
     def customer(self) -> Customer:
         """Return the customer there."""
-        return place_customer(self._view, self._release, self._minute)
+        return place_customer(self._view, self._space, self._minute)
 
 
 def carried_by(
-    customer: Customer, items: Table, leads: Rows, release: Release, most: int
+    customer: Customer, items: Table, leads: Rows, space: UserSpace, most: int
 ) -> list[list[Column]]:
     """Return, for each of `leads` (rows of `items`), the columns that speak most for that item.
 
@@ -88,7 +102,7 @@ def carried_by(
     if not customer.columns:
         return [[] for _ in leads]
     weights = np.array([column.weight for column in customer.columns], np.int64)
-    found = _strongest(release.users_fixed, customer.rows, weights, items, leads, most)
+    found = _strongest(space.users_fixed, customer.rows, weights, items, leads, most)
     columns = customer.columns
     return [[columns[at] for at in row if at >= 0] for row in found.tolist()]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fixed import Rows
+from models.array_types import Rows
 from models.given import Given
 from models.index import OfferIndex
 from models.policy import Policy

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from models.clock_time import DAY
 from models.fixed import BITS, ONE, product, scale
-from models.profile import Entry, View
+from models.profile import Entry
+from models.view import View
 
-DAY = 86_400_000_000  # microseconds
 CONSTANT = "constant"
 TYPE_WEIGHTS: Mapping[str, float] = {
     "purchase": 1.0,

@@ -9,6 +9,7 @@ the tests hold them against the same sums in Python's own whole numbers.
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Fixed, Rows, Table
 from models.compiled import compiled
 
 BITS = 20
@@ -18,10 +19,6 @@ ONE = 1 << BITS
 LIMIT = 64.0
 # A customer's bias is added once and never multiplied.
 BIAS_LIMIT = 2000.0
-
-Fixed = NDArray[np.int64]
-Table = NDArray[np.int32]
-Rows = NDArray[np.int64]
 
 _HALF = ONE // 2
 _NARROW = 2**31

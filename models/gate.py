@@ -11,7 +11,7 @@ from statistics import NormalDist
 import msgspec
 
 from models.errors import ThroughlineError
-from models.labels import RESPONSE
+from models.manifest import RESPONSE
 
 GATED = ("recall@10", "ndcg@10", "auc")
 LEVEL = 0.05

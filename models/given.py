@@ -12,17 +12,15 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from models.array_types import Fixed, Mask, Rows
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.codec import Damaged, decode_customer, encode
+from models.codec import Damaged, encode
 from models.decision import Candidates, Decision, Reason, Record
-from models.fixed import Fixed, Rows
 from models.index import OfferIndex
-from models.profile import Profile
+from models.profile import Profile, decode_customer
 from models.ranking import Ranking
 from models.release import Release
 from models.staged import Named
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from models.clock_time import DAY
 from models.embeddings import place_customer
 from models.errors import BadRelease
-from models.events import BROWSE, EVENT_TYPES
-from models.features import DAY
+from models.events import BROWSE, EVENT_TYPES, LANES
 from models.fixed import dot, to_fixed
-from models.past import LANES, past_of
-from models.profile import Entry, View
-from models.release import GOLDEN, Golden, GoldenEvent, Release
+from models.manifest import GOLDEN, Golden, GoldenEvent
+from models.past import past_of
+from models.profile import Entry
+from models.release import Release
 from models.second_stage import order
 from models.segments import segments_of
+from models.view import View
 
 
 def answer_golden(

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Fixed, Mask, Rows
 from models.catalogue import DEFAULT_PREFIX, Catalogue, Offer, Row, in_stock
-from models.fixed import Fixed, Rows, to_fixed
+from models.fixed import to_fixed
 from models.new_items import NewItems
 from models.release import Release
-from models.search import Allowed, Mask, VectorSearch, allow
+from models.search import Allowed, VectorSearch, allow
 from models.selections import Selections
 
 MEMBERS = 64  # an offer over more items is judged by its 64 most popular ones

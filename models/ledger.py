@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from models.catalogue import DEFAULT_PREFIX
+from models.clock_time import MINUTE
 from models.events import RESERVED, SENT
 from models.policy import Contact
 from models.profile import Entry
 
 IMPRESSION = "impression"
-MINUTE = 60_000_000  # microseconds
 
 
 class Line(NamedTuple):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from models.array_types import Rows
 from models.decide import Deciding
-from models.fixed import Rows
 from models.ranking import Ranking
 
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Rows
 from models.compiled import compiled
-from models.fixed import Rows
-from models.past import Floats, Past
+from models.past import Past
 
 _BITS = 4095  # of a row, as a mask
 

@@ -12,11 +12,8 @@ than one with a single buyer.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.fixed import Rows
-
-Floats = NDArray[np.float64]
+from models.array_types import Doubles, Rows
 
 SHRINK = 20.0  # purchases of everybody that a customer's few touches are seen among
 FEW = 5.0  # items like all others that those with a feature are seen among
@@ -27,7 +24,7 @@ class NewItems:
     """How the items in `rows` (n,) of a catalogue fit a customer by their features alone."""
 
     def __init__(
-        self, features: Sequence[Mapping[str, Sequence[str]]], buyers: Floats, rows: Rows
+        self, features: Sequence[Mapping[str, Sequence[str]]], buyers: Doubles, rows: Rows
     ) -> None:
         """Count features; `features` and `buyers`, how many bought it, are of all (items,)."""
         names: dict[str, int] = {}
@@ -58,7 +55,7 @@ class NewItems:
         mine = places[owner] >= 0
         self._new_held, self._new_owner = self._held[mine], places[owner[mine]]
 
-    def scores(self, touched: Rows, counts: Floats) -> Floats:
+    def scores(self, touched: Rows, counts: Doubles) -> Doubles:
         """Return a score (n,) for a customer who touched the item rows `touched` (m,) so often.
 
         It is the log of how much likelier the customer turns to an item for its features.

@@ -11,18 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Rows
+from models.clock_time import DAY
 from models.compiled import compiled
-from models.events import BROWSE, CART, PURCHASE, RESPONSE
-from models.features import DAY, HistoryConfig
-from models.fixed import Rows
-from models.profile import View
+from models.events import LANES, PURCHASE
+from models.features import HistoryConfig
+from models.view import View
 
-LANES = (BROWSE, CART, PURCHASE, RESPONSE)
 NEVER = 10_000.0  # steps or days: longer ago than any profile remembers
 OLDEST = 10_000  # acts or days beyond which nothing decays any further
 _BOUGHT = LANES.index(PURCHASE)
-
-Floats = NDArray[np.float32]
 
 
 class Past(NamedTuple):

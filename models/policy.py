@@ -13,31 +13,12 @@ from typing import Literal
 import msgspec
 
 from models.catalogue import Money, OfferClass
+from models.selectors import OfferHas, Selector, StrictStruct
 
 Like = Literal["default", "discovery", "replenish", "service"]
 
 
-class _Part(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """A part of a policy file."""
-
-
-class Selector(_Part, frozen=True, kw_only=True):
-    """Which offers a rule is about: those that every given field holds for; none given: all.
-
-    A field with several values holds where one of them does. The default offer of an item has the
-    item's features.
-    """
-
-    offers: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    classes: tuple[OfferClass, ...] = ()
-    sensitivities: tuple[str, ...] = ()
-    features: dict[str, tuple[str, ...]] = {}
-
-
-class AttributeIs(_Part, frozen=True, kw_only=True, tag_field="kind", tag="attribute"):
+class AttributeIs(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="attribute"):
     """An attribute of the customer: one of some values, or a number within bounds, inclusive.
 
     Without any of these: it is known.
@@ -49,7 +30,7 @@ class AttributeIs(_Part, frozen=True, kw_only=True, tag_field="kind", tag="attri
     at_most: float | None = None
 
 
-class HappenedLately(_Part, frozen=True, kw_only=True, tag_field="kind", tag="event"):
+class HappenedLately(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="event"):
     """How often the customer did or was shown something in the last `days`: within bounds."""
 
     type: str
@@ -61,13 +42,13 @@ class HappenedLately(_Part, frozen=True, kw_only=True, tag_field="kind", tag="ev
     at_most: int | None = None
 
 
-class AtPlace(_Part, frozen=True, kw_only=True, tag_field="kind", tag="place"):
+class AtPlace(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="place"):
     """The place asked for is one of some."""
 
     one_of: tuple[str, ...]
 
 
-class AtTime(_Part, frozen=True, kw_only=True, tag_field="kind", tag="time"):
+class AtTime(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="time"):
     """The customer's local time: within [since, until), on some weekdays, between two times of day.
 
     Weekdays are 1 (Monday) to 7. `start` > `end` goes over midnight.
@@ -80,37 +61,29 @@ class AtTime(_Part, frozen=True, kw_only=True, tag_field="kind", tag="time"):
     end: str = ""
 
 
-class OfferHas(_Part, frozen=True, kw_only=True, tag_field="kind", tag="offer"):
-    """What the offer itself is: price within bounds, counted in units of its currency."""
-
-    price_at_least: float | None = None
-    price_at_most: float | None = None
-    value_at_least: float | None = None
-    margin_at_least: float | None = None  # value as a share of the price
-
-
-class AnyOf(_Part, frozen=True, kw_only=True, tag_field="kind", tag="any"):
+class AnyOf(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="any"):
     """One of several conditions holds."""
 
     of: tuple["Condition", ...]
 
 
-class AllOf(_Part, frozen=True, kw_only=True, tag_field="kind", tag="all"):
+class AllOf(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="all"):
     """All of several conditions hold."""
 
     of: tuple["Condition", ...]
 
 
-class NoneOf(_Part, frozen=True, kw_only=True, tag_field="kind", tag="none"):
+class NoneOf(StrictStruct, frozen=True, kw_only=True, tag_field="kind", tag="none"):
     """None of several conditions holds."""
 
     of: tuple["Condition", ...]
 
 
-Condition = AttributeIs | HappenedLately | AtPlace | AtTime | OfferHas | AnyOf | AllOf | NoneOf
+CustomerCondition = AttributeIs | HappenedLately | AtPlace | AtTime
+Condition = CustomerCondition | OfferHas | AnyOf | AllOf | NoneOf
 
 
-class Eligibility(_Part, frozen=True, kw_only=True):
+class Eligibility(StrictStruct, frozen=True, kw_only=True):
     """The offers of `about` may be shown, on `channels` (none: all), only when all of `when` hold.
 
     With `bar` they may not be shown when all of `when` hold; without conditions, never.
@@ -123,7 +96,7 @@ class Eligibility(_Part, frozen=True, kw_only=True):
     bar: bool = False
 
 
-class Cap(_Part, frozen=True, kw_only=True):
+class Cap(StrictStruct, frozen=True, kw_only=True):
     """At most `limit` contacts in a window, counted over `channels` (none: all).
 
     The window is rolling, `days` long, or the calendar's `day`, `week` (from Monday) or `month` in
@@ -143,7 +116,7 @@ class Cap(_Part, frozen=True, kw_only=True):
     hard: bool = True
 
 
-class QuietHours(_Part, frozen=True, kw_only=True):
+class QuietHours(StrictStruct, frozen=True, kw_only=True):
     """No marketing contact on `channels` from `start` to `end` ("21:00"), customer's local time."""
 
     name: str
@@ -153,7 +126,7 @@ class QuietHours(_Part, frozen=True, kw_only=True):
     weekdays: tuple[int, ...] = ()
 
 
-class CoolDowns(_Part, frozen=True, kw_only=True):
+class CoolDowns(StrictStruct, frozen=True, kw_only=True):
     """How many days an offer is not shown after what the customer did; 0: it is.
 
     With `category`, a feature's name, a purchase closes all items of the same value for
@@ -166,7 +139,7 @@ class CoolDowns(_Part, frozen=True, kw_only=True):
     category_days: float = 30
 
 
-class Contact(_Part, frozen=True, kw_only=True):
+class Contact(StrictStruct, frozen=True, kw_only=True):
     """How often and when a customer may be approached.
 
     `outbound` are the channels on which showing is sending. `zone` is the time zone of customers
@@ -185,7 +158,7 @@ class Contact(_Part, frozen=True, kw_only=True):
     reserve_minutes: float = 60
 
 
-class Lever(_Part, frozen=True, kw_only=True):
+class Lever(StrictStruct, frozen=True, kw_only=True):
     """A manual weight on some offers: bounded, owned, and ended by itself at `until`."""
 
     name: str
@@ -197,7 +170,7 @@ class Lever(_Part, frozen=True, kw_only=True):
     intents: tuple[str, ...] = ()
 
 
-class Arbitration(_Part, frozen=True, kw_only=True):
+class Arbitration(StrictStruct, frozen=True, kw_only=True):
     """What the ranking is by: rate x value x lever.
 
     `value` counts only under a release whose label is RESPONSE. An offer without a value, or with
@@ -208,35 +181,35 @@ class Arbitration(_Part, frozen=True, kw_only=True):
     value_unknown: Money | None = None
 
 
-class AtMost(_Part, frozen=True, kw_only=True):
+class AtMost(StrictStruct, frozen=True, kw_only=True):
     """No more than `limit` offers of a slate share a value of `feature`."""
 
     feature: str
     limit: int
 
 
-class Exploration(_Part, frozen=True, kw_only=True):
+class Exploration(StrictStruct, frozen=True, kw_only=True):
     """Gumbel noise of `temperature` on log scores, drawn anew every `minutes`; 0: none."""
 
     temperature: float = 0.0
     minutes: int = 60
 
 
-class Holdout(_Part, frozen=True, kw_only=True):
+class Holdout(StrictStruct, frozen=True, kw_only=True):
     """The `share` of customers who get no marketing offers, so that the rest can be compared."""
 
     share: float = 0.0
     name: str = ""
 
 
-class IntentRule(_Part, frozen=True, kw_only=True):
+class IntentRule(StrictStruct, frozen=True, kw_only=True):
     """An intent: behaves like a built-in one; only offers of `classes` (none: all) are shown."""
 
     like: Like = "default"
     classes: tuple[OfferClass, ...] = ()
 
 
-class Placement(_Part, frozen=True, kw_only=True):
+class Placement(StrictStruct, frozen=True, kw_only=True):
     """A slot: its intent, how many offers it holds, and which ones may stand there."""
 
     intent: str = ""
@@ -244,18 +217,18 @@ class Placement(_Part, frozen=True, kw_only=True):
     about: Selector = Selector()
 
 
-class Searching(_Part, frozen=True, kw_only=True):
+class Searching(StrictStruct, frozen=True, kw_only=True):
     """How many items and explicit offers are looked at for one customer."""
 
     items: int = 200
     sets: int = 50
 
 
-class Policy(_Part, frozen=True, kw_only=True, dict=True):
+class Policy(StrictStruct, frozen=True, kw_only=True, dict=True):
     """What a decision obeys."""
 
-    intents: dict[str, IntentRule] = {}
-    placements: dict[str, Placement] = {}
+    intents: dict[str, IntentRule] = msgspec.field(default_factory=dict)
+    placements: dict[str, Placement] = msgspec.field(default_factory=dict)
     eligibility: tuple[Eligibility, ...] = ()
     contact: Contact = Contact()
     levers: tuple[Lever, ...] = ()

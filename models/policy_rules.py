@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from models.clock_time import zone_named
 from models.decision import Intent
 from models.events import ATTRIBUTE, CHANNELS, EVENT_TYPES
-from models.local_time import zone_named
 from models.policy import (
     Arbitration,
     AtMost,
@@ -25,14 +25,13 @@ from models.policy import (
     Holdout,
     IntentRule,
     Lever,
-    OfferHas,
     Placement,
     Policy,
     QuietHours,
     Searching,
-    Selector,
 )
 from models.profile import LANE_CAPACITY
+from models.selectors import OfferHas, Selector
 
 LOOK_BACK_DAYS = 366
 CAP_LIMIT = 50  # half of the contacts that a profile remembers

@@ -1,36 +1,25 @@
-"""The profile: everything live that a decision may use about one customer, a fold over events.
+"""The profile: everything live that a decision may use about one customer, as it is stored.
 
-`fold(compartment, events)` is indifferent to the order in which events arrive: every part of a
-compartment is either a top-K in canonical order, a sum, or a last-writer-wins by canonical order.
-A profile holds one compartment for each identifier; the customer is their merge, made when read
-(`view_of`), so that linking and unlinking move whole compartments.
+A profile holds one compartment for each identifier, which `models.fold` makes of its events. The
+customer is their merge, made when read (`models.view`), so that linking and unlinking move whole
+compartments.
 """
 
-import struct
-from collections.abc import Container, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from enum import Enum
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import msgspec
 
+from models.codec import damaged, payload_of
 from models.events import (
-    ATTRIBUTE,
     BROWSE,
     CART,
     CONTACT,
-    CONTACTS,
-    EVENT_TYPES,
     GRANTED,
     PURCHASE,
     RESERVED,
     RESPONSE,
     SENT,
-    Event,
     Stamp,
-    content_hash,
-    decision_key,
-    stamp_of,
 )
 
 # How many of the latest events each lane remembers.
@@ -44,12 +33,6 @@ LANE_CAPACITY: Mapping[str, int] = {
     RESERVED: 100,
     GRANTED: 100,
 }
-SEEN_CAPACITY = 64  # event ids a compartment recognises without a look into the log
-BUCKET_CAPACITY = 36  # calendar months with counts
-ATTRIBUTE_CAPACITY = 128
-UNDATED_BUCKET = -1
-
-_SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
@@ -160,186 +143,18 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):
     to: bytes
 
 
-class Known(Enum):
-    """What a compartment knows of an event."""
-
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"  # the same id with other content
-    UNSURE = "unsure"  # older than what is remembered: only the log can tell
+_stored: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
 
 
-def recognise(compartment: Compartment, event: Event) -> Known:
-    """Tell whether `event` was folded into `compartment` before."""
-    stamp = stamp_of(event)
-    # Most events are new: one search for the bytes of the key spares a look at each entry.
-    if stamp.key.to_bytes(8, "big") in compartment.seen:
-        for _, _, key, content in _SEEN.iter_unpack(compartment.seen):
-            if key == stamp.key:
-                return Known.DUPLICATE if content == content_hash(event) else Known.CONFLICT
-    if compartment.floor is not None and stamp <= compartment.floor:
-        return Known.UNSURE
-    return Known.NEW
+def decode_customer(data: bytes) -> Profile | Forward:
+    """Return the profile, or the forward, stored for a customer; raises as `codec.decode` does."""
+    try:
+        return _stored.decode(payload_of(data))
+    except msgspec.DecodeError:
+        raise damaged() from None
 
 
-def fold(
-    compartment: Compartment,
-    events: Iterable[Event],
-    event_types: Mapping[str, str] = EVENT_TYPES,
-) -> Compartment:
-    """Return `compartment` with `events` added; they must be new to it and to each other.
-
-    `event_types` maps each known type to its lane.
-    """
-    added: dict[str, list[Entry]] = {}
-    counts = dict(compartment.counts)
-    attributes = dict(compartment.attributes)
-    seen = list(_SEEN.iter_unpack(compartment.seen))
-    for event in events:
-        stamp = stamp_of(event)
-        seen.append((stamp.rank, stamp.at, stamp.key, content_hash(event)))
-        count = f"{event.type} {event.channel} {_bucket(event)}"
-        counts[count] = counts.get(count, 0) + 1
-        lane = event_types[event.type]
-        if lane == ATTRIBUTE:
-            for name, value in event.attributes.items():
-                attribute = attributes.get(name)
-                if attribute is None or attribute.stamp < stamp:
-                    attributes[name] = Attribute(stamp, value)
-        else:
-            entry = Entry(
-                stamp.rank,
-                stamp.at,
-                stamp.key >> 32,
-                event.type,
-                event.channel,
-                event.item,
-                event.offer,
-                decision_key(event.decision_id) if lane in CONTACTS else 0,
-            )
-            added.setdefault(lane, []).append(entry)
-
-    lanes = dict(compartment.lanes)
-    for lane, entries in added.items():
-        lanes[lane] = _latest([*lanes.get(lane, ()), *entries], LANE_CAPACITY[lane])
-    floor = compartment.floor
-    seen.sort()
-    if len(seen) > SEEN_CAPACITY:
-        dropped = Stamp(*seen[-SEEN_CAPACITY - 1][:3])
-        floor = dropped if floor is None else max(floor, dropped)
-        seen = seen[-SEEN_CAPACITY:]
-    return Compartment(
-        lanes=lanes,
-        counts=_bounded_counts(counts),
-        attributes=_bounded_attributes(attributes),
-        seen=b"".join(_SEEN.pack(*entry) for entry in seen),
-        floor=floor,
-    )
-
-
-class View(NamedTuple):
-    """A customer as a decision sees it: the merge of all compartments.
-
-    `lanes` holds entries in canonical order, bounded as in one compartment; `attributes` the values
-    in force.
-    """
-
-    lanes: Mapping[str, tuple[Entry, ...]]
-    attributes: Mapping[str, str]
-
-    def history(self, length: int, types: Container[str]) -> list[Entry]:
-        """Return the latest `length` acts of the given types, oldest first.
-
-        Acts are what the customer did; contacts are what was done to them.
-        """
-        entries = [
-            entry
-            for lane in (BROWSE, CART, PURCHASE, RESPONSE)
-            for entry in self.lanes.get(lane, ())
-            if entry.type in types
-        ]
-        entries.sort()
-        return entries[-length:]
-
-    def contacts(self) -> list[Entry]:
-        """Return what was shown, sent and reserved, in canonical order.
-
-        The lane of impressions may hold what was sent, too: before lanes were parted.
-        """
-        return sorted(
-            entry for lane in (CONTACT, SENT, RESERVED) for entry in self.lanes.get(lane, ())
-        )
-
-    def complete_since(self, lane: str) -> int | None:
-        """Return the time after which `lane` holds everything (microseconds); None: always.
-
-        A lane that is full may have lost what is not newer than its oldest entry: a hard cap, which
-        must never count too little, holds while its window reaches back to there.
-        """
-        entries = self.lanes.get(lane, ())
-        if len(entries) < LANE_CAPACITY[lane]:
-            return None
-        return entries[0].at if entries[0].rank else 0
-
-    def granted(self) -> frozenset[str]:
-        """Return the offers of limited volume that this customer has been granted one of."""
-        return frozenset(entry.offer for entry in self.lanes.get(GRANTED, ()))
-
-
-def view_of(compartments: Iterable[Compartment], unsaved: Sequence[Event] = ()) -> View:
-    """Merge compartments, and events that are true at this moment only, into one view."""
-    parts = list(compartments)
-    if unsaved:
-        parts.append(fold(Compartment(), unsaved))
-    if len(parts) == 1:
-        only = parts[0]
-        return View(only.lanes, _in_force(only.attributes))
-    lanes: dict[str, list[Entry]] = {}
-    attributes: dict[str, Attribute] = {}
-    for part in parts:
-        for lane, entries in part.lanes.items():
-            lanes.setdefault(lane, []).extend(entries)
-        for name, attribute in part.attributes.items():
-            present = attributes.get(name)
-            if present is None or (present.stamp, present.value) < (
-                attribute.stamp,
-                attribute.value,
-            ):
-                attributes[name] = attribute
-    return View(
-        {lane: _latest(entries, LANE_CAPACITY[lane]) for lane, entries in lanes.items()},
-        _in_force(attributes),
-    )
-
-
-def _in_force(attributes: Mapping[str, Attribute]) -> dict[str, str]:
-    return {name: attributes[name].value for name in sorted(attributes) if attributes[name].value}
-
-
-def _latest(entries: list[Entry], capacity: int) -> tuple[Entry, ...]:
+def latest(entries: list[Entry], capacity: int) -> tuple[Entry, ...]:
+    """Return the latest `capacity` of `entries`, in canonical order."""
     entries.sort()
     return tuple(entries[-capacity:])
-
-
-def _bucket(event: Event) -> int:
-    if event.time is None:
-        return UNDATED_BUCKET
-    moment = datetime.fromtimestamp(event.time // 1_000_000, UTC)
-    return (moment.year - 1970) * 12 + moment.month - 1
-
-
-def _bounded_counts(counts: dict[str, int]) -> dict[str, int]:
-    buckets = {int(count.rsplit(" ", 1)[1]) for count in counts} - {UNDATED_BUCKET}
-    if len(buckets) <= BUCKET_CAPACITY:
-        return counts
-    kept = set(sorted(buckets)[-BUCKET_CAPACITY:]) | {UNDATED_BUCKET}
-    return {
-        count: number for count, number in counts.items() if int(count.rsplit(" ", 1)[1]) in kept
-    }
-
-
-def _bounded_attributes(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
-    if len(attributes) <= ATTRIBUTE_CAPACITY:
-        return attributes
-    latest = sorted(attributes, key=lambda name: (attributes[name].stamp, name))
-    return {name: attributes[name] for name in latest[-ATTRIBUTE_CAPACITY:]}

@@ -2,8 +2,9 @@
 
 from models.errors import BadRelease
 from models.gate import Held, check_gate, check_label
+from models.manifest import Manifest
 from models.registry import Registry
-from models.release import Manifest, read_manifest
+from models.release_loader import read_manifest
 
 
 def checked(registry: Registry, release_id: str, override: str = "") -> str:

@@ -20,11 +20,10 @@ from math import floor, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Doubles, Fixed, Rows
 from models.compiled import compiled
 from models.draws import log
-from models.fixed import Fixed, Rows, scale
-
-Floats = NDArray[np.float64]
+from models.fixed import scale
 
 PLACES = 30
 FREE = 0  # the class of offers that no rule limits
@@ -76,7 +75,7 @@ class Contest:
     limits: tuple[int, ...]
 
 
-def propensities(contest: Contest, temperature: float, places: int, wanted: Rows) -> Floats | None:
+def propensities(contest: Contest, temperature: float, places: int, wanted: Rows) -> Doubles | None:
     """Return the probability that a slate of `places` shows each of `wanted` (m,) positions.
 
     Over all draws, not given what else is shown. Rounded to 2^-30, and never 0 for an offer that
@@ -135,13 +134,13 @@ class _Clocks:
     it rings, rings for this offer.
     """
 
-    log_rates: Floats
+    log_rates: Doubles
     classes: Rows
     of: Rows
-    shares: Floats
+    shares: Doubles
 
 
-def _clocks(weights: Floats, leads: Rows, classes: Rows) -> _Clocks:
+def _clocks(weights: Doubles, leads: Rows, classes: Rows) -> _Clocks:
     """Return the clocks of offers, given the logarithms of their rates."""
     _, first, of = np.unique(leads, return_index=True, return_inverse=True)
     log_rates, shares = _merged(weights, of, len(first))
@@ -157,7 +156,7 @@ def _left(clocks: _Clocks, room: Rows) -> Rows:
     return bounded
 
 
-def _probabilities(clocks: _Clocks, room: Rows, wanted: Rows) -> Floats:
+def _probabilities(clocks: _Clocks, room: Rows, wanted: Rows) -> Doubles:
     """Return the probability that each of `wanted` offers is shown, in whole units of 2^-30."""
     asked, back = np.unique(clocks.of[wanted], return_inverse=True)
     counts = np.bincount(clocks.classes, minlength=len(room))
@@ -185,7 +184,7 @@ def _exp(number: float) -> float:
 
 
 @compiled("Tuple((float64[::1], float64[::1]))(float64[::1], int64[::1], int64)")
-def _merged(weights: Floats, of: Rows, clocks: int) -> tuple[Floats, Floats]:
+def _merged(weights: Doubles, of: Rows, clocks: int) -> tuple[Doubles, Doubles]:
     """Return the logarithm of each clock's rate, and the share of each offer in that of its own."""
     highest, sums = np.full(clocks, -np.inf), np.zeros(clocks)
     for i in range(of.size):
@@ -201,7 +200,7 @@ def _merged(weights: Floats, of: Rows, clocks: int) -> tuple[Floats, Floats]:
 
 
 @compiled("void(float64[:,::1], int64)")
-def _begin(taken: Floats, places: int) -> None:
+def _begin(taken: Doubles, places: int) -> None:
     """Say that so many places are taken for sure: of `taken` (counts, p) that row is 1, else 0."""
     for count in range(len(taken)):
         for x in range(taken.shape[1]):
@@ -209,13 +208,13 @@ def _begin(taken: Floats, places: int) -> None:
 
 
 @compiled("void(float64[::1], float64[::1])")
-def _copy(source: Floats, target: Floats) -> None:
+def _copy(source: Doubles, target: Doubles) -> None:
     for x in range(source.size):
         target[x] = source[x]
 
 
 @compiled("void(float64[:,::1], float64[::1], int64)")
-def _ring(taken: Floats, rung: Floats, limit: int) -> None:
+def _ring(taken: Doubles, rung: Doubles, limit: int) -> None:
     """Add one clock, rung with probability `rung` (p,), to what its class has taken.
 
     `taken` (limit + 1, p) are the probabilities of 0, 1, ... limit places; no more are taken.
@@ -230,7 +229,7 @@ def _ring(taken: Floats, rung: Floats, limit: int) -> None:
 
 
 @compiled("void(float64[:,::1], float64[:,::1], int64)")
-def _join(total: Floats, taken: Floats, limit: int) -> None:
+def _join(total: Doubles, taken: Doubles, limit: int) -> None:
     """Add the places that a class has taken (limit + 1, p) to `total` (places, p)."""
     for count in range(len(total) - 1, -1, -1):
         for x in range(total.shape[1]):
@@ -244,8 +243,8 @@ def _join(total: Floats, taken: Floats, limit: int) -> None:
     "float64[::1](float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1])"
 )
 def _shown(
-    log_rates: Floats, classes: Rows, room: Rows, asked: Rows, nodes: Floats, shares: Floats
-) -> Floats:
+    log_rates: Doubles, classes: Rows, room: Rows, asked: Rows, nodes: Doubles, shares: Doubles
+) -> Doubles:
     """Return the probability that each of `asked` clocks (ascending) rings while it is let in.
 
     `room` (c,) of class `FREE` is the number of places; no class has room for more. `nodes` and

@@ -6,23 +6,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from models.changes import Case, Change, Kind, lever
-from models.conditions import amount, margin
+from models.clock_time import DAY
 from models.decide import Deciding
 from models.decision import Reason
-from models.features import DAY
 from models.fixed import ONE
 from models.lifts import least_lift
-from models.policy import (
-    AllOf,
-    AnyOf,
-    AtTime,
-    AttributeIs,
-    Condition,
-    HappenedLately,
-    NoneOf,
-    OfferHas,
-)
+from models.policy import AllOf, AnyOf, AtTime, AttributeIs, Condition, HappenedLately, NoneOf
+from models.prices import amount, margin
 from models.profile import Entry
+from models.selectors import OfferHas
 from models.standing import Stage, Standing
 
 EVENTS = ("view", "add_to_cart")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.compiled import compiled
-from models.fixed import ONE, Fixed, Rows, best
+from models.fixed import ONE, best
 from models.index import OfferIndex
 from models.policy import Policy
 from models.scorers import Scorer
-from models.search import NONE, Allowed, Mask
+from models.search import Allowed
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Ranker:
     def nearest_sets(self, most: int, allowed: Mask) -> Rows:
         """Return up to `most` rows of explicit offers that promise most among `allowed`."""
         if not self.index.set_ids:
-            return NONE
+            return NO_ROWS
         point = (self.scorer.vector / ONE).astype(np.float32)
         return self.index.sets_near(point, most, allowed)
 

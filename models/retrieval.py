@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Mask, Rows
 from models.candidates import (
     OWN,
     POPULAR,
     Candidates,
-    Mask,
     listed_items,
     own_items,
     reached_items,
@@ -23,9 +23,8 @@ from models.candidates import (
     under,
     union,
 )
-from models.fixed import Rows
 from models.neighbours import Neighbours, Reached, reach
-from models.past import Floats, Past
+from models.past import Past
 from models.segments import Shares
 from models.signals import BOUGHT_FACT
 

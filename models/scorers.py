@@ -8,16 +8,17 @@ from typing import Protocol
 
 import numpy as np
 
+from models.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.candidates import listed_items
 from models.decision import Because, Intent, Source
 from models.embeddings import Customer, Placing
 from models.events import PURCHASE
-from models.fixed import Fixed, Rows, dot
+from models.fixed import dot
 from models.index import OfferIndex, Popularity
 from models.past import past_of
-from models.profile import View
-from models.search import NONE, Allowed, Mask
+from models.search import Allowed
 from models.staged import Named, Staged, near_acts
+from models.view import View
 
 
 class Scorer(Protocol):
@@ -102,7 +103,7 @@ class ByHistory:
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed`."""
-        return self._index.search.nearest(self.vector, most, allowed, NONE)
+        return self._index.search.nearest(self.vector, most, allowed, NO_ROWS)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the inner product of each item, biases included."""

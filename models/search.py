@@ -14,17 +14,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Fixed, Mask, Rows, Table
 from models.compiled import compiled
-from models.fixed import ONE, Fixed, Rows, Table, best, dot
+from models.fixed import ONE, best, dot
 
 EXACT_UP_TO = 20_000
 TRAINED_ON = 8_192  # vectors that the 16 levels of each dimension are made from
 PROPOSED = 2.2  # times as many as wanted are proposed by FAISS
 ENOUGH = 1.8  # times as many as wanted must pass the filter
 FEW = 0.15  # below this share of allowed rows, scoring all of them costs less
-
-Mask = NDArray[np.bool_]
-NONE: Rows = np.empty(0, np.int64)
 
 
 class Allowed(NamedTuple):

@@ -10,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Fixed, Mask, Rows
 from models.calibration import Calibration
-from models.candidates import MOST_SOURCES, Mask, source_names
+from models.candidates import MOST_SOURCES, source_names
 from models.decision import Intent
 from models.errors import BadRelease
-from models.fixed import ONE, Fixed, Rows, best
+from models.events import LANES
+from models.fixed import ONE, best
 from models.neighbours import Neighbours, Reached
-from models.past import LANES, Past
+from models.past import Past
 from models.retrieval import Quotas, Retrieval, propose
 from models.segments import EVERYBODY, Shares, segment_popularity
 from models.signals import FACTS, Matches, greatest_sums, signal_matrix, signals

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.array_types import Floats, Rows
 from models.compiled import compiled
 from models.events import BROWSE, CART, PURCHASE, RESPONSE
-from models.fixed import Rows
-from models.past import Floats
-from models.profile import View
+from models.view import View
 
 EVERYBODY = ""
 BOUGHT, VISIT = "bought:", "visit:"

@@ -8,18 +8,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.array_types import NO_ROWS, Doubles, Mask, Rows
 from models.catalogue import Item, Offer, Row, offer_id
-from models.conditions import amount, margin
-from models.fixed import Rows
-from models.policy import Selector
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from models.prices import amount, margin
+from models.selectors import Selector
 
 KEPT = 256  # masks of a policy's selectors
-_NO_ROWS: Rows = np.empty(0, np.int64)
 
 
 class Selections:
@@ -66,22 +61,22 @@ class Selections:
             if values:
                 having = np.zeros(len(self._rows), np.bool_)
                 for value in values:
-                    having[self._having.get((field, value), _NO_ROWS)] = True
+                    having[self._having.get((field, value), NO_ROWS)] = True
                 chosen &= having
         return chosen
 
     @cached_property
-    def prices(self) -> Floats:
+    def prices(self) -> Doubles:
         """Return the price of each row in units of its currency; NaN where none is known."""
         return np.array([amount(row.price) for row in self._rows], np.float64)
 
     @cached_property
-    def values(self) -> Floats:
+    def values(self) -> Doubles:
         """Return the value of each row in units of its currency; NaN where none is known."""
         return np.array([amount(row.value) for row in self._rows], np.float64)
 
     @cached_property
-    def margins(self) -> Floats:
+    def margins(self) -> Doubles:
         """Return the value of each row as a share of its price; NaN where one is not known."""
         return np.array([margin(row) for row in self._rows], np.float64)
 

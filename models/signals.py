@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Rows
 from models.compiled import compiled
-from models.events import BROWSE, CART, PURCHASE
-from models.fixed import Rows
+from models.events import BROWSE, CART, LANES, PURCHASE
 from models.neighbours import Reached
-from models.past import LANES, NEVER, Floats, Past
+from models.past import NEVER, Past
 
 
 class Signal(NamedTuple):

@@ -16,8 +16,8 @@ from models.arrays import STAGE_ARRAYS, check_arrays
 from models.calibration import Calibration
 from models.canonical import encode_canonical
 from models.errors import BadRelease
+from models.events import LANES
 from models.neighbours import Neighbours
-from models.past import LANES
 from models.release_files import Bytes, read_json
 from models.retrieval import Quotas, Retrieval
 from models.second_stage import (

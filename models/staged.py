@@ -16,20 +16,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import NO_ROWS, Fixed, Rows
 from models.candidates import OWN, POPULAR, source_names
 from models.compiled import compiled
 from models.decision import Because, Source
 from models.draws import log_fixed
 from models.embeddings import Customer, Placing, carried_by
-from models.fixed import ONE, Fixed, Rows, best, dot
+from models.events import LANES
+from models.fixed import ONE, best, dot
 from models.index import OfferIndex
 from models.neighbours import carriers, reach
-from models.past import LANES, Past
-from models.profile import Entry, View
+from models.past import Past
+from models.profile import Entry
 from models.retrieval import propose
-from models.search import NONE, Allowed
+from models.search import Allowed
 from models.second_stage import Ensemble, Judge, SecondStage
 from models.segments import segments_of
+from models.view import View
 
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
 # Below this share of the candidates wanted, a search fills up: it costs as much as all the rest.
@@ -100,7 +103,7 @@ class Staged:
 
     def more(self, most: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed` by the history embedding."""
-        return self._index.search.nearest(self.vector, most, allowed, NONE)
+        return self._index.search.nearest(self.vector, most, allowed, NO_ROWS)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the score of each item: by the trees, or where a new one stands among them."""

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Rows
 from models.barriers import Barrier
 from models.catalogue import stock_age
 from models.cool_downs import Closed
 from models.decision import Reason, Request, Withheld
-from models.fixed import Rows
 from models.index import OfferIndex
 from models.policy import AtMost
 from models.ranking import Ranking

@@ -1,4 +1,4 @@
-"""Windows of time in a customer's zone: calendar days, weeks and months, and quiet hours.
+"""A customer's zone, and windows of time in it: calendar days, weeks and months, and quiet hours.
 
 All instants are microseconds since 1970 (UTC). A window is half-open: it holds its start and not
 its end. A calendar window runs from local midnight to local midnight, so that a day on which clocks
@@ -13,15 +13,22 @@ from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from models.features import DAY
-from models.local_time import local, within
-from models.policy import QuietHours
+from models.clock_time import DAY, local, within, zone_named
+from models.policy import Contact, QuietHours
+from models.view import View
 
 Calendar = Literal["day", "week", "month"]
 
 _SECOND = 1_000_000
 _DAY_MINUTES = 24 * 60
 _SEARCHED = 8 * DAY  # quiet hours repeat weekly: what is not over by then never is
+
+
+def zone_of(view: View, contact: Contact) -> ZoneInfo:
+    """Return the zone of a customer: as their attribute says, else the policy's."""
+    said = view.attributes.get(contact.zone_attribute, "")
+    zone = zone_named(said) if said else None
+    return zone or zone_named(contact.zone) or ZoneInfo("UTC")
 
 
 def window_of(at: int, calendar: Calendar, zone: ZoneInfo) -> tuple[int, int]:

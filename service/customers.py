@@ -8,7 +8,8 @@ from throughline.v1 import customer_pb2 as pb
 from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
 
 from models.identifiers import Identifier
-from models.profile import Profile, view_of
+from models.profile import Profile
+from models.view import view_of
 from service import limits
 from service.deciding import lesser
 from service.decision_messages import timestamp

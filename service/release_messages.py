@@ -4,7 +4,7 @@ from throughline.v1.release_pb2 import Release
 
 from models.decision import Intent
 from models.registry import Entry, Registry
-from models.release import read_vocabulary
+from models.release_loader import read_vocabulary
 
 OVERALL = "all"  # the slice of a metric over all cases
 

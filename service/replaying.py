@@ -8,7 +8,8 @@ from models.decision import Decision, Record
 from models.errors import BadRelease, ThroughlineError, Unreadable
 from models.policy import Policy
 from models.registry import Registry
-from models.release import Release, load_release
+from models.release import Release
+from models.release_loader import load_release
 from models.replay import replay
 from service.store import Kept
 

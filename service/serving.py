@@ -25,7 +25,8 @@ from models.policy import BUILT_IN, Policy
 from models.profile import Profile
 from models.promotion import checked
 from models.registry import NothingToRollBack, Pair, Pointer, Registry
-from models.release import Release, load_release
+from models.release import Release
+from models.release_loader import load_release
 from service.clock import Clock
 from service.guard import log_fault
 from service.status import LoadInProgress, NoRelease

@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
 from models.gate import Held
 from models.registry import NothingToRollBack
-from models.release import NewerRelease
+from models.release_loader import NewerRelease
 from service.validation import InvalidRequest, Violation
 
 DOMAIN = "throughline"

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from models.errors import BadRelease
 from models.golden import check_golden
-from models.release import GOLDEN, Golden, Release, load_release, read_golden, verify_release
+from models.manifest import GOLDEN, Golden
+from models.release import Release
+from models.release_loader import load_release, read_golden, verify_release
 
 TIMEOUT_SECONDS = 600  # only what hangs takes so long; a good release refused serves nobody
 NICENESS = 10  # still ends in time where everything else is busy

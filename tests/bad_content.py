@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from models.arrays import ARRAYS, DIMENSIONS, STAGE_ARRAYS, Layout
-from models.release import GOLDEN, MANIFEST, VOCABULARY
+from models.manifest import GOLDEN, MANIFEST, VOCABULARY
 from models.second_stage import RANKED
 from models.stage_files import STAGE
 from tests.damage import CONTENT, Apply, Damage

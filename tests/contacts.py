@@ -6,12 +6,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.catalogue import Catalogue, Item, Offer
+from models.clock_time import DAY, local
 from models.contact import Contacts
 from models.events import CONTACT, RESERVED, SENT
-from models.features import DAY
-from models.local_time import local
 from models.policy import Cap, Contact, Policy
-from models.profile import Entry, View
+from models.profile import Entry
+from models.view import View
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE

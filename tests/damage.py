@@ -14,14 +14,9 @@ from typing import NamedTuple
 
 from models.features import HistoryConfig
 from models.golden import make_golden
-from models.release import (
-    FILES_OF,
-    FORMAT,
-    MANIFEST,
-    GoldenEvent,
-    load_release,
-    write_release,
-)
+from models.manifest import FILES_OF, FORMAT, MANIFEST, GoldenEvent
+from models.release_loader import load_release
+from models.release_writer import write_release
 from tests.small import small_content
 
 CONTENT = FILES_OF[FORMAT]

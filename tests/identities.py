@@ -5,7 +5,8 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from models.profile import Compartment, Link, fold
+from models.fold import fold
+from models.profile import Compartment, Link
 from service.store import Recorded, Store
 from service.store.unlinking import Unlinked
 from tests.said import NOW, event, identifier

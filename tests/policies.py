@@ -18,12 +18,11 @@ from models.policy import (
     HappenedLately,
     Holdout,
     Lever,
-    OfferHas,
     Policy,
     QuietHours,
     Searching,
-    Selector,
 )
+from models.selectors import OfferHas, Selector
 
 T = TypeVar("T")
 

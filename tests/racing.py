@@ -14,7 +14,7 @@ import redis
 from models.decide import World
 from models.index import OfferIndex
 from models.policy import Cap, Contact, Policy
-from models.release import load_release
+from models.release_loader import load_release
 from service.clock import Clock
 from service.deciding import Decider
 from service.store import open_store

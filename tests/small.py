@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
+from models.array_types import Floats
 from models.calibration import Calibration
 from models.catalogue import Catalogue, Item, Money, Offer, Row
 from models.features import HistoryConfig
+from models.manifest import Metric, Vocabulary
 from models.neighbours import Neighbours
-from models.past import Floats
-from models.release import Content, Metric, Release, Vocabulary, load_release, write_release
+from models.release import Content, Release
+from models.release_loader import load_release
+from models.release_writer import write_release
 from models.retrieval import Quotas, Retrieval
 from models.second_stage import RANKED, Ensemble, SecondStage
 from models.segments import Shares

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.errors import StoreUnavailable
-from models.profile import view_of
 from models.reservations import granted, reserved
+from models.view import view_of
 from service.store import Committed, Customer, Known, Overtaken, RequestKey, Store
 from tests.conftest import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record

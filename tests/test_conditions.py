@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.catalogue import Item, Money, Offer
-from models.conditions import Situation, holds, selects
+from models.clock_time import local, within, zone_named
+from models.conditions import Situation
+from models.eligibility import met as holds
 from models.events import Event
-from models.local_time import local, within, zone_named, zone_of
+from models.fold import fold
 from models.policy import (
     AllOf,
     AnyOf,
@@ -21,10 +24,12 @@ from models.policy import (
     Contact,
     HappenedLately,
     NoneOf,
-    OfferHas,
-    Selector,
 )
-from models.profile import Compartment, View, fold, view_of
+from models.profile import Compartment
+from models.selections import Selections
+from models.selectors import OfferHas, Selector, selects
+from models.view import View, view_of
+from models.windows import zone_of
 
 DAY = 86_400_000_000  # microseconds
 NOON = 1_512_129_600_000_000  # Friday 2017-12-01 12:00 UTC, 13:00 in Vienna
@@ -72,8 +77,8 @@ def zoned(name: str) -> datetime:
 
 def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) -> bool:
     """Tell whether a condition holds of `OFFER` for a customer."""
-    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")), OFFER)
-    return holds(condition, situation)
+    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")))
+    return bool(np.all(holds(Selections([OFFER]), condition, situation)))
 
 
 @pytest.mark.parametrize(
@@ -360,4 +365,4 @@ def test_conditions_are_as_said_naively(
     zone = zone_named("Africa/Lagos")  # UTC+1 all year
     assert zone is not None
     situation = Situation(view(*acts, **who), "a", now, zone)
-    assert holds(condition, situation) == naive(condition, acts, who, now)
+    assert bool(holds(Selections([]), condition, situation)) == naive(condition, acts, who, now)

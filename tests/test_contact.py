@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.clock_time import DAY
 from models.contact import REMEMBERED, Contacts
 from models.decision import Reason
 from models.events import Event
-from models.features import DAY
-from models.policy import Cap, Contact, Policy, QuietHours, Selector
-from models.profile import Compartment, fold, view_of
+from models.fold import fold
+from models.policy import Cap, Contact, Policy, QuietHours
+from models.profile import Compartment
+from models.selectors import Selector
+from models.view import view_of
 from tests.contacts import (
     CATALOGUE,
     HOUR,

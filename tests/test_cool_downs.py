@@ -2,13 +2,16 @@
 
 import pytest
 
+from models.clock_time import DAY
 from models.contact import Contacts
 from models.cool_downs import Closed
 from models.decision import ContextItem, Reason
 from models.events import Event
-from models.features import DAY
-from models.policy import BUILT_IN, Contact, CoolDowns, Policy, Selector
-from models.profile import Compartment, fold, view_of
+from models.fold import fold
+from models.policy import BUILT_IN, Contact, CoolDowns, Policy
+from models.profile import Compartment
+from models.selectors import Selector
+from models.view import view_of
 from tests.contacts import CATALOGUE, MINUTE, NOW
 
 

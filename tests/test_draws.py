@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import draws
-from models.draws import Floats, explored, gumbels, log_fixed, logs, unit
-from models.fixed import ONE, Fixed
+from models.array_types import Doubles, Fixed
+from models.draws import explored, gumbels, log_fixed, logs, unit
+from models.fixed import ONE
 
 OFFERS = [f"offer-{number}" for number in range(200)]
 SEED = bytes(range(16))
@@ -23,13 +24,13 @@ ROUNDED = 0.5 + 1e-6  # half a unit, and what the logarithm itself is off by
 KNOWN = [1194980, -825050, 328026, -61034, -809225]
 
 
-def drawn(buckets: int) -> Floats:
+def drawn(buckets: int) -> Doubles:
     """Return the draws of all offers in many time buckets, as numbers."""
     found = [gumbels(SEED, OFFERS, "policy", bucket) for bucket in range(buckets)]
     return np.concatenate(found) / ONE
 
 
-def bits(numbers: Floats) -> list[int]:
+def bits(numbers: Doubles) -> list[int]:
     """Return numbers as the bits that hold them."""
     found: list[int] = numbers.view(np.int64).tolist()
     return found

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from models.arbitration import log_factor_of
 from models.catalogue import Catalogue, Item, Money, Stock
 from models.changes import ADVISED, Case, Change, Kind, changed
+from models.clock_time import DAY
 from models.decide import World
 from models.decision import Intent, Reason, Request
 from models.events import Event
 from models.explain import explain
-from models.features import DAY
 from models.index import OfferIndex
 from models.policy import (
     BUILT_IN,
@@ -23,13 +23,12 @@ from models.policy import (
     Contact,
     Eligibility,
     HappenedLately,
-    OfferHas,
     Policy,
     QuietHours,
     Searching,
-    Selector,
 )
 from models.profile import Profile
+from models.selectors import OfferHas, Selector
 from models.smallest import MOST, Smallest, smallest
 from models.standing import Stage, standing
 from tests.small import small_catalogue

@@ -16,8 +16,10 @@ from models.embeddings import place_customer
 from models.events import EVENT_TYPES, Event
 from models.features import attribute_columns, history_columns
 from models.fixed import ONE, dot, to_fixed
-from models.profile import Compartment, fold, view_of
+from models.fold import fold
+from models.profile import Compartment
 from models.release import Release
+from models.view import view_of
 from training.config import TrainConfig
 from training.examples import make_examples
 from training.fit import Settings

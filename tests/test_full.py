@@ -15,11 +15,12 @@ from models.decide import World, decide
 from models.decision import Request
 from models.errors import BadInput
 from models.events import BROWSE, CART, PURCHASE
+from models.fold import fold
 from models.golden import check_golden
 from models.index import OfferIndex
 from models.policy import BUILT_IN
-from models.profile import Compartment, Profile, fold
-from models.release import load_release, read_golden
+from models.profile import Compartment, Profile
+from models.release_loader import load_release, read_golden
 from tests.said import NOW, event, identifier
 from tests.test_second_stage import shop
 from training.commands import app

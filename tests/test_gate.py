@@ -13,9 +13,9 @@ from throughline.v1 import release_pb2
 
 from models.errors import BadRelease
 from models.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
+from models.manifest import Metric
 from models.promotion import checked
 from models.registry import Entry, Registry
-from models.release import Metric
 from tests.patience import PATIENCE
 from tests.refusals import Refusal, refused, wrong
 from tests.running import running

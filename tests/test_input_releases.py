@@ -19,8 +19,8 @@ import grpc
 import pytest
 from throughline.v1 import release_pb2
 
+from models.manifest import FORMAT
 from models.registry import Entry, Pointer
-from models.release import FORMAT
 from service import serving
 from service.trial import try_release
 from tests.bad_content import rehashed

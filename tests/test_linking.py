@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from models.codec import decode_customer
 from models.errors import StoreUnavailable
-from models.profile import Forward, Link, Profile
+from models.profile import Forward, Link, Profile, decode_customer
 from service.store import Recorded, Store
 from service.store.backend import Backend, Write
 from service.store.redis import RedisBackend

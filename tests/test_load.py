@@ -15,8 +15,10 @@ import pytest
 from models.dataset import read_metadata
 from models.errors import WrongKey
 from models.events import Event, attributes_event
+from models.fold import fold
 from models.identifiers import Identifier, hash_identifier, key_fingerprint
-from models.profile import Compartment, Link, fold, view_of
+from models.profile import Compartment, Link
+from models.view import view_of
 from service.dataset import load as load_module
 from service.dataset.history import Events
 from service.dataset.load import TableCount, load_dataset

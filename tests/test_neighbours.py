@@ -10,8 +10,9 @@ from throughline.v1 import common_pb2, recommendation_pb2
 from models.codec import Damaged, encode
 from models.errors import StoreUnavailable, Unreadable
 from models.events import EVENT_TYPES, Event
+from models.fold import fold
 from models.identifiers import Identifier, hash_identifier
-from models.profile import Compartment, Link, Profile, fold
+from models.profile import Compartment, Link, Profile
 from service.store import Fault, Recorded, Store, planning
 from service.store.backend import Backend, Write
 from tests.conftest import RedisServer

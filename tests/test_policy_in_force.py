@@ -17,9 +17,9 @@ from models.policy import (
     IntentRule,
     Placement,
     Policy,
-    Selector,
 )
 from models.registry import POLICIES, NothingInForce, Registry
+from models.selectors import Selector
 from service.cli import app
 from tests.processes import eventually
 from tests.running import Running, enter_release, event, recommend_request, running

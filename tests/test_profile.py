@@ -7,18 +7,17 @@ from hypothesis import strategies as st
 
 from models.codec import encode
 from models.events import CHANNELS, EVENT_TYPES, Event, stamp_of
-from models.profile import (
+from models.fold import (
     ATTRIBUTE_CAPACITY,
     BUCKET_CAPACITY,
-    LANE_CAPACITY,
     SEEN_CAPACITY,
     UNDATED_BUCKET,
-    Compartment,
     Known,
     fold,
     recognise,
-    view_of,
 )
+from models.profile import LANE_CAPACITY, Compartment
+from models.view import view_of
 from tests.said import EPOCH, event, identifier
 
 ANN = identifier(1)

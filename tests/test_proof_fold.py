@@ -13,7 +13,8 @@ import pytest
 from throughline.v1 import event_pb2
 
 from models.events import EVENT_TYPES, Event
-from models.profile import Compartment, fold
+from models.fold import fold
+from models.profile import Compartment
 from service.status import code_number
 from service.store import Recorded, Store, planning
 from tests.proof import Proof

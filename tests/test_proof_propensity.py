@@ -10,16 +10,9 @@ from scipy.stats import binom
 from models.catalogue import Money
 from models.decide import World, decide
 from models.decision import Request
-from models.policy import (
-    Arbitration,
-    AtMost,
-    Eligibility,
-    Exploration,
-    Policy,
-    Searching,
-    Selector,
-)
+from models.policy import Arbitration, AtMost, Eligibility, Exploration, Policy, Searching
 from models.propensity import PLACES
+from models.selectors import Selector
 from tests.proof import LONG, Proof
 from tests.test_decide import NOW, event, index, profile
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from models.catalogue import Item, Offer
+from models.clock_time import DAY
 from models.dataset import Metadata
 from models.events import EVENT_TYPES, Event
-from models.features import DAY
 from tests.small import small_release, small_rows
 from training.incumbent import MODEL
 from training.log import Customer, Log

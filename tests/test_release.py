@@ -9,8 +9,9 @@ import pytest
 
 from models.errors import BadInput, BadRelease
 from models.golden import check_golden
+from models.manifest import FILES, MANIFEST
 from models.registry import Entry, NothingToRollBack, Registry
-from models.release import FILES, MANIFEST, load_release, read_golden, verify_release
+from models.release_loader import load_release, read_golden, verify_release
 from models.stage_files import stage_arrays
 from tests.bad_content import rehashed
 from tests.damage import golden_release

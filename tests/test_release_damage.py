@@ -11,8 +11,8 @@ import pytest
 
 from models.errors import BadRelease
 from models.golden import check_golden
-from models.release import NewerRelease, load_release, read_golden, verify_release
 from models.release_files import FileDigest, ReleaseFiles
+from models.release_loader import NewerRelease, load_release, read_golden, verify_release
 from tests.bad_content import consistent
 from tests.damage import CONTENT, Damage, copied, golden_release, on_disk, random_on_disk
 

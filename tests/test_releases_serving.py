@@ -15,7 +15,8 @@ from throughline.v1 import release_pb2
 from models.errors import BadRelease
 from models.features import HistoryConfig
 from models.golden import answer_golden
-from models.release import Golden, GoldenEvent, write_release
+from models.manifest import Golden, GoldenEvent
+from models.release_writer import write_release
 from service.trial import try_release
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, running

@@ -31,10 +31,10 @@ from models.policy import (
     Lever,
     Policy,
     Searching,
-    Selector,
 )
 from models.profile import Profile
 from models.replay import NotReplayable, replay
+from models.selectors import Selector
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, profile, requests
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.catalogue import Item, Offer
+from models.clock_time import DAY
 from models.dataset import Metadata
 from models.errors import BadDataset
 from models.events import EVENT_TYPES, Event
-from models.features import DAY, HistoryConfig
+from models.features import HistoryConfig
 from models.gate import worst
 from models.index import MEMBERS
 from models.past import past_of

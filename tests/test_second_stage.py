@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.candidates import named, reached_items, source_names
+from models.candidates import reached_items, source_names
 from models.catalogue import Item
 from models.dataset import Metadata
 from models.errors import BadDataset
-from models.events import EVENT_TYPES, Event
+from models.events import EVENT_TYPES, LANES, Event
 from models.features import HistoryConfig
 from models.neighbours import Reached, reach
-from models.past import LANES, NEVER, Past, past_of
+from models.past import NEVER, Past, past_of
 from models.retrieval import Quotas, propose
 from models.signals import Matches, greatest_sums, signal_matrix, signals
 from training.calibrate import calibrate, calibration_error
@@ -162,7 +162,10 @@ def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
         found = propose(retrieval, past, quotas, allowed).candidates
         assert allowed[found.rows].all()
         assert (np.diff(found.rows) > 0).all()
-        said = [named(mask, names) for mask in found.sources.tolist()]
+        said = [
+            [name for bit, name in enumerate(names) if mask >> bit & 1]
+            for mask in found.sources.tolist()
+        ]
         assert all(said)
         assert sum("own" in sources for sources in said) <= 2
         assert sum("any>any" in sources for sources in said) <= 3

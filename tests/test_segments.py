@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.profile import Entry, View
+from models.profile import Entry
 from models.segments import UNDATED, Moment, segment_popularity, segments_of
+from models.view import View
 from tests.test_second_stage import log_of
 from training.examples import Folder
 from training.popularity import popularity

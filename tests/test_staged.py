@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Item
+from models.clock_time import DAY
 from models.decide import World, decide
 from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
-from models.events import EVENT_TYPES, Event
-from models.features import DAY
+from models.events import EVENT_TYPES, LANES, Event
 from models.fixed import ONE
 from models.given import rows_used
 from models.index import OfferIndex
-from models.past import LANES, NEVER, past_of
+from models.past import NEVER, past_of
 from models.policy import BUILT_IN, Policy, Searching
-from models.profile import view_of
 from models.second_stage import SecondStage, order
 from models.segments import segments_of
 from models.staged import _between
+from models.view import view_of
 from service import decision_messages
 from service.deciding import offers_of
 from tests.small import small_catalogue, small_release

@@ -15,8 +15,9 @@ import pytest
 from models.codec import encode
 from models.errors import BadInput, StoreUnavailable, WrongKey
 from models.events import attributes_event
+from models.fold import SEEN_CAPACITY
 from models.identifiers import key_fingerprint
-from models.profile import SEEN_CAPACITY, Profile
+from models.profile import Profile
 from service.store import (
     Durability,
     LoadCount,

@@ -12,7 +12,7 @@ from models.gate import Held
 from models.golden import check_golden
 from models.promotion import checked
 from models.registry import Registry
-from models.release import load_release, read_golden
+from models.release_loader import load_release, read_golden
 from models.second_stage import RANKED
 from training.config import DiscoveryConfig, IntentConfig, TrainConfig
 from training.evaluate import as_json, evaluate_release, read_truth

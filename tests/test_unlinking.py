@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.errors import StoreUnavailable
-from models.profile import SEEN_CAPACITY, Unlink
+from models.fold import SEEN_CAPACITY
+from models.profile import Unlink
 from service.store import Recorded, Store
 from service.store.backend import Backend
 from service.store.unlinking import Unlinked

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.local_time import local
+from models.clock_time import local
 from models.policy import QuietHours
 from models.windows import Calendar, quiet_at, quiet_until, window_of
 

@@ -215,7 +215,7 @@ def evaluate(
     discovery only items that the customer never touched are listed, and only these are right.
     """
     from models.registry import Registry
-    from models.release import load_release
+    from models.release_loader import load_release
     from models.second_stage import RANKED
     from training.evaluate import as_json as figures
     from training.evaluate import evaluate_release, read_truth

@@ -11,13 +11,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
+from models.array_types import Floats, Rows
 from models.catalogue import DEFAULT_PREFIX
+from models.clock_time import DAY
 from models.errors import BadDataset
 from models.events import Event
-from models.features import DAY
-from models.fixed import Rows
 from models.index import judged_by
-from models.past import Floats
 from training.log import Log
 from training.ranker import RankerSettings
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from models.events import ATTRIBUTE, Event
 from models.features import HistoryConfig, attribute_columns, history_columns
 from models.fixed import ONE
-from models.profile import Compartment, View, fold, view_of
+from models.fold import fold
+from models.profile import Compartment
+from models.view import View, view_of
 from training.log import Customer, Log
 from training.splits import bound_of, is_dated
 

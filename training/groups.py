@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Rows
 from models.features import HistoryConfig
-from models.fixed import Rows
-from models.past import Floats, Past, past_of
+from models.past import Past, past_of
 from models.retrieval import Proposed, Quotas, Retrieval, propose
 from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix

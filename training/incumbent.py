@@ -11,7 +11,8 @@ import numpy as np
 from models.errors import BadRelease
 from models.gate import GATED, Comparison, Lead
 from models.registry import Registry
-from models.release import Release, load_release
+from models.release import Release
+from models.release_loader import load_release
 from training.fit import Progress
 from training.questions import Question
 from training.ranked import Lists, release_lists

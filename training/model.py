@@ -8,16 +8,8 @@ import msgspec
 
 from models.features import HistoryConfig
 from models.golden import make_golden
-from models.labels import ORGANIC, RESPONSE
-from models.release import (
-    Content,
-    Golden,
-    GoldenEvent,
-    Manifest,
-    Metric,
-    Release,
-    Vocabulary,
-)
+from models.manifest import ORGANIC, RESPONSE, Golden, GoldenEvent, Manifest, Metric, Vocabulary
+from models.release import Content, Release
 from training.config import TrainConfig
 from training.examples import make_examples
 from training.fit import Progress, Settings, fit

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Rows
 from models.embeddings import place_customer
-from models.fixed import ONE, Rows
+from models.fixed import ONE
 from models.new_items import NewItems
 from models.past import past_of
 from models.release import Release

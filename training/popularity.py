@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clock_time import DAY
 from models.events import ATTRIBUTE, Event
-from models.features import DAY
 from models.segments import EVERYBODY, OF_ATTRIBUTE, UNDATED, Moment, Shares, kind_of
 from training.log import Customer, Log
 from training.shrinkage import strength

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.decision import minute_of
 from models.events import ATTRIBUTE, PURCHASE, Event
-from models.profile import View
+from models.view import View
 from training.examples import Folder
 from training.log import Log
 from training.splits import Case, bound_of

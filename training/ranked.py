@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import NO_ROWS
 from models.catalogue import Catalogue, Item
 from models.decision import Intent
 from models.index import OfferIndex
@@ -16,7 +17,7 @@ from models.policy import BUILT_IN
 from models.ranking import Ranker
 from models.release import Release
 from models.scorers import scorer_for
-from models.search import NONE, allow
+from models.search import allow
 from training.questions import Question
 
 Lists = NDArray[np.int64]
@@ -43,7 +44,7 @@ def release_lists(
     for at, question in enumerate(asked):
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
         scorer = scorer_for(index, question.view, intent, question.minute, wanted, every, masked)
-        found = Ranker(index, NONE, scorer).rank(scorer.first).rows[:most]
+        found = Ranker(index, NO_ROWS, scorer).rank(scorer.first).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
             progress(at, len(asked))

@@ -15,9 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats, Rows
 from models.errors import BadInput
-from models.fixed import Rows
-from models.past import Floats
 from models.signals import Signal
 from training.groups import Groups
 

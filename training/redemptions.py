@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import NO_ROWS, Rows
 from models.catalogue import Catalogue
 from models.decision import Intent, minute_of
-from models.fixed import Rows
 from models.index import OfferIndex
 from models.policy import BUILT_IN
-from models.profile import View
 from models.ranking import Ranker
 from models.release import Release
 from models.scorers import scorer_for
-from models.search import NONE
+from models.view import View
 from training.bootstrap import intervals
 from training.examples import Folder
 from training.log import Log
@@ -99,8 +98,8 @@ def measure_redemptions(
 def _ranked(index: OfferIndex, view: View, time: int, rows: Rows) -> list[str]:
     """Return the offers in `rows` as the release of `index` ranks them for `view` at `time`."""
     most, allowed = BUILT_IN.candidates.items, index.eligible(time)
-    scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), most, allowed, NONE)
-    return [index.ids[row] for row in Ranker(index, NONE, scorer).rank(rows).rows.tolist()]
+    scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), most, allowed, NO_ROWS)
+    return [index.ids[row] for row in Ranker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
 
 
 def _most_redeemed(

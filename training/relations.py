@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.events import BROWSE, CART, PURCHASE
+from models.array_types import Floats
+from models.events import BROWSE, CART, LANES, PURCHASE
 from models.neighbours import Neighbours
-from models.past import LANES, Floats
 from models.signals import FACTS, TREND
 from training.touches import Touches
 

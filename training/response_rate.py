@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from models.array_types import Floats
 from models.decision import Intent
 from models.errors import BadDataset
 from models.features import HistoryConfig
-from models.past import Floats
 from models.release import Release
 from models.retrieval import Quotas, Retrieval, propose
 from models.signals import Signal

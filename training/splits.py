@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from models.clock_time import DAY
 from models.errors import BadDataset
 from models.events import PURCHASE, Event
-from models.features import DAY
 from training.log import EPOCH, Customer, Log, microseconds
 
 TEST_DAYS = 28

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.past import LANES
+from models.events import LANES
 from training.log import Customer, Log
 
 

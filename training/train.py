@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BadDataset
+from models.manifest import Metric
 from models.registry import Entry, Registry
-from models.release import Metric, write_release
+from models.release_writer import write_release
 from training.config import TrainConfig
 from training.full import Full, Steps, train_full
 from training.full_report import full_figures

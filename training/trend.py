@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.array_types import Floats
 from models.errors import BadDataset
-from models.past import Floats
 from models.signals import TREND
 from training.log import Log
 from training.splits import Bound, bound_of, is_dated, ordered_over_all

@@ -202,7 +202,7 @@ def shadow(
     from models.errors import BadInput, Unreadable
     from models.index import OfferIndex
     from models.registry import Registry
-    from models.release import load_release
+    from models.release_loader import load_release
     from service.commands.stores import existing_store
     from service.commands.terminal import busy, errors, output, table
     from service.serving import caught_up

@@ -8,7 +8,7 @@ from throughline.v1.release_pb2 import ListReleasesResponse, Metric, Release
 
 from models.errors import BadRelease
 from models.registry import Registry
-from models.release import verify_release
+from models.release_loader import verify_release
 from service.commands.answers import SHORT
 from service.commands.terminal import table
 from service.release_messages import describe

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from models.codec import decode_customer, encode
+from models.codec import encode
 from models.errors import StoreUnavailable
-from models.profile import Forward, Profile
+from models.profile import Forward, Profile, decode_customer
 from service.store.backend import Backend, LogLine, Write
 
 ATTEMPTS = 100  # lost races before giving up; each one means that somebody else got through

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from models.codec import encode
 from models.errors import ThroughlineError
 from models.events import Event
-from models.profile import Compartment, Known, Profile, fold, recognise
+from models.fold import Known, fold, recognise
+from models.profile import Compartment, Profile
 from service.store.backend import SKEW, Backend, LogLine, Query, Write
 from service.store.entries import event_line
 

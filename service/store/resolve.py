@@ -9,9 +9,9 @@ common case is one read and a stale customer is never returned.
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
-from models.codec import Damaged, decode_customer
+from models.codec import Damaged
 from models.errors import Unreadable
-from models.profile import Forward, Profile
+from models.profile import Forward, Profile, decode_customer
 from service.store.backend import Backend
 from service.store.linking import settle
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from models.codec import decode_customer, encode
-from models.profile import Forward, Link, Profile, Unlink
+from models.codec import encode
+from models.profile import Forward, Link, Profile, Unlink, decode_customer
 from service.store.backend import Backend, Write
 from service.store.entries import unlink_line
 from service.store.optimistic import ATTEMPTS, pause, put, put_forward, read, too_many

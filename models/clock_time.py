@@ -1,14 +1,15 @@
-"""Local time: a customer's zone, and windows of the day and the week in it.
+"""Units of time, and local time: zones by name, and windows of the day and the week in one.
 
-What zones are comes from the system's time zone data, or from the package `tzdata` without any.
+All instants are microseconds since 1970 (UTC). What zones are comes from the system's time zone
+data, or from the package `tzdata` without any.
 """
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from models.policy import Contact
-from models.profile import View
+DAY = 86_400_000_000  # microseconds
+MINUTE = 60_000_000  # microseconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -20,13 +21,6 @@ def zone_named(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         return None
-
-
-def zone_of(view: View, contact: Contact) -> ZoneInfo:
-    """Return the zone of a customer: as their attribute says, else the policy's."""
-    said = view.attributes.get(contact.zone_attribute, "")
-    zone = zone_named(said) if said else None
-    return zone or zone_named(contact.zone) or ZoneInfo("UTC")
 
 
 def local(now: int, zone: ZoneInfo) -> datetime:
