@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from models.events import BROWSE, CART, PURCHASE
-from training.fit import Progress, Settings, fit_by_customer
+from training.fit import Settings, fit_by_customer
 from training.log import Log
+from training.progress import Progress
 from training.questions import Question
 from training.ranked import BLOCK
 

@@ -9,10 +9,10 @@ from training.config import TrainConfig
 from training.content import content_scores
 from training.incumbent import IN_FORCE, lists_among
 from training.log import Log
+from training.progress import Steps
 from training.questions import Question
 from training.ranked import Lists, release_lists, score_lists
 from training.references import ease_scores, ials_scores
-from training.second_stage import Steps
 
 KS = (10, 20, 3)  # lengths of lists that are measured
 STAGE_ONE, CONTENT, POPULARITY = "stage one alone", "content similarity", "popularity"

@@ -4,7 +4,7 @@ Customers are dealt into folds under the seed. For each fold, trees are fitted o
 other folds' customers and calibrated on the last tenth; nothing of the fold itself is looked at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,11 @@ from models.signals import Signal
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
 from training.groups import Groups
+from training.progress import Progress
 from training.ranker import RankerSettings, fit_trees
 
 CALIBRATED_ON = 0.1  # of the customers
 LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
-
-Progress = Callable[[int, int], None]
 
 
 class NothingToLearn(BadDataset):

@@ -13,10 +13,10 @@ import polars as pl
 from models.decision import Intent
 from models.errors import BadDataset
 from models.release import Release
-from training.fit import Progress
 from training.groups import untouched
 from training.incumbent import MODEL
 from training.log import Log, identifier_bytes, microseconds
+from training.progress import Progress
 from training.questions import questions
 from training.ranked import release_lists
 from training.slices import Measured, answers, measure

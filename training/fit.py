@@ -5,7 +5,7 @@ stored as explicit zeros: training skips them, and the look-up that guards again
 finds them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from scipy import sparse
 from models.catalogue import Item
 from models.features import CONSTANT
 from training.examples import Examples
+from training.progress import Progress
 
-Progress = Callable[[int, int], None]
 Floats = NDArray[np.float32]
 
 

@@ -1,6 +1,6 @@
 """Fit and measure both stages by a configuration, intent by intent, beside every baseline."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +28,12 @@ from training.beside import (
 from training.config import TrainConfig
 from training.content import content_scores
 from training.crossfit import NothingToLearn
-from training.fit import Progress
 from training.heldout import held_out, window_out
 from training.incumbent import MODEL
 from training.log import Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.new_items import measure_new_items
+from training.progress import Steps
 from training.questions import Question, questions
 from training.ranked import Lists, release_lists
 from training.redemptions import measure_redemptions
@@ -57,8 +57,6 @@ from training.touches import touches_of
 
 RENEWED = "release renewed"
 SHOWN = 10  # places of a list that count as seen
-
-Steps = Callable[[str], Progress]
 
 
 @dataclass(frozen=True, kw_only=True)

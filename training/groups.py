@@ -4,7 +4,7 @@ The ranker learns from groups and is measured on groups. Nothing in here knows t
 candidates and their features stand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +16,9 @@ from models.past import Past, past_of
 from models.retrieval import Proposed, Quotas, Retrieval, propose
 from models.segments import segment_popularity, segments_of
 from models.signals import Matches, greatest_sums, signal_matrix
+from training.progress import Progress
 from training.questions import Question
 from training.trend import Trend, with_trend
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from training.crossfit import Part
 from training.examples import Folder
 from training.groups import Asked, make_groups
 from training.log import Log
+from training.progress import Progress
 
 Build = Callable[[NDArray[np.bool_]], Retrieval]  # from all customers but those marked
-Progress = Callable[[int, int], None]
 
 
 def hidden_pairs(

@@ -21,7 +21,6 @@ from training.tables import check_free, empty, write_dataset
 MONEY = ("amount", "price", "value")
 TRUTH = "truth.parquet"
 
-Progress = Callable[[str], None]
 Block = TypeVar("Block", bound=Source)
 
 
@@ -41,7 +40,7 @@ def import_dataset(
     source_dir: Path,
     reject_file: Path,
     max_rejects: float = 0.05,
-    progress: Progress = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Imported:
     """Import by the mapping at `mapping_path` into the new directory `out`.
 
@@ -88,7 +87,7 @@ def import_dataset(
 
 
 def _tables(
-    mapping: Mapping, directory: Path, rejects: Rejects, progress: Progress
+    mapping: Mapping, directory: Path, rejects: Rejects, progress: Callable[[str], None]
 ) -> dict[str, pl.DataFrame]:
     known, about = mapping.known(), mapping.dataset
 

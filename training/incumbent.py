@@ -13,7 +13,7 @@ from models.gate import GATED, Comparison, Lead
 from models.registry import Registry
 from models.release import Release
 from models.release_loader import load_release
-from training.fit import Progress
+from training.progress import Progress
 from training.questions import Question
 from training.ranked import Lists, release_lists
 from training.slices import Measured

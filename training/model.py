@@ -12,9 +12,10 @@ from models.manifest import ORGANIC, RESPONSE, Golden, GoldenEvent, Manifest, Me
 from models.release import Content, Release
 from training.config import TrainConfig
 from training.examples import make_examples
-from training.fit import Progress, Settings, fit
+from training.fit import Settings, fit
 from training.log import Log
 from training.popularity import popularity
+from training.progress import Progress
 
 PREFIXES = 30
 GOLDENS = 8

@@ -4,7 +4,7 @@ All lists are rows of one universe of items, -1 where a list ends early, so that
 measured by the same code.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,11 @@ from models.ranking import Ranker
 from models.release import Release
 from models.scorers import scorer_for
 from models.search import allow
+from training.progress import Progress
 from training.questions import Question
 
 Lists = NDArray[np.int64]
 BLOCK = 256  # questions scored at once
-
-Progress = Callable[[int, int], None]
 
 
 def release_lists(

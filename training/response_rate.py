@@ -8,7 +8,7 @@ Contacts are few beside purchases. So what is known of purchases comes first, as
 scaled to the log odds of a response by logistic regression, and trees over contacts correct it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from training.contacts import Contact, members_of
 from training.crossfit import Fitted
 from training.groups import asked_of, features_of
 from training.log import Log
+from training.progress import Progress
 from training.questions import Question, questions
 from training.ranker import RankerSettings, grow, scaled
 from training.splits import Bound, Case
@@ -38,7 +39,6 @@ STEPS = 30  # of Newton's method, which needs a few
 TRUSTED = 100.0  # contacts that the trees' own odds count for where they are calibrated
 RIDGE = 1.0  # holds the slope where scores tell all, or hardly differ
 
-Progress = Callable[[int, int], None]
 Scores = NDArray[np.float64]
 
 

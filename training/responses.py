@@ -15,9 +15,10 @@ from training.contacts import Contact, ResponseConfig, contacts_of
 from training.crossfit import Fitted
 from training.incumbent import IN_FORCE, MODEL
 from training.log import Log
+from training.progress import Steps
 from training.response_figures import ResponseFigures, response_figures
 from training.response_rate import Described, Describer, judged, learn, rate_of_all, rates_by_offer
-from training.second_stage import DEFAULT, Lesson, SecondStage, Steps
+from training.second_stage import DEFAULT, Lesson, SecondStage
 
 BY_OFFER, ONE_RATE, PURCHASES, AFFINITY = (
     "the offer's rate so far",

@@ -4,7 +4,7 @@ Tables are counted on the part of the log that is before every case. Where the c
 of each customer, they teach and measure both, by cross-fitting over customers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -18,12 +18,12 @@ from models.signals import BOUGHT_FACT, Signal, signals
 from training.calibrate import calibration_error
 from training.config import TrainConfig
 from training.crossfit import Fitted, NothingToLearn, Part, cross_fit, fit
-from training.fit import Progress
 from training.groups import Groups, asked_of, make_groups, untouched
 from training.hidden import hidden_pairs
 from training.leaks import check_features, check_lesson
 from training.log import Log
 from training.popularity import popularity
+from training.progress import Steps
 from training.questions import Question
 from training.ranked import Lists
 from training.ranker import RankerSettings
@@ -32,8 +32,6 @@ from training.touches import Touches, touches_of
 from training.trend import Trend, TrendConfig, with_trend
 
 DEFAULT, DISCOVERY = "default", "discovery"
-
-Steps = Callable[[str], Progress]
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from models.manifest import Metric
 from models.registry import Entry, Registry
 from models.release_writer import write_release
 from training.config import TrainConfig
-from training.full import Full, Steps, train_full
+from training.full import Full, train_full
 from training.full_report import full_figures
 from training.incumbent import IN_FORCE, MODEL, comparison, release_in_force
 from training.log import read_log
 from training.model import golden_requests, manifest_fields
+from training.progress import Steps
 from training.sample import sample
 from training.second_stage import DEFAULT
 from training.slices import Measured
