@@ -23,6 +23,7 @@ from models.errors import BadDataset, BadInput
 from models.signals import signals
 from models.trees import Trees
 from training.bootstrap import Interval
+from training.cases import known_only
 from training.config import TrainConfig, read_config
 from training.crossfit import Part, cross_fit, fit
 from training.groups import Groups, asked_of, make_groups
@@ -30,7 +31,7 @@ from training.heldout import held_out
 from training.log import Log, read_log
 from training.model import history_for
 from training.questions import Question, questions
-from training.sample import known_only, sample
+from training.sample import sample
 from training.second_stage import lists_of, retrieval_of
 from training.slices import ALL, answers, measure
 from training.splits import target_types

@@ -8,6 +8,7 @@ import pytest
 from models.catalogue import Item
 from tests.test_second_stage import log_of
 from training.baselines import prepare
+from training.cases import Case, Target
 from training.config import TrainConfig
 from training.content import content_scores
 from training.fit import Settings
@@ -15,7 +16,6 @@ from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.new_items import measure_new_items
 from training.newcomers import deal, without
 from training.questions import questions
-from training.splits import Case, Target
 
 pytestmark = pytest.mark.machine
 

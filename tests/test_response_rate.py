@@ -24,9 +24,9 @@ from models.signals import signals
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
 from training.contacts import Contact, ResponseConfig, contacts_of, members_of
-from training.examples import Folder
 from training.incumbent import IN_FORCE, MODEL, comparison
 from training.log import Customer, Log
+from training.profile_builder import Folder
 from training.ranker import RankerSettings, grow, scaled
 from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
 from training.response_rate import Described, learn, log_odds, rates_by_offer

@@ -17,16 +17,17 @@ from models.past import NEVER, Past, past_of
 from models.retrieval import Quotas, propose
 from models.signals import Matches, greatest_sums, signal_matrix, signals
 from training.calibrate import calibrate, calibration_error
+from training.cases import Case, Target
 from training.config import DiscoveryConfig, IntentConfig, TrainConfig
-from training.examples import Folder
-from training.groups import asked_of, make_groups, untouched
+from training.groups import asked_of, make_groups
 from training.leaks import check_features, check_lesson
 from training.log import Customer, Log
-from training.questions import Question, questions
+from training.order import Bound
+from training.profile_builder import Folder
+from training.questions import Question, questions, untouched
 from training.ranker import RankerSettings
 from training.relations import item_facts, pairs_for, tables
 from training.second_stage import DEFAULT, DISCOVERY, Lesson, retrieval_of, second_stage
-from training.splits import Bound, Case, Target
 from training.touches import touches_of
 
 EVENLY = HistoryConfig(decay="none", factor=1.0)

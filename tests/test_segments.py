@@ -9,8 +9,8 @@ from models.profile import Entry
 from models.segments import UNDATED, Moment, segment_popularity, segments_of
 from models.view import View
 from tests.test_second_stage import log_of
-from training.examples import Folder
 from training.popularity import popularity
+from training.profile_builder import Folder
 
 
 def test_a_moment_is_named_by_attributes_purchases_and_the_visit() -> None:

@@ -12,8 +12,9 @@ from training.config import SplitConfig
 from training.heldout import held_out, window_out
 from training.leaks import check_lesson
 from training.log import Log
+from training.order import Bound
 from training.questions import questions
-from training.splits import Bound, last_item_out, last_share_out
+from training.splits import last_item_out, last_share_out
 
 BOUGHT = frozenset({"purchase"})
 

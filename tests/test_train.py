@@ -14,16 +14,17 @@ from models.promotion import checked
 from models.registry import Registry
 from models.release_loader import load_release, read_golden
 from models.second_stage import RANKED
+from training.cases import Case, Target
 from training.config import DiscoveryConfig, IntentConfig, TrainConfig
-from training.evaluate import as_json, evaluate_release, read_truth
+from training.evaluate import as_json, evaluate_release
 from training.fit import Settings
 from training.incumbent import IN_FORCE
 from training.log import read_log
 from training.ranker import RankerSettings
 from training.retailer import Setting
 from training.simulate import simulate
-from training.splits import Case, Target
 from training.train import train
+from training.truth import read_truth
 
 pytestmark = pytest.mark.machine
 

@@ -10,8 +10,8 @@ from training.content import content_scores
 from training.incumbent import IN_FORCE, lists_among
 from training.log import Log
 from training.progress import Steps
-from training.questions import Question
-from training.ranked import Lists, release_lists, score_lists
+from training.questions import Lists, Question
+from training.ranked import release_lists, score_lists
 from training.references import ease_scores, ials_scores
 
 KS = (10, 20, 3)  # lengths of lists that are measured

@@ -218,10 +218,11 @@ def evaluate(
     from models.release_loader import load_release
     from models.second_stage import RANKED
     from training.evaluate import as_json as figures
-    from training.evaluate import evaluate_release, read_truth
+    from training.evaluate import evaluate_release
     from training.log import read_log
     from training.report import all_metrics
     from training.terminal import output, progress_bar
+    from training.truth import read_truth
 
     ks = _lengths(k)
     if intent not in RANKED:

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from models.events import ATTRIBUTE, Event
 from models.features import HistoryConfig, attribute_columns, history_columns
 from models.fixed import ONE
-from models.fold import fold
-from models.profile import Compartment
-from models.view import View, view_of
+from models.view import View
 from training.log import Customer, Log
-from training.splits import bound_of, is_dated
+from training.order import bound_of, is_dated
+from training.profile_builder import Folder
 
 SHORT_SHARE = 0.15  # of rows are cut to their latest 0 to 4 acts
 SHORT_MOST = 4
@@ -73,34 +72,6 @@ def make_examples(
         for view, minute, items in _moments(log, customer, wanted, prefixes, random, now):
             rows.add(view, minute, items, known)
     return rows.finished()
-
-
-class Folder:
-    """One customer's compartments, grown event by event with the fold that serves."""
-
-    def __init__(self, log: Log, events: Iterable[Event] = ()) -> None:
-        self._lanes = log.lanes
-        self._compartments: dict[bytes, Compartment] = {}
-        self.add(events)
-
-    def add(self, events: Iterable[Event]) -> None:
-        """Fold more events in."""
-        split: dict[bytes, list[Event]] = {}
-        for event in events:
-            split.setdefault(event.identifier, []).append(event)
-        for identifier, part in split.items():
-            before = self._compartments.get(identifier, Compartment())
-            self._compartments[identifier] = fold(before, part, self._lanes)
-
-    def copy(self, log: Log) -> "Folder":
-        """Return a folder of the same state that grows on its own."""
-        folder = Folder(log)
-        folder._compartments = dict(self._compartments)
-        return folder
-
-    def view(self) -> View:
-        """Return the customer as a decision sees it."""
-        return view_of(self._compartments.values())
 
 
 _Moment = tuple[View, int, list[str]]

@@ -25,6 +25,7 @@ from training.beside import (
     lists_of_scores,
     releases_beside,
 )
+from training.cases import Split, known_only
 from training.config import TrainConfig
 from training.content import content_scores
 from training.crossfit import NothingToLearn
@@ -34,13 +35,12 @@ from training.log import Log
 from training.model import fit_content, history_for, in_memory, manifest_fields
 from training.new_items import measure_new_items
 from training.progress import Steps
-from training.questions import Question, questions
-from training.ranked import Lists, release_lists
+from training.questions import Lists, Question, questions
+from training.ranked import release_lists
 from training.redemptions import measure_redemptions
 from training.refit import everything
 from training.response_figures import ResponseFigures
 from training.responses import AFFINITY, Responding, respond
-from training.sample import known_only
 from training.second_stage import (
     DEFAULT,
     DISCOVERY,
@@ -51,7 +51,7 @@ from training.second_stage import (
     second_stage,
 )
 from training.slices import Measured, answers, measure
-from training.splits import Split, target_types
+from training.splits import target_types
 from training.spread import Spread, spreads
 from training.touches import touches_of
 

@@ -5,7 +5,7 @@ candidates and their features stand.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,21 +106,6 @@ def asked_of(
                 None if trend is None else trend.at(question.case.before),
             )
         )
-    return found
-
-
-def untouched(questions: Sequence[Question]) -> list[Question]:
-    """Return the questions that a discovery asks: nothing touched before is right or listed.
-
-    Those without an untouched target are left out.
-    """
-    found = []
-    for question in questions:
-        targets = tuple(t for t in question.case.targets if t.item not in question.touched)
-        if targets:
-            case = replace(question.case, targets=targets)
-            masked = question.masked | question.touched
-            found.append(replace(question, case=case, masked=masked))
     return found
 
 

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from training.cases import Split
 from training.config import SplitConfig
-from training.evaluate import read_truth
 from training.log import Log
-from training.splits import Split, last_item_out, last_out, last_share_out, split
+from training.splits import last_item_out, last_out, last_share_out, split
+from training.truth import read_truth
 
 TRUTH = "truth.parquet"
 

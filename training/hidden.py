@@ -16,9 +16,9 @@ from models.past import past_of
 from models.retrieval import Quotas, Retrieval
 from models.segments import segments_of
 from training.crossfit import Part
-from training.examples import Folder
 from training.groups import Asked, make_groups
 from training.log import Log
+from training.profile_builder import Folder
 from training.progress import Progress
 
 Build = Callable[[NDArray[np.bool_]], Retrieval]  # from all customers but those marked

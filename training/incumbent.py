@@ -14,8 +14,8 @@ from models.registry import Registry
 from models.release import Release
 from models.release_loader import load_release
 from training.progress import Progress
-from training.questions import Question
-from training.ranked import Lists, release_lists
+from training.questions import Lists, Question
+from training.ranked import release_lists
 from training.slices import Measured
 
 MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares

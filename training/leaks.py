@@ -13,8 +13,8 @@ from models.errors import BadDataset
 from models.signals import Signal
 from training.groups import Groups
 from training.log import Log
+from training.order import bound_of
 from training.questions import Question
-from training.splits import bound_of
 
 TOO_GOOD = 0.95  # share of groups in which one feature alone puts a target first
 LEAST_GROUPS = 50

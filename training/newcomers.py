@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.release import Release
+from training.cases import Case
 from training.log import Log
-from training.questions import Question, questions
-from training.ranked import Lists, release_lists
+from training.questions import Lists, Question, questions
+from training.ranked import release_lists
 from training.slices import ALL, Measured, answers, measure
-from training.splits import Case
 
 KNOWN = (0, 1, 3, 5)
 

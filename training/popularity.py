@@ -16,8 +16,8 @@ from models.clock_time import DAY
 from models.events import ATTRIBUTE, Event
 from models.segments import EVERYBODY, OF_ATTRIBUTE, UNDATED, Moment, Shares, kind_of
 from training.log import Customer, Log
+from training.order import bound_of, is_dated
 from training.shrinkage import strength
-from training.splits import bound_of, is_dated
 
 MOST_SEGMENTS = 64
 LEAST_CUSTOMERS = 50

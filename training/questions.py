@@ -1,14 +1,21 @@
 """Questions: the cases of an evaluation, each with the customer as known when it is asked."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.decision import minute_of
 from models.events import ATTRIBUTE, PURCHASE, Event
 from models.view import View
-from training.examples import Folder
+from training.cases import Case
 from training.log import Log
-from training.splits import Case, bound_of
+from training.order import bound_of
+from training.profile_builder import Folder
+
+# Of each question the items listed, as rows of the sorted items; -1 where a list ends early.
+Lists = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,21 @@ def questions(
     """
     masked = frozenset(mask)
     return [_question(log, case, masked, latest) for case in cases]
+
+
+def untouched(questions: Sequence[Question]) -> list[Question]:
+    """Return the questions that a discovery asks: nothing touched before is right or listed.
+
+    Those without an untouched target are left out.
+    """
+    found = []
+    for question in questions:
+        targets = tuple(t for t in question.case.targets if t.item not in question.touched)
+        if targets:
+            case = replace(question.case, targets=targets)
+            masked = question.masked | question.touched
+            found.append(replace(question, case=case, masked=masked))
+    return found
 
 
 def _question(log: Log, case: Case, masked: frozenset[str], latest: int | None) -> Question:

@@ -19,9 +19,8 @@ from models.release import Release
 from models.scorers import scorer_for
 from models.search import allow
 from training.progress import Progress
-from training.questions import Question
+from training.questions import Lists, Question
 
-Lists = NDArray[np.int64]
 BLOCK = 256  # questions scored at once
 
 

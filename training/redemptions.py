@@ -22,11 +22,11 @@ from models.release import Release
 from models.scorers import scorer_for
 from models.view import View
 from training.bootstrap import intervals
-from training.examples import Folder
 from training.log import Log
 from training.metrics import table
+from training.order import Bound, bound_of
+from training.profile_builder import Folder
 from training.slices import Measured
-from training.splits import Bound, bound_of
 
 SLICE = "offers redeemed"
 KS = (1, 5, 10)

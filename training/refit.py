@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from models.catalogue import Item
 from models.events import Event, stamp_of
+from training.cases import Case, Target
 from training.log import Log
-from training.splits import Case, Target
 
 CHANNEL = "import"  # of a held-out target that does not say where it was
 

@@ -24,14 +24,15 @@ from models.retrieval import Quotas, Retrieval, propose
 from models.signals import Signal
 from models.trees import Trees, read_trees
 from training.calibrate import calibrate
+from training.cases import Case
 from training.contacts import Contact, members_of
 from training.crossfit import Fitted
 from training.groups import asked_of, features_of
 from training.log import Log
+from training.order import Bound
 from training.progress import Progress
 from training.questions import Question, questions
 from training.ranker import RankerSettings, grow, scaled
-from training.splits import Bound, Case
 
 ROUNDS = 2  # of choosing what leads an offer, and fitting again
 LEAST_RESPONSES = 50  # fewer teach nothing

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from training.log import Log
-from training.splits import Split
 
 
 def sample(log: Log, share: float, seed: int) -> Log:
@@ -21,9 +20,3 @@ def sample(log: Log, share: float, seed: int) -> Log:
         for identifier in customer.identifiers
     }
     return replace(log, customers=customers, customer_of=places)
-
-
-def known_only(parts: Split) -> Split:
-    """Return `parts` without cases of customers whom the log does not know: others of the data."""
-    cases = tuple(case for case in parts.cases if case.customer is not None)
-    return replace(parts, cases=cases)

@@ -18,14 +18,13 @@ from models.signals import BOUGHT_FACT, Signal, signals
 from training.calibrate import calibration_error
 from training.config import TrainConfig
 from training.crossfit import Fitted, NothingToLearn, Part, cross_fit, fit
-from training.groups import Groups, asked_of, make_groups, untouched
+from training.groups import Groups, asked_of, make_groups
 from training.hidden import hidden_pairs
 from training.leaks import check_features, check_lesson
 from training.log import Log
 from training.popularity import popularity
 from training.progress import Steps
-from training.questions import Question
-from training.ranked import Lists
+from training.questions import Lists, Question, untouched
 from training.ranker import RankerSettings
 from training.relations import item_facts, pairs_for, tables
 from training.touches import Touches, touches_of

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from training.bootstrap import Interval, intervals
 from training.metrics import table
-from training.questions import Question
-from training.ranked import Lists
+from training.questions import Lists, Question
 
 ALL = "all"
 KNOWN = "targets known to the release"

@@ -6,9 +6,8 @@ random order under the seed; a customer with a single one keeps it for training.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,67 +15,14 @@ import numpy as np
 from models.clock_time import DAY
 from models.errors import BadDataset
 from models.events import PURCHASE, Event
+from training.cases import Case, Split, Target
 from training.log import EPOCH, Customer, Log, microseconds
+from training.order import Bound, bound_of, ordered_over_all
 
 TEST_DAYS = 28
 SHORTEST_SHARE = 5  # the test is never longer than a fifth of the log
 # What a target is, strongest first, where a log has no purchases.
 STRENGTH = ("accept", "redeem", "add_to_cart", "click", "view")
-
-
-class Bound(NamedTuple):
-    """A place in time or sequence; events with a smaller (rank, at) come before it."""
-
-    rank: int
-    at: int
-
-
-class Target(NamedTuple):
-    """An item that a customer turned to, and on which channel, where that is known."""
-
-    item: str
-    channel: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question with its answer: what a customer turned to after a moment.
-
-    `customer` is a place in the log's customers, or None for somebody it does not know. `before`
-    bounds the history; None means all of it. `now` is in microseconds, None where data has no time.
-    """
-
-    customer: int | None
-    targets: tuple[Target, ...]
-    before: Bound | None
-    now: int | None
-
-
-@dataclass(frozen=True)
-class Split:
-    """What training sees, the cases it is measured on, and in words how it was cut."""
-
-    training: Log
-    cases: tuple[Case, ...]
-    meaning: str
-    window: tuple[int, int] | None
-
-
-def bound_of(event: Event) -> Bound:
-    """Return the place of an event in time or sequence, ties included."""
-    if event.time is not None:
-        return Bound(1, event.time)
-    return Bound(0, event.sequence or 0)
-
-
-def is_dated(event: Event) -> bool:
-    """Tell whether an event has a time or a sequence."""
-    return event.time is not None or event.sequence is not None
-
-
-def ordered_over_all(log: Log) -> bool:
-    """Tell whether the events of different customers can be put into one order."""
-    return log.metadata.kind == "timed" or log.metadata.order_over == "dataset"
 
 
 def target_types(log: Log) -> tuple[str, ...]:

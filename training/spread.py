@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ranked import Lists
+from training.questions import Lists
 
 
 class Spread(NamedTuple):

@@ -18,7 +18,7 @@ from models.array_types import Floats
 from models.errors import BadDataset
 from models.signals import TREND
 from training.log import Log
-from training.splits import Bound, bound_of, is_dated, ordered_over_all
+from training.order import Bound, bound_of, is_dated, ordered_over_all
 
 SHRINK = 100.0  # events of all time among the latest
 
