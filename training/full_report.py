@@ -10,7 +10,6 @@ from training.bootstrap import Interval
 from training.full import RENEWED, Full
 from training.full import SHOWN as PLACES
 from training.incumbent import MODEL
-from training.report import redeemed_table
 from training.response_figures import AUC, LOSS, WITHIN, ResponseFigures
 from training.slices import ALL, Measured
 from training.terminal import table
@@ -114,6 +113,22 @@ def full_tables(full: Full) -> list[Table]:
     if full.redeemed:
         tables.append(redeemed_table(full.redeemed))
     return tables
+
+
+def redeemed_table(measured: Sequence[Measured]) -> Table:
+    """Return how offers are ranked against redemptions, ranker by ranker."""
+    rows = [
+        (
+            found.ranker,
+            f"{found.n:,}",
+            *(_cell_or_none(found.metrics, name) for name in LED),
+            *(_cell_or_none(found.ahead, name, "+") for name in LED),
+        )
+        for found in measured
+    ]
+    leads = [f"{measured[0].ranker} leads, {name}" for name in LED]
+    title = f"Offers ranked against {measured[0].n:,} redemptions, those valid at the moment"
+    return table(title, ("ranker",), ("cases", *LED, *leads), rows)
 
 
 def response_tables(found: ResponseFigures) -> list[Table]:
