@@ -23,18 +23,19 @@ from models.errors import BadDataset, BadInput
 from models.signals import signals
 from models.trees import Trees
 from training.bootstrap import Interval
+from training.candidate_tables import retrieval_of
 from training.cases import known_only
 from training.config import TrainConfig, read_config
 from training.crossfit import Part, cross_fit, fit
 from training.groups import Groups, asked_of, make_groups
 from training.heldout import held_out
 from training.log import Log, read_log
-from training.model import history_for
 from training.questions import Question, questions
 from training.sample import sample
-from training.second_stage import lists_of, retrieval_of
+from training.second_stage import lists_of
 from training.slices import ALL, answers, measure
 from training.splits import target_types
+from training.stage_one import history_for
 from training.touches import touches_of
 
 SIZES = ((1, 40, 15), (1, 100, 15), (1, 100, 31), (4, 100, 15))  # bags, trees and their leaves

@@ -37,11 +37,12 @@ from service.dataset.load import load_dataset
 from service.serving import caught_up
 from service.store import Store, open_store
 from training.bootstrap import Interval, intervals
-from training.config import DiscoveryConfig, IntentConfig, TrainConfig, read_config
+from training.config import TrainConfig, read_config
 from training.contacts import ResponseConfig
 from training.fit import Settings
 from training.full_report import response_tables
 from training.ranker import RankerSettings
+from training.ranking_config import DiscoveryConfig, IntentConfig
 from training.retailer import Setting, affinity, response_rate
 from training.simulate import TRUTH, simulate
 from training.terminal import progress_bar

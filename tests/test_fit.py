@@ -24,7 +24,8 @@ from training.config import TrainConfig
 from training.examples import make_examples
 from training.fit import Settings
 from training.log import Customer, Log
-from training.model import fit_content, history_for, in_memory, manifest_fields
+from training.model import in_memory, manifest_fields
+from training.stage_one import fit_content, history_for
 
 pytestmark = pytest.mark.machine
 

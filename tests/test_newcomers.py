@@ -12,10 +12,11 @@ from training.cases import Case, Target
 from training.config import TrainConfig
 from training.content import content_scores
 from training.fit import Settings
-from training.model import fit_content, history_for, in_memory, manifest_fields
+from training.model import in_memory, manifest_fields
 from training.new_items import measure_new_items
 from training.newcomers import deal, without
 from training.questions import questions
+from training.stage_one import fit_content, history_for
 
 pytestmark = pytest.mark.machine
 

@@ -9,9 +9,9 @@ from models.retrieval import Quotas
 from models.signals import Signal, signals
 from models.trees import read_trees
 from tests.test_second_stage import EVENLY, shop
+from training.candidate_tables import retrieval_of
 from training.groups import Groups, asked_of, make_groups
 from training.ranker import RankerSettings, averaged, fit_trees
-from training.second_stage import retrieval_of
 from training.touches import touches_of
 
 pytestmark = pytest.mark.machine

@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_second_stage import log_of
 from tests.test_train import QUICK
-from training.config import SplitConfig
+from training.heldout import SplitConfig
 from training.log import identifier_bytes, read_log
 from training.retailer import Setting
 from training.sample import sample

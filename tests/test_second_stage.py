@@ -17,8 +17,9 @@ from models.past import NEVER, Past, past_of
 from models.retrieval import Quotas, propose
 from models.signals import Matches, greatest_sums, signal_matrix, signals
 from training.calibrate import calibrate, calibration_error
+from training.candidate_tables import retrieval_of
 from training.cases import Case, Target
-from training.config import DiscoveryConfig, IntentConfig, TrainConfig
+from training.config import TrainConfig
 from training.groups import asked_of, make_groups
 from training.leaks import check_features, check_lesson
 from training.log import Customer, Log
@@ -26,8 +27,9 @@ from training.order import Bound
 from training.profile_builder import Folder
 from training.questions import Question, questions, untouched
 from training.ranker import RankerSettings
+from training.ranking_config import DiscoveryConfig, IntentConfig
 from training.relations import item_facts, pairs_for, tables
-from training.second_stage import DEFAULT, DISCOVERY, Lesson, retrieval_of, second_stage
+from training.second_stage import DEFAULT, DISCOVERY, Lesson, second_stage
 from training.touches import touches_of
 
 EVENLY = HistoryConfig(decay="none", factor=1.0)
@@ -295,7 +297,7 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
             None,
             ("purchase",),
             EVENLY,
-            config,
+            config.second_stage,
             5,
             lambda step: lambda a, b: None,
         )

@@ -8,8 +8,9 @@ import pytest
 from bench import sizes
 from models.errors import BadDataset
 from tests.test_second_stage import shop
-from training.config import IntentConfig, TrainConfig
+from training.config import TrainConfig
 from training.ranker import RankerSettings
+from training.ranking_config import IntentConfig
 from training.retailer import Setting
 from training.simulate import simulate
 

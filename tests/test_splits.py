@@ -8,8 +8,7 @@ import pytest
 
 from models.errors import BadDataset
 from tests.test_second_stage import log_of
-from training.config import SplitConfig
-from training.heldout import held_out, window_out
+from training.heldout import SplitConfig, held_out, window_out
 from training.leaks import check_lesson
 from training.log import Log
 from training.order import Bound

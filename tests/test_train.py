@@ -15,12 +15,13 @@ from models.registry import Registry
 from models.release_loader import load_release, read_golden
 from models.second_stage import RANKED
 from training.cases import Case, Target
-from training.config import DiscoveryConfig, IntentConfig, TrainConfig
+from training.config import TrainConfig
 from training.evaluate import as_json, evaluate_release
 from training.fit import Settings
 from training.incumbent import IN_FORCE
 from training.log import read_log
 from training.ranker import RankerSettings
+from training.ranking_config import DiscoveryConfig, IntentConfig
 from training.retailer import Setting
 from training.simulate import simulate
 from training.train import train

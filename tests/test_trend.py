@@ -11,11 +11,11 @@ from models.retrieval import Quotas
 from models.signals import FACTS, TREND
 from tests.test_second_stage import EVENLY, log_of
 from tests.test_splits import ordered_over_all
+from training.candidate_tables import retrieval_of
 from training.cases import Case, Target
 from training.groups import asked_of, make_groups
 from training.order import Bound
 from training.questions import questions
-from training.second_stage import retrieval_of
 from training.touches import touches_of
 from training.trend import Trend, TrendConfig, with_trend
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from models.release import Release
 from training import baselines
 from training.baselines import Scores
-from training.config import TrainConfig
 from training.content import content_scores
+from training.fit import Settings
 from training.incumbent import IN_FORCE, lists_among
 from training.log import Log
 from training.progress import Steps
@@ -43,14 +43,18 @@ def baselines_by_intent(
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
-    config: TrainConfig,
+    settings: Settings,
+    seed: int,
     steps: Steps,
 ) -> dict[str, dict[str, Lists]]:
-    """Return the lists of every baseline for the questions of each intent, each fitted once."""
+    """Return the lists of every baseline for the questions of each intent, each fitted once.
+
+    `settings` are those of stage one, for the baseline that is fitted as it is.
+    """
     every = [question for put in puts.values() for question in put]
     if not every:
         return {intent: {} for intent in puts}
-    lists = _baselines(log, targets, items, every, config, steps)
+    lists = _baselines(log, targets, items, every, settings, seed, steps)
     found, first = {}, 0
     for intent, put in puts.items():
         found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
@@ -63,7 +67,8 @@ def _baselines(
     targets: Sequence[str],
     items: Sequence[str],
     asked: Sequence[Question],
-    config: TrainConfig,
+    settings: Settings,
+    seed: int,
     steps: Steps,
 ) -> dict[str, Lists]:
     steps("baselines")(0, 1)
@@ -74,12 +79,12 @@ def _baselines(
         "item-kNN": baselines.item_knn_scores(trained, asked, log),
         CONTENT: content_scores(trained, asked, log),
         "EASE": ease_scores(trained, asked, log),
-        "iALS": ials_scores(trained, asked, config.seed),
+        "iALS": ials_scores(trained, asked, seed),
         "LightFM by customer": baselines.by_customer_scores(
-            trained, asked, config.stage_one, config.seed, steps("LightFM by customer")
+            trained, asked, settings, seed, steps("LightFM by customer")
         ),
     }
-    return lists_of_scores(scores, asked, trained, config.seed)
+    return lists_of_scores(scores, asked, trained, seed)
 
 
 def lists_of_scores(

@@ -4,56 +4,16 @@ Nothing else in the code may know a dataset: what differs between two is said he
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from models.errors import BadInput
-from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
 from training.contacts import ResponseConfig
 from training.fit import Settings
-from training.ranker import RankerSettings
+from training.heldout import SplitConfig
+from training.ranking_config import DiscoveryConfig, IntentConfig, SecondStageSettings
 from training.trend import TrendConfig
-
-
-class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is held out.
-
-    `protocol` is `kind` (as the dataset's kind asks), `last` (each customer's last moment of a
-    target), `last item` (of it one item, the others are known), `last share` (the last `share` of
-    all moments of a target, in an order over all customers) or `truth` (the rows of `truth.parquet`
-    beside the tables). `mask` names event types whose items are left out of a customer's list;
-    `pair` takes the target out of everything its customer did; `test_days` is the window of timed
-    data. `newcomers` is the share of customers who are kept out of all that is learnt and counted,
-    to be measured in the last window as if hardly known.
-    """
-
-    protocol: Literal["kind", "truth", "last", "last item", "last share"] = "kind"
-    share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
-    mask: tuple[str, ...] = ()
-    pair: bool = False
-    test_days: int | None = None
-    newcomers: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
-
-
-class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one intent is ranked.
-
-    `hidden` purchases of each customer are learnt from as if never touched, beside the cases held
-    out (0: none), in `hidden_folds` folds.
-    """
-
-    quotas: Quotas = DEFAULT_QUOTAS
-    ranker: RankerSettings = RankerSettings()
-    hidden: int = 0
-    hidden_folds: int = 5
-
-
-class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How what was never touched is ranked."""
-
-    quotas: Quotas = DISCOVERY_QUOTAS
-    ranker: RankerSettings = RankerSettings(trees=120, leaves=15, learning_rate=0.05)
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +39,19 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trend: TrendConfig | None = None
     responses: ResponseConfig | None = None
     refit: bool = False
+
+    @property
+    def second_stage(self) -> SecondStageSettings:
+        """Return what the second stage is learnt by."""
+        return SecondStageSettings(
+            default=self.default,
+            discovery=self.discovery,
+            folds=self.folds,
+            remembered=self.remembered,
+            trend=self.trend,
+            refit=self.refit,
+            seed=self.seed,
+        )
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -25,6 +25,7 @@ from training.beside import (
     lists_of_scores,
     releases_beside,
 )
+from training.candidate_tables import retrieval_of
 from training.cases import Split, known_only
 from training.config import TrainConfig
 from training.content import content_scores
@@ -32,7 +33,7 @@ from training.crossfit import NothingToLearn
 from training.heldout import held_out, window_out
 from training.incumbent import MODEL
 from training.log import Log
-from training.model import fit_content, history_for, in_memory, manifest_fields
+from training.model import in_memory, manifest_fields
 from training.new_items import measure_new_items
 from training.progress import Steps
 from training.questions import Lists, Question, questions
@@ -47,12 +48,12 @@ from training.second_stage import (
     Lesson,
     SecondStage,
     recall_by_source,
-    retrieval_of,
     second_stage,
 )
 from training.slices import Measured, answers, measure
 from training.splits import target_types
 from training.spread import Spread, spreads
+from training.stage_one import fit_content, history_for
 from training.touches import touches_of
 
 RENEWED = "release renewed"
@@ -115,10 +116,11 @@ def train_full(
         lessons = _earlier(parts, targets, mask, config) if parts.window else [tested]
         later = tested if parts.window else None
         trend = log if parts.window else None
-        stage = second_stage(lessons, later, targets, history, config, max(KS), steps, trend)
+        ranking = config.second_stage
+        stage = second_stage(lessons, later, targets, history, ranking, max(KS), steps, trend)
         if config.responses is not None:
             responding = respond(
-                log, parts.window, lessons, stage, history, config, config.responses, steps
+                log, parts.window, lessons, stage, history, ranking, config.responses, steps
             )
         content = _complete(content, _ranking(stage, stage.retrieval, config, responding))
     except NothingToLearn as error:
@@ -130,7 +132,9 @@ def train_full(
     popular = baselines.prepare(parts.training, targets, release.items).popular
     intents = stage.intents if stage else {}
     puts = {intent: ranked.asked for intent, ranked in intents.items()} or {DEFAULT: asked}
-    beside = baselines_by_intent(puts, parts.training, targets, release.items, config, steps)
+    beside = baselines_by_intent(
+        puts, parts.training, targets, release.items, settings, seed, steps
+    )
     measured, renewed, sources, spread = {}, {}, {}, {}
     for intent, put in puts.items() if parts.cases else ():
         found = intents.get(intent)

@@ -2,14 +2,36 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
 
 from training.cases import Split
-from training.config import SplitConfig
 from training.log import Log
 from training.splits import last_item_out, last_out, last_share_out, split
 from training.truth import read_truth
 
 TRUTH = "truth.parquet"
+
+
+class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is held out.
+
+    `protocol` is `kind` (as the dataset's kind asks), `last` (each customer's last moment of a
+    target), `last item` (of it one item, the others are known), `last share` (the last `share` of
+    all moments of a target, in an order over all customers) or `truth` (the rows of `truth.parquet`
+    beside the tables). `mask` names event types whose items are left out of a customer's list;
+    `pair` takes the target out of everything its customer did; `test_days` is the window of timed
+    data. `newcomers` is the share of customers who are kept out of all that is learnt and counted,
+    to be measured in the last window as if hardly known.
+    """
+
+    protocol: Literal["kind", "truth", "last", "last item", "last share"] = "kind"
+    share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
+    mask: tuple[str, ...] = ()
+    pair: bool = False
+    test_days: int | None = None
+    newcomers: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
 def held_out(

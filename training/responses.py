@@ -10,12 +10,12 @@ from models.features import HistoryConfig
 from models.release import Release
 from models.signals import BOUGHT
 from models.trees import Trees
-from training.config import TrainConfig
 from training.contacts import Contact, ResponseConfig, contacts_of
 from training.crossfit import Fitted
 from training.incumbent import IN_FORCE, MODEL
 from training.log import Log
 from training.progress import Steps
+from training.ranking_config import SecondStageSettings
 from training.response_figures import ResponseFigures, response_figures
 from training.response_rate import Described, Describer, judged, learn, rate_of_all, rates_by_offer
 from training.second_stage import DEFAULT, Lesson, SecondStage
@@ -74,7 +74,7 @@ def respond(
     lessons: Sequence[Lesson],
     stage: SecondStage,
     history: HistoryConfig,
-    config: TrainConfig,
+    settings: SecondStageSettings,
     chosen: ResponseConfig,
     steps: Steps,
 ) -> Responding:
@@ -86,7 +86,7 @@ def respond(
     windows = [lesson.window for lesson in lessons if lesson.window is not None]
     if window is None or len(windows) < len(lessons):
         raise BadDataset("events.parquet: a rate of response is learnt from times; here are none")
-    describe = Describer(log, stage.items, history, config.default.quotas)
+    describe = Describer(log, stage.items, history, settings.default.quotas)
     parts = [
         describe(
             contacts_of(log, chosen, span, window[0]), retrieval, steps("responses: describing")
@@ -96,11 +96,11 @@ def respond(
     later = describe(contacts_of(log, chosen, window), stage.retrieval, steps("responses: later"))
     ranked = stage.intents[DEFAULT]
     declared, organic = ranked.signals, ranked.fitted.trees
-    settings, folds, seed = chosen.ranker, config.folds, config.seed
+    ranker, folds, seed = chosen.ranker, settings.folds, settings.seed
     steps("responses: fitting")(0, 1)
-    fitted = refitted = learn(parts, organic, declared, settings, folds, seed)
-    if config.refit:
-        refitted = learn([later, *parts], organic, declared, settings, folds, seed)
+    fitted = refitted = learn(parts, organic, declared, ranker, folds, seed)
+    if settings.refit:
+        refitted = learn([later, *parts], organic, declared, ranker, folds, seed)
     before = [contact for part in parts for contact in part.contacts]
     bought = [signal.name for signal in declared].index(BOUGHT)
     return Responding(before, later, organic, bought, fitted, refitted)

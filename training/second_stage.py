@@ -4,7 +4,7 @@ Tables are counted on the part of the log that is before every case. Where the c
 of each customer, they teach and measure both, by cross-fitting over customers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 
 from models.features import HistoryConfig
 from models.retrieval import Retrieval
-from models.signals import BOUGHT_FACT, Signal, signals
+from models.signals import Signal, signals
 from training.calibrate import calibration_error
-from training.config import TrainConfig
+from training.candidate_tables import retrieval_of
 from training.crossfit import Fitted, NothingToLearn, Part, cross_fit, fit
 from training.groups import Groups, asked_of, make_groups
 from training.hidden import hidden_pairs
 from training.leaks import check_features, check_lesson
 from training.log import Log
-from training.popularity import popularity
 from training.progress import Steps
 from training.questions import Lists, Question, untouched
 from training.ranker import RankerSettings
-from training.relations import item_facts, pairs_for, tables
-from training.touches import Touches, touches_of
-from training.trend import Trend, TrendConfig, with_trend
+from training.ranking_config import SecondStageSettings
+from training.relations import pairs_for
+from training.touches import touches_of
+from training.trend import Trend
 
 DEFAULT, DISCOVERY = "default", "discovery"
 
@@ -89,40 +89,12 @@ class SecondStage:
         return [(a, b) for a, _, b in (n.partition(">") for n in self.retrieval.tables.names)]
 
 
-def retrieval_of(
-    log: Log,
-    targets: Iterable[str],
-    items: Sequence[str],
-    touches: Touches,
-    seed: int,
-    left_out: NDArray[np.bool_] | None = None,
-    *,
-    pairs: Sequence[tuple[str, str]] | None = None,
-    trend: TrendConfig | None = None,
-) -> Retrieval:
-    """Count tables, facts, popularity and shares; equally popular items stand in random order.
-
-    `touches` are of `log`; `left_out` (customers,) marks customers who do not count. `pairs` of
-    behaviours are those that say something of their own, unless given.
-    """
-    if left_out is not None:
-        touches = touches.without(left_out)
-    facts = item_facts(touches)
-    shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
-    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FACT], kind="stable")]
-    if trend is not None and left_out is None:  # who is left out may not speak through a trend
-        facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
-    shares = popularity(log, targets, items, left_out).shares
-    near = tables(touches, pairs_for(touches) if pairs is None else pairs)
-    return Retrieval(near, facts, popular.astype(np.int64), shares)
-
-
 def second_stage(
     lessons: Sequence[Lesson],
     tested: Lesson | None,
     targets: Sequence[str],
     history: HistoryConfig,
-    config: TrainConfig,
+    settings: SecondStageSettings,
     most: int,
     steps: Steps,
     whole: Log | None = None,
@@ -135,21 +107,21 @@ def second_stage(
     """
     items = sorted(lessons[0].log.items)
     row_of = {item: row for row, item in enumerate(items)}
-    chosen = {DEFAULT: config.default, DISCOVERY: config.discovery}
+    chosen = {DEFAULT: settings.default, DISCOVERY: settings.discovery}
     made: dict[str, list[Made]] = {name: [] for name in chosen}
     extra: dict[str, list[Part]] = {name: [] for name in chosen}
     trend = None
-    if whole is not None and config.trend is not None:
-        trend = Trend(whole, targets, items, config.trend)
+    if whole is not None and settings.trend is not None:
+        trend = Trend(whole, targets, items, settings.trend)
     counted: list[Retrieval] = []
     pairs: Sequence[tuple[str, str]] | None = None
     for lesson in (*([tested] if tested else []), *lessons):
         steps("counting")(0, 1)
         check_lesson(lesson.log, lesson.asked, targets)
-        touches = touches_of(lesson.log, items, config.remembered)
+        touches = touches_of(lesson.log, items, settings.remembered)
         pairs = pairs or pairs_for(touches)  # the same features of every lesson
-        of = (lesson.log, targets, items, touches, config.seed)
-        build = partial(retrieval_of, *of, pairs=pairs, trend=config.trend)
+        of = (lesson.log, targets, items, touches, settings.seed)
+        build = partial(retrieval_of, *of, pairs=pairs, trend=settings.trend)
         found = build()
         counted.append(found)
         for name, intent in chosen.items():
@@ -169,7 +141,7 @@ def second_stage(
                     intent.quotas,
                     each=intent.hidden,
                     folds=intent.hidden_folds,
-                    seed=config.seed,
+                    seed=settings.seed,
                     progress=steps(f"{name}: hidden pairs"),
                 )
     retrieval, *before = counted
@@ -182,7 +154,7 @@ def second_stage(
                 extra[name],
                 signals(retrieval.tables.names),
                 chosen[name].ranker,
-                config,
+                settings,
                 most,
                 apart=tested is not None,
                 steps=steps,
@@ -202,8 +174,8 @@ def _ranked(
     made: Sequence[Made],
     extra: Sequence[Part],
     declared: Sequence[Signal],
-    settings: RankerSettings,
-    config: TrainConfig,
+    ranker: RankerSettings,
+    settings: SecondStageSettings,
     most: int,
     *,
     apart: bool,
@@ -219,20 +191,20 @@ def _ranked(
     if apart:
         main, rest = earlier[0].part, [*(one.part for one in earlier[1:]), *extra]
         steps(f"{name}: fitting")(0, 1)
-        fitted = refitted = fit(main, rest, declared, settings, config.seed)
-        if config.refit:
-            refitted = fit(tested.part, everything, declared, settings, config.seed)
+        fitted = refitted = fit(main, rest, declared, ranker, settings.seed)
+        if settings.refit:
+            refitted = fit(tested.part, everything, declared, ranker, settings.seed)
         scores = fitted.trees.score(tested.part.groups.matrix)
         rates = fitted.calibration.rate(scores)
     else:
         step = steps(f"{name}: cross-fitting")
         scores, rates = cross_fit(
-            tested.part, everything, declared, settings, config.folds, config.seed, step
+            tested.part, everything, declared, ranker, settings.folds, settings.seed, step
         )
         steps(f"{name}: fitting")(0, 1)
-        fitted = refitted = fit(tested.part, everything, declared, settings, config.seed)
+        fitted = refitted = fit(tested.part, everything, declared, ranker, settings.seed)
     groups = tested.part.groups
-    lists = lists_of(groups, scores, len(tested.asked), most, config.seed)
+    lists = lists_of(groups, scores, len(tested.asked), most, settings.seed)
     error = calibration_error(rates, groups.hit)
     return Ranked(tested.asked, groups, lists, error, apart, declared, fitted, refitted)
 
