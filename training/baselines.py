@@ -1,6 +1,6 @@
 """What a release must beat: popularity, own counts, item-kNN, and LightFM by customer.
 
-Each yields scores of questions by items, in blocks; `training.ranked` turns them into lists.
+Each yields scores of questions by items, in blocks; `score_lists` turns them into lists.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """`throughline simulate`: a dataset of a retailer that does not exist, with its truth beside it.
 
-`truth.json` holds the tastes, the items' vectors and the response rates of `training.retailer`, so
-that what a model learns can be measured against what is so.
+`truth.json` holds the tastes, the items' vectors and the response rates of the retailer, so that
+what a model learns can be measured against what is so.
 """
 
 from collections.abc import Callable, Iterable, Sequence
