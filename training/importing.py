@@ -10,8 +10,16 @@ import polars as pl
 from models.dataset import TABLES, Metadata
 from models.errors import BadDataset
 from models.identifiers import HASHED_NAMESPACES
-from training import convert
 from training.assemble import AT, FILE, ONCE, ORDER, assemble_events, collect_offers, distinct_rows
+from training.convert import (
+    add_json,
+    add_list,
+    add_money,
+    add_number,
+    add_text,
+    add_time,
+    check_zone,
+)
 from training.mapping import About, Events, Mapping, Source, Truth, read_mapping
 from training.rejects import Rejects
 from training.sieve import Sieve
@@ -52,7 +60,7 @@ def import_dataset(
     check_free(out)
     mapping = read_mapping(mapping_path)
     if mapping.dataset.zone is not None:
-        convert.check_zone(mapping.dataset.zone, "dataset.zone")
+        check_zone(mapping.dataset.zone, "dataset.zone")
     rejects = Rejects()
     tables = _tables(mapping, source_dir, rejects, progress)
     truth = None if mapping.truth is None else _truth(mapping, mapping.truth, source_dir, rejects)
@@ -129,20 +137,20 @@ def _mapped(
             continue
         kind = types.get(name)
         if name in MONEY:
-            convert.add_money(sieve, name, spec, about)
+            add_money(sieve, name, spec, about)
         elif kind == "timestamp":
-            convert.add_time(sieve, name, spec, about)
+            add_time(sieve, name, spec, about)
         elif kind == "double":
-            convert.add_number(sieve, name, spec, pl.Float64())
+            add_number(sieve, name, spec, pl.Float64())
         elif kind == "int64":
-            convert.add_number(sieve, name, spec, pl.Int64())
+            add_number(sieve, name, spec, pl.Int64())
         elif kind == "strings":
-            convert.add_list(sieve, name, spec)
+            add_list(sieve, name, spec)
         elif kind == "json":
-            convert.add_json(sieve, name, spec)
+            add_json(sieve, name, spec)
         else:
             declared = "namespace" if name.startswith("namespace") else name
-            convert.add_text(sieve, name, spec, known.get(declared))
+            add_text(sieve, name, spec, known.get(declared))
     if isinstance(block, Events):
         _add_order(sieve, block)
         if about.kind == "timed":
@@ -189,7 +197,7 @@ def _need(sieve: Sieve, name: str) -> None:
 def _add_order(sieve: Sieve, block: Events) -> None:
     for index, column in enumerate(block.order):
         name = f"order.{index}"
-        convert.add_number(sieve, name, column, pl.Int64())
+        add_number(sieve, name, column, pl.Int64())
         sieve.frame = sieve.frame.rename({COMPUTED + name: f"{ORDER}{index}"})
     if block.once:
         parts = [sieve.text(column, "once") for column in block.once]
@@ -218,15 +226,15 @@ def _missing_items(tables: dict[str, pl.DataFrame], about: About, rejects: Rejec
 
 def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:
     sieve = Sieve("truth", "truth", block, directory, rejects)
-    convert.add_text(sieve, "customer", block.customer)
-    convert.add_text(sieve, "item", block.item)
+    add_text(sieve, "customer", block.customer)
+    add_text(sieve, "item", block.item)
     columns = ["customer", "item"]
     if block.before is not None:
         columns.append("before")
         if mapping.dataset.kind == "timed":
-            convert.add_time(sieve, "before", block.before, mapping.dataset)
+            add_time(sieve, "before", block.before, mapping.dataset)
         else:
-            convert.add_number(sieve, "before", block.before, pl.Int64())
+            add_number(sieve, "before", block.before, pl.Int64())
     for name in ("customer", "item"):
         _need(sieve, name)
     targets = sieve.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
