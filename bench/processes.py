@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -45,6 +45,17 @@ def cores() -> tuple[int, int]:
 def pin(core: int) -> None:
     """Keep this process on one core."""
     os.sched_setaffinity(0, [core])
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Keep every thread of this process on one core; after it they go where they could before."""
+    usable = os.sched_getaffinity(0)
+    _let_run_on([core])
+    try:
+        yield
+    finally:
+        _let_run_on(usable)
 
 
 @contextmanager
@@ -126,6 +137,12 @@ def redis(core: Sequence[int], directory: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _let_run_on(cores: Iterable[int]) -> None:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _ready_port(line: str) -> int | None:

@@ -13,27 +13,22 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import grpc
 from rich.console import Console
 from rich.table import Table
-from throughline.v1 import common_pb2
-from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.recall import recall
+from bench.rounds import IN_FLIGHT, cpu_of_calls, requests_of
 from models.policy import BUILT_IN, Policy
 from models.policy_file import read_policy
 
 STORES = ("sqlite", "redis")
 STAGES = {True: "both stages", False: "first stage alone"}
-IN_FLIGHT = 16
-SLICES = 10  # of a round: the speed of a shared machine changes within a second
 TARGET_RECALL = 0.95
 TARGET_RATIOS = {True: 15.0, False: 12.0}  # with both stages, and with the first alone
 ROUNDS, CALLS = 15, 1_000
@@ -79,54 +74,6 @@ class Figure(NamedTuple):
         )
 
 
-class Caller:
-    """Calls a server's Recommend with requests made before, a number at a time."""
-
-    def __init__(self, port: int, requests: Sequence[bytes]) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
-        self._call: Any = self._channel.unary_unary(
-            "/throughline.v1.RecommendationService/Recommend"
-        )
-        self._requests = requests
-        self._at = 0
-
-    def run(self, calls: int) -> None:
-        """Make calls, `IN_FLIGHT` at once; raises when one fails."""
-        waiting: deque[Any] = deque()
-        for _ in range(calls):
-            if len(waiting) == IN_FLIGHT:
-                waiting.popleft().result()
-            waiting.append(self._call.future(self._next(), timeout=30))
-        while waiting:
-            waiting.popleft().result()
-
-    def answer(self) -> pb.RecommendResponse:
-        """Make one call and return its answer."""
-        return pb.RecommendResponse.FromString(self._call(self._next(), timeout=30))
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-    def _next(self) -> bytes:
-        self._at += 1
-        return self._requests[self._at % len(self._requests)]
-
-
-def requests_of(customers: Sequence[str]) -> list[bytes]:
-    """Return a request for ten offers for each customer."""
-    return [
-        pb.RecommendRequest(
-            identifiers=[common_pb2.Identifier(namespace="loyalty", value=who)],
-            channel="web",
-            placement="home_hero",
-            count=10,
-        ).SerializeToString()
-        for who in customers
-    ]
-
-
 def figures(
     stores: Sequence[str],
     rounds: int,
@@ -152,7 +99,8 @@ def figures(
                         processes.echo([core]) as echo,
                         processes.service([core], where, directory, "--clock", clock) as service,
                     ):
-                        spent = _rounds(echo, service, requests_of(made.customers), rounds, calls)
+                        requests = requests_of(made.customers)
+                        spent = cpu_of_calls((echo, service), requests, rounds, calls)
                     yield Figure(
                         ranked,
                         store,
@@ -162,36 +110,6 @@ def figures(
                         [b / a for a, b in zip(*spent, strict=True)],
                         found[moment],
                     )
-
-
-def _rounds(
-    echo: processes.Server,
-    service: processes.Server,
-    requests: Sequence[bytes],
-    rounds: int,
-    calls: int,
-) -> tuple[list[float], list[float]]:
-    """Return the CPU microseconds of a call in each round: the echo's and the service's."""
-    callers = [(server, Caller(server.port, requests)) for server in (echo, service)]
-    answer = callers[1][1].answer()
-    assert len(answer.offers) == 10, answer
-    assert common_pb2.FLAG_COLD_START not in answer.flags, answer.flags
-    spent: tuple[list[float], list[float]] = ([], [])
-    for _, caller in callers:
-        caller.run(calls)  # a warm-up, not counted
-    each = calls // SLICES
-    for _ in range(rounds):
-        used = [0.0, 0.0]
-        for _ in range(SLICES):
-            for at, (server, caller) in enumerate(callers):
-                before = server.cpu_seconds()
-                caller.run(each)
-                used[at] += server.cpu_seconds() - before
-        for counted, seconds in zip(spent, used, strict=True):
-            counted.append(seconds / (each * SLICES) * 1e6)
-    for _, caller in callers:
-        caller.close()
-    return spent
 
 
 def main() -> None:

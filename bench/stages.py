@@ -19,7 +19,7 @@ from rich.table import Table
 from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
-from bench.speed import requests_of
+from bench.rounds import requests_of
 from models.catalogue import Catalogue, Row
 from models.codec import decode_customer, encode
 from models.decide import World, decide
