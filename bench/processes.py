@@ -17,6 +17,7 @@ from bench.world import KEY
 
 SERVER_CORE, OTHER_CORE = 0, 1
 READY_SECONDS = 120
+THROUGHLINE = Path(sys.executable).with_name("throughline")  # of this environment
 
 
 class Server:
@@ -101,9 +102,11 @@ def echo(core: Sequence[int]) -> Iterator[Server]:
 
 
 @contextmanager
-def service(core: Sequence[int], store: str, directory: Path, *more: str) -> Iterator[Server]:
+def service(
+    core: Sequence[int], store: str, directory: Path, *more: str, program: Path = THROUGHLINE
+) -> Iterator[Server]:
     """Yield a `throughline serve` with the registry in `directory`."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--listen", "127.0.0.1:0"]
+    command = [str(program), "serve", "--listen", "127.0.0.1:0"]
     command += ["--store", store, "--registry", str(directory / "registry"), *more]
     with child(command, core, _ready_port, THROUGHLINE_KEY=KEY.hex()) as server:
         yield server

@@ -1,12 +1,14 @@
 """The figure of record: server CPU of one `Recommend`, divided by that of an empty echo.
 
     python -m bench.speed [--store sqlite --store redis] [--first-stage] [--policy TOML]
+    python -m bench.speed --beside CHECKOUT ...
 
 Both servers run at once, pinned to one core; load generator and Redis are pinned to the other.
 Calls go to them in turn, a slice at a time and 16 in flight, so what the machine does besides
 touches both alike; a round is ten slices each and gives one ratio. CPU is what the operating system
 counted for the server's process, background threads included. Prints median, least and most; exits
-with 1 when a target is missed, and with 2 when the rounds differ too much to say.
+with 1 when a target is missed, and with 2 when the rounds differ too much to say. `--beside`
+compares with another commit instead: see `bench.beside`.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench import processes, world
+from bench import beside, processes, world
+from bench.checkouts import HERE, checkout_at
 from bench.recall import recall
 from bench.rounds import IN_FLIGHT, cpu_of_calls, requests_of
 from models.policy import BUILT_IN, Policy
@@ -112,6 +115,31 @@ def figures(
                     )
 
 
+def report(console: Console, found: Sequence[Figure]) -> int:
+    """Print the figures and how they stand to the targets, and return the exit code."""
+    columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
+    table = Table(*columns, title="CPU of one Recommend against an empty echo")
+    for figure in found:
+        table.add_row(
+            figure.store,
+            f"{figure.share:.0%}",
+            f"{figure.echo_us:.0f}",
+            f"{figure.service_us:.0f}",
+            f"{figure.ratio:.1f}",
+            f"{min(figure.ratios):.1f}",
+            f"{max(figure.ratios):.1f}",
+            f"{figure.recall:.3f}",
+        )
+    console.print(table)
+    noisy = [figure for figure in found if figure.spread > NOISE]
+    for figure in noisy:
+        console.print(f"TOO NOISY TO SAY: the middle half of the rounds spans {figure.spread:.0%}")
+    for figure in found:
+        if not figure.met:
+            console.print(f"MISSED: {figure}")
+    return 2 if noisy else 0 if all(figure.met for figure in found) else 1
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -121,45 +149,25 @@ def main() -> None:
     parser.add_argument("--offers", type=int, default=world.OFFERS)
     parser.add_argument("--first-stage", action="store_true", help="a release without the second")
     parser.add_argument("--policy", type=Path, help="a policy's TOML; else the empty one")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another, to compare with")
     options = parser.parse_args()
-    policy = read_policy(options.policy.read_text()) if options.policy else BUILT_IN
-    columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
-    table = Table(*columns, title="CPU of one Recommend against an empty echo")
+    sizes = (options.store or STORES, options.rounds, options.calls, options.offers)
+    ranked = not options.first_stage
     console = Console(width=100)
-    found = []
-    with Console(stderr=True).status("measuring, some minutes ..."):
-        for figure in figures(
-            options.store or STORES,
-            options.rounds,
-            options.calls,
-            options.offers,
-            ranked=not options.first_stage,
-            policy=policy,
-        ):
-            found.append(figure)
-            table.add_row(
-                figure.store,
-                f"{figure.share:.0%}",
-                f"{figure.echo_us:.0f}",
-                f"{figure.service_us:.0f}",
-                f"{figure.ratio:.1f}",
-                f"{min(figure.ratios):.1f}",
-                f"{max(figure.ratios):.1f}",
-                f"{figure.recall:.3f}",
-            )
-    console.print(table)
     console.print(
-        f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of "
-        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core; policy: "
+        f"{options.offers:,} offers, {STAGES[ranked]}; {options.rounds} rounds of {options.calls} "
+        f"calls each, {IN_FLIGHT} in flight; the servers on one core; policy: "
         f"{options.policy or 'the empty one'}."
     )
-    noisy = [figure for figure in found if figure.spread > NOISE]
-    for figure in noisy:
-        console.print(f"TOO NOISY TO SAY: the middle half of the rounds spans {figure.spread:.0%}")
-    for figure in found:
-        if not figure.met:
-            console.print(f"MISSED: {figure}")
-    sys.exit(2 if noisy else 0 if all(figure.met for figure in found) else 1)
+    with Console(stderr=True).status("measuring, some minutes ..."):
+        if options.beside is None:
+            policy = read_policy(options.policy.read_text()) if options.policy else BUILT_IN
+            found = list(figures(*sizes, ranked=ranked, policy=policy))
+        else:
+            pair = HERE, checkout_at(options.beside)
+            console.print(f"Here: {pair[0]}; beside: {pair[1]}.")
+            compared = list(beside.comparisons(pair, *sizes, ranked=ranked, policy=options.policy))
+    sys.exit(report(console, found) if options.beside is None else beside.report(console, compared))
 
 
 if __name__ == "__main__":
