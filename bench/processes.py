@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from bench.world import KEY
 
 SERVER_CORE, OTHER_CORE = 0, 1
 READY_SECONDS = 120
+THROUGHLINE = Path(sys.executable).with_name("throughline")  # of this environment
 
 
 class Server:
@@ -45,6 +46,17 @@ def cores() -> tuple[int, int]:
 def pin(core: int) -> None:
     """Keep this process on one core."""
     os.sched_setaffinity(0, [core])
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Keep every thread of this process on one core; after it they go where they could before."""
+    usable = os.sched_getaffinity(0)
+    _let_run_on([core])
+    try:
+        yield
+    finally:
+        _let_run_on(usable)
 
 
 @contextmanager
@@ -90,9 +102,11 @@ def echo(core: Sequence[int]) -> Iterator[Server]:
 
 
 @contextmanager
-def service(core: Sequence[int], store: str, directory: Path, *more: str) -> Iterator[Server]:
+def service(
+    core: Sequence[int], store: str, directory: Path, *more: str, program: Path = THROUGHLINE
+) -> Iterator[Server]:
     """Yield a `throughline serve` with the registry in `directory`."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--listen", "127.0.0.1:0"]
+    command = [str(program), "serve", "--listen", "127.0.0.1:0"]
     command += ["--store", store, "--registry", str(directory / "registry"), *more]
     with child(command, core, _ready_port, THROUGHLINE_KEY=KEY.hex()) as server:
         yield server
@@ -126,6 +140,12 @@ def redis(core: Sequence[int], directory: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _let_run_on(cores: Iterable[int]) -> None:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _ready_port(line: str) -> int | None:

@@ -1,39 +1,37 @@
 """The figure of record: server CPU of one `Recommend`, divided by that of an empty echo.
 
     python -m bench.speed [--store sqlite --store redis] [--first-stage] [--policy TOML]
+    python -m bench.speed --beside CHECKOUT ...
 
 Both servers run at once, pinned to one core; load generator and Redis are pinned to the other.
 Calls go to them in turn, a slice at a time and 16 in flight, so what the machine does besides
 touches both alike; a round is ten slices each and gives one ratio. CPU is what the operating system
 counted for the server's process, background threads included. Prints median, least and most; exits
-with 1 when a target is missed, and with 2 when the rounds differ too much to say.
+with 1 when a target is missed, and with 2 when the rounds differ too much to say. `--beside`
+compares with another commit instead: see `bench.beside`.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import grpc
 from rich.console import Console
 from rich.table import Table
-from throughline.v1 import common_pb2
-from throughline.v1 import recommendation_pb2 as pb
 
-from bench import processes, world
+from bench import beside, processes, world
+from bench.checkouts import HERE, checkout_at
 from bench.recall import recall
+from bench.rounds import IN_FLIGHT, cpu_of_calls, requests_of
 from models.policy import BUILT_IN, Policy
 from models.policy_file import read_policy
 
 STORES = ("sqlite", "redis")
 STAGES = {True: "both stages", False: "first stage alone"}
-IN_FLIGHT = 16
-SLICES = 10  # of a round: the speed of a shared machine changes within a second
 TARGET_RECALL = 0.95
 TARGET_RATIOS = {True: 15.0, False: 12.0}  # with both stages, and with the first alone
 ROUNDS, CALLS = 15, 1_000
@@ -79,54 +77,6 @@ class Figure(NamedTuple):
         )
 
 
-class Caller:
-    """Calls a server's Recommend with requests made before, a number at a time."""
-
-    def __init__(self, port: int, requests: Sequence[bytes]) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
-        self._call: Any = self._channel.unary_unary(
-            "/throughline.v1.RecommendationService/Recommend"
-        )
-        self._requests = requests
-        self._at = 0
-
-    def run(self, calls: int) -> None:
-        """Make calls, `IN_FLIGHT` at once; raises when one fails."""
-        waiting: deque[Any] = deque()
-        for _ in range(calls):
-            if len(waiting) == IN_FLIGHT:
-                waiting.popleft().result()
-            waiting.append(self._call.future(self._next(), timeout=30))
-        while waiting:
-            waiting.popleft().result()
-
-    def answer(self) -> pb.RecommendResponse:
-        """Make one call and return its answer."""
-        return pb.RecommendResponse.FromString(self._call(self._next(), timeout=30))
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-    def _next(self) -> bytes:
-        self._at += 1
-        return self._requests[self._at % len(self._requests)]
-
-
-def requests_of(customers: Sequence[str]) -> list[bytes]:
-    """Return a request for ten offers for each customer."""
-    return [
-        pb.RecommendRequest(
-            identifiers=[common_pb2.Identifier(namespace="loyalty", value=who)],
-            channel="web",
-            placement="home_hero",
-            count=10,
-        ).SerializeToString()
-        for who in customers
-    ]
-
-
 def figures(
     stores: Sequence[str],
     rounds: int,
@@ -152,7 +102,8 @@ def figures(
                         processes.echo([core]) as echo,
                         processes.service([core], where, directory, "--clock", clock) as service,
                     ):
-                        spent = _rounds(echo, service, requests_of(made.customers), rounds, calls)
+                        requests = requests_of(made.customers)
+                        spent = cpu_of_calls((echo, service), requests, rounds, calls)
                     yield Figure(
                         ranked,
                         store,
@@ -164,34 +115,29 @@ def figures(
                     )
 
 
-def _rounds(
-    echo: processes.Server,
-    service: processes.Server,
-    requests: Sequence[bytes],
-    rounds: int,
-    calls: int,
-) -> tuple[list[float], list[float]]:
-    """Return the CPU microseconds of a call in each round: the echo's and the service's."""
-    callers = [(server, Caller(server.port, requests)) for server in (echo, service)]
-    answer = callers[1][1].answer()
-    assert len(answer.offers) == 10, answer
-    assert common_pb2.FLAG_COLD_START not in answer.flags, answer.flags
-    spent: tuple[list[float], list[float]] = ([], [])
-    for _, caller in callers:
-        caller.run(calls)  # a warm-up, not counted
-    each = calls // SLICES
-    for _ in range(rounds):
-        used = [0.0, 0.0]
-        for _ in range(SLICES):
-            for at, (server, caller) in enumerate(callers):
-                before = server.cpu_seconds()
-                caller.run(each)
-                used[at] += server.cpu_seconds() - before
-        for counted, seconds in zip(spent, used, strict=True):
-            counted.append(seconds / (each * SLICES) * 1e6)
-    for _, caller in callers:
-        caller.close()
-    return spent
+def report(console: Console, found: Sequence[Figure]) -> int:
+    """Print the figures and how they stand to the targets, and return the exit code."""
+    columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
+    table = Table(*columns, title="CPU of one Recommend against an empty echo")
+    for figure in found:
+        table.add_row(
+            figure.store,
+            f"{figure.share:.0%}",
+            f"{figure.echo_us:.0f}",
+            f"{figure.service_us:.0f}",
+            f"{figure.ratio:.1f}",
+            f"{min(figure.ratios):.1f}",
+            f"{max(figure.ratios):.1f}",
+            f"{figure.recall:.3f}",
+        )
+    console.print(table)
+    noisy = [figure for figure in found if figure.spread > NOISE]
+    for figure in noisy:
+        console.print(f"TOO NOISY TO SAY: the middle half of the rounds spans {figure.spread:.0%}")
+    for figure in found:
+        if not figure.met:
+            console.print(f"MISSED: {figure}")
+    return 2 if noisy else 0 if all(figure.met for figure in found) else 1
 
 
 def main() -> None:
@@ -203,45 +149,25 @@ def main() -> None:
     parser.add_argument("--offers", type=int, default=world.OFFERS)
     parser.add_argument("--first-stage", action="store_true", help="a release without the second")
     parser.add_argument("--policy", type=Path, help="a policy's TOML; else the empty one")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another, to compare with")
     options = parser.parse_args()
-    policy = read_policy(options.policy.read_text()) if options.policy else BUILT_IN
-    columns = ("store", "eligible", "echo us", "service us", "ratio", "least", "most", "recall@200")
-    table = Table(*columns, title="CPU of one Recommend against an empty echo")
+    sizes = (options.store or STORES, options.rounds, options.calls, options.offers)
+    ranked = not options.first_stage
     console = Console(width=100)
-    found = []
-    with Console(stderr=True).status("measuring, some minutes ..."):
-        for figure in figures(
-            options.store or STORES,
-            options.rounds,
-            options.calls,
-            options.offers,
-            ranked=not options.first_stage,
-            policy=policy,
-        ):
-            found.append(figure)
-            table.add_row(
-                figure.store,
-                f"{figure.share:.0%}",
-                f"{figure.echo_us:.0f}",
-                f"{figure.service_us:.0f}",
-                f"{figure.ratio:.1f}",
-                f"{min(figure.ratios):.1f}",
-                f"{max(figure.ratios):.1f}",
-                f"{figure.recall:.3f}",
-            )
-    console.print(table)
     console.print(
-        f"{options.offers:,} offers, {STAGES[not options.first_stage]}; {options.rounds} rounds of "
-        f"{options.calls} calls each, {IN_FLIGHT} in flight; the two servers on one core; policy: "
+        f"{options.offers:,} offers, {STAGES[ranked]}; {options.rounds} rounds of {options.calls} "
+        f"calls each, {IN_FLIGHT} in flight; the servers on one core; policy: "
         f"{options.policy or 'the empty one'}."
     )
-    noisy = [figure for figure in found if figure.spread > NOISE]
-    for figure in noisy:
-        console.print(f"TOO NOISY TO SAY: the middle half of the rounds spans {figure.spread:.0%}")
-    for figure in found:
-        if not figure.met:
-            console.print(f"MISSED: {figure}")
-    sys.exit(2 if noisy else 0 if all(figure.met for figure in found) else 1)
+    with Console(stderr=True).status("measuring, some minutes ..."):
+        if options.beside is None:
+            policy = read_policy(options.policy.read_text()) if options.policy else BUILT_IN
+            found = list(figures(*sizes, ranked=ranked, policy=policy))
+        else:
+            pair = HERE, checkout_at(options.beside)
+            console.print(f"Here: {pair[0]}; beside: {pair[1]}.")
+            compared = list(beside.comparisons(pair, *sizes, ranked=ranked, policy=options.policy))
+    sys.exit(report(console, found) if options.beside is None else beside.report(console, compared))
 
 
 if __name__ == "__main__":

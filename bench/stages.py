@@ -19,7 +19,7 @@ from rich.table import Table
 from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
-from bench.speed import requests_of
+from bench.rounds import requests_of
 from models.array_types import NO_ROWS, Rows
 from models.catalogue import Catalogue, Row
 from models.codec import encode

@@ -25,7 +25,8 @@ from typing import NamedTuple
 import psutil
 
 from bench import processes, world
-from bench.speed import NOISE, STORES, Caller, requests_of
+from bench.rounds import Caller, requests_of
+from bench.speed import NOISE, STORES
 
 TARGET = 1.6
 FULL = 0.15  # idle share of the machine, waits for the disk included: less, and it is full
