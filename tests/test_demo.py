@@ -14,12 +14,12 @@ from throughline.v1.recommendation_pb2 import (
     WithholdReason,
 )
 
+from demo.cast import Cast
+from demo.check import Told, check
+from demo.children import ChildFailed, run, served
+from demo.run import run_demo
+from demo.story import Story
 from models.errors import BadInput
-from service.demo.cast import Cast
-from service.demo.check import Told, check
-from service.demo.children import ChildFailed, run, served
-from service.demo.run import run_demo
-from service.demo.story import Story
 from tests.running import running
 
 pytestmark = pytest.mark.machine

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from demo.cast import Cast, choose
+from demo.check import check
+from demo.children import run, served
+from demo.story import WIDTH, Story
 from models.errors import BadInput
 from service.client import Tls, connect
 from service.commands.terminal import output
-from service.demo.cast import Cast, choose
-from service.demo.check import check
-from service.demo.children import run, served
-from service.demo.story import WIDTH, Story
 
 MARK = ".throughline-demo"
 USUAL_PORT = 50051

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
+from service.commands.help import RUN
 
+app = typer.Typer(no_args_is_help=True, help="The demo.")
+
+
+@app.command(rich_help_panel=RUN)
 def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Stay up afterwards, with commands to try.")
@@ -20,7 +25,7 @@ def demo(
 
     Exits with 1 where two channels contradict each other, saying how.
     """
-    from service.demo.run import run_demo
+    from demo.run import run_demo
 
     # A SIGTERM ends the children as well: like Ctrl-C it passes through every `finally`.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

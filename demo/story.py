@@ -22,14 +22,14 @@ from throughline.v1.recommendation_pb2 import (
     WithholdReason,
 )
 
+from demo.cast import Cast
+from demo.check import Told, ranking
 from models.errors import ThroughlineError
 from service.client import Client
 from service.commands.answers import moment_in_words, recommendation, why_not
 from service.commands.parsing import identifier
 from service.commands.recording import send
 from service.commands.terminal import table
-from service.demo.cast import Cast
-from service.demo.check import Told, ranking
 from service.words import reason_in_short, reason_in_words
 
 COUNT = 5
