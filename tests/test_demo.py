@@ -1,6 +1,7 @@
 """The demo finds what it must find, and removes only what a demo made."""
 
 import io
+import re
 import signal
 import socket
 import time
@@ -130,6 +131,7 @@ def test_the_story_comes_true(tmp_path: Path) -> None:
     assert check(story.told).pairs > 20
     assert "bought lately" in said.getvalue()
     assert "out of stock here" in said.getvalue()
+    assert re.search(r"because the visitor viewed item(\d+) Item \1\b", said.getvalue())
 
 
 def test_a_second_interrupt_leaves_no_service_behind(tmp_path: Path) -> None:
