@@ -39,6 +39,7 @@ COPY protos/throughline protos/throughline
 COPY models models
 COPY training training
 COPY service service
+COPY demo demo
 RUN uv pip install --python /app/bin/python --prefix /project --no-deps .
 # Compiled code beside its source, where a read-only root could keep none: it saves each start 20 s
 # of a core.

@@ -25,7 +25,8 @@ PIP_INSTALL := install --quiet --disable-pip-version-check --root-user-action ig
 UV_SYNC := $(BIN)/uv sync --quiet --frozen --inexact
 
 help:
-	@echo 'make demo           simulate a retailer, train, serve, follow one customer; KEEP=1 stays up'
+	@echo 'make demo           simulate a retailer, train, serve, follow one customer;'
+	@echo '                    KEEP=1 stays up, PORT=N serves on that port (0: any that is free)'
 	@echo 'make test           run the tests'
 	@echo 'make check          lint, types and the contract: make style, and make types'
 	@echo 'make prove          run the long proofs and print what each one showed'
@@ -35,7 +36,7 @@ help:
 	@echo 'make clean          remove the environment and what the demo left'
 
 demo: .venv/.demo
-	$(BIN)/throughline demo $(if $(KEEP),--keep)
+	$(BIN)/throughline demo$(if $(KEEP), --keep)$(if $(PORT), --port $(PORT))
 
 test: .venv/.all
 	@$(BIN)/python -c 'import service.serving' # compiled once, not by every worker

@@ -21,9 +21,8 @@ from service.commands import decisions as commands_decisions
 from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
 from service.commands.health import health
-from service.commands.help import CommandsByPurpose
+from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
 from service.commands.serve import serve
-from service.demo.command import demo
 
 # Packages of an extra, by the extra that brings them.
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
@@ -38,11 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUN = "Run a service"
-ASK = "Talk to a running service"
-LEARN = "Data and training"
-
-app.command(rich_help_panel=RUN)(demo)
 app.command(rich_help_panel=RUN)(serve)
 app.add_typer(commands_releases.app, name="releases", rich_help_panel=RUN)
 app.add_typer(commands_policy.app, name="policy", rich_help_panel=RUN)
@@ -59,7 +53,8 @@ app.add_typer(commands_data.log, name="log", rich_help_panel=LEARN)
 app.add_typer(commands_decisions.app, name="decisions", rich_help_panel=LEARN)
 for point in sorted(entry_points(group="throughline.commands"), key=lambda found: found.name):
     for command in point.load().registered_commands:
-        app.command(command.name, rich_help_panel=LEARN)(command.callback)
+        panel = command.rich_help_panel or LEARN
+        app.command(command.name, rich_help_panel=panel)(command.callback)
 
 
 def main() -> None:

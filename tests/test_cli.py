@@ -133,6 +133,7 @@ def test_a_bad_row_names_file_row_and_column(
     [
         ("polars", ("simulate", "--out", "data"), "train"),
         ("pyarrow", ("log", "export", "--out", "data"), "data"),
+        ("pyarrow", ("demo",), "data"),
     ],
 )
 def test_a_missing_extra_says_how_to_install_it(

@@ -1,6 +1,9 @@
 """The demo finds what it must find, and removes only what a demo made."""
 
 import io
+import re
+import signal
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +17,13 @@ from throughline.v1.recommendation_pb2 import (
     WithholdReason,
 )
 
+from demo.address import listen_on, must_be_free
+from demo.cast import Cast
+from demo.check import Told, check
+from demo.children import ChildFailed, run, served
+from demo.run import MARK, run_demo
+from demo.story import Story
 from models.errors import BadInput
-from service.demo.cast import Cast
-from service.demo.check import Told, check
-from service.demo.children import ChildFailed, run, served
-from service.demo.run import run_demo
-from service.demo.story import Story
 from tests.running import running
 
 pytestmark = pytest.mark.machine
@@ -98,6 +102,24 @@ def test_a_foreign_directory_is_not_emptied(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_a_port_that_is_taken_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    """A port that somebody has is bad input, and an earlier demo's files are still there."""
+    (tmp_path / MARK).touch()
+    (tmp_path / "train.log").write_text("an hour ago")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"--port: {port} is taken"):
+            run_demo(tmp_path, seed=7, keep=False, port=port)
+        assert listen_on(port) == f"127.0.0.1:{port}"
+    assert (tmp_path / "train.log").exists()
+
+
+def test_any_free_port_is_one_that_can_be_asked_for() -> None:
+    """Port 0 leaves the choice to the service."""
+    must_be_free(0)
+    assert listen_on(0) == "127.0.0.1:0"
+
+
 def test_the_story_comes_true(tmp_path: Path) -> None:
     """Told against a real service the story keeps every promise, and the check finds nothing."""
     said = io.StringIO()
@@ -109,6 +131,24 @@ def test_the_story_comes_true(tmp_path: Path) -> None:
     assert check(story.told).pairs > 20
     assert "bought lately" in said.getvalue()
     assert "out of stock here" in said.getvalue()
+    assert re.search(r"because the visitor viewed item(\d+) Item \1\b", said.getvalue())
+
+
+def test_a_second_interrupt_leaves_no_service_behind(tmp_path: Path) -> None:
+    """Who does not wait for the service to end leaves it no less ended."""
+    options = (
+        *("--listen", "127.0.0.1:0", "--store", f"sqlite:{tmp_path / 'data'}"),
+        *("--registry", str(tmp_path / "registry")),
+    )
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), served(options, tmp_path / "serve.log") as address:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    host, _, port = address.rpartition(":")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
 
 
 def test_a_failing_command_shows_its_last_lines(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from demo.figures import against_the_best, read_report
 from models.catalogue import Catalogue, Item, Money
 from models.decide import World, decide
 from models.decision import Request
@@ -119,6 +120,8 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
         assert 0 <= figures["calibration_error"][0] < 0.2
         again = {row["ranker"] for row in figures["renewed"]}
         assert again == rankers - {"release", "stage one alone"} | {"release renewed"}
+    # The demo reads this report as well: two figures of each intent.
+    assert against_the_best(read_report(registry, release_id)).row_count == 4
     release = load_release(registry / release_id)
     assert release.second_stage is not None
     configuration = release.manifest.configuration

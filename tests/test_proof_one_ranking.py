@@ -19,10 +19,10 @@ from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.event_pb2 import RecordEventsRequest
 from throughline.v1.offer_pb2 import UpsertItemsRequest
 
+from demo.check import Told, check
 from models.registry import Registry
 from service.catalogue_messages import item_message
 from service.client import Client
-from service.demo.check import Told, check
 from service.replaying import Replayer
 from service.store import Store, open_store
 from tests import policies

@@ -11,8 +11,8 @@ import grpc
 import pytest
 from throughline.v1 import event_pb2, release_pb2
 
+from demo.children import served
 from service.client import Client
-from service.demo.children import served
 from tests.running import event, recommend_request
 
 pytestmark = pytest.mark.machine

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("service", "training", "models")
+PACKAGES = ("service", "training", "models", "demo")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # What would let the outside into the pure middle: network, clock, environment, chance, storage.
@@ -60,12 +60,13 @@ def tops(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_go_one_way(path: Path) -> None:
-    """Service and training use models and never each other; models uses neither."""
+    """Service and training use models and never each other; models neither; nobody the demo."""
     package = path.relative_to(ROOT).parts[0]
     forbidden = {
-        "service": {"training", "tests"},
-        "training": {"service", "throughline", "tests"},
-        "models": {"service", "training", "tests"},
+        "service": {"training", "demo", "tests"},
+        "training": {"service", "throughline", "demo", "tests"},
+        "models": {"service", "training", "demo", "tests"},
+        "demo": {"training", "tests"},
     }[package]
     assert not tops(path) & forbidden
 
@@ -113,7 +114,7 @@ def test_serving_needs_neither_training_nor_parquet() -> None:
 import sys
 for name in ("lightfm", "lightgbm", "polars", "scipy", "pyarrow"):
     sys.modules[name] = None
-import service.client, service.demo.command
+import service.client, demo.command
 import service.commands.answers, service.commands.recording, service.commands.serve
 import models.decide
 """

@@ -1,6 +1,6 @@
 """An answer of the service as a person reads it: the slate and why, what was withheld and why."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -18,14 +18,11 @@ from service.commands.terminal import money, table
 from service.words import SOURCES, flag_in_words, reason_in_words
 
 SHORT = 12  # digits of a digest that tell two apart
+MOST_WITHHELD = 15  # offers not shown that are listed
 
 
-def recommendation(
-    answer: RecommendResponse,
-    most_withheld: int = 15,
-    unsaid: Container[Flag.ValueType] = (),
-) -> Iterator[RenderableType]:
-    """Yield the parts of a slate: of what was withheld the first, and all flags but `unsaid`."""
+def recommendation(answer: RecommendResponse) -> Iterator[RenderableType]:
+    """Yield the parts of a slate: the offers, the first of those withheld, and all flags."""
     if answer.offers:
         rows = [_offer(offer) for offer in answer.offers]
         yield table(("rank", "offer", "title", "price", "why"), rows)
@@ -35,7 +32,7 @@ def recommendation(
     of_interest = [
         offer for offer in answer.withheld if offer.reason != WITHHOLD_REASON_NOT_INCLUDED
     ]
-    rows = [_withheld(offer) for offer in of_interest[:most_withheld]]
+    rows = [_withheld(offer) for offer in of_interest[:MOST_WITHHELD]]
     if rows:
         yield table(("rank", "offer", "why not"), rows, "Withheld")
     if len(answer.withheld) > len(rows):
@@ -43,7 +40,7 @@ def recommendation(
         more = len(answer.withheld) - len(rows)
         also = f", {not_included:,} of them not among what was asked for" if not_included else ""
         yield Text(f"{more:,} more withheld{also}; --json has them all")
-    yield from _flags([flag for flag in answer.flags if flag not in unsaid])
+    yield from _flags(answer.flags)
     yield Text(f"Decision {answer.decision_id}: {moment_in_words(answer.moment)}", "dim")
 
 

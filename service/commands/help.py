@@ -5,6 +5,11 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+# What the commands are for: the panels that they are listed under.
+RUN = "Run a service"
+ASK = "Talk to a running service"
+LEARN = "Data and training"
+
 
 class CommandsByPurpose(TyperGroup):
     """Lists the commands under the panels they were registered with, in that order.

@@ -8,9 +8,8 @@ from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
-from rich.rule import Rule
 from rich.text import Text
-from throughline.v1.common_pb2 import FLAG_CLOCK_SET, Identifier, Stock
+from throughline.v1.common_pb2 import Identifier, Stock
 from throughline.v1.customer_pb2 import LinkIdentifiersRequest
 from throughline.v1.event_pb2 import Event
 from throughline.v1.offer_pb2 import GetItemRequest, UpsertItemsRequest
@@ -22,21 +21,21 @@ from throughline.v1.recommendation_pb2 import (
     WithholdReason,
 )
 
+from demo.cast import Cast
+from demo.check import Told
+from demo.page import heading
+from demo.slates import comparison, slate
+from demo.titles import Titles
 from models.errors import ThroughlineError
 from service.client import Client
-from service.commands.answers import moment_in_words, recommendation, why_not
+from service.commands.answers import moment_in_words, why_not
 from service.commands.parsing import identifier
 from service.commands.recording import send
-from service.commands.terminal import table
-from service.demo.cast import Cast
-from service.demo.check import Told, ranking
-from service.words import reason_in_short, reason_in_words
+from service.words import reason_in_words
 
 COUNT = 5
 SEEN_WITHIN = 5.0  # seconds after which every instance must decide by a change of the catalogue
-
-SAID = (FLAG_CLOCK_SET,)  # told once, at the start
-WIDTH = 100
+NOBODY, SHE = "the visitor", "she"  # what the reasons call the customer
 
 
 class StoryFailed(ThroughlineError):
@@ -49,15 +48,10 @@ class Story:
     `began` is the reading of `time.monotonic` when the service's clock stood at `cast.start`.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        console: Console,
-        cast: Cast,
-        began: float,
-    ) -> None:
+    def __init__(self, client: Client, console: Console, cast: Cast, began: float) -> None:
         self.told: list[Told] = []
         self._client = client
+        self._titles = Titles(client)
         self._console = console
         self._began = began
         self._start = cast.start
@@ -89,10 +83,11 @@ class Story:
     def _anonymous_on_web(self) -> None:
         self._title("1. Web: a browser that nobody knows")
         self._say("The home page asks for a new cookie. Nothing is known: the answer says so.")
-        self._show("web", self._cookie)
-        self._say(f"The visitor looks at {', '.join(self._browsed)}; the home page asks again.")
+        self._show("web", self._cookie, called=NOBODY)
+        browsed = ", ".join(self._titles.item(item) for item in self._browsed)
+        self._say(f"The visitor looks at {browsed}; the home page asks again.")
         self._record(self._cookie, "web", "view", self._browsed)
-        self._show("web", self._cookie)
+        self._show("web", self._cookie, called=NOBODY)
 
     def _login_on_app(self) -> None:
         self._title("2. App: she logs in, and is somebody with a history")
@@ -118,7 +113,7 @@ class Story:
         if not answer.offers:
             raise StoryFailed("the till was told no offer")
         first = answer.offers[0]
-        self._say(f"Bought: {first.title or first.item_id} ({first.item_id}), at {self._place}.")
+        self._say(f"Bought: {self._titles.item(first.item_id)}, at {self._place}.")
         self._record(self._loyalty, "till", "purchase", [first.item_id], answer.decision_id)
         return f"item:{first.item_id}"
 
@@ -126,6 +121,7 @@ class Story:
         self._say("The very next answers, on the web and on the agent's screen:")
         self._show("web", self._cookie)
         self._show("call_center", self._loyalty)
+        self._say("Asked for that very offer, both say why it is not shown:")
         for channel in ("web", "call_center"):
             self._explain(channel, bought, WITHHOLD_REASON_PURCHASED)
         self._compare(self._ask_everywhere())
@@ -136,12 +132,14 @@ class Story:
         if not answer.offers:
             raise StoryFailed("the till was told no offer")
         offer, item = answer.offers[0].offer_id, answer.offers[0].item_id
-        self._say(f"{item} is counted at {self._place}: none left. Elsewhere there are some.")
+        counted = f"{self._titles.item(item)} is counted at {self._place}"
+        self._say(f"{counted}: none left. Elsewhere there are some.")
         before = answer.moment.catalogue_revision
         self._sell_out(item)
         self._await_revision(before)
         self._say(f"The till at {self._place}:")
         self._show("till", self._loyalty, place=self._place)
+        self._say("Asked for that very offer, it says why not:")
         self._explain("till", offer, WITHHOLD_REASON_OUT_OF_STOCK, place=self._place)
         self._say("The web, which ships from anywhere:")
         self._show("web", self._cookie)
@@ -155,6 +153,7 @@ class Story:
         )
         answer = self._client.call(self._client.recommendations.Recommend, request)
         self.told.append(Told(channel, answer))
+        self._titles.learn(answer)
         return answer
 
     def _ask_everywhere(self) -> dict[str, RecommendResponse]:
@@ -168,12 +167,12 @@ class Story:
                 return answers
         raise StoryFailed("the channels were never answered at one moment")
 
-    def _show(self, channel: str, who: Identifier, place: str = "") -> None:
+    def _show(self, channel: str, who: Identifier, place: str = "", called: str = SHE) -> None:
         answer = self._ask(channel, who, place)
         at = f" at {place}" if place else ""
         self._console.print()
         self._console.print(Text(f"{channel}{at}, asked under {who.namespace}", "bold"))
-        self._console.print(*recommendation(answer, most_withheld=COUNT, unsaid=SAID), sep="\n")
+        self._console.print(*slate(answer, self._titles, called), sep="\n")
 
     def _explain(
         self, channel: str, offer: str, reason: WithholdReason.ValueType, place: str = ""
@@ -182,23 +181,16 @@ class Story:
         answer = self._ask(channel, self._known[channel], place, include=[offer])
         for withheld in answer.withheld:
             if withheld.offer_id == offer and withheld.reason == reason:
-                said = f"{channel}: {offer} stands at rank {withheld.rank}, and is not shown: "
-                self._console.print(Text(said + why_not(withheld), "green"))
+                named = f"{channel}: {self._titles.offer(offer)} at rank {withheld.rank}"
+                said = f"{named} is not shown: {why_not(withheld)}"
+                self._console.print(Text(said, "green"))
                 return
         raise StoryFailed(f"{channel} does not say of {offer}: {reason_in_words(reason)}")
 
     def _compare(self, answers: dict[str, RecommendResponse]) -> None:
         """Print one ranking, and what each channel made of every place in it."""
-        self._say("One ranking, and what each channel makes of it:")
-        told = {channel: _cells(answer) for channel, answer in answers.items()}
-        ranks: dict[int, str] = {}
-        for answer in answers.values():
-            ranks |= ranking(answer)
-        rows = [
-            (str(rank), offer, *(told[channel].get(rank, "") for channel in answers))
-            for rank, offer in sorted(ranks.items())
-        ]
-        self._console.print(table(("rank", "offer", *answers), rows))
+        self._say("One ranking, and the place that each channel shows an offer at:")
+        self._console.print(comparison(answers, self._titles, self._console.width))
         self._console.print(Text(moment_in_words(next(iter(answers.values())).moment), "dim"))
 
     def _record(
@@ -247,13 +239,8 @@ class Story:
         return made
 
     def _title(self, text: str) -> None:
-        self._console.print()
-        self._console.print(Rule(Text(text, "bold"), align="left"), width=WIDTH)
+        heading(self._console, text)
 
     def _say(self, text: str) -> None:
+        self._console.print()
         self._console.print(Text(text))
-
-
-def _cells(answer: RecommendResponse) -> dict[int, str]:
-    shown = {offer.rank: f"shown {at}." for at, offer in enumerate(answer.offers, start=1)}
-    return shown | {offer.rank: reason_in_short(offer.reason) for offer in answer.withheld}

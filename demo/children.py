@@ -78,6 +78,11 @@ def _stop(child: "subprocess.Popen[bytes]") -> int:
     except subprocess.TimeoutExpired:
         child.kill()
         return child.wait()
+    except KeyboardInterrupt:
+        # Who asks a second time does not want to wait; nothing is left running all the same.
+        child.kill()
+        child.wait()
+        raise
 
 
 def _port_when_ready(child: "subprocess.Popen[bytes]", log: Path) -> int:

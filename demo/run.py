@@ -2,53 +2,52 @@
 
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.rule import Rule
 from rich.text import Text
 
+from demo.address import USUAL_PORT, listen_on, must_be_free
+from demo.cast import Cast, choose
+from demo.check import check
+from demo.children import run, served
+from demo.figures import against_the_best, read_report
+from demo.page import command_line, heading, page
+from demo.story import Story
 from models.errors import BadInput
+from models.registry import Registry
 from service.client import Tls, connect
-from service.commands.terminal import output
-from service.demo.cast import Cast, choose
-from service.demo.check import check
-from service.demo.children import run, served
-from service.demo.story import WIDTH, Story
+from service.commands.answers import SHORT
 
 MARK = ".throughline-demo"
-USUAL_PORT = 50051
 
 
-def run_demo(directory: Path, seed: int, keep: bool) -> bool:
+def run_demo(directory: Path, seed: int, keep: bool, port: int | None = None) -> bool:
     """Run the whole demo and return whether every check held.
 
-    Raises `ChildFailed` when a command fails, and `StoryFailed` when a promise does not hold.
+    Raises `BadInput` when `port` is taken, `ChildFailed` when a command fails, and `StoryFailed`
+    when a promise does not hold.
     """
-    console = output()
+    if port is not None:
+        must_be_free(port)
+    console = page()
     _make_anew(directory)
     dataset, registry, store = directory / "data", directory / "registry", directory / "store"
     console.print(Text("Throughline's demo. The retailer and its customers are simulated.", "bold"))
-    commands = (
-        ("simulate", "--out", str(dataset), "--seed", str(seed)),
-        ("train", str(dataset), "--registry", str(registry)),
-    )
-    for command in commands:
-        _step(console, command, directory)
-    release = _newest(registry)
-    _step(console, ("releases", "promote", release, "--registry", str(registry)), directory)
+    _step(console, ("simulate", "--out", str(dataset), "--seed", str(seed)), directory)
+    release = _train(console, dataset, registry, directory)
+    _step(console, ("releases", "promote", release[:SHORT], "--registry", str(registry)), directory)
     _step(console, ("load", str(dataset), "--store", f"sqlite:{store}"), directory)
 
     cast = choose(dataset)
     began = time.monotonic()
     options = (
-        *("--listen", _listen(), "--store", f"sqlite:{store}", "--registry", str(registry)),
+        *("--listen", listen_on(port), "--store", f"sqlite:{store}", "--registry", str(registry)),
         *("--clock", cast.start.isoformat()),
     )
-    _title(console, f"throughline serve {' '.join(options)}")
+    command_line(console, ("serve", *options))
     console.print(
         Text(
             f"The service's clock starts at {cast.start:%Y-%m-%d %H:%M} UTC, just after the "
@@ -66,18 +65,34 @@ def run_demo(directory: Path, seed: int, keep: bool) -> bool:
 
 
 def _step(console: Console, command: tuple[str, ...], directory: Path) -> None:
-    _title(console, f"throughline {' '.join(command)}")
+    """Run a command and print all that it printed."""
+    command_line(console, command)
     began = time.monotonic()
     for line in run(command, directory / f"{command[0]}.log"):
         console.print(Text(line))
     console.print(Text(f"{time.monotonic() - began:.1f} s", "dim"))
 
 
+def _train(console: Console, dataset: Path, registry: Path, directory: Path) -> str:
+    """Train, print the figures that matter, and return the release's id."""
+    command, log = ("train", str(dataset), "--registry", str(registry)), directory / "train.log"
+    command_line(console, command)
+    began = time.monotonic()
+    printed = run(command, log)
+    seconds = time.monotonic() - began
+    release = Registry(registry).entries()[0].release
+    console.print(Text(printed[0]))  # what was learnt, and on which days it is measured
+    console.print(against_the_best(read_report(registry, release)))
+    console.print(Text(f"The release is {release}."))
+    console.print(Text(f"The whole report: {log}"))
+    console.print(Text(f"{seconds:.1f} s", "dim"))
+    return release
+
+
 def _judge(console: Console, story: Story) -> bool:
     """Print what the check found; True when nothing differs."""
     verdict = check(story.told)
-    console.print()
-    console.print(Rule(Text("The check", "bold"), align="left"), width=WIDTH)
+    heading(console, "The check")
     for line in verdict.differences:
         console.print(Text(f"differs: {line}", "red"))
     found = len(verdict.differences)
@@ -107,10 +122,7 @@ def _stay(console: Console, server: str, cast: Cast) -> None:
         f"throughline offers list{at}",
         f"throughline releases list --server {server}",
     )
-    console.print()
-    console.print(
-        Rule(Text(f"Serving at {server} until Ctrl-C", "bold"), align="left"), width=WIDTH
-    )
+    heading(console, f"Serving at {server} until Ctrl-C")
     console.print("In another terminal (`source .venv/bin/activate` first):")
     for line in tries:
         console.print(Text(f"  {line}"), soft_wrap=True)
@@ -128,24 +140,3 @@ def _make_anew(directory: Path) -> None:
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MARK).touch()
-
-
-def _newest(registry: Path) -> str:
-    from models.registry import Registry
-
-    return Registry(registry).entries()[0].release
-
-
-def _listen() -> str:
-    """Return the usual address when its port is free, else one of any free port."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", USUAL_PORT))
-        except OSError:
-            return "127.0.0.1:0"
-    return f"127.0.0.1:{USUAL_PORT}"
-
-
-def _title(console: Console, text: str) -> None:
-    console.print()
-    console.print(Text(f"$ {text}", "bold cyan"), soft_wrap=True)
