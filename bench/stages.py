@@ -40,8 +40,9 @@ from models.view import View, view_of
 from service.deciding import offers_of
 from service.decision_messages import answer, request_of
 from service.names import declare
-from service.store import Store, open_store
+from service.store.opening import open_store
 from service.store.sealing import Seal
+from service.store.store import Store
 from service.validation import Check
 from training.ranker import RankerSettings
 

@@ -21,8 +21,9 @@ from models.reservations import granted, reserved
 from service.clock import Clock
 from service.metrics.answers import Laps
 from service.status import AlreadyUsed
-from service.store import Customer, Known, Overtaken, RequestKey, Store
+from service.store.commits import Known, Overtaken, RequestKey
 from service.store.optimistic import ATTEMPTS, pause
+from service.store.store import Customer, Store
 from service.volumes import Volumes
 
 

@@ -24,7 +24,8 @@ from service.metrics.answers import Laps
 from service.parts import Parts
 from service.replaying import difference
 from service.status import NoLongerServed, NotFound, kind_of
-from service.store import Customer, RequestKey
+from service.store.commits import RequestKey
+from service.store.store import Customer
 from service.validation import Check
 
 # Seconds: a caller with less time than that does not make a store that answers look dead.

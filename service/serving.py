@@ -30,7 +30,7 @@ from models.release_loader import load_release
 from service.clock import Clock
 from service.guard import log_fault
 from service.status import LoadInProgress, NoRelease
-from service.store import Store
+from service.store.store import Store
 from service.trial import try_release
 
 _log = structlog.get_logger(__name__)

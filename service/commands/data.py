@@ -44,7 +44,7 @@ def load(
     from service.dataset.load import load_dataset
     from service.keys import load_key
     from service.settings import read_settings
-    from service.store import open_store
+    from service.store.opening import open_store
 
     settings = read_settings(config, store=store, key_file=key_file)
     if not dataset.is_dir():

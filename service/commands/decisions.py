@@ -117,7 +117,7 @@ def replay(
     from service.commands.terminal import busy, output, table
     from service.replaying import Replayer
     from service.settings import read_settings
-    from service.store import Kept
+    from service.store.store import Kept
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)

@@ -29,7 +29,7 @@ from service.dataset.rows import (
     offer_row,
     record_row,
 )
-from service.store import Store
+from service.store.store import Store
 
 BATCH = 50_000  # rows of a table held in memory at a time
 
