@@ -93,10 +93,11 @@ def export(
     Identifiers in it are keyed hashes. It works beside a running service, on the log as it stood
     when the command began. Exit code 65 where a decision could not be read: all others are in it.
     """
+    from models.dataset import check_free
     from models.identifiers import key_fingerprint
     from service.commands.stores import existing_store
     from service.commands.terminal import errors, output, table
-    from service.dataset.export import check_free, export_log
+    from service.dataset.export import export_log
     from service.keys import load_key
     from service.settings import read_settings
 
