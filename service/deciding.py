@@ -19,8 +19,8 @@ from models.given import kept_profile, rows_used
 from models.profile import Profile
 from models.reservations import granted, reserved
 from service.clock import Clock
-from service.metrics.answers import Laps
-from service.status import AlreadyUsed
+from service.errors import AlreadyUsed
+from service.metrics.stage_timer import Laps
 from service.store.commits import Known, Overtaken, RequestKey
 from service.store.optimistic import ATTEMPTS, pause
 from service.store.store import Customer, Store

@@ -11,7 +11,7 @@ from models.errors import StoreUnavailable
 from models.events import Event
 from service import limits
 from service.event_messages import Refused, event_of
-from service.guard import log_fault
+from service.logs import log_fault
 from service.parts import Parts
 from service.status import code_number, internal_text
 from service.store.backend import Durability

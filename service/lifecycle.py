@@ -12,6 +12,7 @@ import structlog
 from models.errors import BadRelease, WrongKey
 from models.registry import Registry
 from service.clock import Clock
+from service.errors import NoRelease
 from service.keys import load_key
 from service.metrics.declared import Metrics
 from service.metrics.export import exported
@@ -22,14 +23,13 @@ from service.preflight import only_server, warn
 from service.server import Server
 from service.serving import Runtime
 from service.settings import ConfigurationError, Settings
+from service.shared_by_workers import Shared
 from service.signals import Signals
-from service.status import NoRelease
 from service.store.location import directory_of
 from service.store.opening import open_store
 from service.store.store import Store
 from service.tls import CertificateFiles
 from service.volumes import Volumes
-from service.workers.assignment import Shared
 
 _log = structlog.get_logger(__name__)
 

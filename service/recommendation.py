@@ -18,12 +18,13 @@ from models.replay import replay
 from service import limits
 from service.deciding import Asked, Decider, offers_of
 from service.decision_messages import answer, fill_money, request_of
+from service.errors import NoLongerServed, NotFound
 from service.event_messages import INVALID
 from service.explaining import fill
-from service.metrics.answers import Laps
+from service.metrics.stage_timer import Laps
 from service.parts import Parts
 from service.replaying import difference
-from service.status import NoLongerServed, NotFound, kind_of
+from service.status import kind_of
 from service.store.commits import RequestKey
 from service.store.store import Customer
 from service.validation import Check

@@ -18,7 +18,7 @@ from models.decision import ContextItem, Intent, Record, Request
 from models.events import Event, attributes_event
 from models.registry import Registry
 from service.deciding import Asked, Decider
-from service.metrics.answers import Laps
+from service.metrics.stage_timer import Laps
 from service.serving import Runtime
 from service.store.commits import RequestKey
 from service.store.store import Store
