@@ -5,14 +5,12 @@ version that was read. Who was overtaken meanwhile is read and decided on again.
 """
 
 import dataclasses
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.decide import Deciding, World
-from models.decision import Decision, Flag, Record, Request
+from models.decision import Flag, Record, Request
 from models.errors import Conflict, StoreUnavailable
 from models.events import Event
 from models.given import kept_profile, rows_used
@@ -172,10 +170,3 @@ def lesser(clock: Clock, disagree: bool) -> list[Flag]:
     """Return what is lesser about an answer whatever it says."""
     flags = [Flag.CLOCK_SET] if clock.is_set else []
     return [*flags, Flag.IDENTIFIERS_DISAGREE] if disagree else flags
-
-
-def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
-    """Return the offers of the slate, by id, out of the rows that its record keeps."""
-    kept = {offer_id(row): row for row in rows}
-    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
-    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}

@@ -32,8 +32,8 @@ def show(
     from service.commands.answers import recommendation
     from service.commands.stores import existing_store
     from service.commands.terminal import output, print_json
-    from service.deciding import offers_of
-    from service.decision_messages import answer, timestamp
+    from service.common_messages import timestamp
+    from service.decision_messages import answer
     from service.settings import read_settings
 
     with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
@@ -41,7 +41,7 @@ def show(
     if record is None:
         raise BadInput("decision", "not in the store")
     response = RecommendResponse()
-    answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
+    answer(response, record.id, record.decision, record.rows)
     if as_json:
         print_json(response)
         return
