@@ -10,18 +10,11 @@ from typing import Annotated
 
 import typer
 
+from service.commands.options import Config, KeyFile, StoreUrl
+
 # What the commands need is imported when one runs: `throughline --help` stays instant, and a
 # service without the extra `data` still has its other commands.
 
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", help="sqlite:DIRECTORY or redis://HOST:PORT/DB.")
-]
-KeyFile = Annotated[
-    Path | None, typer.Option("--key-file", help="File with the key of the identifiers, in hex.")
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="The server's settings, a TOML file.")
-]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = typer.Typer(help="The event log of a store.", no_args_is_help=True)

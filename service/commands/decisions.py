@@ -7,8 +7,14 @@ from typing import Annotated
 
 import typer
 
-from service.commands.data import Config, KeyFile, StoreUrl
-from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
+from service.commands.options import (
+    DEFAULT_REGISTRY,
+    AsJson,
+    Config,
+    KeyFile,
+    RegistryDirectory,
+    StoreUrl,
+)
 
 FOLLOW_SECONDS = 5.0
 
@@ -55,7 +61,7 @@ def show(
 def explain(
     decision: Annotated[str, typer.Argument(metavar="DECISION", help="The decision's id.")],
     offer: Annotated[str, typer.Argument(metavar="OFFER", help="An offer, shown or not.")],
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
@@ -102,7 +108,7 @@ def replay(
     decisions: Annotated[
         list[str] | None, typer.Argument(metavar="[DECISION]...", help="Ids; none: all there are.")
     ] = None,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
@@ -183,7 +189,7 @@ def shadow(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with new decisions until Ctrl-C.")
     ] = False,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
