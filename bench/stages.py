@@ -37,11 +37,11 @@ from models.release_loader import load_release
 from models.scorers import Scorer, scorer_for
 from models.second_stage import SecondStage
 from models.view import View, view_of
-from service.deciding import offers_of
 from service.decision_messages import answer, request_of
 from service.names import declare
-from service.store import Store, open_store
+from service.store.opening import open_store
 from service.store.sealing import Seal
+from service.store.store import Store
 from service.validation import Check
 from training.ranker import RankerSettings
 
@@ -132,7 +132,7 @@ class Stages:
         """The decision becomes a message."""
         response = pb.RecommendResponse()
         decision = self.decisions[at]
-        answer(response, "0" * 34, decision, offers_of(decision, self.rows[at]))
+        answer(response, "0" * 34, decision, self.rows[at])
         return response
 
     def serialise(self, at: int) -> bytes:

@@ -35,7 +35,8 @@ from models.release import Release
 from models.release_loader import load_release
 from service.dataset.load import load_dataset
 from service.serving import caught_up
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from training.bootstrap import Interval, intervals
 from training.config import TrainConfig, read_config
 from training.contacts import ResponseConfig

@@ -29,7 +29,7 @@ from models.registry import Entry, Registry
 from models.release import Content
 from models.release_writer import write_release
 from models.view import view_of
-from service.store import open_store
+from service.store.opening import open_store
 from training.ranker import RankerSettings
 
 OFFERS = 100_000

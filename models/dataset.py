@@ -5,6 +5,7 @@ library is imported here: training reads and writes the tables with Polars, the 
 pyarrow, both by these declarations.
 """
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -195,3 +196,10 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_free(directory: Path) -> None:
+    """Raise `FileExistsError` unless `directory` is absent or empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        reason = "exists and is not an empty directory"
+        raise FileExistsError(errno.EEXIST, reason, str(directory))

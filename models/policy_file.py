@@ -13,8 +13,9 @@ from msgspec import inspect
 from models.decision import Intent
 from models.errors import ThroughlineError
 from models.events import CHANNELS, EVENT_TYPES
+from models.names import is_name
 from models.policy import Policy
-from models.policy_rules import Known, is_name, rules_of
+from models.policy_rules import Known, rules_of
 
 BYTES = 256 * 1024
 

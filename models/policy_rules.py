@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from models.clock_time import zone_named
 from models.decision import Intent
 from models.events import ATTRIBUTE, CHANNELS, EVENT_TYPES
+from models.names import is_name
 from models.policy import (
     Arbitration,
     AtMost,
@@ -37,7 +38,6 @@ LOOK_BACK_DAYS = 366
 CAP_LIMIT = 50  # half of the contacts that a profile remembers
 WEEK_MINUTES = 7 * 24 * 60
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -57,11 +57,6 @@ def rules_of(part: Any, known: Known) -> Said:
     rule: Callable[[Any, Known], Said] | None = _RULES.get(type(part))
     if rule is not None:
         yield from rule(part, known)
-
-
-def is_name(text: str) -> bool:
-    """Tell whether `text` is a name: lower-case letters, digits and _, a letter first."""
-    return _NAME.fullmatch(text) is not None
 
 
 def _named(name: str) -> Said:

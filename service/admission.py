@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
+from service.errors import Overloaded
 from service.metrics.calls import MethodCalls
-from service.status import Overloaded, kind_of, status_of
+from service.status import kind_of, status_of
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]

@@ -7,6 +7,7 @@ from throughline.v1 import common_pb2, offer_pb2
 
 from models.catalogue import DEFAULT_PREFIX, Item, Money, Offer, OfferClass, Stock
 from service import limits
+from service.common_messages import fill_money
 from service.names import Names
 from service.validation import Check
 
@@ -65,18 +66,13 @@ def offer_message(offer: Offer) -> offer_pb2.Offer:
     return message
 
 
-def money_message(money: Money) -> common_pb2.Money:
-    """Return the message of an amount of money."""
-    return common_pb2.Money(currency=money.currency, units=money.units, nanos=money.nanos)
-
-
 def _fill(message: offer_pb2.Item | offer_pb2.Offer, row: Item | Offer) -> None:
     for name, values in row.features.items():
         message.features[name].values.extend(values)
     if row.price is not None:
-        message.price.CopyFrom(money_message(row.price))
+        fill_money(message.price, row.price)
     if row.value is not None:
-        message.value.CopyFrom(money_message(row.value))
+        fill_money(message.value, row.value)
     if row.valid_from is not None:
         message.valid_from.FromMicroseconds(row.valid_from)
     if row.valid_until is not None:

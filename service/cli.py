@@ -1,19 +1,9 @@
-"""The command `throughline`: gathers every command and turns what goes wrong into one line.
+"""The command `throughline`: gathers every command."""
 
-    64 usage   65 bad data   66 missing input   69 no service   73 cannot write   78 configuration
-
-are the exit codes beside 0 and 1, as in sysexits.h.
-"""
-
-import os
-import sys
-from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import typer
 
-from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
-from models.gate import Held
 from service.commands import ask as commands_client
 from service.commands import catalogue as commands_catalogue
 from service.commands import data as commands_data
@@ -23,9 +13,7 @@ from service.commands import releases as commands_releases
 from service.commands.health import health
 from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
 from service.commands.serve import serve
-
-# Packages of an extra, by the extra that brings them.
-EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
+from service.exit_codes import reported
 
 app = typer.Typer(
     name="throughline",
@@ -60,41 +48,6 @@ for point in sorted(entry_points(group="throughline.commands"), key=lambda found
 def main() -> None:
     """Run the command line and exit with its code."""
     reported(app)
-
-
-def reported(program: Callable[[], object]) -> None:
-    """Run a program; tell what goes wrong with it in one line, and exit with the code for that."""
-    try:
-        program()
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        _fail(f"this needs the extra `{extra}`: pip install 'throughline[{extra}]'", 1)
-    except ThroughlineError as error:
-        _fail(str(error), _code(error))
-    except FileNotFoundError as error:
-        _fail(f"{error.filename}: not found", os.EX_NOINPUT)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _fail(f"{error.filename}: {error.strerror}", os.EX_CANTCREAT)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-
-
-def _code(error: ThroughlineError) -> int:
-    if isinstance(error, BadInput | BadDataset | BadRelease | Held):
-        return os.EX_DATAERR
-    if isinstance(error, StoreUnavailable):
-        return os.EX_UNAVAILABLE
-    # What an error of a later layer knows better, it says.
-    return int(getattr(error, "exit_code", 1))
-
-
-def _fail(text: str, code: int) -> None:
-    print(f"throughline: {text}", file=sys.stderr)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":

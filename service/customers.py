@@ -1,18 +1,14 @@
 """CustomerService: shows what is known of a customer, and joins identifiers, and parts them."""
 
-from collections import Counter
-
 import grpc
 from throughline.v1 import common_pb2
 from throughline.v1 import customer_pb2 as pb
 from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
 
 from models.identifiers import Identifier
-from models.profile import Profile
-from models.view import view_of
 from service import limits
+from service.customer_messages import fill_customer
 from service.deciding import lesser
-from service.decision_messages import timestamp
 from service.parts import Parts
 from service.validation import Check
 
@@ -36,7 +32,7 @@ class Customers(CustomerServiceServicer):
             known=customer.known, customer_id=customer.profile.customer.hex()
         )
         if customer.known:
-            _fill(response, customer.profile, recent)
+            fill_customer(response, customer.profile, recent)
         response.flags.extend(int(flag) for flag in lesser(self._parts.clock, customer.disagree))  # type: ignore[misc]
         return response
 
@@ -77,29 +73,3 @@ class Customers(CustomerServiceServicer):
             check.fail(field, "required")
             return Identifier("", "")
         return check.identifier(field, message, self._parts.names.namespaces)
-
-
-def _fill(response: pb.GetCustomerResponse, profile: Profile, recent: int) -> None:
-    linked = {identifier for link in profile.links for identifier in (link.a, link.b)}
-    response.profile_version = profile.version
-    response.identifier_count = len({profile.customer, *profile.compartments, *linked})
-    for link in sorted(profile.links):
-        entry = response.links.add(asserted_by=link.asserted_by)
-        if link.time >= 0:
-            entry.time.CopyFrom(timestamp(link.time))
-    view = view_of(profile.compartments.values())
-    response.attributes.update(view.attributes)
-    remembered = sorted(event for lane in view.lanes.values() for event in lane)
-    for event in reversed(remembered[-recent:]):
-        told = response.recent.add(
-            type=event.type, channel=event.channel, item_id=event.item, offer_id=event.offer
-        )
-        if event.rank:
-            told.time.CopyFrom(timestamp(event.at))
-    counts: Counter[tuple[str, str]] = Counter()
-    for compartment in profile.compartments.values():
-        for name, number in compartment.counts.items():
-            type_, channel, _ = name.split(" ")
-            counts[type_, channel] += number
-    for (type_, channel), number in sorted(counts.items()):
-        response.counts.add(type=type_, channel=channel, count=number)

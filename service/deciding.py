@@ -5,24 +5,23 @@ version that was read. Who was overtaken meanwhile is read and decided on again.
 """
 
 import dataclasses
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.decide import Deciding, World
-from models.decision import Decision, Flag, Record, Request
+from models.decision import Flag, Record, Request
 from models.errors import Conflict, StoreUnavailable
 from models.events import Event
 from models.given import kept_profile, rows_used
 from models.profile import Profile
 from models.reservations import granted, reserved
 from service.clock import Clock
-from service.metrics.answers import Laps
-from service.status import AlreadyUsed
-from service.store import Customer, Known, Overtaken, RequestKey, Store
+from service.errors import AlreadyUsed
+from service.metrics.stage_timer import Laps
+from service.store.commits import Known, Overtaken, RequestKey
 from service.store.optimistic import ATTEMPTS, pause
+from service.store.store import Customer, Store
 from service.volumes import Volumes
 
 
@@ -171,10 +170,3 @@ def lesser(clock: Clock, disagree: bool) -> list[Flag]:
     """Return what is lesser about an answer whatever it says."""
     flags = [Flag.CLOCK_SET] if clock.is_set else []
     return [*flags, Flag.IDENTIFIERS_DISAGREE] if disagree else flags
-
-
-def offers_of(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
-    """Return the offers of the slate, by id, out of the rows that its record keeps."""
-    kept = {offer_id(row): row for row in rows}
-    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
-    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}

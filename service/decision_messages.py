@@ -1,15 +1,14 @@
 """Between the messages of RecommendationService and the decision's own types."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from google.protobuf.timestamp_pb2 import Timestamp
-from throughline.v1 import common_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Money, Offer
+from models.catalogue import Item, Offer, Row, default_offer, offer_id
 from models.decision import ContextItem, Decision, Intent, Request, Shown
 from models.policy import Placement, Policy
 from service import limits
+from service.common_messages import fill_money
 from service.names import Names
 from service.validation import Check
 
@@ -44,9 +43,10 @@ def answer(
     response: pb.RecommendResponse,
     decision_id: str,
     decision: Decision,
-    offers: Mapping[str, Offer],
+    rows: Iterable[Row],
 ) -> None:
-    """Fill `response` with a decision; `offers` are those of the slate, by id."""
+    """Fill `response` with a decision; `rows` are those that its record keeps."""
+    offers = _slate_offers(decision, rows)
     response.decision_id = decision_id
     for shown in decision.slate:
         fill_offer(response.offers.add(), shown, offers[shown.offer])
@@ -91,16 +91,11 @@ def fill_offer(entry: pb.RecommendedOffer, shown: Shown, offer: Offer) -> None:
         entry.because.add(type=because.type, item_id=because.item)
 
 
-def fill_money(message: common_pb2.Money, money: Money) -> None:
-    """Fill `message` with an amount."""
-    message.currency, message.units, message.nanos = money.currency, money.units, money.nanos
-
-
-def timestamp(microseconds: int) -> Timestamp:
-    """Return the message of a time in microseconds."""
-    made = Timestamp()
-    made.FromMicroseconds(microseconds)
-    return made
+def _slate_offers(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
+    """Return the offers of the slate, by id, out of the rows that its record keeps."""
+    kept = {offer_id(row): row for row in rows}
+    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
+    return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}
 
 
 def _ids(check: Check, field: str, ids: tuple[str, ...], most: int) -> tuple[str, ...]:

@@ -11,10 +11,12 @@ from models.errors import StoreUnavailable
 from models.events import Event
 from service import limits
 from service.event_messages import Refused, event_of
-from service.guard import log_fault
+from service.logs import log_fault
 from service.parts import Parts
 from service.status import code_number, internal_text
-from service.store import Durability, Fault, Outcome, Recorded
+from service.store.backend import Durability
+from service.store.planning import Fault, Recorded
+from service.store.recording import Outcome
 from service.validation import Check
 
 _DURABILITY = {

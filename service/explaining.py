@@ -9,7 +9,8 @@ from models.changes import ADVISED, Change, Kind
 from models.decision import Because, Source
 from models.explain import Explanation
 from models.standing import Stage, Standing
-from service.decision_messages import fill_offer, timestamp
+from service.common_messages import timestamp
+from service.decision_messages import fill_offer
 from service.words import reason_in_words
 
 # How an agent says what a customer did, before the name of an item.

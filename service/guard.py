@@ -9,7 +9,6 @@ by how it ended.
 import secrets
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -20,18 +19,10 @@ from google.protobuf.message import Message
 
 from models.errors import ThroughlineError
 from service.admission import Admission
+from service.errors import Draining, Malformed, TooLate, Unserved
+from service.logs import log_fault
 from service.metrics.calls import Calls, MethodCalls
-from service.status import (
-    FAULT,
-    Draining,
-    Kind,
-    Malformed,
-    TooLate,
-    Unserved,
-    internal_status,
-    kind_of,
-    status_of,
-)
+from service.status import FAULT, Kind, internal_status, kind_of, status_of
 
 _log = structlog.get_logger(__name__)
 
@@ -247,12 +238,3 @@ def _code_of(context: grpc.ServicerContext) -> grpc.StatusCode:
     remaining = context.time_remaining()
     late = remaining is not None and remaining <= 0
     return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
-
-
-def log_fault(error: BaseException, reference: str, where: str) -> None:
-    """Log an unexpected error by its type and its frames; its text may hold a caller's values."""
-    frames = [
-        f"{frame.filename}:{frame.lineno} {frame.name}: {frame.line}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    _log.error("fault", ref=reference, where=where, error=type(error).__name__, frames=frames)

@@ -10,11 +10,10 @@ import tempfile
 from pathlib import Path
 
 from service.settings import ConfigurationError, Settings
+from service.store.location import DATABASE, directory_of
 
 KEY_BYTES = 32
 KEY_FILE = "identifier.key"
-EMBEDDED = "sqlite:"
-DATABASE = "throughline.db"
 
 
 def load_key(settings: Settings) -> bytes:
@@ -24,11 +23,13 @@ def load_key(settings: Settings) -> bytes:
     needs one of them. Raises `ConfigurationError` naming the setting.
     """
     key = present_key(settings)
-    if key is None:
-        path = Path(settings.store.removeprefix(EMBEDDED)) / KEY_FILE
-        _make(path)
-        key = _read(path)
-    return key
+    if key is not None:
+        return key
+    directory = directory_of(settings.store)
+    assert directory is not None, "any other store has its key by now"
+    path = directory / KEY_FILE
+    _make(path)
+    return _read(path)
 
 
 def present_key(settings: Settings) -> bytes | None:
@@ -41,11 +42,11 @@ def present_key(settings: Settings) -> bytes | None:
         return _parsed(key, "key")
     if settings.key_file is not None:
         return _read(settings.key_file)
-    if not settings.store.startswith(EMBEDDED):
+    directory = directory_of(settings.store)
+    if directory is None:
         raise ConfigurationError(
             "key_file: missing; every service of a shared store needs the same key"
         )
-    directory = Path(settings.store.removeprefix(EMBEDDED))
     path = directory / KEY_FILE
     if path.exists():
         return _read(path)

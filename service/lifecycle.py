@@ -12,7 +12,8 @@ import structlog
 from models.errors import BadRelease, WrongKey
 from models.registry import Registry
 from service.clock import Clock
-from service.keys import EMBEDDED, load_key
+from service.errors import NoRelease
+from service.keys import load_key
 from service.metrics.declared import Metrics
 from service.metrics.export import exported
 from service.metrics.watch import Watch
@@ -22,12 +23,13 @@ from service.preflight import only_server, warn
 from service.server import Server
 from service.serving import Runtime
 from service.settings import ConfigurationError, Settings
+from service.shared_by_workers import Shared
 from service.signals import Signals
-from service.status import NoRelease
-from service.store import Store, open_store
+from service.store.location import directory_of
+from service.store.opening import open_store
+from service.store.store import Store
 from service.tls import CertificateFiles
 from service.volumes import Volumes
-from service.workers.assignment import Shared
 
 _log = structlog.get_logger(__name__)
 
@@ -133,7 +135,7 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
             event_types=settings.names.event_types,
             clock=clock.now,
             timeout=settings.redis_timeout,
-            spill=None if settings.store.startswith(EMBEDDED) else settings.spill,
+            spill=settings.spill if directory_of(settings.store) is None else None,
         )
     except WrongKey as error:
         raise ConfigurationError(str(error)) from None

@@ -1,8 +1,10 @@
 """Every limit and default of the contract, once; the comments in protos/ state the same numbers."""
 
+from models import names
+
 # Lengths are in bytes of UTF-8.
 ID_BYTES = 256  # identifier values, event, item, offer and decision ids
-NAME_BYTES = 64  # channels, event types, placements, namespaces, who asserts a link
+NAME_BYTES = names.NAME_BYTES  # channels, event types, placements, namespaces, who asserts a link
 PLACE_BYTES = 64
 TITLE_BYTES = 256
 

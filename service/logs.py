@@ -5,8 +5,11 @@ No identifier, customer id or text of an unexpected error is ever logged.
 
 import logging
 import sys
+import traceback
 
 import structlog
+
+_log = structlog.get_logger(__name__)
 
 
 def configure_logs(level: str, worker: int | None = None) -> None:
@@ -52,3 +55,12 @@ def configure_logs(level: str, worker: int | None = None) -> None:
     logging.getLogger("service").setLevel(level.upper())
     # It logs the text of exceptions; the guard has logged what may be told.
     logging.getLogger("grpc").setLevel(logging.CRITICAL)
+
+
+def log_fault(error: BaseException, reference: str, where: str) -> None:
+    """Log an unexpected error by its type and its frames; its text may hold a caller's values."""
+    frames = [
+        f"{frame.filename}:{frame.lineno} {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    _log.error("fault", ref=reference, where=where, error=type(error).__name__, frames=frames)

@@ -1,6 +1,5 @@
 """The names callers may use: the built-in ones and those that the settings declare."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +7,7 @@ from functools import cached_property
 from models.errors import BadInput
 from models.events import CHANNELS, EVENT_TYPES, OWN_TYPES
 from models.identifiers import NAMESPACES
-from service.limits import NAME_BYTES
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+from models.names import NAME_BYTES, is_name
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,6 @@ class Names:
     def told_types(self) -> frozenset[str]:
         """Return the types of events that callers may send."""
         return frozenset(self.event_types) - OWN_TYPES
-
-
-def is_name(text: str) -> bool:
-    """Tell whether `text` is a name: lower-case letters, digits and _, a letter first."""
-    return len(text) <= NAME_BYTES and _NAME.fullmatch(text) is not None
 
 
 def declare(

@@ -18,9 +18,9 @@ from models.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer
 from models.errors import Conflict
 from service import limits
 from service.catalogue_messages import item_message, items_of, offer_message, offers_of
+from service.errors import NotFound
 from service.paging import page_token, read_token
 from service.parts import Parts
-from service.status import NotFound
 from service.validation import Check
 
 RowT = TypeVar("RowT", Item, Offer)

@@ -9,7 +9,7 @@ from service.clock import Clock
 from service.metrics.declared import Metrics
 from service.names import Names
 from service.serving import Runtime
-from service.store import Store
+from service.store.store import Store
 from service.volumes import Volumes
 
 

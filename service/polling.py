@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from models.errors import ThroughlineError
-from service.guard import log_fault
+from service.logs import log_fault
 
 _log = structlog.get_logger(__name__)
 

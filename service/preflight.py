@@ -5,13 +5,14 @@ Imports nothing heavy, and no gRPC: the parent of several workers checks this fo
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import structlog
 
-from service.keys import EMBEDDED, present_key
+from service.keys import present_key
 from service.settings import ConfigurationError, Settings, is_loopback
+from service.store.location import directory_of
 from service.store.lock import lock_directory
 from service.tls import CertificateFiles
 
@@ -25,10 +26,11 @@ def check(settings: Settings) -> None:
     if settings.tls:
         CertificateFiles(settings)
     present_key(settings)
-    if settings.store.startswith(EMBEDDED):
-        _check_writable("store", Path(settings.store.removeprefix(EMBEDDED)))
-    else:
+    directory = directory_of(settings.store)
+    if directory is None:
         _check_writable("spill", settings.spill)
+    else:
+        _check_writable("store", directory)
     if settings.registry.exists():
         _check_directory("registry", settings.registry, os.R_OK | os.X_OK)
 
@@ -53,10 +55,8 @@ def only_server(settings: Settings) -> Iterator[None]:
 
     Raises `StoreUnavailable` when there is another one.
     """
-    if not settings.store.startswith(EMBEDDED):
-        yield
-        return
-    with lock_directory(Path(settings.store.removeprefix(EMBEDDED))):
+    directory = directory_of(settings.store)
+    with nullcontext() if directory is None else lock_directory(directory):
         yield
 
 

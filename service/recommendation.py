@@ -16,15 +16,18 @@ from models.explain import explain
 from models.policy import Policy
 from models.replay import replay
 from service import limits
-from service.deciding import Asked, Decider, offers_of
-from service.decision_messages import answer, fill_money, request_of
+from service.common_messages import fill_money
+from service.deciding import Asked, Decider
+from service.decision_messages import answer, request_of
+from service.errors import NoLongerServed, NotFound
 from service.event_messages import INVALID
 from service.explaining import fill
-from service.metrics.answers import Laps
+from service.metrics.stage_timer import Laps
 from service.parts import Parts
 from service.replaying import difference
-from service.status import NoLongerServed, NotFound, kind_of
-from service.store import Customer, RequestKey
+from service.status import kind_of
+from service.store.commits import RequestKey
+from service.store.store import Customer
 from service.validation import Check
 
 # Seconds: a caller with less time than that does not make a store that answers look dead.
@@ -155,7 +158,7 @@ class Recommendations(RecommendationServiceServicer):
         again = replay(record, world.index.release, world.policy)
         differs = difference(record.decision, again)
         response = pb.ReplayDecisionResponse(same=not differs, differs=differs)
-        answer(response.answer, record.id, again, offers_of(again, record.rows))
+        answer(response.answer, record.id, again, record.rows)
         return response
 
     def _record(self, decision_id: str) -> Record:
@@ -193,7 +196,7 @@ class Recommendations(RecommendationServiceServicer):
         laps: Laps,
     ) -> None:
         record = self._decider.decide(asked, world, customer, laps)
-        answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
+        answer(response, record.id, record.decision, record.rows)
         laps.end("answer")
         if not asked.dry:
             self._parts.metrics.answers.add(asked.request.channel, record.decision, laps)

@@ -11,7 +11,7 @@ from models.registry import Registry
 from models.release import Release
 from models.release_loader import load_release
 from models.replay import replay
-from service.store import Kept
+from service.store.store import Kept
 
 
 class Fault(NamedTuple):

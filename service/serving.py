@@ -28,9 +28,9 @@ from models.registry import NothingToRollBack, Pair, Pointer, Registry
 from models.release import Release
 from models.release_loader import load_release
 from service.clock import Clock
-from service.guard import log_fault
-from service.status import LoadInProgress, NoRelease
-from service.store import Store
+from service.errors import LoadInProgress, NoRelease
+from service.logs import log_fault
+from service.store.store import Store
 from service.trial import try_release
 
 _log = structlog.get_logger(__name__)

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadInput, ThroughlineError
 from service.names import Names, declare
+from service.store.location import EMBEDDED, REDIS
 
 PREFIX = "THROUGHLINE_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -150,9 +151,9 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _known_store(cls, store: str) -> str:
-        if not store.startswith(("sqlite:", "redis://", "rediss://", "unix://")):
+        if not store.startswith((EMBEDDED, *REDIS)):
             raise ValueError("want sqlite:DIRECTORY or redis://HOST:PORT/DB")
-        if store == "sqlite:":
+        if store == EMBEDDED:
             raise ValueError("want a directory after sqlite:")
         return store
 

@@ -12,8 +12,8 @@ import msgspec
 from models.decide import World, decide
 from models.decision import Flag, Record
 from models.given import exhausted_of, profile_of
-from service.store import Kept, Store
 from service.store.decision_ids import place_of
+from service.store.store import Kept, Store
 
 LATE = 60_000_000  # microseconds
 

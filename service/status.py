@@ -18,6 +18,18 @@ from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, Thro
 from models.gate import Held
 from models.registry import NothingToRollBack
 from models.release_loader import NewerRelease
+from service.errors import (
+    AlreadyUsed,
+    Draining,
+    LoadInProgress,
+    Malformed,
+    NoLongerServed,
+    NoRelease,
+    NotFound,
+    Overloaded,
+    TooLate,
+    Unserved,
+)
 from service.validation import InvalidRequest, Violation
 
 DOMAIN = "throughline"
@@ -25,64 +37,6 @@ STORE_RETRY_SECONDS = 1
 RELEASE_RETRY_SECONDS = 5
 DRAINING_RETRY_SECONDS = 1
 OVERLOADED_RETRY_SECONDS = 1
-
-
-class NotFound(ThroughlineError):
-    """What was asked for by its id does not exist."""
-
-
-class NoRelease(ThroughlineError):
-    """No release is in force that could decide."""
-
-
-class Draining(ThroughlineError):
-    """The server is about to end and takes no more calls."""
-
-    def __init__(self) -> None:
-        super().__init__("draining")
-
-
-class LoadInProgress(ThroughlineError):
-    """A release is being loaded; what is in force may be another one afterwards."""
-
-
-class Overloaded(ThroughlineError):
-    """More calls at once than are let in: nothing was started."""
-
-    def __init__(self) -> None:
-        super().__init__("overloaded")
-
-
-class TooLate(ThroughlineError):
-    """The caller's deadline leaves no time to answer: nothing was started."""
-
-
-class Unserved(ThroughlineError):
-    """A method of a public service that this server does not have."""
-
-
-class AlreadyUsed(ThroughlineError):
-    """A request id that names another request."""
-
-    def __init__(self) -> None:
-        super().__init__("request_id: already used with another request")
-
-
-class NoLongerServed(ThroughlineError):
-    """A decision of a release or a policy that is no longer in force."""
-
-    def __init__(self, release: str) -> None:
-        super().__init__(
-            f"decision_id: made by release {release[:8]}, no longer served as it was; "
-            "ask `throughline decisions`"
-        )
-
-
-class Malformed(ThroughlineError):
-    """Bytes that are not the message."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"request: not a valid {message}")
 
 
 class Kind(NamedTuple):

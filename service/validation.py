@@ -16,9 +16,9 @@ from throughline.v1 import common_pb2
 from models.catalogue import Money
 from models.errors import ThroughlineError
 from models.identifiers import HASHED_NAMESPACES, Identifier
+from models.names import is_name
 from service import limits
 from service.currencies import CURRENCIES
-from service.names import is_name
 
 # C0 and C1 controls, line separators, the marks that reorder text, and lone surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

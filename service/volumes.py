@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
-from service.store import Store
+from service.store.store import Store
 
 BLOCKS = 100  # a block is this part of a volume,
 LARGEST = 100  # and at most so many

@@ -13,7 +13,7 @@ from models.ledger import lasting
 from models.policy import Policy
 from service.clock import Clock
 from service.deciding import Asked, Decider, Made
-from service.store import Customer, Store
+from service.store.store import Customer, Store
 from service.volumes import Volumes
 
 SECOND = 1_000_000

@@ -13,7 +13,8 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from tests import machine
 from tests.patience import PATIENCE
 from tests.ports import free_port

@@ -7,7 +7,8 @@ from typing import Any
 
 from models.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
 from service.dataset.parquet import TableWriter, table_path
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from tests.patience import PATIENCE
 
 DAY = 86_400_000_000

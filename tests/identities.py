@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.fold import fold
 from models.profile import Compartment, Link
-from service.store import Recorded, Store
+from service.store.planning import Recorded
+from service.store.store import Store
 from service.store.unlinking import Unlinked
 from tests.said import NOW, event, identifier
 

@@ -18,9 +18,10 @@ from models.decision import ContextItem, Intent, Record, Request
 from models.events import Event, attributes_event
 from models.registry import Registry
 from service.deciding import Asked, Decider
-from service.metrics.answers import Laps
+from service.metrics.stage_timer import Laps
 from service.serving import Runtime
-from service.store import RequestKey, Store
+from service.store.commits import RequestKey
+from service.store.store import Store
 from service.volumes import Volumes
 from tests import policies
 from tests.actors import SECOND, SetClock

@@ -17,7 +17,7 @@ from models.policy import Cap, Contact, Policy
 from models.release_loader import load_release
 from service.clock import Clock
 from service.deciding import Decider
-from service.store import open_store
+from service.store.opening import open_store
 from service.volumes import Volumes
 from tests.actors import Actor
 from tests.patience import PATIENCE

@@ -4,7 +4,7 @@ from collections import Counter
 
 from models.decision import Candidates, Decision, Moment, Record, Request
 from models.events import Event
-from service.store import Store
+from service.store.store import Store
 
 EPOCH = 1_700_000_000_000_000  # microseconds
 SECOND = 1_000_000

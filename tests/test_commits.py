@@ -8,7 +8,8 @@ import pytest
 from models.errors import StoreUnavailable
 from models.reservations import granted, reserved
 from models.view import view_of
-from service.store import Committed, Customer, Known, Overtaken, RequestKey, Store
+from service.store.commits import Committed, Known, Overtaken, RequestKey
+from service.store.store import Customer, Store
 from tests.conftest import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record
 

@@ -12,7 +12,7 @@ from models.policy import AtMost, Exploration, Policy
 from service.cli import app
 from service.commands.stores import existing_store
 from service.settings import read_settings
-from service.store.sqlite import DATABASE
+from service.store.location import DATABASE
 from tests.processes import eventually
 from tests.running import event, running
 

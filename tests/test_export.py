@@ -18,7 +18,7 @@ from service.dataset.export import export_log
 from service.dataset.load import TableCount, load_dataset
 from service.dataset.parquet import Table
 from service.dataset.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
-from service.store import Store
+from service.store.store import Store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 from tests.test_load import NOW, hashed, profiles
 from training.tables import read_dataset

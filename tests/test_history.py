@@ -9,7 +9,7 @@ import pytest
 from models.errors import BadDataset
 from service.dataset.load import load_dataset
 from service.names import declare
-from service.store import Store
+from service.store.store import Store
 from tests.datasets import KEY, START, retailer, stores, write_dataset
 
 NOW = START + 10**12

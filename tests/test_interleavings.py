@@ -13,7 +13,8 @@ from models.index import OfferIndex
 from models.ledger import lasting
 from models.policy import Cap, Contact, Policy
 from models.profile import Profile
-from service.store import Committed, Known, Overtaken, Store
+from service.store.commits import Committed, Known, Overtaken
+from service.store.store import Store
 from tests.actors import Scheduler
 from tests.proof import Proof
 from tests.said import NOW, identifier

@@ -11,10 +11,11 @@ import pytest
 
 from models.errors import StoreUnavailable
 from models.profile import Forward, Link, Profile, decode_customer
-from service.store import Recorded, Store
 from service.store.backend import Backend, Write
+from service.store.planning import Recorded
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
+from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, logged

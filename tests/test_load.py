@@ -24,7 +24,10 @@ from service.dataset.history import Events
 from service.dataset.load import TableCount, load_dataset
 from service.dataset.rows import item_of
 from service.names import declare
-from service.store import Outcome, Recorded, Store, open_store
+from service.store.opening import open_store
+from service.store.planning import Recorded
+from service.store.recording import Outcome
+from service.store.store import Store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 
 pytestmark = pytest.mark.machine
@@ -195,7 +198,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from service.dataset import load
-from service.store import open_store
+from service.store.opening import open_store
 
 load.CHUNK, load.SLICE = 60, 5
 key = bytes(range(32))

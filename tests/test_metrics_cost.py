@@ -13,9 +13,9 @@ import pytest
 
 from models.decision import Decision, Flag, Reason, Withheld
 from models.events import CHANNELS
-from service.commands.serve import WORKERS_FIGURES
-from service.metrics.answers import STAGES, Laps
+from service.environment import WORKERS_FIGURES
 from service.metrics.declared import Metrics
+from service.metrics.stage_timer import STAGES, Laps
 from tests.said import record
 
 pytestmark = pytest.mark.machine

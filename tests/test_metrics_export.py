@@ -22,10 +22,11 @@ from throughline.v1 import (
 from models.decision import Flag, Reason
 from models.errors import ThroughlineError
 from models.events import CHANNELS
-from service.metrics.answers import FLAGGED, PLAIN, STAGES
+from service.metrics.answers import FLAGGED, PLAIN
 from service.metrics.calls import ENDS, OTHER
 from service.metrics.events import ENDS as EVENT_ENDS
 from service.metrics.export import exported
+from service.metrics.stage_timer import STAGES
 from service.status import KINDS, kind_of
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running

@@ -13,8 +13,10 @@ from models.events import EVENT_TYPES, Event
 from models.fold import fold
 from models.identifiers import Identifier, hash_identifier
 from models.profile import Compartment, Link, Profile
-from service.store import Fault, Recorded, Store, planning
+from service.store import planning
 from service.store.backend import Backend, Write
+from service.store.planning import Fault, Recorded
+from service.store.store import Store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.running import event as event_message

@@ -18,7 +18,8 @@ from models.events import Event
 from models.identifiers import Identifier, hash_identifier
 from service.client import Client
 from service.status import code_number
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.proof import Proof

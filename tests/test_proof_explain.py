@@ -14,7 +14,7 @@ from models.given import profile_of
 from models.registry import Registry
 from models.smallest import MOST
 from models.standing import Stage
-from service.store import open_store
+from service.store.opening import open_store
 from tests.conftest import STORE_KEY
 from tests.month import Month
 from tests.patience import PATIENCE

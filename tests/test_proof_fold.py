@@ -16,7 +16,9 @@ from models.events import EVENT_TYPES, Event
 from models.fold import fold
 from models.profile import Compartment
 from service.status import code_number
-from service.store import Recorded, Store, planning
+from service.store import planning
+from service.store.planning import Recorded
+from service.store.store import Store
 from tests.proof import Proof
 from tests.running import Running, event, running
 from tests.said import EPOCH, NOW, SECOND, identifier

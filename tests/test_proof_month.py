@@ -16,10 +16,11 @@ from models.decision import Record
 from models.registry import Registry
 from models.replay import replay
 from service.replaying import Replayer
-from service.store import open_store
 from service.store.backend import StoredDecision
+from service.store.location import DATABASE
+from service.store.opening import open_store
 from service.store.sealing import Seal
-from service.store.sqlite import DATABASE, SqliteBackend
+from service.store.sqlite import SqliteBackend
 from tests.conftest import STORE_KEY
 from tests.month import Month
 from tests.patience import PATIENCE

@@ -24,7 +24,8 @@ from models.registry import Registry
 from service.catalogue_messages import item_message
 from service.client import Client
 from service.replaying import Replayer
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from tests import policies
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE, asked_again

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from models.events import Event
-from service.store import open_store
+from service.store.opening import open_store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.proof import LONG, Proof

@@ -18,7 +18,8 @@ from throughline.v1 import event_pb2
 from models.catalogue import Item
 from models.registry import Registry
 from service.client import Client
-from service.store import Store, open_store
+from service.store.opening import open_store
+from service.store.store import Store
 from tests.asking import Asking, make_known
 from tests.conftest import RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy

@@ -10,7 +10,7 @@ from throughline.v1 import common_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Offer
-from service.store import open_store
+from service.store.opening import open_store
 from service.volumes import LARGEST
 from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE, asked_again

@@ -10,9 +10,12 @@ from models.catalogue import Item
 from models.codec import encode
 from models.errors import StoreUnavailable
 from models.profile import Profile
-from service.store import Durability, Outcome, Recorded, Store, open_store
-from service.store.backend import Write
+from service.store.backend import Durability, Write
+from service.store.opening import open_store
+from service.store.planning import Recorded
+from service.store.recording import Outcome
 from service.store.redis import RedisBackend
+from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
 from tests.processes import eventually
 from tests.said import NOW, counted, event, identifier, logged

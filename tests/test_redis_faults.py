@@ -9,9 +9,9 @@ import pytest
 from models.codec import encode
 from models.errors import StoreUnavailable
 from models.profile import Profile
-from service.store import open_store
 from service.store.backend import CatalogueRow, Query, StoredDecision, Write
 from service.store.decision_ids import decision_id
+from service.store.opening import open_store
 from service.store.redis import RedisBackend
 from tests.conftest import STORE_KEY, RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy

@@ -13,7 +13,7 @@ from models.policy import AtMost, Policy
 from models.registry import Registry
 from service.cli import app
 from service.shadowing import LATE, Agreement, kept_since
-from service.store import Store
+from service.store.store import Store
 from tests.running import enter_release, event, running
 from tests.said import NOW, identifier, record
 

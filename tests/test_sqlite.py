@@ -15,9 +15,13 @@ import pytest
 
 from models.catalogue import Item
 from models.errors import StoreUnavailable
-from service.store import LoadCount, Recorded, Store, lock_directory, open_store
 from service.store.backend import StoredDecision
-from service.store.sqlite import DATABASE, SqliteBackend
+from service.store.location import DATABASE
+from service.store.lock import lock_directory
+from service.store.opening import open_store
+from service.store.planning import Recorded
+from service.store.sqlite import SqliteBackend
+from service.store.store import LoadCount, Store
 from service.store.store import Store as StoreOver
 from service.store.writer import Writer
 from tests.conftest import STORE_KEY
@@ -69,7 +73,7 @@ def test_only_one_server_has_a_directory(tmp_path: Path) -> None:
 def test_a_lock_of_a_killed_server_is_free(tmp_path: Path) -> None:
     """The lock goes with its process, however that ends."""
     program = (
-        "import sys, time; from pathlib import Path; from service.store import lock_directory;"
+        "import sys, time; from pathlib import Path; from service.store.lock import lock_directory;"
         "lock = lock_directory(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -211,7 +215,7 @@ def test_another_process_may_write_beside_a_server(tmp_path: Path, opened: Open)
     url = f"sqlite:{tmp_path}"
     store = opened(url)
     program = (
-        "import sys; from service.store import open_store;"
+        "import sys; from service.store.opening import open_store;"
         "from tests.said import event, identifier;"
         "from tests.conftest import STORE_KEY;"
         "store = open_store(sys.argv[1], key=STORE_KEY);"

@@ -25,7 +25,6 @@ from models.segments import segments_of
 from models.staged import _between
 from models.view import view_of
 from service import decision_messages
-from service.deciding import offers_of
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, offers, profile
 from tests.test_trees import walked
@@ -262,7 +261,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
     rows = rows_used(decision, index().catalogue, "")
-    decision_messages.answer(response, "id", decision, offers_of(decision, rows))
+    decision_messages.answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
         assert int(told.source) == int(shown.source)

@@ -18,17 +18,13 @@ from models.events import attributes_event
 from models.fold import SEEN_CAPACITY
 from models.identifiers import key_fingerprint
 from models.profile import Profile
-from service.store import (
-    Durability,
-    LoadCount,
-    Outcome,
-    Recorded,
-    Store,
-    open_store,
-)
-from service.store.backend import Backend, Write
+from service.store.backend import Backend, Durability, Write
+from service.store.opening import open_store
+from service.store.planning import Recorded
+from service.store.recording import Outcome
 from service.store.redis import RedisBackend
 from service.store.sqlite import SqliteBackend
+from service.store.store import LoadCount, Store
 from tests.conftest import STORE_KEY
 from tests.patience import PATIENCE
 from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
@@ -282,7 +278,7 @@ def test_other_urls_are_refused() -> None:
 
 WRITER = """
 import sys
-from service.store import open_store
+from service.store.opening import open_store
 from tests.conftest import STORE_KEY
 from tests.said import event, identifier
 store = open_store(sys.argv[1], key=STORE_KEY, timeout=240.0)

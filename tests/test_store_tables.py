@@ -9,7 +9,8 @@ import pytest
 from models.catalogue import Item, Offer
 from models.errors import Conflict
 from models.events import Event
-from service.store import Kept, LogEntry, Store
+from service.store.entries import LogEntry
+from service.store.store import Kept, Store
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, record
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from models.errors import StoreUnavailable
 from models.fold import SEEN_CAPACITY
 from models.profile import Unlink
-from service.store import Recorded, Store
 from service.store.backend import Backend
+from service.store.planning import Recorded
+from service.store.store import Store
 from service.store.unlinking import Unlinked
 from tests.identities import STEPS, Model, Step, walk
 from tests.proof import Proof

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from throughline.v1 import common_pb2
 
 from models.identifiers import NAMESPACES
+from models.names import is_name
 from service import limits
-from service.names import declare, is_name
+from service.names import declare
 from service.paging import page_token, read_token
 from service.validation import Check, InvalidRequest
 

@@ -11,7 +11,7 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from models.catalogue import Catalogue, Offer, Row
 from models.errors import StoreUnavailable
-from service.store import Store
+from service.store.store import Store
 from service.volumes import AGAIN, LARGEST, Volumes
 from tests.running import running
 from tests.small import small_rows

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from models.dataset import TABLES, Metadata
+from models.dataset import TABLES, Metadata, check_free
 from models.errors import BadDataset
 from models.identifiers import HASHED_NAMESPACES
 from training.assemble import AT, FILE, ONCE, ORDER, assemble_events, collect_offers, distinct_rows
@@ -24,7 +24,7 @@ from training.mapping import About, Events, Mapping, Source, Truth, read_mapping
 from training.rejects import Rejects
 from training.sieve import Sieve
 from training.sources import COMPUTED, ROW
-from training.tables import check_free, empty, write_dataset
+from training.tables import empty, write_dataset
 
 MONEY = ("amount", "price", "value")
 TRUTH = "truth.parquet"

@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from models.dataset import Metadata
+from models.dataset import Metadata, check_free
 from training import retailer
 from training.behaviour import Act, Visitor
 from training.retailer import Goods, Person, Promotion, Setting
-from training.tables import check_free, frame, schema, write_dataset
+from training.tables import frame, schema, write_dataset
 
 SOURCE = "throughline simulate"
 TRUTH = "truth.json"

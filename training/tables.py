@@ -1,6 +1,5 @@
 """Read and write the canonical dataset with Polars, by the declarations of `models.dataset`."""
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from models.dataset import (
     Column,
     ColumnType,
     Metadata,
+    check_free,
     file_digest,
     read_metadata,
     write_metadata,
@@ -110,13 +110,6 @@ def write_dataset(
         shutil.rmtree(work, ignore_errors=True)
         raise
     return written
-
-
-def check_free(directory: Path) -> None:
-    """Raise `FileExistsError` unless `directory` is absent or empty."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        reason = "exists and is not an empty directory"
-        raise FileExistsError(errno.EEXIST, reason, str(directory))
 
 
 def read_dataset(path: Path, tables: Iterable[str] = tuple(TABLES)) -> Dataset:

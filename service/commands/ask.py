@@ -7,19 +7,10 @@ from typing import Annotated
 
 import typer
 
+from service.commands.options import DEFAULT_SERVER, AsJson, Server, Timeout
+
 # What the commands need is imported when one runs: `throughline --help` stays instant.
 
-Server = Annotated[
-    str,
-    typer.Option(
-        "--server",
-        envvar="THROUGHLINE_SERVER",
-        help="The service, host:port. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of "
-        "the authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name "
-        "what to show.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the contract's answer as JSON.")]
 Ids = Annotated[
     list[str],
     typer.Option(
@@ -29,9 +20,6 @@ Ids = Annotated[
 First = Annotated[str, typer.Argument(help="The one identifier, namespace:value.")]
 Second = Annotated[str, typer.Argument(help="The other identifier.")]
 By = Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
-
-DEFAULT_SERVER = "127.0.0.1:50051"
 
 
 def recommend(
@@ -165,14 +153,11 @@ def link(
     from throughline.v1.customer_pb2 import LinkIdentifiersRequest
 
     from service.client import connect
-    from service.commands.parsing import identifier
+    from service.commands.parsing import identifier_pair
     from service.commands.terminal import output, print_json
 
-    request = LinkIdentifiersRequest(
-        a=identifier(a, "the first identifier"),
-        b=identifier(b, "the second identifier"),
-        asserted_by=by,
-    )
+    first, second = identifier_pair(a, b)
+    request = LinkIdentifiersRequest(a=first, b=second, asserted_by=by)
     with connect(server, timeout) as client:
         answer = client.call(client.customers.LinkIdentifiers, request)
     if as_json:
@@ -194,14 +179,11 @@ def unlink(
     from throughline.v1.customer_pb2 import UnlinkIdentifiersRequest
 
     from service.client import connect
-    from service.commands.parsing import identifier
+    from service.commands.parsing import identifier_pair
     from service.commands.terminal import output, print_json
 
-    request = UnlinkIdentifiersRequest(
-        a=identifier(a, "the first identifier"),
-        b=identifier(b, "the second identifier"),
-        asserted_by=by,
-    )
+    first, second = identifier_pair(a, b)
+    request = UnlinkIdentifiersRequest(a=first, b=second, asserted_by=by)
     with connect(server, timeout) as client:
         answer = client.call(client.customers.UnlinkIdentifiers, request)
     if as_json:

@@ -4,177 +4,91 @@ What `list --json` and `get --json` print is what `upsert` reads: change it and 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from service.commands.ask import DEFAULT_SERVER, AsJson, Server, Timeout
+from service.commands.options import DEFAULT_SERVER, AsJson, Server, Timeout
 
-offers = typer.Typer(no_args_is_help=True, help="Show and change the offers of a running service.")
-items = typer.Typer(no_args_is_help=True, help="Show and change the items of a running service.")
+# What the commands need is imported when one runs: `throughline --help` stays instant.
 
-Most = Annotated[int, typer.Option("--count", min=1, help="How many to list at most.")]
 File = Annotated[
     Path, typer.Argument(allow_dash=True, help="One JSON object a line; `-` reads stdin.")
 ]
-PAGE = 1000  # rows that one call may ask for or send
 
 
-@offers.command("list")
-def list_offers(
-    most: Most = 50,
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-    as_json: AsJson = False,
-) -> None:
-    """List the offers by id; with --json one object a line."""
-    from throughline.v1.offer_pb2 import ListOffersRequest, Offer
+def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) -> typer.Typer:
+    """Return the commands `list`, `get`, `upsert` and `withdraw` of one kind of row."""
+    app = typer.Typer(
+        no_args_is_help=True, help=f"Show and change the {kind}s of a running service."
+    )
 
-    from service.client import connect
-    from service.commands import catalogue_tables as tables
+    @app.command("list", help=f"List the {kind}s by id; with --json one object a line.")
+    def list_rows(
+        limit: Annotated[
+            int, typer.Option("--count", min=1, help="How many to list at most.")
+        ] = 50,
+        server: Server = DEFAULT_SERVER,
+        timeout: Timeout = 10.0,
+        as_json: AsJson = False,
+    ) -> None:
+        from service.client import connect
+        from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_tables import show
 
-    found: list[Offer] = []
-    token = ""
-    with connect(server, timeout) as client:
-        while len(found) < most:
-            request = ListOffersRequest(page_size=min(PAGE, most - len(found)), page_token=token)
-            page = client.call(client.offers.ListOffers, request)
-            found += page.offers
-            token = page.next_page_token
-            if not token:
-                break
-    tables.show(found, tables.offers, as_json, more=bool(token))
+        with connect(server, timeout) as client:
+            rows, more = CALLS[kind].rows(client, limit)
+        show(rows, CALLS[kind].table, as_json, more)
 
+    @app.command("get", help=f"Show one {kind}.")
+    def get_row(
+        row_id: Annotated[str, typer.Argument(metavar=kind, help=id_help)],
+        server: Server = DEFAULT_SERVER,
+        timeout: Timeout = 10.0,
+        as_json: AsJson = False,
+    ) -> None:
+        from service.client import connect
+        from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_tables import show
 
-@items.command("list")
-def list_items(
-    most: Most = 50,
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-    as_json: AsJson = False,
-) -> None:
-    """List the items by id; with --json one object a line."""
-    from throughline.v1.offer_pb2 import Item, ListItemsRequest
+        with connect(server, timeout) as client:
+            row = CALLS[kind].row(client, row_id)
+        show([row], CALLS[kind].table, as_json)
 
-    from service.client import connect
-    from service.commands import catalogue_tables as tables
+    @app.command(
+        "upsert", help=f"Add or replace {kind}s from a file; each 1,000 of them all or none."
+    )
+    def upsert_rows(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout = 30.0) -> None:
+        from service.client import connect
+        from service.commands.catalogue_calls import CALLS
+        from service.commands.parsing import json_lines
+        from service.commands.terminal import output
 
-    found: list[Item] = []
-    token = ""
-    with connect(server, timeout) as client:
-        while len(found) < most:
-            request = ListItemsRequest(page_size=min(PAGE, most - len(found)), page_token=token)
-            page = client.call(client.offers.ListItems, request)
-            found += page.items
-            token = page.next_page_token
-            if not token:
-                break
-    tables.show(found, tables.items, as_json, more=bool(token))
+        rows = json_lines(file, CALLS[kind].message)
+        with connect(server, timeout) as client:
+            revision = CALLS[kind].upsert(client, rows)
+        output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
 
+    @app.command("withdraw", help=withdraw_help)
+    def withdraw_rows(
+        ids: Annotated[list[str], typer.Argument(help=f"The ids of the {kind}s.")],
+        server: Server = DEFAULT_SERVER,
+        timeout: Timeout = 10.0,
+    ) -> None:
+        from service.client import connect
+        from service.commands.catalogue_calls import CALLS
+        from service.commands.terminal import output
 
-@offers.command("get")
-def get_offer(
-    offer: Annotated[str, typer.Argument(help="The offer's id; item:ID for a default offer.")],
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-    as_json: AsJson = False,
-) -> None:
-    """Show one offer."""
-    from throughline.v1.offer_pb2 import GetOfferRequest
+        with connect(server, timeout) as client:
+            withdrawn, revision = CALLS[kind].withdraw(client, ids)
+        output().print(f"Withdrew {withdrawn}: catalogue revision {revision}")
 
-    from service.client import connect
-    from service.commands import catalogue_tables as tables
-
-    with connect(server, timeout) as client:
-        answer = client.call(client.offers.GetOffer, GetOfferRequest(offer_id=offer))
-    tables.show([answer.offer], tables.offers, as_json)
-
-
-@items.command("get")
-def get_item(
-    item: Annotated[str, typer.Argument(help="The item's id.")],
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-    as_json: AsJson = False,
-) -> None:
-    """Show one item."""
-    from throughline.v1.offer_pb2 import GetItemRequest
-
-    from service.client import connect
-    from service.commands import catalogue_tables as tables
-
-    with connect(server, timeout) as client:
-        answer = client.call(client.offers.GetItem, GetItemRequest(item_id=item))
-    tables.show([answer.item], tables.items, as_json)
+    return app
 
 
-@offers.command("upsert")
-def upsert_offers(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout = 30.0) -> None:
-    """Add or replace offers from a file; each 1,000 of them all or none."""
-    from throughline.v1.offer_pb2 import Offer, UpsertOffersRequest
-
-    from service.client import connect
-    from service.commands.parsing import json_lines
-    from service.commands.terminal import output
-
-    rows = json_lines(file, Offer)
-    revision = 0
-    with connect(server, timeout) as client:
-        for start in range(0, len(rows), PAGE):
-            request = UpsertOffersRequest(offers=rows[start : start + PAGE])
-            revision = client.call(client.offers.UpsertOffers, request).revision
-    output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
-
-
-@items.command("upsert")
-def upsert_items(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout = 30.0) -> None:
-    """Add or replace items from a file; each 1,000 of them all or none."""
-    from throughline.v1.offer_pb2 import Item, UpsertItemsRequest
-
-    from service.client import connect
-    from service.commands.parsing import json_lines
-    from service.commands.terminal import output
-
-    rows = json_lines(file, Item)
-    revision = 0
-    with connect(server, timeout) as client:
-        for start in range(0, len(rows), PAGE):
-            request = UpsertItemsRequest(items=rows[start : start + PAGE])
-            revision = client.call(client.offers.UpsertItems, request).revision
-    output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
-
-
-@offers.command("withdraw")
-def withdraw_offers(
-    ids: Annotated[list[str], typer.Argument(help="The ids of the offers.")],
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-) -> None:
-    """Take offers out of every answer."""
-    from throughline.v1.offer_pb2 import WithdrawOffersRequest
-
-    from service.client import connect
-    from service.commands.terminal import output
-
-    with connect(server, timeout) as client:
-        request = WithdrawOffersRequest(offer_ids=ids)
-        answer = client.call(client.offers.WithdrawOffers, request)
-    output().print(f"Withdrew {answer.withdrawn}: catalogue revision {answer.revision}")
-
-
-@items.command("withdraw")
-def withdraw_items(
-    ids: Annotated[list[str], typer.Argument(help="The ids of the items.")],
-    server: Server = DEFAULT_SERVER,
-    timeout: Timeout = 10.0,
-) -> None:
-    """Take items, and their default offers, out of every answer."""
-    from throughline.v1.offer_pb2 import WithdrawItemsRequest
-
-    from service.client import connect
-    from service.commands.terminal import output
-
-    with connect(server, timeout) as client:
-        request = WithdrawItemsRequest(item_ids=ids)
-        answer = client.call(client.offers.WithdrawItems, request)
-    output().print(f"Withdrew {answer.withdrawn}: catalogue revision {answer.revision}")
+offers = _commands(
+    "offer", "The offer's id; item:ID for a default offer.", "Take offers out of every answer."
+)
+items = _commands(
+    "item", "The item's id.", "Take items, and their default offers, out of every answer."
+)

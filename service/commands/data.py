@@ -10,18 +10,11 @@ from typing import Annotated
 
 import typer
 
+from service.commands.options import Config, KeyFile, StoreUrl
+
 # What the commands need is imported when one runs: `throughline --help` stays instant, and a
 # service without the extra `data` still has its other commands.
 
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", help="sqlite:DIRECTORY or redis://HOST:PORT/DB.")
-]
-KeyFile = Annotated[
-    Path | None, typer.Option("--key-file", help="File with the key of the identifiers, in hex.")
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="The server's settings, a TOML file.")
-]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = typer.Typer(help="The event log of a store.", no_args_is_help=True)
@@ -44,7 +37,7 @@ def load(
     from service.dataset.load import load_dataset
     from service.keys import load_key
     from service.settings import read_settings
-    from service.store import open_store
+    from service.store.opening import open_store
 
     settings = read_settings(config, store=store, key_file=key_file)
     if not dataset.is_dir():
@@ -93,10 +86,11 @@ def export(
     Identifiers in it are keyed hashes. It works beside a running service, on the log as it stood
     when the command began. Exit code 65 where a decision could not be read: all others are in it.
     """
+    from models.dataset import check_free
     from models.identifiers import key_fingerprint
     from service.commands.stores import existing_store
     from service.commands.terminal import errors, output, table
-    from service.dataset.export import check_free, export_log
+    from service.dataset.export import export_log
     from service.keys import load_key
     from service.settings import read_settings
 

@@ -7,8 +7,14 @@ from typing import Annotated
 
 import typer
 
-from service.commands.data import Config, KeyFile, StoreUrl
-from service.commands.releases import DEFAULT_REGISTRY, AsJson, DirectoryOption
+from service.commands.options import (
+    DEFAULT_REGISTRY,
+    AsJson,
+    Config,
+    KeyFile,
+    RegistryDirectory,
+    StoreUrl,
+)
 
 FOLLOW_SECONDS = 5.0
 
@@ -32,8 +38,8 @@ def show(
     from service.commands.answers import recommendation
     from service.commands.stores import existing_store
     from service.commands.terminal import output, print_json
-    from service.deciding import offers_of
-    from service.decision_messages import answer, timestamp
+    from service.common_messages import timestamp
+    from service.decision_messages import answer
     from service.settings import read_settings
 
     with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
@@ -41,7 +47,7 @@ def show(
     if record is None:
         raise BadInput("decision", "not in the store")
     response = RecommendResponse()
-    answer(response, record.id, record.decision, offers_of(record.decision, record.rows))
+    answer(response, record.id, record.decision, record.rows)
     if as_json:
         print_json(response)
         return
@@ -55,7 +61,7 @@ def show(
 def explain(
     decision: Annotated[str, typer.Argument(metavar="DECISION", help="The decision's id.")],
     offer: Annotated[str, typer.Argument(metavar="OFFER", help="An offer, shown or not.")],
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
@@ -102,7 +108,7 @@ def replay(
     decisions: Annotated[
         list[str] | None, typer.Argument(metavar="[DECISION]...", help="Ids; none: all there are.")
     ] = None,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
@@ -117,7 +123,7 @@ def replay(
     from service.commands.terminal import busy, output, table
     from service.replaying import Replayer
     from service.settings import read_settings
-    from service.store import Kept
+    from service.store.store import Kept
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -183,7 +189,7 @@ def shadow(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with new decisions until Ctrl-C.")
     ] = False,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,

@@ -10,9 +10,7 @@ from typing import Annotated
 import typer
 
 from models.errors import ThroughlineError
-from service.commands.ask import DEFAULT_SERVER, Server
-
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+from service.commands.options import DEFAULT_SERVER, Server, Timeout
 
 
 class NotServing(ThroughlineError):

@@ -38,6 +38,11 @@ def identifier(text: str, option: str = "--id") -> Identifier:
     return Identifier(namespace=namespace, value=value)
 
 
+def identifier_pair(a: str, b: str) -> tuple[Identifier, Identifier]:
+    """Read two of `namespace:value` that are to be linked, or no longer."""
+    return identifier(a, "the first identifier"), identifier(b, "the second identifier")
+
+
 def identifiers(texts: Sequence[str]) -> list[Identifier]:
     """Read one or more of `namespace:value`."""
     if not texts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.releases import DEFAULT_REGISTRY, DirectoryOption
+from service.commands.options import DEFAULT_REGISTRY, RegistryDirectory
 
 if TYPE_CHECKING:
     from models.policy import Policy
@@ -48,7 +48,7 @@ def show(
     digest: Annotated[
         str, typer.Argument(metavar="[DIGEST]", help="Of a policy; without it, the one in force.")
     ] = "",
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
 ) -> None:
     """Print a policy of the registry as JSON; without a digest, the one in force."""
     import msgspec
@@ -67,7 +67,7 @@ def show(
 @app.command()
 def publish(
     file: FileArgument,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     config: ConfigOption = None,
 ) -> None:
     """Check a policy and put it in force, beside the release that is."""

@@ -9,12 +9,10 @@ from typing import Annotated
 
 import typer
 
+from service.commands.options import DEFAULT_REGISTRY, AsJson, RegistryDirectory, Timeout
+
 app = typer.Typer(no_args_is_help=True, help="Show trained releases, and choose which one decides.")
 
-DirectoryOption = Annotated[
-    Path,
-    typer.Option("--registry", help="Directory of the releases.", envvar="THROUGHLINE_REGISTRY"),
-]
 ServerOption = Annotated[
     str | None,
     typer.Option(
@@ -23,18 +21,14 @@ ServerOption = Annotated[
         "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="RELEASE", help="The release's id, or its first 8 or more digits.")
 ]
 
-DEFAULT_REGISTRY = Path("var/registry")
-
 
 @app.command("list")
 def list_releases(
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     server: ServerOption = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
@@ -65,7 +59,7 @@ def verify(
     release: Annotated[
         str, typer.Argument(metavar="RELEASE", help="A directory, or an id in the registry.")
     ],
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
 ) -> None:
     """Verify every file of a release, load it in a child process, and try its golden requests."""
     from models.registry import Registry
@@ -84,7 +78,7 @@ def verify(
 @app.command()
 def promote(
     release: ReleaseArgument,
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     server: ServerOption = None,
     timeout: Timeout = 120.0,
     override: Annotated[
@@ -134,7 +128,7 @@ def promote(
 
 @app.command()
 def rollback(
-    registry: DirectoryOption = DEFAULT_REGISTRY,
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
     server: ServerOption = None,
     timeout: Timeout = 120.0,
 ) -> None:

@@ -3,11 +3,12 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from service.keys import DATABASE, EMBEDDED, load_key
+from service.keys import load_key
 from service.settings import Settings
-from service.store import Store, open_store
+from service.store.location import DATABASE, directory_of
+from service.store.opening import open_store
+from service.store.store import Store
 
 # Nobody waits for a command as one waits for a decision.
 TIMEOUT = 10.0  # seconds
@@ -16,8 +17,8 @@ TIMEOUT = 10.0  # seconds
 @contextmanager
 def existing_store(settings: Settings) -> Iterator[Store]:
     """Yield the store of `settings`, beside a service or not; it is never made here."""
-    directory = Path(settings.store.removeprefix(EMBEDDED))
-    if settings.store.startswith(EMBEDDED) and not (directory / DATABASE).exists():
+    directory = directory_of(settings.store)
+    if directory is not None and not (directory / DATABASE).exists():
         raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
     opened = open_store(
         settings.store,

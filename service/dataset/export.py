@@ -6,7 +6,6 @@ not bring their tombstones along. Undated statements of attributes, which is wha
 `customers` table become in a store, are written as that table again; those with a time are events.
 """
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.catalogue import Catalogue
-from models.dataset import Kind, Metadata, file_digest, write_metadata
+from models.dataset import Kind, Metadata, check_free, file_digest, write_metadata
 from models.errors import Unreadable
 from models.events import Event, attributes_event
 from models.profile import Link, Unlink
@@ -29,7 +28,7 @@ from service.dataset.rows import (
     offer_row,
     record_row,
 )
-from service.store import Store
+from service.store.store import Store
 
 BATCH = 50_000  # rows of a table held in memory at a time
 
@@ -111,13 +110,6 @@ def export_log(
         shutil.rmtree(work, ignore_errors=True)
         raise
     return ExportReport(kind, rows, unreadable)
-
-
-def check_free(directory: Path) -> None:
-    """Raise `FileExistsError` unless `directory` is absent or empty."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        reason = "exists and is not an empty directory"
-        raise FileExistsError(errno.EEXIST, reason, str(directory))
 
 
 def _write_tables(

@@ -31,7 +31,7 @@ from service.dataset.history import Events, read_customers, read_links, read_unl
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_of, offer_of
 from service.names import Names, declare
-from service.store import Store
+from service.store.store import Store
 
 CATALOGUE_CHUNK = 1_000  # rows of one revision
 CHUNK = 20_000  # rows that one mark is set for

@@ -1,33 +1,16 @@
 """Counts decisions: the time each stage took, what was lesser about them, what was withheld."""
 
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from prometheus_client import Counter
 
 from models.decision import Decision, Flag, Reason
+from service.metrics.stage_timer import STAGES, Laps
 from service.metrics.tally import Count, DurationHistogram, Tally
 
-STAGES = ("parse", "read", "decide", "record", "answer")
 PLAIN, FLAGGED = "plain", "flagged"
 OTHER = "other"  # a channel that is not declared, which no request can name
-
-
-class Laps:
-    """How long each stage of one decision took; the first begins when this is made."""
-
-    __slots__ = ("_last", "nanoseconds")
-
-    def __init__(self) -> None:
-        self.nanoseconds: dict[str, int] = {}
-        self._last = time.perf_counter_ns()
-
-    def end(self, stage: str) -> None:
-        """Say that a stage, one of `STAGES`, ends here, be it for another time."""
-        now = time.perf_counter_ns()
-        self.nanoseconds[stage] = self.nanoseconds.get(stage, 0) + now - self._last
-        self._last = now
 
 
 class _OfChannel(NamedTuple):

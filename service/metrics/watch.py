@@ -6,7 +6,7 @@ from prometheus_client import Counter, ProcessCollector
 
 from service.metrics.declared import Metrics
 from service.serving import Runtime
-from service.store import Store
+from service.store.store import Store
 
 
 class Watch:

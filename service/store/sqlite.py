@@ -24,10 +24,10 @@ from service.store.backend import (
     Write,
 )
 from service.store.counts import REFUSED, Errors
+from service.store.location import DATABASE
 from service.store.sqlite_jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.writer import Writer
 
-DATABASE = "throughline.db"
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
 
 _SCHEMA = """

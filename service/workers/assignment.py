@@ -8,21 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.settings import Settings
+from service.shared_by_workers import Shared
 
 DECIDING, SERVING = b"deciding\n", b"serving\n"  # by a release, or without one
 EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed
-
-
-class Shared(NamedTuple):
-    """What the workers of one server have in common, as their parent has it.
-
-    The port, which the parent holds; the offset of a clock that is set (microseconds); and whether
-    others decide, so that one that cannot would only take calls from them.
-    """
-
-    port: int
-    clock_offset: int | None
-    others_decide: bool
 
 
 class Assignment(NamedTuple):

@@ -21,13 +21,14 @@ import structlog
 
 from models.errors import ThroughlineError
 from service.clock import Clock
-from service.commands.serve import WORKERS_FIGURES
+from service.environment import WORKERS_FIGURES
 from service.metrics.export import metrics_of_workers, worker_ended
 from service.port import held_port
 from service.preflight import check, only_server, warn
 from service.settings import ConfigurationError, Settings
+from service.shared_by_workers import Shared
 from service.signals import Signals
-from service.workers.assignment import Shared, assignment
+from service.workers.assignment import assignment
 from service.workers.process import WorkerProcess
 
 _log = structlog.get_logger(__name__)

@@ -69,6 +69,6 @@ def _end_with_parent(
 
 
 if __name__ == "__main__":
-    from service.cli import reported
+    from service.exit_codes import reported
 
     reported(main)

@@ -1,0 +1,11 @@
+"""What may be a name: of a channel, a type of event, a placement, a group, a rule."""
+
+import re
+
+NAME_BYTES = 64
+_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_BYTES - 1}}}")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` is a name: lower-case letters, digits and _, a letter first."""
+    return _NAME.fullmatch(text) is not None

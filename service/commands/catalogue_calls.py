@@ -1,0 +1,118 @@
+"""The calls of OfferService about offers, and the same about items."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from rich.table import Table
+from throughline.v1 import offer_pb2 as pb
+
+from service.client import Client
+from service.commands import catalogue_tables as tables
+
+PAGE = 1000  # rows that one call may ask for or send
+
+RowT = TypeVar("RowT", pb.Offer, pb.Item)
+
+
+class CatalogueCalls(ABC, Generic[RowT]):
+    """What can be asked about one kind of row of the catalogue."""
+
+    message: type[RowT]
+
+    def rows(self, client: Client, limit: int) -> tuple[list[RowT], bool]:
+        """Return the first rows by id, at most `limit`, and whether there are more."""
+        rows: list[RowT] = []
+        token = ""
+        while len(rows) < limit:
+            page, token = self._page(client, min(PAGE, limit - len(rows)), token)
+            rows += page
+            if not token:
+                break
+        return rows, bool(token)
+
+    def upsert(self, client: Client, rows: Sequence[RowT]) -> int:
+        """Add or replace rows, a page of them at a time; return the catalogue's revision."""
+        revision = 0
+        for start in range(0, len(rows), PAGE):
+            revision = self._upsert(client, rows[start : start + PAGE])
+        return revision
+
+    @abstractmethod
+    def row(self, client: Client, row_id: str) -> RowT:
+        """Return one row."""
+
+    @abstractmethod
+    def withdraw(self, client: Client, ids: Sequence[str]) -> tuple[int, int]:
+        """Withdraw rows; return how many there were, and the catalogue's revision."""
+
+    @abstractmethod
+    def table(self, rows: Sequence[RowT]) -> Table:
+        """Return a table of rows for a person."""
+
+    @abstractmethod
+    def _page(self, client: Client, size: int, token: str) -> tuple[Sequence[RowT], str]:
+        """Return a page of rows, and the token of the next one or ""."""
+
+    @abstractmethod
+    def _upsert(self, client: Client, rows: Sequence[RowT]) -> int:
+        """Add or replace the rows of one call."""
+
+
+class OfferCalls(CatalogueCalls[pb.Offer]):
+    """The calls about offers."""
+
+    message = pb.Offer
+
+    def row(self, client: Client, row_id: str) -> pb.Offer:
+        """Return one offer."""
+        return client.call(client.offers.GetOffer, pb.GetOfferRequest(offer_id=row_id)).offer
+
+    def withdraw(self, client: Client, ids: Sequence[str]) -> tuple[int, int]:
+        """Withdraw offers."""
+        request = pb.WithdrawOffersRequest(offer_ids=ids)
+        answer = client.call(client.offers.WithdrawOffers, request)
+        return answer.withdrawn, answer.revision
+
+    def table(self, rows: Sequence[pb.Offer]) -> Table:
+        """Return a table of offers."""
+        return tables.offers(rows)
+
+    def _page(self, client: Client, size: int, token: str) -> tuple[Sequence[pb.Offer], str]:
+        request = pb.ListOffersRequest(page_size=size, page_token=token)
+        answer = client.call(client.offers.ListOffers, request)
+        return answer.offers, answer.next_page_token
+
+    def _upsert(self, client: Client, rows: Sequence[pb.Offer]) -> int:
+        return client.call(client.offers.UpsertOffers, pb.UpsertOffersRequest(offers=rows)).revision
+
+
+class ItemCalls(CatalogueCalls[pb.Item]):
+    """The calls about items."""
+
+    message = pb.Item
+
+    def row(self, client: Client, row_id: str) -> pb.Item:
+        """Return one item."""
+        return client.call(client.offers.GetItem, pb.GetItemRequest(item_id=row_id)).item
+
+    def withdraw(self, client: Client, ids: Sequence[str]) -> tuple[int, int]:
+        """Withdraw items."""
+        request = pb.WithdrawItemsRequest(item_ids=ids)
+        answer = client.call(client.offers.WithdrawItems, request)
+        return answer.withdrawn, answer.revision
+
+    def table(self, rows: Sequence[pb.Item]) -> Table:
+        """Return a table of items."""
+        return tables.items(rows)
+
+    def _page(self, client: Client, size: int, token: str) -> tuple[Sequence[pb.Item], str]:
+        request = pb.ListItemsRequest(page_size=size, page_token=token)
+        answer = client.call(client.offers.ListItems, request)
+        return answer.items, answer.next_page_token
+
+    def _upsert(self, client: Client, rows: Sequence[pb.Item]) -> int:
+        return client.call(client.offers.UpsertItems, pb.UpsertItemsRequest(items=rows)).revision
+
+
+CALLS: Mapping[str, CatalogueCalls[Any]] = {"offer": OfferCalls(), "item": ItemCalls()}

@@ -1,0 +1,15 @@
+"""What a process of several workers is given by their parent, and a lone one has by itself."""
+
+from typing import NamedTuple
+
+
+class Shared(NamedTuple):
+    """What the workers of one server have in common, as their parent has it.
+
+    The port, which the parent holds; the offset of a clock that is set (microseconds); and whether
+    others decide, so that one that cannot would only take calls from them.
+    """
+
+    port: int
+    clock_offset: int | None
+    others_decide: bool

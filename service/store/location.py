@@ -1,0 +1,12 @@
+"""Where a store is: the URLs that name one, and the file of one that is embedded."""
+
+from pathlib import Path
+
+EMBEDDED = "sqlite:"
+REDIS = ("redis://", "rediss://", "unix://")
+DATABASE = "throughline.db"
+
+
+def directory_of(url: str) -> Path | None:
+    """Return the directory of an embedded store; None for a store in Redis."""
+    return Path(url.removeprefix(EMBEDDED)) if url.startswith(EMBEDDED) else None

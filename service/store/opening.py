@@ -1,0 +1,62 @@
+"""Opens a store by its URL: the one place that chooses its database."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from models.errors import BadInput, WrongKey
+from models.events import EVENT_TYPES
+from models.identifiers import key_fingerprint
+from service.store.backend import Backend
+from service.store.location import REDIS, directory_of
+from service.store.sqlite import SqliteBackend
+from service.store.store import Store
+
+TIMEOUT = 0.25  # seconds that Redis has to answer
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1000
+
+
+def open_store(
+    url: str,
+    *,
+    key: bytes,
+    event_types: Mapping[str, str] = EVENT_TYPES,
+    clock: Callable[[], int] = _wall_clock,
+    timeout: float = TIMEOUT,
+    spill: Path | None = None,
+) -> Store:
+    """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
+
+    `key` is the one that identifiers are hashed with; decision records are sealed under it.
+    `event_types` maps each event type to its lane; `clock` gives microseconds; `timeout` is in
+    seconds; `spill` is the directory where decision records wait while Redis is away. Raises
+    `BadInput` for another URL, `WrongKey` when the store was made under another key, and
+    `StoreUnavailable`.
+    """
+    backend: Backend
+    directory = directory_of(url)
+    if directory is not None:
+        backend = SqliteBackend(directory)
+        spill = spill or directory
+    elif url.startswith(REDIS):
+        # Only who serves a fleet pays for the client's import.
+        from service.store.redis import RedisBackend
+
+        backend = RedisBackend(url, timeout)
+    else:
+        raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
+    try:
+        fingerprint = key_fingerprint(key)
+        kept = backend.put_if_absent("key_fingerprint", fingerprint)
+        if kept != fingerprint:
+            raise WrongKey(
+                f"store: its identifiers are hashed under key {kept}; "
+                f"the key at hand is {fingerprint}"
+            )
+        return Store(backend, clock, key, event_types, spill)
+    except BaseException:
+        backend.close()
+        raise
