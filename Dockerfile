@@ -43,7 +43,7 @@ COPY demo demo
 RUN uv pip install --python /app/bin/python --prefix /project --no-deps .
 # Compiled code beside its source, where a read-only root could keep none: it saves each start 20 s
 # of a core.
-RUN ["/app/bin/python", "-P", "-c", "import glob, sys; sys.path += glob.glob('/project/lib/*/site-packages'); import service.lifecycle"]
+RUN ["/app/bin/python", "-P", "-c", "import glob, sys; sys.path += glob.glob('/project/lib/*/site-packages'); import service.server.lifecycle"]
 
 FROM ${BASE} AS runtime
 # No installer and no file that gives its user more rights. The account only has a name.

@@ -39,7 +39,7 @@ demo: .venv/.demo
 	$(BIN)/throughline demo$(if $(KEEP), --keep)$(if $(PORT), --port $(PORT))
 
 test: .venv/.all
-	@$(BIN)/python -c 'import service.serving' # compiled once, not by every worker
+	@$(BIN)/python -c 'import service.decisions.active_release' # compiled once, not by every worker
 	$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
 
 prove: .venv/.all

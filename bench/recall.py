@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.world import SHARES, World
-from models.array_types import NO_ROWS
-from models.catalogue import Catalogue
-from models.embeddings import place_customer
-from models.events import Event
-from models.fixed import dot
-from models.fold import fold
-from models.index import OfferIndex
-from models.policy import BUILT_IN
-from models.profile import Compartment
-from models.release_loader import load_release
-from models.view import view_of
+from models.domain.catalogue import Catalogue
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.view import view_of
+from models.numeric.array_types import NO_ROWS
+from models.numeric.fixed import dot
+from models.policy.schema import BUILT_IN
+from models.ranking.offer_index import OfferIndex
+from models.recommender.user_vector import place_customer
+from models.release.loader import load_release
 
 CUSTOMERS = 200
 

@@ -12,19 +12,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import Calibration
-from models.features import HistoryConfig
-from models.neighbours import Neighbours
-from models.past import Past, past_of
-from models.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Retrieval
-from models.second_stage import RANKED, Ensemble, SecondStage
-from models.segments import Shares
-from models.signals import FACTS, signals
-from models.trees import read_trees
-from models.view import View
-from training.groups import Asked, Groups, make_groups
-from training.ranker import RankerSettings, fit_trees
-from training.relations import NEIGHBOURS, PAIRS, lane_weights
+from models.domain.view import View
+from models.recommender.calibration import Calibration
+from models.recommender.item_history import Past, past_of
+from models.recommender.neighbours import Neighbours
+from models.recommender.ranker import RANKED, Ensemble, SecondStage
+from models.recommender.ranker_features import FACTS, signals
+from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Retrieval
+from models.recommender.segments import Shares
+from models.recommender.trees import read_trees
+from models.recommender.user_features import HistoryConfig
+from training.counting.item_tables import NEIGHBOURS, PAIRS, lane_weights
+from training.ranking.fit_trees import RankerSettings, fit_trees
+from training.ranking.groups import Asked, Groups, make_groups
 
 Floats = NDArray[np.float32]
 

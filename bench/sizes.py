@@ -20,23 +20,23 @@ from rich.table import Table
 
 from bench.stages import CALLS, least
 from models.errors import BadDataset, BadInput
-from models.signals import signals
-from models.trees import Trees
-from training.bootstrap import Interval
-from training.candidate_tables import retrieval_of
-from training.cases import known_only
-from training.config import TrainConfig, read_config
-from training.crossfit import Part, cross_fit, fit
-from training.groups import Groups, asked_of, make_groups
-from training.heldout import held_out
-from training.log import Log, read_log
-from training.questions import Question, questions
-from training.sample import sample
-from training.second_stage import lists_of
-from training.slices import ALL, answers, measure
-from training.splits import target_types
-from training.stage_one import history_for
-from training.touches import touches_of
+from models.recommender.ranker_features import signals
+from models.recommender.trees import Trees
+from training.counting.candidate_tables import retrieval_of
+from training.counting.interactions import touches_of
+from training.evaluation.bootstrap import Interval
+from training.evaluation.slices import ALL, answers, measure
+from training.log.event_log import Log, read_log
+from training.log.sample import sample
+from training.ranking.cross_fit import Part, cross_fit, fit
+from training.ranking.groups import Groups, asked_of, make_groups
+from training.ranking.second_stage import lists_of
+from training.retrieval.stage_one import history_for
+from training.run.config import TrainConfig, read_config
+from training.splits.cases import known_only
+from training.splits.eval_cases import Question, questions
+from training.splits.held_out import held_out
+from training.splits.protocols import target_types
 
 SIZES = ((1, 40, 15), (1, 100, 15), (1, 100, 31), (4, 100, 15))  # bags, trees and their leaves
 CANDIDATES = 200

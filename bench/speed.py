@@ -27,8 +27,8 @@ from bench import beside, processes, world
 from bench.checkouts import HERE, checkout_at
 from bench.recall import recall
 from bench.rounds import IN_FLIGHT, cpu_of_calls, requests_of
-from models.policy import BUILT_IN, Policy
-from models.policy_file import read_policy
+from models.policy.schema import BUILT_IN, Policy
+from models.policy.toml_file import read_policy
 
 STORES = ("sqlite", "redis")
 STAGES = {True: "both stages", False: "first stage alone"}

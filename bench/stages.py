@@ -20,30 +20,30 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from bench import processes, world
 from bench.rounds import requests_of
-from models.array_types import NO_ROWS, Rows
-from models.catalogue import Catalogue, Row
 from models.codec import encode
-from models.decide import World, decide
-from models.decision import Decision, Intent, Record, Request
-from models.embeddings import Customer, place_customer
-from models.given import kept_profile, rows_used
-from models.identifiers import hash_identifier
-from models.index import OfferIndex
-from models.policy import BUILT_IN
-from models.profile import Profile, decode_customer
-from models.ranking import Ranker, Ranking, tier_zero
-from models.release import Release
-from models.release_loader import load_release
-from models.scorers import Scorer, scorer_for
-from models.second_stage import SecondStage
-from models.view import View, view_of
-from service.decision_messages import answer, request_of
-from service.names import declare
+from models.decision.decide import World, decide
+from models.decision.recorded import kept_profile, rows_used
+from models.domain.catalogue import Catalogue, Row
+from models.domain.decisions import Decision, Intent, Record, Request
+from models.domain.identifiers import hash_identifier
+from models.domain.profile import Profile, decode_customer
+from models.domain.view import View, view_of
+from models.numeric.array_types import NO_ROWS, Rows
+from models.policy.schema import BUILT_IN
+from models.ranking.offer_index import OfferIndex
+from models.ranking.ranking import Ranker, Ranking, tier_zero
+from models.ranking.scorers import Scorer, scorer_for
+from models.recommender.ranker import SecondStage
+from models.recommender.user_vector import Customer, place_customer
+from models.release.loader import load_release
+from models.release.release import Release
+from service.contract.names import declare
+from service.contract.recommendation_messages import answer, request_of
+from service.contract.validation import Check
 from service.store.opening import open_store
-from service.store.sealing import Seal
+from service.store.records.sealing import Seal
 from service.store.store import Store
-from service.validation import Check
-from training.ranker import RankerSettings
+from training.ranking.fit_trees import RankerSettings
 
 CALLS, PASSES = 300, 7
 ORDER = (

@@ -23,29 +23,29 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from models.calibration import Calibration
-from models.catalogue import Catalogue, Offer
-from models.decide import World, decide
-from models.decision import Request
-from models.identifiers import Identifier, hash_identifier
-from models.index import OfferIndex
-from models.policy import Arbitration, Policy
-from models.profile import Profile
-from models.release import Release
-from models.release_loader import load_release
+from models.decision.decide import World, decide
+from models.domain.catalogue import Catalogue, Offer
+from models.domain.decisions import Request
+from models.domain.identifiers import Identifier, hash_identifier
+from models.domain.profile import Profile
+from models.policy.schema import Arbitration, Policy
+from models.ranking.offer_index import OfferIndex
+from models.recommender.calibration import Calibration
+from models.release.loader import load_release
+from models.release.release import Release
 from service.dataset.load import load_dataset
-from service.serving import caught_up
+from service.decisions.active_release import caught_up
 from service.store.opening import open_store
 from service.store.store import Store
-from training.bootstrap import Interval, intervals
-from training.config import TrainConfig, read_config
-from training.contacts import ResponseConfig
-from training.fit import Settings
-from training.full_report import response_tables
-from training.ranker import RankerSettings
-from training.ranking_config import DiscoveryConfig, IntentConfig
-from training.retailer import Setting, affinity, response_rate
-from training.simulate import TRUTH, simulate
+from training.evaluation.bootstrap import Interval, intervals
+from training.ranking.fit_trees import RankerSettings
+from training.ranking.settings import DiscoveryConfig, IntentConfig
+from training.response.contacts import ResponseConfig
+from training.retrieval.fit import Settings
+from training.run.config import TrainConfig, read_config
+from training.run.report import response_tables
+from training.simulation.retailer import Setting, affinity, response_rate
+from training.simulation.simulate import TRUTH, simulate
 from training.terminal import progress_bar
 from training.train import Trained, train
 

@@ -17,20 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.second_stage import second_stage
-from models.catalogue import Item, Money
-from models.events import Event
-from models.features import HistoryConfig
-from models.fold import fold
-from models.identifiers import Identifier, hash_identifier
-from models.manifest import Vocabulary
-from models.policy import BUILT_IN, Policy
-from models.profile import Compartment
-from models.registry import Entry, Registry
-from models.release import Content
-from models.release_writer import write_release
-from models.view import view_of
+from models.domain.catalogue import Item, Money
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.identifiers import Identifier, hash_identifier
+from models.domain.profile import Compartment
+from models.domain.view import view_of
+from models.policy.schema import BUILT_IN, Policy
+from models.recommender.user_features import HistoryConfig
+from models.release.manifest import Vocabulary
+from models.release.registry import Entry, Registry
+from models.release.release import Content
+from models.release.writer import write_release
 from service.store.opening import open_store
-from training.ranker import RankerSettings
+from training.ranking.fit_trees import RankerSettings
 
 OFFERS = 100_000
 DIMENSIONS = 64  # the bias included

@@ -1,8 +1,8 @@
 """The address that the demo's service listens on."""
 
 from models.errors import BadInput
-from service.port import held_port
-from service.settings import ConfigurationError
+from service.config.settings import ConfigurationError
+from service.server.port import held_port
 
 USUAL_PORT = 50051
 HOST = "127.0.0.1"

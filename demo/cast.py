@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from models.dataset import TABLES
+from models.domain.dataset import TABLES
 from models.errors import BadDataset
 from service.dataset.parquet import Table, Values
 

@@ -17,7 +17,7 @@ from demo.figures import against_the_best, read_report
 from demo.page import command_line, heading, page
 from demo.story import Story
 from models.errors import BadInput
-from models.registry import Registry
+from models.release.registry import Registry
 from service.client import Tls, connect
 from service.commands.answers import SHORT
 

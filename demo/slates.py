@@ -19,7 +19,7 @@ from demo.page import WIDTH
 from demo.titles import Titles
 from service.commands.answers import moment_in_words, why_not
 from service.commands.terminal import money, table
-from service.words import SOURCES, flag_in_words, reason_in_short
+from service.contract.words import SOURCES, flag_in_words, reason_in_short
 
 WITHHELD = 5  # offers not shown that a slate lists
 NOT_SHOWN = "–"

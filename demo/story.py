@@ -31,7 +31,7 @@ from service.client import Client
 from service.commands.answers import moment_in_words, why_not
 from service.commands.parsing import identifier
 from service.commands.recording import send
-from service.words import reason_in_words
+from service.contract.words import reason_in_words
 
 COUNT = 5
 SEEN_WITHIN = 5.0  # seconds after which every instance must decide by a change of the catalogue

@@ -4,16 +4,16 @@ from importlib.metadata import entry_points
 
 import typer
 
-from service.commands import ask as commands_client
 from service.commands import catalogue as commands_catalogue
-from service.commands import data as commands_data
+from service.commands import customers as commands_client
+from service.commands import datasets as commands_data
 from service.commands import decisions as commands_decisions
 from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
 from service.commands.health import health
 from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
 from service.commands.serve import serve
-from service.exit_codes import reported
+from service.config.exit_codes import reported
 
 app = typer.Typer(
     name="throughline",

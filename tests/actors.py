@@ -6,15 +6,15 @@ order over a customer of its own in a real store.
 
 from collections.abc import Callable, Iterator
 
-from models.decide import World
-from models.decision import Intent, Request
-from models.events import Event
-from models.ledger import lasting
-from models.policy import Policy
-from service.clock import Clock
-from service.deciding import Asked, Decider, Made
+from models.decision.decide import World
+from models.domain.decisions import Intent, Request
+from models.domain.events import Event
+from models.policy.contact_log import lasting
+from models.policy.schema import Policy
+from service.config.clock import Clock
+from service.decisions.decider import Asked, Decider, Made
+from service.decisions.volume_leases import Volumes
 from service.store.store import Customer, Store
-from service.volumes import Volumes
 
 SECOND = 1_000_000
 

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from models.errors import BadRelease
-from models.golden import check_golden
-from models.release_loader import load_release, read_golden
+from models.release.golden import check_golden
+from models.release.loader import load_release, read_golden
 
 # Everything by which data could turn into code, or reach outside.
 FORBIDDEN = (

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from models.arrays import ARRAYS, DIMENSIONS, STAGE_ARRAYS, Layout
-from models.manifest import GOLDEN, MANIFEST, VOCABULARY
-from models.second_stage import RANKED
-from models.stage_files import STAGE
+from models.recommender.ranker import RANKED
+from models.release.arrays import ARRAYS, DIMENSIONS, STAGE_ARRAYS, Layout
+from models.release.manifest import GOLDEN, MANIFEST, VOCABULARY
+from models.release.ranker_files import STAGE
 from tests.damage import CONTENT, Apply, Damage
 
 LAYOUTS = {**ARRAYS, **STAGE_ARRAYS}

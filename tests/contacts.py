@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.catalogue import Catalogue, Item, Offer
 from models.clock_time import DAY, local
-from models.contact import Contacts
-from models.events import CONTACT, RESERVED, SENT
-from models.policy import Cap, Contact, Policy
-from models.profile import Entry
-from models.view import View
+from models.domain.catalogue import Catalogue, Item, Offer
+from models.domain.events import CONTACT, RESERVED, SENT
+from models.domain.profile import Entry
+from models.domain.view import View
+from models.policy.caps import Contacts
+from models.policy.schema import Cap, Contact, Policy
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE

@@ -20,7 +20,7 @@ import grpc
 import pyarrow.parquet as pq
 from throughline.v1 import customer_pb2, event_pb2
 
-from models.identifiers import Identifier, hash_identifier
+from models.domain.identifiers import Identifier, hash_identifier
 from service.client import Client
 from tests.running import event, loyalty
 from tests.service_process import KEY, ServiceProcess, channel_to, throughline

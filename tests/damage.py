@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from models.features import HistoryConfig
-from models.golden import make_golden
-from models.manifest import FILES_OF, FORMAT, MANIFEST, GoldenEvent
-from models.release_loader import load_release
-from models.release_writer import write_release
+from models.recommender.user_features import HistoryConfig
+from models.release.golden import make_golden
+from models.release.loader import load_release
+from models.release.manifest import FILES_OF, FORMAT, MANIFEST, GoldenEvent
+from models.release.writer import write_release
 from tests.small import small_content
 
 CONTENT = FILES_OF[FORMAT]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from models.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
+from models.domain.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
 from service.dataset.parquet import TableWriter, table_path
 from service.store.opening import open_store
 from service.store.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.manifest import MANIFEST
+from models.release.manifest import MANIFEST
 from tests.bad_content import rehashed
 from tests.damage import CONTENT, Apply, Damage
 

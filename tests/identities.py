@@ -5,11 +5,11 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from models.fold import fold
-from models.profile import Compartment, Link
-from service.store.planning import Recorded
+from models.domain.fold import fold
+from models.domain.profile import Compartment, Link
+from service.store.customers.planning import Recorded
+from service.store.customers.unlinking import Unlinked
 from service.store.store import Store
-from service.store.unlinking import Unlinked
 from tests.said import NOW, event, identifier
 
 

@@ -4,8 +4,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from training.importing import Imported, import_dataset
-from training.tables import Dataset, read_dataset
+from training.importing.import_dataset import Imported, import_dataset
+from training.log.dataset import Dataset, read_dataset
 
 ABOUT = '[dataset]\nkind = "timed"\nsource = "test"\nzone = "UTC"\nadd_missing_items = true\n'
 EVENTS = """

@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.catalogue import Money, Offer, Row, Stock
-from models.decide import World
-from models.decision import ContextItem, Intent, Record, Request
-from models.events import Event, attributes_event
-from models.registry import Registry
-from service.deciding import Asked, Decider
+from models.decision.decide import World
+from models.domain.catalogue import Money, Offer, Row, Stock
+from models.domain.decisions import ContextItem, Intent, Record, Request
+from models.domain.events import Event, attributes_event
+from models.release.registry import Registry
+from service.decisions.active_release import Runtime
+from service.decisions.decider import Asked, Decider
+from service.decisions.volume_leases import Volumes
 from service.metrics.stage_timer import Laps
-from service.serving import Runtime
 from service.store.commits import RequestKey
 from service.store.store import Store
-from service.volumes import Volumes
 from tests import policies
 from tests.actors import SECOND, SetClock
 from tests.running import enter_release

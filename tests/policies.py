@@ -4,8 +4,9 @@ import random
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from models.catalogue import Money
-from models.policy import (
+from models.domain.catalogue import Money
+from models.domain.selectors import OfferHas, Selector
+from models.policy.schema import (
     AnyOf,
     Arbitration,
     AtMost,
@@ -22,7 +23,6 @@ from models.policy import (
     QuietHours,
     Searching,
 )
-from models.selectors import OfferHas, Selector
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import psutil
 
-from models.registry import Registry
+from models.release.registry import Registry
 from service.client import Client
 from tests.patience import PATIENCE
 from tests.ports import free_port

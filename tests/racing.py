@@ -11,14 +11,14 @@ from pathlib import Path
 
 import redis
 
-from models.decide import World
-from models.index import OfferIndex
-from models.policy import Cap, Contact, Policy
-from models.release_loader import load_release
-from service.clock import Clock
-from service.deciding import Decider
+from models.decision.decide import World
+from models.policy.schema import Cap, Contact, Policy
+from models.ranking.offer_index import OfferIndex
+from models.release.loader import load_release
+from service.config.clock import Clock
+from service.decisions.decider import Decider
+from service.decisions.volume_leases import Volumes
 from service.store.opening import open_store
-from service.volumes import Volumes
 from tests.actors import Actor
 from tests.patience import PATIENCE
 from tests.said import identifier

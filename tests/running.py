@@ -10,12 +10,12 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 
-from models.catalogue import Row
-from models.registry import Entry, Registry
+from models.domain.catalogue import Row
+from models.release.registry import Entry, Registry
 from service.client import Client, Tls
-from service.lifecycle import serving
-from service.server import Server
-from service.settings import read_settings
+from service.config.settings import read_settings
+from service.server.lifecycle import serving
+from service.server.server import Server
 from tests.patience import PATIENCE
 from tests.small import small_rows, write_small_release
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from models.decision import Candidates, Decision, Moment, Record, Request
-from models.events import Event
+from models.domain.decisions import Candidates, Decision, Moment, Record, Request
+from models.domain.events import Event
 from service.store.store import Store
 
 EPOCH = 1_700_000_000_000_000  # microseconds

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
-from models.array_types import Floats
-from models.calibration import Calibration
-from models.catalogue import Catalogue, Item, Money, Offer, Row
-from models.features import HistoryConfig
-from models.manifest import Metric, Vocabulary
-from models.neighbours import Neighbours
-from models.release import Content, Release
-from models.release_loader import load_release
-from models.release_writer import write_release
-from models.retrieval import Quotas, Retrieval
-from models.second_stage import RANKED, Ensemble, SecondStage
-from models.segments import Shares
-from models.signals import FACTS, signals
-from models.trees import read_trees
+from models.domain.catalogue import Catalogue, Item, Money, Offer, Row
+from models.numeric.array_types import Floats
+from models.recommender.calibration import Calibration
+from models.recommender.neighbours import Neighbours
+from models.recommender.ranker import RANKED, Ensemble, SecondStage
+from models.recommender.ranker_features import FACTS, signals
+from models.recommender.retrieval import Quotas, Retrieval
+from models.recommender.segments import Shares
+from models.recommender.trees import read_trees
+from models.recommender.user_features import HistoryConfig
+from models.release.loader import load_release
+from models.release.manifest import Metric, Vocabulary
+from models.release.release import Content, Release
+from models.release.writer import write_release
 
 DIMENSIONS = 16
 SEGMENTS = ("", "segment=young", "segment=old", "bought:item3", "bought:item7", "visit:")

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from service.port import held_port
-from service.preflight import check
-from service.settings import ConfigurationError, Settings, read_settings
+from service.config.settings import ConfigurationError, Settings, read_settings
+from service.server.port import held_port
+from service.server.preflight import check
 from tests.patience import PATIENCE
 from tests.processes import SERVE
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from models.errors import StoreUnavailable
-from service.store.backend import KEEP_DECISIONS, Backend, StoredDecision
-from service.store.chain import Chain, Fault, Member, Verified, verify
 from service.store.commits import RequestKey
-from service.store.decision_ids import decision_id
-from service.store.redis import RedisBackend
-from service.store.sealing import Seal, erase, mac_of
-from service.store.sqlite import SqliteBackend
+from service.store.database.backend import KEEP_DECISIONS, Backend, StoredDecision
+from service.store.database.decision_ids import decision_id
+from service.store.records.chain import Chain, Fault, Member, Verified, verify
+from service.store.records.sealing import Seal, erase, mac_of
+from service.store.redis.backend import RedisBackend
+from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import Item, Money, Stock
 from models.codec import CHECKSUM_AT, FORMAT, UnknownFormat, decode, encode
+from models.domain.catalogue import Item, Money, Stock
+from models.domain.fold import fold
+from models.domain.profile import Compartment, Forward, Link, Profile, decode_customer
 from models.errors import Unreadable
-from models.fold import fold
-from models.profile import Compartment, Forward, Link, Profile, decode_customer
 from tests.said import NOW, event, identifier, record
 
 ANN, BOB = identifier(1), identifier(2)

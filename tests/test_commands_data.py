@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.dataset import read_metadata
+from models.domain.dataset import read_metadata
 from service import cli
 from tests.datasets import retailer, write_dataset
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from models.domain.reservations import granted, reserved
+from models.domain.view import view_of
 from models.errors import StoreUnavailable
-from models.reservations import granted, reserved
-from models.view import view_of
 from service.store.commits import Committed, Known, Overtaken, RequestKey
 from service.store.store import Customer, Store
 from tests.conftest import RedisServer

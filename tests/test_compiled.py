@@ -11,12 +11,12 @@ from typing import Any
 import numba
 import pytest
 
-from models.compiled import compiled
+from models.numeric.compiled import compiled
 
 _names = itertools.count()
 
 SOURCE = """
-from models.compiled import compiled
+from models.numeric.compiled import compiled
 
 @compiled("int64(int64)")
 def twice(number: int) -> int:

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import Item, Money, Offer
 from models.clock_time import local, within, zone_named
-from models.conditions import Situation
-from models.eligibility import met as holds
-from models.events import Event
-from models.fold import fold
-from models.policy import (
+from models.domain.catalogue import Item, Money, Offer
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.selectors import OfferHas, Selector, selects
+from models.domain.view import View, view_of
+from models.policy.conditions import Situation
+from models.policy.eligibility import met as holds
+from models.policy.schema import (
     AllOf,
     AnyOf,
     AtPlace,
@@ -25,11 +28,8 @@ from models.policy import (
     HappenedLately,
     NoneOf,
 )
-from models.profile import Compartment
-from models.selections import Selections
-from models.selectors import OfferHas, Selector, selects
-from models.view import View, view_of
-from models.windows import zone_of
+from models.policy.selector_masks import Selections
+from models.policy.windows import zone_of
 
 DAY = 86_400_000_000  # microseconds
 NOON = 1_512_129_600_000_000  # Friday 2017-12-01 12:00 UTC, 13:00 in Vienna

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.clock_time import DAY
-from models.contact import REMEMBERED, Contacts
-from models.decision import Reason
-from models.events import Event
-from models.fold import fold
-from models.policy import Cap, Contact, Policy, QuietHours
-from models.profile import Compartment
-from models.selectors import Selector
-from models.view import view_of
+from models.domain.decisions import Reason
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.selectors import Selector
+from models.domain.view import view_of
+from models.policy.caps import REMEMBERED, Contacts
+from models.policy.schema import Cap, Contact, Policy, QuietHours
 from tests.contacts import (
     CATALOGUE,
     HOUR,

@@ -3,15 +3,15 @@
 import pytest
 
 from models.clock_time import DAY
-from models.contact import Contacts
-from models.cool_downs import Closed
-from models.decision import ContextItem, Reason
-from models.events import Event
-from models.fold import fold
-from models.policy import BUILT_IN, Contact, CoolDowns, Policy
-from models.profile import Compartment
-from models.selectors import Selector
-from models.view import view_of
+from models.domain.decisions import ContextItem, Reason
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.selectors import Selector
+from models.domain.view import view_of
+from models.policy.caps import Contacts
+from models.policy.cool_downs import Closed
+from models.policy.schema import BUILT_IN, Contact, CoolDowns, Policy
 from tests.contacts import CATALOGUE, MINUTE, NOW
 
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import Catalogue, Item, Stock
 from models.clock_time import DAY
-from models.decide import World, decide
-from models.decision import ContextItem, Decision, Flag, Intent, Reason, Request, Source
-from models.events import Event
-from models.fold import fold
-from models.index import OfferIndex
-from models.policy import BUILT_IN, Policy, Searching
-from models.profile import Compartment, Profile
+from models.decision.decide import World, decide
+from models.domain.catalogue import Catalogue, Item, Stock
+from models.domain.decisions import ContextItem, Decision, Flag, Intent, Reason, Request, Source
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment, Profile
+from models.policy.schema import BUILT_IN, Policy, Searching
+from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue, small_release
 
 NOW = 1_512_144_000_000_000  # 2017-12-01 16:00 UTC, on the minute

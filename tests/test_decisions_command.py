@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from models.policy import AtMost, Exploration, Policy
+from models.policy.schema import AtMost, Exploration, Policy
 from service.cli import app
-from service.commands.stores import existing_store
-from service.settings import read_settings
-from service.store.location import DATABASE
+from service.commands.existing_store import existing_store
+from service.config.settings import read_settings
+from service.store.database.location import DATABASE
 from tests.processes import eventually
 from tests.running import event, running
 

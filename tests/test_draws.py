@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import draws
-from models.array_types import Doubles, Fixed
-from models.draws import explored, gumbels, log_fixed, logs, unit
-from models.fixed import ONE
+from models.numeric import draws
+from models.numeric.array_types import Doubles, Fixed
+from models.numeric.draws import explored, gumbels, log_fixed, logs, unit
+from models.numeric.fixed import ONE
 
 OFFERS = [f"offer-{number}" for number in range(200)]
 SEED = bytes(range(16))
@@ -46,7 +46,7 @@ def test_draws_are_those_of_every_other_machine() -> None:
 def test_draws_do_not_depend_on_how_python_hashes() -> None:
     """A process whose hashes of strings are salted otherwise draws the same."""
     program = f"""
-from models.draws import gumbels, unit
+from models.numeric.draws import gumbels, unit
 print(gumbels({SEED!r}, {OFFERS!r}, "policy", -3).tolist(), unit({SEED!r}, "arm"))
 """
     said = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.importing import Imported, import_dataset
-from training.tables import Dataset, read_dataset
+from training.importing.import_dataset import Imported, import_dataset
+from training.log.dataset import Dataset, read_dataset
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.arbitration import log_factor_of
-from models.catalogue import Catalogue, Item, Money, Stock
-from models.changes import ADVISED, Case, Change, Kind, changed
 from models.clock_time import DAY
-from models.decide import World
-from models.decision import Intent, Reason, Request
-from models.events import Event
-from models.explain import explain
-from models.index import OfferIndex
-from models.policy import (
+from models.decision.decide import World
+from models.decision.outcome import Stage, standing
+from models.domain.catalogue import Catalogue, Item, Money, Stock
+from models.domain.decisions import Intent, Reason, Request
+from models.domain.events import Event
+from models.domain.profile import Profile
+from models.domain.selectors import OfferHas, Selector
+from models.explanation.counterfactuals import ADVISED, Case, Change, Kind, changed
+from models.explanation.explain import explain
+from models.explanation.minimal_change import MOST, Smallest, smallest
+from models.policy.schema import (
     BUILT_IN,
     Cap,
     Contact,
@@ -27,10 +29,8 @@ from models.policy import (
     QuietHours,
     Searching,
 )
-from models.profile import Profile
-from models.selectors import OfferHas, Selector
-from models.smallest import MOST, Smallest, smallest
-from models.standing import Stage, standing
+from models.ranking.expected_value import log_factor_of
+from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue
 from tests.test_decide import NOW, event, histories, index, profile, requests
 from tests.test_replay import policies, recorded

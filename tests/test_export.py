@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
-from models.dataset import Kind, read_metadata
-from models.decision import Candidates, Decision, Moment, Record, Request, Shown, Source
-from models.events import Event
-from models.identifiers import key_fingerprint
+from models.domain.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
+from models.domain.dataset import Kind, read_metadata
+from models.domain.decisions import Candidates, Decision, Moment, Record, Request, Shown, Source
+from models.domain.events import Event
+from models.domain.identifiers import key_fingerprint
 from service.dataset import export as export_module
 from service.dataset.export import export_log
 from service.dataset.load import TableCount, load_dataset
@@ -21,7 +21,7 @@ from service.dataset.rows import event_of, event_row, item_of, item_row, offer_o
 from service.store.store import Store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 from tests.test_load import NOW, hashed, profiles
-from training.tables import read_dataset
+from training.log.dataset import read_dataset
 
 pytestmark = pytest.mark.machine
 

@@ -9,23 +9,23 @@ from hypothesis import strategies as st
 from lightfm import LightFM
 from scipy import sparse
 
-import training.fit
-from models.catalogue import Item
-from models.dataset import Metadata
-from models.embeddings import place_customer
-from models.events import EVENT_TYPES, Event
-from models.features import attribute_columns, history_columns
-from models.fixed import ONE, dot, to_fixed
-from models.fold import fold
-from models.profile import Compartment
-from models.release import Release
-from models.view import view_of
-from training.config import TrainConfig
-from training.examples import make_examples
-from training.fit import Settings
-from training.log import Customer, Log
-from training.model import in_memory, manifest_fields
-from training.stage_one import fit_content, history_for
+import training.retrieval.fit
+from models.domain.catalogue import Item
+from models.domain.dataset import Metadata
+from models.domain.events import EVENT_TYPES, Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.view import view_of
+from models.numeric.fixed import ONE, dot, to_fixed
+from models.recommender.user_features import attribute_columns, history_columns
+from models.recommender.user_vector import place_customer
+from models.release.release import Release
+from training.log.event_log import Customer, Log
+from training.retrieval.examples import make_examples
+from training.retrieval.fit import Settings
+from training.retrieval.stage_one import fit_content, history_for
+from training.run.config import TrainConfig
+from training.run.release import in_memory, manifest_fields
 
 pytestmark = pytest.mark.machine
 
@@ -71,7 +71,7 @@ def fitted() -> tuple[LightFM, Release]:
             kept.append(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.fit, "LightFM", Kept)
+        patch.setattr(training.retrieval.fit, "LightFM", Kept)
         release = fit_small()
     return kept[0], release
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.fixed import ONE, best, dot, product, weighted_sum
+from models.numeric.fixed import ONE, best, dot, product, weighted_sum
 
 TABLE: NDArray[np.int32] = (
     np.random.default_rng(0).integers(-(2**26) + 1, 2**26, (30, 8)).astype(np.int32)

@@ -11,26 +11,26 @@ import pytest
 from typer.testing import CliRunner
 
 from demo.figures import against_the_best, read_report
-from models.catalogue import Catalogue, Item, Money
-from models.decide import World, decide
-from models.decision import Request
+from models.decision.decide import World, decide
+from models.domain.catalogue import Catalogue, Item, Money
+from models.domain.decisions import Request
+from models.domain.events import BROWSE, CART, PURCHASE
+from models.domain.fold import fold
+from models.domain.profile import Compartment, Profile
 from models.errors import BadInput
-from models.events import BROWSE, CART, PURCHASE
-from models.fold import fold
-from models.golden import check_golden
-from models.index import OfferIndex
-from models.policy import BUILT_IN
-from models.profile import Compartment, Profile
-from models.release_loader import load_release, read_golden
+from models.policy.schema import BUILT_IN
+from models.ranking.offer_index import OfferIndex
+from models.release.golden import check_golden
+from models.release.loader import load_release, read_golden
 from tests.said import NOW, event, identifier
 from tests.test_second_stage import shop
 from training.commands import app
-from training.config import TrainConfig, read_config
-from training.fit import Settings
-from training.log import read_log
-from training.refit import everything
-from training.retailer import Setting
-from training.simulate import simulate
+from training.log.event_log import read_log
+from training.retrieval.fit import Settings
+from training.run.config import TrainConfig, read_config
+from training.simulation.retailer import Setting
+from training.simulation.simulate import simulate
+from training.splits.restore import everything
 from training.train import train
 
 pytestmark = pytest.mark.machine

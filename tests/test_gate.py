@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from throughline.v1 import release_pb2
 
 from models.errors import BadRelease
-from models.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
-from models.manifest import Metric
-from models.promotion import checked
-from models.registry import Entry, Registry
+from models.release.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
+from models.release.manifest import Metric
+from models.release.promotion import checked
+from models.release.registry import Entry, Registry
 from tests.patience import PATIENCE
 from tests.refusals import Refusal, refused, wrong
 from tests.running import running

@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from throughline.v1 import event_pb2, release_pb2
 
-from models.policy import BUILT_IN
-from models.registry import POINTER, Pair, Pointer, Registry
+from models.policy.schema import BUILT_IN
+from models.release.registry import POINTER, Pair, Pointer, Registry
 from service.client import Client
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE

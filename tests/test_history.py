@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from models.errors import BadDataset
+from service.contract.names import declare
 from service.dataset.load import load_dataset
-from service.names import declare
 from service.store.store import Store
 from tests.datasets import KEY, START, retailer, stores, write_dataset
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from models.catalogue import Catalogue, Item, Offer
-from models.index import OfferIndex
+from models.domain.catalogue import Catalogue, Item, Offer
+from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue, small_release
 
 

@@ -25,7 +25,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import recommendation_pb2
 from throughline.v1.recommendation_pb2 import ContextItem
 
-from service.logs import log_fault
+from service.config.logs import log_fault
 from tests import http2
 from tests.patience import PATIENCE
 from tests.refusals import INVALID, METHODS, Refusal, refusal, refused, wrong

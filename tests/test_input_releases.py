@@ -19,10 +19,10 @@ import grpc
 import pytest
 from throughline.v1 import release_pb2
 
-from models.manifest import FORMAT
-from models.registry import Entry, Pointer
-from service import serving
-from service.trial import try_release
+from models.release.manifest import FORMAT
+from models.release.registry import Entry, Pointer
+from service.decisions import active_release
+from service.decisions.release_trial import try_release
 from tests.bad_content import rehashed
 from tests.damage import copied, golden_release
 from tests.patience import PATIENCE
@@ -106,7 +106,7 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
 
     first = live.server.parts.runtime.release
     second = enter_release(live.registry.directory, seed=2)
-    monkeypatch.setattr(serving, "_warm", fail)
+    monkeypatch.setattr(active_release, "_warm", fail)
     told = refused(live, PROMOTE, named(second))
     assert (told.code, told.reason) == (INVALID, "BAD_RELEASE")
     assert told.details.startswith("release: cannot decide; ref=")
@@ -131,7 +131,7 @@ def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> No
         leave.wait(PATIENCE)
         try_release(directory)
 
-    monkeypatch.setattr(serving, "try_release", wait)
+    monkeypatch.setattr(active_release, "try_release", wait)
     first = live.client.releases.PromoteRelease.future(named(second), timeout=PATIENCE)
     assert loading.wait(PATIENCE)
     expected = Refusal(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from models.decide import World
-from models.decision import Record
-from models.events import Event
-from models.index import OfferIndex
-from models.ledger import lasting
-from models.policy import Cap, Contact, Policy
-from models.profile import Profile
+from models.decision.decide import World
+from models.domain.decisions import Record
+from models.domain.events import Event
+from models.domain.profile import Profile
+from models.policy.contact_log import lasting
+from models.policy.schema import Cap, Contact, Policy
+from models.ranking.offer_index import OfferIndex
 from service.store.commits import Committed, Known, Overtaken
 from service.store.store import Store
 from tests.actors import Scheduler

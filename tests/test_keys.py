@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.keys import load_key as key_of
-from service.settings import ConfigurationError, read_settings
+from service.config.keys import load_key as key_of
+from service.config.settings import ConfigurationError, read_settings
 
 HEX = "0f" * 32
 

@@ -92,7 +92,7 @@ def test_numerical_libraries_get_one_thread(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import numpy, os\n"
-        "from service.environment import pin_threads\n"
+        "from service.config.environment import pin_threads\n"
         "print('start', flush=True)\n"
         "pin_threads()\n"
         "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])\n"

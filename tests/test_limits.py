@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
-from models import changes, smallest
-from service import limits
+from models.explanation import counterfactuals, minimal_change
+from service.contract import limits
 
 IMAGE = Path(__file__).parents[1] / "protos" / "contract.binpb"
 
@@ -89,8 +89,10 @@ STATED = {
     "RecommendBatchRequest.requests": [f"1 to {limits.BATCH} requests"],
     "RecommendRequest.request_id": [f"At most {limits.ID_BYTES} bytes"],
     "ExplainDecisionRequest.offer_id": [f"1 to {limits.ID_BYTES} bytes"],
-    "ChangeSet.changes": [f"1 to {smallest.MOST} changes"],
-    "DecisionChange.value": [f"the factor, {changes.FACTORS[0]:g} to {changes.FACTORS[1]:g}"],
+    "ChangeSet.changes": [f"1 to {minimal_change.MOST} changes"],
+    "DecisionChange.value": [
+        f"the factor, {counterfactuals.FACTORS[0]:g} to {counterfactuals.FACTORS[1]:g}"
+    ],
     "CheckOfferRequest.place": [f"at most {limits.PLACE_BYTES} bytes"],
     "PromoteReleaseRequest.release_id": [f"first {limits.RELEASE_DIGITS} or more digits"],
     "PromoteReleaseRequest.override": [f"At most {limits.REASON_BYTES} bytes"],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.store.backend import Backend
+from service.store.database.backend import Backend
 from tests.identities import STEP, Model, Step, modelled, told, walk
 from tests.proof import Proof
 from tests.test_linking import Interrupted, backend, store_over

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from models.domain.profile import Forward, Link, Profile, decode_customer
 from models.errors import StoreUnavailable
-from models.profile import Forward, Link, Profile, decode_customer
-from service.store.backend import Backend, Write
-from service.store.planning import Recorded
-from service.store.redis import RedisBackend
-from service.store.sqlite import SqliteBackend
+from service.store.customers.planning import Recorded
+from service.store.database.backend import Backend, Write
+from service.store.redis.backend import RedisBackend
+from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE

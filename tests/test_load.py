@@ -12,21 +12,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.dataset import read_metadata
+from models.domain.dataset import read_metadata
+from models.domain.events import Event, attributes_event
+from models.domain.fold import fold
+from models.domain.identifiers import Identifier, hash_identifier, key_fingerprint
+from models.domain.profile import Compartment, Link
+from models.domain.view import view_of
 from models.errors import WrongKey
-from models.events import Event, attributes_event
-from models.fold import fold
-from models.identifiers import Identifier, hash_identifier, key_fingerprint
-from models.profile import Compartment, Link
-from models.view import view_of
+from service.contract.names import declare
 from service.dataset import load as load_module
 from service.dataset.history import Events
 from service.dataset.load import TableCount, load_dataset
 from service.dataset.rows import item_of
-from service.names import declare
+from service.store.customers.planning import Recorded
+from service.store.customers.recording import Outcome
 from service.store.opening import open_store
-from service.store.planning import Recorded
-from service.store.recording import Outcome
 from service.store.store import Store
 from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
 

@@ -7,8 +7,8 @@ import pytest
 from throughline.v1 import recommendation_pb2 as pb
 from typer.testing import CliRunner
 
-from models.catalogue import Item, Money
-from models.policy import AtMost, Policy
+from models.domain.catalogue import Item, Money
+from models.policy.schema import AtMost, Policy
 from service.cli import app
 from tests.processes import eventually
 from tests.running import Running, event, running

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.bootstrap import intervals
-from training.metrics import table
+from training.evaluation.bootstrap import intervals
+from training.evaluation.metrics import table
 
 K = 5
 

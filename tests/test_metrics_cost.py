@@ -11,9 +11,9 @@ import grpc
 import msgspec
 import pytest
 
-from models.decision import Decision, Flag, Reason, Withheld
-from models.events import CHANNELS
-from service.environment import WORKERS_FIGURES
+from models.domain.decisions import Decision, Flag, Reason, Withheld
+from models.domain.events import CHANNELS
+from service.config.environment import WORKERS_FIGURES
 from service.metrics.declared import Metrics
 from service.metrics.stage_timer import STAGES, Laps
 from tests.said import record

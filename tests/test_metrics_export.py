@@ -19,15 +19,15 @@ from throughline.v1 import (
     release_pb2,
 )
 
-from models.decision import Flag, Reason
+from models.domain.decisions import Flag, Reason
+from models.domain.events import CHANNELS
 from models.errors import ThroughlineError
-from models.events import CHANNELS
+from service.contract.status import KINDS, kind_of
 from service.metrics.answers import FLAGGED, PLAIN
 from service.metrics.calls import ENDS, OTHER
 from service.metrics.events import ENDS as EVENT_ENDS
 from service.metrics.export import exported
 from service.metrics.stage_timer import STAGES
-from service.status import KINDS, kind_of
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running
 from tests.scraped import Scraped, scrape

@@ -10,8 +10,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import customer_pb2, release_pb2
 
+from service.config.settings import ConfigurationError
 from service.metrics.export import exported
-from service.settings import ConfigurationError
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.running import enter_release, event, loyalty, running

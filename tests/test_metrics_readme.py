@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from models.decision import Flag
-from models.events import CHANNELS
+from models.domain.decisions import Flag
+from models.domain.events import CHANNELS
 from service.metrics.declared import Metrics
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from throughline.v1 import event_pb2, recommendation_pb2
 
 from service.client import Client
-from service.environment import WORKERS_FIGURES
+from service.config.environment import WORKERS_FIGURES
 from service.metrics.export import RELEASE, registry_of
 from tests.patience import PATIENCE
 from tests.processes import Served, clients, eventually, gone, prepared, served

@@ -8,14 +8,14 @@ import pytest
 from throughline.v1 import common_pb2, recommendation_pb2
 
 from models.codec import Damaged, encode
+from models.domain.events import EVENT_TYPES, Event
+from models.domain.fold import fold
+from models.domain.identifiers import Identifier, hash_identifier
+from models.domain.profile import Compartment, Link, Profile
 from models.errors import StoreUnavailable, Unreadable
-from models.events import EVENT_TYPES, Event
-from models.fold import fold
-from models.identifiers import Identifier, hash_identifier
-from models.profile import Compartment, Link, Profile
-from service.store import planning
-from service.store.backend import Backend, Write
-from service.store.planning import Fault, Recorded
+from service.store.customers import planning
+from service.store.customers.planning import Fault, Recorded
+from service.store.database.backend import Backend, Write
 from service.store.store import Store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.new_items import FEW, SHRINK, NewItems
+from models.recommender.new_items import FEW, SHRINK, NewItems
 
 FEATURES: tuple[dict[str, list[str]], ...] = (
     {"kind": ["tea"], "maker": ["a"]},  # bought by 30

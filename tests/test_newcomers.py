@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.catalogue import Item
+from models.domain.catalogue import Item
 from tests.test_second_stage import log_of
-from training.baselines import prepare
-from training.cases import Case, Target
-from training.config import TrainConfig
-from training.content import content_scores
-from training.fit import Settings
-from training.model import in_memory, manifest_fields
-from training.new_items import measure_new_items
-from training.newcomers import deal, without
-from training.questions import questions
-from training.stage_one import fit_content, history_for
+from training.evaluation.baselines import prepare
+from training.evaluation.cold_users import deal, without
+from training.evaluation.content_similarity import content_scores
+from training.evaluation.new_items import measure_new_items
+from training.retrieval.fit import Settings
+from training.retrieval.stage_one import fit_content, history_for
+from training.run.config import TrainConfig
+from training.run.release import in_memory, manifest_fields
+from training.splits.cases import Case, Target
+from training.splits.eval_cases import questions
 
 pytestmark = pytest.mark.machine
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.policy import BUILT_IN, Cap, Lever
-from models.policy_file import BYTES, BadPolicy, read_policy
-from models.selectors import Selector
+from models.domain.selectors import Selector
+from models.policy.schema import BUILT_IN, Cap, Lever
+from models.policy.toml_file import BYTES, BadPolicy, read_policy
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "policies"
 

@@ -7,8 +7,9 @@ import pytest
 from throughline.v1 import common_pb2, recommendation_pb2
 from typer.testing import CliRunner
 
+from models.domain.selectors import Selector
 from models.errors import BadRelease
-from models.policy import (
+from models.policy.schema import (
     BUILT_IN,
     Cap,
     Contact,
@@ -18,8 +19,7 @@ from models.policy import (
     Placement,
     Policy,
 )
-from models.registry import POLICIES, NothingInForce, Registry
-from models.selectors import Selector
+from models.release.registry import POLICIES, NothingInForce, Registry
 from service.cli import app
 from tests.processes import eventually
 from tests.running import Running, enter_release, event, recommend_request, running

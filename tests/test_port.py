@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 import grpc
 import pytest
 
-from service.port import held_port
-from service.settings import ConfigurationError
+from service.config.settings import ConfigurationError
+from service.server.port import held_port
 from tests.patience import PATIENCE
 
 

@@ -9,7 +9,7 @@ from tests.patience import PATIENCE
 
 WAITING = """
 import signal, threading, time
-from service.signals import Signals
+from service.server.process_signals import Signals
 
 signals = Signals(signal.SIGTERM)
 if {elsewhere}:

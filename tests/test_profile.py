@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.codec import encode
-from models.events import CHANNELS, EVENT_TYPES, Event, stamp_of
-from models.fold import (
+from models.domain.events import CHANNELS, EVENT_TYPES, Event, stamp_of
+from models.domain.fold import (
     ATTRIBUTE_CAPACITY,
     BUCKET_CAPACITY,
     SEEN_CAPACITY,
@@ -16,8 +16,8 @@ from models.fold import (
     fold,
     recognise,
 )
-from models.profile import LANE_CAPACITY, Compartment
-from models.view import view_of
+from models.domain.profile import LANE_CAPACITY, Compartment
+from models.domain.view import view_of
 from tests.said import EPOCH, event, identifier
 
 ANN = identifier(1)

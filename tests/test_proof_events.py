@@ -14,10 +14,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import event_pb2
 
-from models.events import Event
-from models.identifiers import Identifier, hash_identifier
+from models.domain.events import Event
+from models.domain.identifiers import Identifier, hash_identifier
 from service.client import Client
-from service.status import code_number
+from service.contract.status import code_number
 from service.store.opening import open_store
 from service.store.store import Store
 from tests.conftest import RedisServer

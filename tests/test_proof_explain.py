@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models.changes import Case
-from models.decision import Reason
-from models.explain import explain
-from models.given import profile_of
-from models.registry import Registry
-from models.smallest import MOST
-from models.standing import Stage
+from models.decision.outcome import Stage
+from models.decision.recorded import profile_of
+from models.domain.decisions import Reason
+from models.explanation.counterfactuals import Case
+from models.explanation.explain import explain
+from models.explanation.minimal_change import MOST
+from models.release.registry import Registry
 from service.store.opening import open_store
 from tests.conftest import STORE_KEY
 from tests.month import Month

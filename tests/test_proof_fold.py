@@ -12,12 +12,12 @@ import grpc
 import pytest
 from throughline.v1 import event_pb2
 
-from models.events import EVENT_TYPES, Event
-from models.fold import fold
-from models.profile import Compartment
-from service.status import code_number
-from service.store import planning
-from service.store.planning import Recorded
+from models.domain.events import EVENT_TYPES, Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from service.contract.status import code_number
+from service.store.customers import planning
+from service.store.customers.planning import Recorded
 from service.store.store import Store
 from tests.proof import Proof
 from tests.running import Running, event, running

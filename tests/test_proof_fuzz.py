@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from throughline.v1 import offer_pb2
 
-from models.registry import Registry
+from models.release.registry import Registry
 from service.client import connect
 from tests.fuzzing import Fuzzer, Method, methods_of, refused_details
 from tests.process import ServerProcess, server_process

@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from models.decision import Record
-from models.registry import Registry
-from models.replay import replay
-from service.replaying import Replayer
-from service.store.backend import StoredDecision
-from service.store.location import DATABASE
+from models.decision.replay import replay
+from models.domain.decisions import Record
+from models.release.registry import Registry
+from service.decisions.replayer import Replayer
+from service.store.database.backend import StoredDecision
+from service.store.database.location import DATABASE
 from service.store.opening import open_store
-from service.store.sealing import Seal
-from service.store.sqlite import SqliteBackend
+from service.store.records.sealing import Seal
+from service.store.sqlite.backend import SqliteBackend
 from tests.conftest import STORE_KEY
 from tests.month import Month
 from tests.patience import PATIENCE

@@ -20,10 +20,10 @@ from throughline.v1.event_pb2 import RecordEventsRequest
 from throughline.v1.offer_pb2 import UpsertItemsRequest
 
 from demo.check import Told, check
-from models.registry import Registry
-from service.catalogue_messages import item_message
+from models.release.registry import Registry
 from service.client import Client
-from service.replaying import Replayer
+from service.contract.offer_messages import item_message
+from service.decisions.replayer import Replayer
 from service.store.opening import open_store
 from service.store.store import Store
 from tests import policies

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from scipy.stats import binom
 
-from models.catalogue import Money
-from models.decide import World, decide
-from models.decision import Request
-from models.policy import Arbitration, AtMost, Eligibility, Exploration, Policy, Searching
-from models.propensity import PLACES
-from models.selectors import Selector
+from models.decision.decide import World, decide
+from models.domain.catalogue import Money
+from models.domain.decisions import Request
+from models.domain.selectors import Selector
+from models.numeric.propensity import PLACES
+from models.policy.schema import Arbitration, AtMost, Eligibility, Exploration, Policy, Searching
 from tests.proof import LONG, Proof
 from tests.test_decide import NOW, event, index, profile
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from models.events import Event
+from models.domain.events import Event
 from service.store.opening import open_store
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from throughline.v1 import event_pb2, offer_pb2, recommendation_pb2, release_pb2
 
-from models.registry import Entry, Registry
+from models.release.registry import Entry, Registry
 from service.client import Client
 from tests.bad_content import consistent
 from tests.damage import Damage, copied, golden_release, on_disk, random_on_disk

@@ -16,9 +16,9 @@ import pytest
 from throughline.v1 import event_pb2, release_pb2
 from throughline.v1.recommendation_pb2 import ContextItem
 
-from models.registry import Registry
+from models.release.registry import Registry
 from service.client import Client
-from service.port import held_port
+from service.server.port import held_port
 from tests.conftest import RedisServer
 from tests.processes import Served, clients, eventually, prepared, served
 from tests.proof import Proof

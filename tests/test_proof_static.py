@@ -15,8 +15,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import event_pb2
 
-from models.catalogue import Item
-from models.registry import Registry
+from models.domain.catalogue import Item
+from models.release.registry import Registry
 from service.client import Client
 from service.store.opening import open_store
 from service.store.store import Store

@@ -9,9 +9,9 @@ import pytest
 from throughline.v1 import common_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Offer
+from models.domain.catalogue import Offer
+from service.decisions.volume_leases import LARGEST
 from service.store.opening import open_store
-from service.volumes import LARGEST
 from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE, asked_again
 from tests.processes import clients, eventually, prepared, served

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.fixed import ONE
-from models.propensity import Contest, _exp, propensities
+from models.numeric.fixed import ONE
+from models.numeric.propensity import Contest, _exp, propensities
 
 EXACT = 1e-9
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.retrieval import Quotas
-from models.signals import Signal, signals
-from models.trees import read_trees
+from models.recommender.ranker_features import Signal, signals
+from models.recommender.retrieval import Quotas
+from models.recommender.trees import read_trees
 from tests.test_second_stage import EVENLY, shop
-from training.candidate_tables import retrieval_of
-from training.groups import Groups, asked_of, make_groups
-from training.ranker import RankerSettings, averaged, fit_trees
-from training.touches import touches_of
+from training.counting.candidate_tables import retrieval_of
+from training.counting.interactions import touches_of
+from training.ranking.fit_trees import RankerSettings, averaged, fit_trees
+from training.ranking.groups import Groups, asked_of, make_groups
 
 pytestmark = pytest.mark.machine
 

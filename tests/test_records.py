@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 from models.errors import StoreUnavailable
-from service.store import records, spill
-from service.store.backend import Backend, StoredDecision
-from service.store.decision_ids import decision_id, place_of, shard_of
-from service.store.records import RecordQueue
-from service.store.sealing import Seal
-from service.store.sqlite import SqliteBackend
+from service.store.database.backend import Backend, StoredDecision
+from service.store.database.decision_ids import decision_id, place_of, shard_of
+from service.store.records import queue as record_queue
+from service.store.records import spill
+from service.store.records.queue import RecordQueue
+from service.store.records.sealing import Seal
+from service.store.sqlite.backend import SqliteBackend
 from tests.conftest import STORE_KEY
 from tests.patience import PATIENCE
 from tests.said import NOW, identifier, record
@@ -108,7 +109,7 @@ def test_records_are_stored_soon_and_together(backend: Switch, tmp_path: Path) -
 def test_closing_stores_what_is_queued(backend: Switch, tmp_path: Path) -> None:
     """No record is lost by an orderly end."""
     queue = RecordQueue(backend, tmp_path, SEAL)
-    names = ids(records.BATCH + 5)
+    names = ids(record_queue.BATCH + 5)
     add(queue, names)
     queue.close()
     assert kept(backend) == names
@@ -189,8 +190,8 @@ def test_what_finds_no_room_is_counted(
     """Queue and file are bounded; what does not fit is dropped, counted, and the rest is kept."""
     names = ids(30)
     backend.away = True
-    monkeypatch.setattr(records, "QUEUE_CAPACITY", 20)
-    monkeypatch.setattr(records, "FLUSH_SECONDS", 2)
+    monkeypatch.setattr(record_queue, "QUEUE_CAPACITY", 20)
+    monkeypatch.setattr(record_queue, "FLUSH_SECONDS", 2)
     queue = RecordQueue(backend, tmp_path, SEAL)
     add(queue, names)
     assert queue.dropped == 10

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from models.catalogue import Item, Offer
 from models.clock_time import DAY
-from models.dataset import Metadata
-from models.events import EVENT_TYPES, Event
+from models.domain.catalogue import Item, Offer
+from models.domain.dataset import Metadata
+from models.domain.events import EVENT_TYPES, Event
 from tests.small import small_release, small_rows
-from training.incumbent import MODEL
-from training.log import Customer, Log
-from training.redemptions import BEFORE, CHANCE, SO_FAR, measure_redemptions
+from training.evaluation.incumbent import MODEL
+from training.evaluation.redemptions import BEFORE, CHANCE, SO_FAR, measure_redemptions
+from training.log.event_log import Customer, Log
 
 OFFERS = [row for row in small_rows() if isinstance(row, Offer)]
 WINDOW = (10 * DAY, 20 * DAY)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from models.catalogue import Item
 from models.codec import encode
+from models.domain.catalogue import Item
+from models.domain.profile import Profile
 from models.errors import StoreUnavailable
-from models.profile import Profile
-from service.store.backend import Durability, Write
+from service.store.customers.planning import Recorded
+from service.store.customers.recording import Outcome
+from service.store.database.backend import Durability, Write
 from service.store.opening import open_store
-from service.store.planning import Recorded
-from service.store.recording import Outcome
-from service.store.redis import RedisBackend
+from service.store.redis.backend import RedisBackend
 from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
 from tests.processes import eventually

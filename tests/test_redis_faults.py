@@ -7,12 +7,12 @@ from contextlib import suppress
 import pytest
 
 from models.codec import encode
+from models.domain.profile import Profile
 from models.errors import StoreUnavailable
-from models.profile import Profile
-from service.store.backend import CatalogueRow, Query, StoredDecision, Write
-from service.store.decision_ids import decision_id
+from service.store.database.backend import CatalogueRow, Query, StoredDecision, Write
+from service.store.database.decision_ids import decision_id
 from service.store.opening import open_store
-from service.store.redis import RedisBackend
+from service.store.redis.backend import RedisBackend
 from tests.conftest import STORE_KEY, RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.said import NOW, event, identifier

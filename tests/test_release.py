@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput, BadRelease
-from models.golden import check_golden
-from models.manifest import FILES, MANIFEST
-from models.registry import Entry, NothingToRollBack, Registry
-from models.release_loader import load_release, read_golden, verify_release
-from models.stage_files import stage_arrays
+from models.release.golden import check_golden
+from models.release.loader import load_release, read_golden, verify_release
+from models.release.manifest import FILES, MANIFEST
+from models.release.ranker_files import stage_arrays
+from models.release.registry import Entry, NothingToRollBack, Registry
 from tests.bad_content import rehashed
 from tests.damage import golden_release
 from tests.small import small_content, write_small_release

@@ -13,11 +13,11 @@ from google.protobuf.message import Message
 from throughline.v1 import release_pb2
 
 from models.errors import BadRelease
-from models.features import HistoryConfig
-from models.golden import answer_golden
-from models.manifest import Golden, GoldenEvent
-from models.release_writer import write_release
-from service.trial import try_release
+from models.recommender.user_features import HistoryConfig
+from models.release.golden import answer_golden
+from models.release.manifest import Golden, GoldenEvent
+from models.release.writer import write_release
+from service.decisions.release_trial import try_release
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import Money
 from models.codec import encode
-from models.decide import World, decide
-from models.decision import Decision, Intent, Reason, Record, Request
-from models.events import Event
-from models.given import kept_profile, rows_used
-from models.index import OfferIndex
-from models.policy import (
+from models.decision.decide import World, decide
+from models.decision.recorded import kept_profile, rows_used
+from models.decision.replay import NotReplayable, replay
+from models.domain.catalogue import Money
+from models.domain.decisions import Decision, Intent, Reason, Record, Request
+from models.domain.events import Event
+from models.domain.profile import Profile
+from models.domain.selectors import Selector
+from models.policy.schema import (
     BUILT_IN,
     Arbitration,
     AtMost,
@@ -32,9 +34,7 @@ from models.policy import (
     Policy,
     Searching,
 )
-from models.profile import Profile
-from models.replay import NotReplayable, replay
-from models.selectors import Selector
+from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, profile, requests
 

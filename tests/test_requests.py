@@ -7,7 +7,7 @@ import grpc
 import pytest
 from throughline.v1 import recommendation_pb2
 
-from models.policy import Cap, Contact, Policy
+from models.policy.schema import Cap, Contact, Policy
 from tests.processes import eventually
 from tests.running import enter_release, event, recommend_request, running
 

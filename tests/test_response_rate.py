@@ -11,25 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.catalogue import Item, Offer
 from models.clock_time import DAY
-from models.dataset import Metadata
+from models.domain.catalogue import Item, Offer
+from models.domain.dataset import Metadata
+from models.domain.events import EVENT_TYPES, Event
 from models.errors import BadDataset
-from models.events import EVENT_TYPES, Event
-from models.features import HistoryConfig
-from models.gate import worst
-from models.index import MEMBERS
-from models.past import past_of
-from models.signals import signals
-from models.trees import Trees, read_trees
-from training.calibrate import calibrate
-from training.contacts import Contact, ResponseConfig, contacts_of, members_of
-from training.incumbent import IN_FORCE, MODEL, comparison
-from training.log import Customer, Log
-from training.profile_builder import Folder
-from training.ranker import RankerSettings, grow, scaled
-from training.response_figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
-from training.response_rate import Described, learn, log_odds, rates_by_offer
+from models.ranking.offer_index import MEMBERS
+from models.recommender.item_history import past_of
+from models.recommender.ranker_features import signals
+from models.recommender.trees import Trees, read_trees
+from models.recommender.user_features import HistoryConfig
+from models.release.gate import worst
+from training.evaluation.incumbent import IN_FORCE, MODEL, comparison
+from training.log.event_log import Customer, Log
+from training.log.profile_builder import Folder
+from training.ranking.calibrate import calibrate
+from training.ranking.fit_trees import RankerSettings, grow, scaled
+from training.response.contacts import Contact, ResponseConfig, contacts_of, members_of
+from training.response.figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
+from training.response.rate_model import Described, learn, log_odds, rates_by_offer
 
 WEEK = ResponseConfig(days=7.0)
 OFFERS = ("one", "item:a")

@@ -9,11 +9,11 @@ import pytest
 
 from tests.test_second_stage import log_of
 from tests.test_train import QUICK
-from training.heldout import SplitConfig
-from training.log import identifier_bytes, read_log
-from training.retailer import Setting
-from training.sample import sample
-from training.simulate import simulate
+from training.log.event_log import identifier_bytes, read_log
+from training.log.sample import sample
+from training.simulation.retailer import Setting
+from training.simulation.simulate import simulate
+from training.splits.held_out import SplitConfig
 from training.train import train
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.codec import Damaged
-from models.decision import Record
-from service.store.decision_ids import decision_id
-from service.store.sealing import Erased, Seal, erase, is_erased, mac_of
+from models.domain.decisions import Record
+from service.store.database.decision_ids import decision_id
+from service.store.records.sealing import Erased, Seal, erase, is_erased, mac_of
 from tests.conftest import STORE_KEY
 from tests.said import NOW, identifier, record
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import models.search
-from models.fixed import dot, to_fixed
-from models.search import VectorSearch, allow
+import models.recommender.vector_search
+from models.numeric.fixed import dot, to_fixed
+from models.recommender.vector_search import VectorSearch, allow
 
 DIMENSIONS = 16
 ITEMS, OTHERS = 400, 3
@@ -49,7 +49,7 @@ def test_search_equals_brute_force(seed: int, share: float, most: int, shut: int
 @pytest.fixture
 def quantised(monkeypatch: pytest.MonkeyPatch) -> tuple[NDArray[np.int32], VectorSearch]:
     """Return 3,000 vectors held in 4 bits a dimension."""
-    monkeypatch.setattr(models.search, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(models.recommender.vector_search, "EXACT_UP_TO", 0)
     return make(3_000)
 
 

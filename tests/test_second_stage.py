@@ -6,31 +6,31 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.candidates import reached_items, source_names
-from models.catalogue import Item
-from models.dataset import Metadata
+from models.domain.catalogue import Item
+from models.domain.dataset import Metadata
+from models.domain.events import EVENT_TYPES, LANES, Event
 from models.errors import BadDataset
-from models.events import EVENT_TYPES, LANES, Event
-from models.features import HistoryConfig
-from models.neighbours import Reached, reach
-from models.past import NEVER, Past, past_of
-from models.retrieval import Quotas, propose
-from models.signals import Matches, greatest_sums, signal_matrix, signals
-from training.calibrate import calibrate, calibration_error
-from training.candidate_tables import retrieval_of
-from training.cases import Case, Target
-from training.config import TrainConfig
-from training.groups import asked_of, make_groups
-from training.leaks import check_features, check_lesson
-from training.log import Customer, Log
-from training.order import Bound
-from training.profile_builder import Folder
-from training.questions import Question, questions, untouched
-from training.ranker import RankerSettings
-from training.ranking_config import DiscoveryConfig, IntentConfig
-from training.relations import item_facts, pairs_for, tables
-from training.second_stage import DEFAULT, DISCOVERY, Lesson, second_stage
-from training.touches import touches_of
+from models.recommender.candidates import reached_items, source_names
+from models.recommender.item_history import NEVER, Past, past_of
+from models.recommender.neighbours import Reached, reach
+from models.recommender.ranker_features import Matches, greatest_sums, signal_matrix, signals
+from models.recommender.retrieval import Quotas, propose
+from models.recommender.user_features import HistoryConfig
+from training.counting.candidate_tables import retrieval_of
+from training.counting.interactions import touches_of
+from training.counting.item_tables import item_facts, pairs_for, tables
+from training.log.event_log import Customer, Log
+from training.log.order import Bound
+from training.log.profile_builder import Folder
+from training.ranking.calibrate import calibrate, calibration_error
+from training.ranking.fit_trees import RankerSettings
+from training.ranking.groups import asked_of, make_groups
+from training.ranking.leaks import check_features, check_lesson
+from training.ranking.second_stage import DEFAULT, DISCOVERY, Lesson, second_stage
+from training.ranking.settings import DiscoveryConfig, IntentConfig
+from training.run.config import TrainConfig
+from training.splits.cases import Case, Target
+from training.splits.eval_cases import Question, questions, untouched
 
 EVENLY = HistoryConfig(decay="none", factor=1.0)
 SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.profile import Entry
-from models.segments import UNDATED, Moment, segment_popularity, segments_of
-from models.view import View
+from models.domain.profile import Entry
+from models.domain.view import View
+from models.recommender.segments import UNDATED, Moment, segment_popularity, segments_of
 from tests.test_second_stage import log_of
-from training.popularity import popularity
-from training.profile_builder import Folder
+from training.counting.segment_popularity import popularity
+from training.log.profile_builder import Folder
 
 
 def test_a_moment_is_named_by_attributes_purchases_and_the_visit() -> None:

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 
-from models.replay import replay
+from models.decision.replay import replay
 from tests.patience import PATIENCE
 from tests.running import Running, event, recommend_request, running
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import ConfigurationError, Settings, read_settings
+from service.config.settings import ConfigurationError, Settings, read_settings
 
 SERVE = [sys.executable, "-m", "service.cli", "serve"]
 

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from models.decision import Record
-from models.policy import AtMost, Policy
-from models.registry import Registry
+from models.domain.decisions import Record
+from models.policy.schema import AtMost, Policy
+from models.release.registry import Registry
 from service.cli import app
-from service.shadowing import LATE, Agreement, kept_since
+from service.decisions.shadow import LATE, Agreement, kept_since
 from service.store.store import Store
 from tests.running import enter_release, event, running
 from tests.said import NOW, identifier, record

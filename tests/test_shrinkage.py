@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.events import attributes_event
+from models.domain.events import attributes_event
 from tests.test_second_stage import log_of
-from training.log import Log
-from training.popularity import MOST_SEGMENTS, popularity
-from training.shrinkage import STRENGTHS, strength
+from training.counting.segment_popularity import MOST_SEGMENTS, popularity
+from training.counting.shrinkage import STRENGTHS, strength
+from training.log.event_log import Log
 
 SHARES = np.full(40, 1 / 40)
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from training.commands import app
-from training.retailer import CHANNEL_EFFECT, INTERCEPT, Setting
-from training.simulate import TRUTH, simulate
-from training.tables import Dataset, read_dataset
+from training.log.dataset import Dataset, read_dataset
+from training.simulation.retailer import CHANNEL_EFFECT, INTERCEPT, Setting
+from training.simulation.simulate import TRUTH, simulate
 
 pytestmark = pytest.mark.machine
 

@@ -8,11 +8,11 @@ import pytest
 from bench import sizes
 from models.errors import BadDataset
 from tests.test_second_stage import shop
-from training.config import TrainConfig
-from training.ranker import RankerSettings
-from training.ranking_config import IntentConfig
-from training.retailer import Setting
-from training.simulate import simulate
+from training.ranking.fit_trees import RankerSettings
+from training.ranking.settings import IntentConfig
+from training.run.config import TrainConfig
+from training.simulation.retailer import Setting
+from training.simulation.simulate import simulate
 
 SIZES = ((1, 1, 2), (1, 20, 15), (3, 20, 15))
 

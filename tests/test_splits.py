@@ -8,12 +8,12 @@ import pytest
 
 from models.errors import BadDataset
 from tests.test_second_stage import log_of
-from training.heldout import SplitConfig, held_out, window_out
-from training.leaks import check_lesson
-from training.log import Log
-from training.order import Bound
-from training.questions import questions
-from training.splits import last_item_out, last_share_out
+from training.log.event_log import Log
+from training.log.order import Bound
+from training.ranking.leaks import check_lesson
+from training.splits.eval_cases import questions
+from training.splits.held_out import SplitConfig, held_out, window_out
+from training.splits.protocols import last_item_out, last_share_out
 
 BOUGHT = frozenset({"purchase"})
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.spread import spread
+from training.evaluation.catalogue_coverage import spread
 
 pytestmark = pytest.mark.machine
 

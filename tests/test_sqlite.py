@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from models.catalogue import Item
+from models.domain.catalogue import Item
 from models.errors import StoreUnavailable
-from service.store.backend import StoredDecision
-from service.store.location import DATABASE
-from service.store.lock import lock_directory
+from service.store.customers.planning import Recorded
+from service.store.database.backend import StoredDecision
+from service.store.database.location import DATABASE
 from service.store.opening import open_store
-from service.store.planning import Recorded
-from service.store.sqlite import SqliteBackend
+from service.store.sqlite.backend import SqliteBackend
+from service.store.sqlite.lock import lock_directory
+from service.store.sqlite.writer import Writer
 from service.store.store import LoadCount, Store
 from service.store.store import Store as StoreOver
-from service.store.writer import Writer
 from tests.conftest import STORE_KEY
 from tests.said import NOW, counted, event, identifier, logged
 
@@ -73,7 +73,8 @@ def test_only_one_server_has_a_directory(tmp_path: Path) -> None:
 def test_a_lock_of_a_killed_server_is_free(tmp_path: Path) -> None:
     """The lock goes with its process, however that ends."""
     program = (
-        "import sys, time; from pathlib import Path; from service.store.lock import lock_directory;"
+        "import sys, time; from pathlib import Path;"
+        "from service.store.sqlite.lock import lock_directory;"
         "lock = lock_directory(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Item
 from models.clock_time import DAY
-from models.decide import World, decide
-from models.decision import ContextItem, Decision, Flag, Reason, Request, Source
-from models.events import EVENT_TYPES, LANES, Event
-from models.fixed import ONE
-from models.given import rows_used
-from models.index import OfferIndex
-from models.past import NEVER, past_of
-from models.policy import BUILT_IN, Policy, Searching
-from models.second_stage import SecondStage, order
-from models.segments import segments_of
-from models.staged import _between
-from models.view import view_of
-from service import decision_messages
+from models.decision.decide import World, decide
+from models.decision.recorded import rows_used
+from models.domain.catalogue import Item
+from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
+from models.domain.events import EVENT_TYPES, LANES, Event
+from models.domain.view import view_of
+from models.numeric.fixed import ONE
+from models.policy.schema import BUILT_IN, Policy, Searching
+from models.ranking.offer_index import OfferIndex
+from models.ranking.two_stage_scorer import _between
+from models.recommender.item_history import NEVER, past_of
+from models.recommender.ranker import SecondStage, order
+from models.recommender.segments import segments_of
+from service.contract import recommendation_messages
 from tests.small import small_catalogue, small_release
 from tests.test_decide import NOW, event, histories, offers, profile
 from tests.test_trees import walked
@@ -261,7 +261,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
     rows = rows_used(decision, index().catalogue, "")
-    decision_messages.answer(response, "id", decision, rows)
+    recommendation_messages.answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
         assert int(told.source) == int(shown.source)

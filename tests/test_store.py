@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from models.codec import encode
+from models.domain.events import attributes_event
+from models.domain.fold import SEEN_CAPACITY
+from models.domain.identifiers import key_fingerprint
+from models.domain.profile import Profile
 from models.errors import BadInput, StoreUnavailable, WrongKey
-from models.events import attributes_event
-from models.fold import SEEN_CAPACITY
-from models.identifiers import key_fingerprint
-from models.profile import Profile
-from service.store.backend import Backend, Durability, Write
+from service.store.customers.planning import Recorded
+from service.store.customers.recording import Outcome
+from service.store.database.backend import Backend, Durability, Write
 from service.store.opening import open_store
-from service.store.planning import Recorded
-from service.store.recording import Outcome
-from service.store.redis import RedisBackend
-from service.store.sqlite import SqliteBackend
+from service.store.redis.backend import RedisBackend
+from service.store.sqlite.backend import SqliteBackend
 from service.store.store import LoadCount, Store
 from tests.conftest import STORE_KEY
 from tests.patience import PATIENCE

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models.catalogue import Item, Offer
+from models.domain.catalogue import Item, Offer
+from models.domain.events import Event
 from models.errors import Conflict
-from models.events import Event
-from service.store.entries import LogEntry
+from service.store.customers.log_entries import LogEntry
 from service.store.store import Kept, Store
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, record

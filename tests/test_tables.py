@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from models.dataset import TABLES, Metadata, read_metadata
+from models.domain.dataset import TABLES, Metadata, read_metadata
 from models.errors import BadDataset
-from training.tables import empty, read_dataset, write_dataset
+from training.log.dataset import empty, read_dataset, write_dataset
 
 TIMED = Metadata(kind="timed", source="test")
 

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from service import cli
 from service.client import Client, Tls
-from service.preflight import check, warn
-from service.settings import ConfigurationError, read_settings
+from service.config.settings import ConfigurationError, read_settings
+from service.server.preflight import check, warn
 from tests.certificates import Files, authority, client, self_signed, server_files
 from tests.patience import PATIENCE
 from tests.processes import eventually

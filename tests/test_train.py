@@ -8,24 +8,24 @@ import polars as pl
 import pytest
 
 from models.errors import BadDataset
-from models.gate import Held
-from models.golden import check_golden
-from models.promotion import checked
-from models.registry import Registry
-from models.release_loader import load_release, read_golden
-from models.second_stage import RANKED
-from training.cases import Case, Target
-from training.config import TrainConfig
-from training.evaluate import as_json, evaluate_release
-from training.fit import Settings
-from training.incumbent import IN_FORCE
-from training.log import read_log
-from training.ranker import RankerSettings
-from training.ranking_config import DiscoveryConfig, IntentConfig
-from training.retailer import Setting
-from training.simulate import simulate
+from models.recommender.ranker import RANKED
+from models.release.gate import Held
+from models.release.golden import check_golden
+from models.release.loader import load_release, read_golden
+from models.release.promotion import checked
+from models.release.registry import Registry
+from training.evaluation.evaluate_release import as_json, evaluate_release
+from training.evaluation.incumbent import IN_FORCE
+from training.log.event_log import read_log
+from training.ranking.fit_trees import RankerSettings
+from training.ranking.settings import DiscoveryConfig, IntentConfig
+from training.retrieval.fit import Settings
+from training.run.config import TrainConfig
+from training.simulation.retailer import Setting
+from training.simulation.simulate import simulate
+from training.splits.cases import Case, Target
+from training.splits.truth import read_truth
 from training.train import train
-from training.truth import read_truth
 
 pytestmark = pytest.mark.machine
 

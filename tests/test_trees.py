@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import BadRelease
-from models.trees import read_trees
+from models.recommender.trees import read_trees
 
 COLUMNS = 7
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from models.errors import BadDataset
-from models.retrieval import Quotas
-from models.signals import FACTS, TREND
+from models.recommender.ranker_features import FACTS, TREND
+from models.recommender.retrieval import Quotas
 from tests.test_second_stage import EVENLY, log_of
 from tests.test_splits import ordered_over_all
-from training.candidate_tables import retrieval_of
-from training.cases import Case, Target
-from training.groups import asked_of, make_groups
-from training.order import Bound
-from training.questions import questions
-from training.touches import touches_of
-from training.trend import Trend, TrendConfig, with_trend
+from training.counting.candidate_tables import retrieval_of
+from training.counting.interactions import touches_of
+from training.counting.trend import Trend, TrendConfig, with_trend
+from training.log.order import Bound
+from training.ranking.groups import asked_of, make_groups
+from training.splits.cases import Case, Target
+from training.splits.eval_cases import questions
 
 
 def test_a_moment_sees_the_newest_count_made_before_it() -> None:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from models.domain.fold import SEEN_CAPACITY
+from models.domain.profile import Unlink
 from models.errors import StoreUnavailable
-from models.fold import SEEN_CAPACITY
-from models.profile import Unlink
-from service.store.backend import Backend
-from service.store.planning import Recorded
+from service.store.customers.planning import Recorded
+from service.store.customers.unlinking import Unlinked
+from service.store.database.backend import Backend
 from service.store.store import Store
-from service.store.unlinking import Unlinked
 from tests.identities import STEPS, Model, Step, walk
 from tests.proof import Proof
 from tests.said import NOW, event, identifier

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from throughline.v1 import common_pb2
 
-from models.identifiers import NAMESPACES
-from models.names import is_name
-from service import limits
-from service.names import declare
-from service.paging import page_token, read_token
-from service.validation import Check, InvalidRequest
+from models.domain.identifiers import NAMESPACES
+from models.domain.names import is_name
+from service.contract import limits
+from service.contract.names import declare
+from service.contract.paging import page_token, read_token
+from service.contract.validation import Check, InvalidRequest
 
 
 def reasons(check: Check) -> list[str]:

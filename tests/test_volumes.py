@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.catalogue import Catalogue, Offer, Row
+from models.domain.catalogue import Catalogue, Offer, Row
 from models.errors import StoreUnavailable
+from service.decisions.volume_leases import AGAIN, LARGEST, Volumes
 from service.store.store import Store
-from service.volumes import AGAIN, LARGEST, Volumes
 from tests.running import running
 from tests.small import small_rows
 

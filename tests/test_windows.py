@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.clock_time import local
-from models.policy import QuietHours
-from models.windows import Calendar, quiet_at, quiet_until, window_of
+from models.policy.schema import QuietHours
+from models.policy.windows import Calendar, quiet_at, quiet_until, window_of
 
 HOUR = 3_600_000_000
 MINUTE = 60_000_000

@@ -3,7 +3,7 @@
 import pytest
 from throughline.v1 import common_pb2, recommendation_pb2
 
-from service import words
+from service.contract import words
 
 
 @pytest.mark.parametrize(

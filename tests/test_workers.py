@@ -12,9 +12,9 @@ import psutil
 import pytest
 from throughline.v1 import event_pb2, offer_pb2, release_pb2
 
-from models.dataset import read_metadata
+from models.domain.dataset import read_metadata
 from service.client import Client
-from service.clock import Clock
+from service.config.clock import Clock
 from tests.datasets import retailer, write_dataset
 from tests.patience import PATIENCE
 from tests.processes import (

@@ -43,8 +43,8 @@ def import_(
     counted at the end. If more than --max-rejects of the rows are bad, nothing but that file is
     written.
     """
-    from training.import_report import import_report
-    from training.importing import import_dataset
+    from training.importing.import_dataset import import_dataset
+    from training.importing.report import import_report
     from training.terminal import errors, output, progress_bar
 
     reject_file = rejects or out.with_name(out.name + ".rejects.csv")
@@ -89,8 +89,8 @@ def simulate(
     Everything in it is simulated. The tastes and response rates are in truth.json beside the
     tables.
     """
-    from training.retailer import Setting
-    from training.simulate import simulate as run
+    from training.simulation.retailer import Setting
+    from training.simulation.simulate import simulate as run
     from training.terminal import output, progress_bar, table
 
     setting = Setting(customers, items, days, seed, end.replace(tzinfo=UTC), launched)
@@ -142,9 +142,9 @@ def train(
     """
     import msgspec
 
-    from training.config import TrainConfig, read_config
-    from training.contacts import ResponseConfig
-    from training.full_report import full_tables
+    from training.response.contacts import ResponseConfig
+    from training.run.config import TrainConfig, read_config
+    from training.run.report import full_tables
     from training.terminal import errors, output, progress_bar
     from training.train import train as run
 
@@ -214,15 +214,15 @@ def evaluate(
     MRR@k the reciprocal rank of the first, NDCG@k binary; means over the cases. Under the intent
     discovery only items that the customer never touched are listed, and only these are right.
     """
-    from models.registry import Registry
-    from models.release_loader import load_release
-    from models.second_stage import RANKED
-    from training.evaluate import as_json as figures
-    from training.evaluate import evaluate_release
-    from training.log import read_log
-    from training.report import all_metrics
+    from models.recommender.ranker import RANKED
+    from models.release.loader import load_release
+    from models.release.registry import Registry
+    from training.evaluation.evaluate_release import as_json as figures
+    from training.evaluation.evaluate_release import evaluate_release
+    from training.evaluation.report import all_metrics
+    from training.log.event_log import read_log
+    from training.splits.truth import read_truth
     from training.terminal import output, progress_bar
-    from training.truth import read_truth
 
     ks = _lengths(k)
     if intent not in RANKED:

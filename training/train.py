@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BadDataset
-from models.manifest import Metric
-from models.registry import Entry, Registry
-from models.release_writer import write_release
-from training.config import TrainConfig
-from training.full import Full, train_full
-from training.full_report import full_figures
-from training.incumbent import IN_FORCE, MODEL, comparison, release_in_force
-from training.log import read_log
-from training.model import golden_requests, manifest_fields
+from models.release.manifest import Metric
+from models.release.registry import Entry, Registry
+from models.release.writer import write_release
+from training.evaluation.incumbent import IN_FORCE, MODEL, comparison, release_in_force
+from training.evaluation.slices import Measured
+from training.log.event_log import read_log
+from training.log.sample import sample
 from training.progress import Steps
-from training.sample import sample
-from training.second_stage import DEFAULT
-from training.slices import Measured
+from training.ranking.second_stage import DEFAULT
+from training.run.config import TrainConfig
+from training.run.pipeline import Full, train_full
+from training.run.release import golden_requests, manifest_fields
+from training.run.report import full_figures
 
 RESPONSES = "responses"
 

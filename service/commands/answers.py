@@ -15,7 +15,7 @@ from throughline.v1.recommendation_pb2 import (
 )
 
 from service.commands.terminal import money, table
-from service.words import SOURCES, flag_in_words, reason_in_words
+from service.contract.words import SOURCES, flag_in_words, reason_in_words
 
 SHORT = 12  # digits of a digest that tell two apart
 MOST_WITHHELD = 15  # offers not shown that are listed

@@ -36,11 +36,11 @@ def show(
 
     from models.errors import BadInput
     from service.commands.answers import recommendation
-    from service.commands.stores import existing_store
+    from service.commands.existing_store import existing_store
     from service.commands.terminal import output, print_json
-    from service.common_messages import timestamp
-    from service.decision_messages import answer
-    from service.settings import read_settings
+    from service.config.settings import read_settings
+    from service.contract.common_messages import timestamp
+    from service.contract.recommendation_messages import answer
 
     with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
         record = opened.decision(decision)
@@ -73,18 +73,18 @@ def explain(
     """
     from throughline.v1.recommendation_pb2 import ExplainDecisionResponse
 
-    from models.catalogue import Catalogue
-    from models.decide import World
+    from models.decision.decide import World
+    from models.domain.catalogue import Catalogue
     from models.errors import BadInput
-    from models.explain import explain
-    from models.index import OfferIndex
-    from models.registry import Registry
-    from service.commands.stores import existing_store
+    from models.explanation.explain import explain
+    from models.ranking.offer_index import OfferIndex
+    from models.release.registry import Registry
+    from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, output, print_json
-    from service.explaining import fill
-    from service.replaying import Replayer
-    from service.serving import caught_up
-    from service.settings import read_settings
+    from service.config.settings import read_settings
+    from service.contract.explanation_messages import fill
+    from service.decisions.active_release import caught_up
+    from service.decisions.replayer import Replayer
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -118,11 +118,11 @@ def replay(
     Exit code 65 where one differs, or cannot be replayed.
     """
     from models.errors import BadInput
-    from models.registry import Registry
-    from service.commands.stores import existing_store
+    from models.release.registry import Registry
+    from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, output, table
-    from service.replaying import Replayer
-    from service.settings import read_settings
+    from service.config.settings import read_settings
+    from service.decisions.replayer import Replayer
     from service.store.store import Kept
 
     replayer = Replayer(Registry(registry))
@@ -153,9 +153,9 @@ def verify(store: StoreUrl = None, key_file: KeyFile = None, config: Config = No
     their decisions, are missed by nothing but them. A decision in no link was stored just before
     its process was killed. Exit code 65 where something is wrong.
     """
-    from service.commands.stores import existing_store
+    from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, output, table
-    from service.settings import read_settings
+    from service.config.settings import read_settings
 
     settings = read_settings(config, store=store, key_file=key_file)
     with existing_store(settings) as opened, busy("Verifying"):
@@ -203,17 +203,17 @@ def shadow(
 
     import msgspec
 
-    from models.catalogue import Catalogue
-    from models.decide import World
+    from models.decision.decide import World
+    from models.domain.catalogue import Catalogue
     from models.errors import BadInput, Unreadable
-    from models.index import OfferIndex
-    from models.registry import Registry
-    from models.release_loader import load_release
-    from service.commands.stores import existing_store
+    from models.ranking.offer_index import OfferIndex
+    from models.release.loader import load_release
+    from models.release.registry import Registry
+    from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, errors, output, table
-    from service.serving import caught_up
-    from service.settings import read_settings
-    from service.shadowing import Difference, Shadow, kept_since
+    from service.config.settings import read_settings
+    from service.decisions.active_release import caught_up
+    from service.decisions.shadow import Difference, Shadow, kept_since
 
     held = Registry(registry)
     in_force = held.pointer().in_force

@@ -13,7 +13,7 @@ import typer
 from service.commands.options import DEFAULT_REGISTRY, RegistryDirectory
 
 if TYPE_CHECKING:
-    from models.policy import Policy
+    from models.policy.schema import Policy
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and publish what every decision obeys.")
 
@@ -38,7 +38,7 @@ def schema() -> None:
     """Print the JSON Schema of a policy, for editors that complete and check as one writes."""
     import msgspec
 
-    from models.policy import Policy
+    from models.policy.schema import Policy
 
     print(msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Policy))).decode())
 
@@ -53,8 +53,8 @@ def show(
     """Print a policy of the registry as JSON; without a digest, the one in force."""
     import msgspec
 
-    from models.policy import BUILT_IN
-    from models.registry import Registry
+    from models.policy.schema import BUILT_IN
+    from models.release.registry import Registry
 
     held = Registry(registry)
     if not digest:
@@ -73,7 +73,7 @@ def publish(
     """Check a policy and put it in force, beside the release that is."""
     import time
 
-    from models.registry import Registry
+    from models.release.registry import Registry
     from service.commands.terminal import output
 
     policy = _read(file, config)
@@ -90,8 +90,8 @@ def publish(
 def _read(file: Path, config: Path | None) -> "Policy":
     """Return the policy of a file; told line by line, and the exit code 65, where it is wrong."""
     from models.errors import BadInput
-    from models.policy_file import BadPolicy, read_policy
-    from service.settings import read_settings
+    from models.policy.toml_file import BadPolicy, read_policy
+    from service.config.settings import read_settings
 
     names = read_settings(config).names
     try:

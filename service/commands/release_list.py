@@ -7,11 +7,11 @@ from rich.table import Table
 from throughline.v1.release_pb2 import ListReleasesResponse, Metric, Release
 
 from models.errors import BadRelease
-from models.registry import Registry
-from models.release_loader import verify_release
+from models.release.loader import verify_release
+from models.release.registry import Registry
 from service.commands.answers import SHORT
 from service.commands.terminal import table
-from service.release_messages import describe
+from service.contract.release_messages import describe
 
 MOST_METRICS = 3  # columns that still fit beside the id
 

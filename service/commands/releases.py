@@ -62,9 +62,9 @@ def verify(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
 ) -> None:
     """Verify every file of a release, load it in a child process, and try its golden requests."""
-    from models.registry import Registry
+    from models.release.registry import Registry
     from service.commands.terminal import busy, output
-    from service.trial import try_release
+    from service.decisions.release_trial import try_release
 
     directory = Path(release)
     if not directory.is_dir():
@@ -98,12 +98,12 @@ def promote(
 
     from throughline.v1.release_pb2 import PromoteReleaseRequest
 
-    from models.promotion import checked
-    from models.registry import Registry
-    from service import limits
+    from models.release.promotion import checked
+    from models.release.registry import Registry
     from service.commands.terminal import busy
-    from service.trial import try_release
-    from service.validation import Check
+    from service.contract import limits
+    from service.contract.validation import Check
+    from service.decisions.release_trial import try_release
 
     if server is not None:
         from service.client import connect
@@ -137,9 +137,9 @@ def rollback(
 
     from throughline.v1.release_pb2 import RollbackReleaseRequest
 
-    from models.registry import Registry
+    from models.release.registry import Registry
     from service.commands.terminal import busy
-    from service.trial import try_release
+    from service.decisions.release_trial import try_release
 
     if server is not None:
         from service.client import connect

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.environment import WORKERS_FIGURES, pin_threads
+from service.config.environment import WORKERS_FIGURES, pin_threads
 
 
 def serve(
@@ -87,8 +87,8 @@ def serve(
     taken over while serving. A stop lets the calls in flight end. With several workers SIGHUP reads
     the settings again and replaces one worker after another; a lone process ends with it.
     """
-    from service.logs import configure_logs
-    from service.settings import Settings, read_settings
+    from service.config.logs import configure_logs
+    from service.config.settings import Settings, read_settings
 
     def read() -> Settings:
         return read_settings(
@@ -115,8 +115,8 @@ def serve(
 
         supervise(settings, read)
     else:
-        from service.port import held_port
-        from service.preflight import check
+        from service.server.port import held_port
+        from service.server.preflight import check
 
         check(settings)
         with held_port(settings.listen):
@@ -124,11 +124,11 @@ def serve(
 
         # Of another program's making: the figures of a lone process are its own.
         os.environ.pop(WORKERS_FIGURES, None)
-        from service.signals import Signals
+        from service.server.process_signals import Signals
 
         # Before the long imports: the first process of a container hears no signal by default.
         signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         # Only now: numpy and FAISS read their number of threads when they are imported.
-        from service.lifecycle import run
+        from service.server.lifecycle import run
 
         run(settings, signals)

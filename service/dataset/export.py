@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from models.catalogue import Catalogue
-from models.dataset import Kind, Metadata, check_free, file_digest, write_metadata
+from models.domain.catalogue import Catalogue
+from models.domain.dataset import Kind, Metadata, check_free, file_digest, write_metadata
+from models.domain.events import Event, attributes_event
+from models.domain.profile import Link, Unlink
 from models.errors import Unreadable
-from models.events import Event, attributes_event
-from models.profile import Link, Unlink
 from service.dataset.parquet import TableWriter, Values, table_path
 from service.dataset.rows import (
     KEYED_NAMESPACE,

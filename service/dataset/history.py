@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Metadata
-from models.errors import BadInput
-from models.events import EVENT_TYPES, Event, attributes_event, event_key
-from models.identifiers import (
+from models.domain.dataset import Metadata
+from models.domain.events import EVENT_TYPES, Event, attributes_event, event_key
+from models.domain.identifiers import (
     HASH_BYTES,
     HASHED_NAMESPACES,
     Identifier,
     hash_identifier,
 )
-from models.profile import Link, Unlink
+from models.domain.profile import Link, Unlink
+from models.errors import BadInput
+from service.contract.limits import ID_BYTES
+from service.contract.names import Names
 from service.dataset.parquet import Table
 from service.dataset.rows import attributes_of, event_of
-from service.limits import ID_BYTES
-from service.names import Names
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")

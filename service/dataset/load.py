@@ -17,20 +17,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from models.catalogue import Catalogue, Row
-from models.dataset import (
+from models.domain.catalogue import Catalogue, Row
+from models.domain.dataset import (
     REQUIRED_TABLES,
     TABLES,
     Metadata,
     file_digest,
     read_metadata,
 )
+from models.domain.identifiers import key_fingerprint
 from models.errors import BadDataset, BadInput, WrongKey
-from models.identifiers import key_fingerprint
+from service.contract.names import Names, declare
 from service.dataset.history import Events, read_customers, read_links, read_unlinks
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_of, offer_of
-from service.names import Names, declare
 from service.store.store import Store
 
 CATALOGUE_CHUNK = 1_000  # rows of one revision

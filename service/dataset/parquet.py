@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from models.dataset import TABLES, Column, ColumnType
+from models.domain.dataset import TABLES, Column, ColumnType
 from models.errors import BadDataset
 
 # Values of one row in the order of the declaration; timestamps are microseconds since 1970 (UTC).

@@ -1,6 +1,7 @@
 """Between rows of a dataset and what a store keeps: events, items, offers, links, decisions.
 
-Rows are tuples in the order of the declarations in models/dataset.py; times are microseconds.
+Rows are tuples in the order of the declarations in models/domain/dataset.py; times are in
+microseconds.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from typing import TypedDict
 
 import msgspec
 
-from models.catalogue import (
+from models.domain.catalogue import (
     DEFAULT_PREFIX,
     OFFER_CLASSES,
     Item,
@@ -18,10 +19,10 @@ from models.catalogue import (
     Row,
     Stock,
 )
-from models.decision import Record
+from models.domain.decisions import Record
+from models.domain.events import Event
+from models.domain.profile import Link, Unlink
 from models.errors import BadInput
-from models.events import Event
-from models.profile import Link, Unlink
 from service.dataset.parquet import Values
 
 KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
@@ -178,7 +179,7 @@ def offer_row(offer: Offer) -> Values:
 
 
 def customer_row(event: Event) -> Values:
-    """Return the row of `customers` that `models.events.attributes_event` turns into `event`."""
+    """Return the row of `customers` that `attributes_event` turns into `event`."""
     return (KEYED_NAMESPACE, event.identifier.hex(), _text(event.attributes))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
-from models.decision import Decision, Flag, Reason
+from models.domain.decisions import Decision, Flag, Reason
 from service.metrics.stage_timer import STAGES, Laps
 from service.metrics.tally import Count, DurationHistogram, Tally
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import grpc
 from prometheus_client import Counter
 
+from service.contract.status import KINDS
 from service.metrics.tally import Count, DurationHistogram, Durations, Tally
-from service.status import KINDS
 
 # Until the caller left or its deadline passed; the status then says why nobody got the answer.
 _WITHOUT_REASON = (

@@ -8,8 +8,8 @@ import grpc
 from prometheus_client import Counter
 from throughline.v1.event_pb2 import EventResult
 
+from service.contract.status import code_number
 from service.metrics.tally import Tally
-from service.status import code_number
 
 STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"
 UNAVAILABLE, REFUSED, FAULT = "unavailable", "refused", "fault"

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from service.settings import ConfigurationError
+from service.config.settings import ConfigurationError
 
 _log = structlog.get_logger(__name__)
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import msgspec
 
 from models.codec import decode, encode
-from models.decision import Record
-from models.events import Event
-from models.profile import Profile
-from service.store.backend import Backend, Commit, StoredDecision, StoredRequest
-from service.store.planning import plan
-from service.store.sealing import Seal
+from models.domain.decisions import Record
+from models.domain.events import Event
+from models.domain.profile import Profile
+from service.store.customers.planning import plan
+from service.store.database.backend import Backend, Commit, StoredDecision, StoredRequest
+from service.store.records.sealing import Seal
 
 
 class RequestKey(NamedTuple):

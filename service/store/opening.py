@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from models.domain.events import EVENT_TYPES
+from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
-from models.events import EVENT_TYPES
-from models.identifiers import key_fingerprint
-from service.store.backend import Backend
-from service.store.location import REDIS, directory_of
-from service.store.sqlite import SqliteBackend
+from service.store.database.backend import Backend
+from service.store.database.location import REDIS, directory_of
+from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
 
 TIMEOUT = 0.25  # seconds that Redis has to answer
@@ -43,7 +43,7 @@ def open_store(
         spill = spill or directory
     elif url.startswith(REDIS):
         # Only who serves a fleet pays for the client's import.
-        from service.store.redis import RedisBackend
+        from service.store.redis.backend import RedisBackend
 
         backend = RedisBackend(url, timeout)
     else:

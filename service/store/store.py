@@ -9,25 +9,25 @@ from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-from models.catalogue import Item, Offer, Row
 from models.codec import decode, encode
-from models.decision import Record
+from models.domain.catalogue import Item, Offer, Row
+from models.domain.decisions import Record
+from models.domain.events import EVENT_TYPES, Event
+from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
-from models.events import EVENT_TYPES, Event
-from models.profile import Link, Profile, Unlink
-from service.store.backend import Backend, CatalogueRow, Durability
-from service.store.chain import Verified, real_time, verify
 from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
-from service.store.counts import StoreCounts
-from service.store.decision_ids import decision_id
-from service.store.entries import LogEntry, decode_entry
-from service.store.linking import Linked, link, link_all
-from service.store.planning import Recorded
-from service.store.recording import Outcome, Recorder
-from service.store.records import RecordQueue
-from service.store.resolve import Resolver
-from service.store.sealing import Seal
-from service.store.unlinking import Unlinked, unlink
+from service.store.customers.linking import Linked, link, link_all
+from service.store.customers.log_entries import LogEntry, decode_entry
+from service.store.customers.planning import Recorded
+from service.store.customers.recording import Outcome, Recorder
+from service.store.customers.resolver import Resolver
+from service.store.customers.unlinking import Unlinked, unlink
+from service.store.database.backend import Backend, CatalogueRow, Durability
+from service.store.database.counts import StoreCounts
+from service.store.database.decision_ids import decision_id
+from service.store.records.chain import Verified, real_time, verify
+from service.store.records.queue import RecordQueue
+from service.store.records.sealing import Seal
 
 _ROW = cast(type[Row], Item | Offer)
 

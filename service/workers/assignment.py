@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.settings import Settings
-from service.shared_by_workers import Shared
+from service.config.settings import Settings
+from service.server.shared_by_workers import Shared
 
 DECIDING, SERVING = b"deciding\n", b"serving\n"  # by a release, or without one
 EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed

@@ -20,14 +20,14 @@ from pathlib import Path
 import structlog
 
 from models.errors import ThroughlineError
-from service.clock import Clock
-from service.environment import WORKERS_FIGURES
+from service.config.clock import Clock
+from service.config.environment import WORKERS_FIGURES
+from service.config.settings import ConfigurationError, Settings
 from service.metrics.export import metrics_of_workers, worker_ended
-from service.port import held_port
-from service.preflight import check, only_server, warn
-from service.settings import ConfigurationError, Settings
-from service.shared_by_workers import Shared
-from service.signals import Signals
+from service.server.port import held_port
+from service.server.preflight import check, only_server, warn
+from service.server.process_signals import Signals
+from service.server.shared_by_workers import Shared
 from service.workers.assignment import assignment
 from service.workers.process import WorkerProcess
 

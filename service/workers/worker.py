@@ -10,8 +10,8 @@ import threading
 import time
 from contextlib import suppress
 
-from service.settings import Settings
-from service.signals import Signals
+from service.config.settings import Settings
+from service.server.process_signals import Signals
 from service.workers.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     watched = (parent, serving, signals, settings.drain_seconds)
     threading.Thread(target=_end_with_parent, args=watched, name="parent", daemon=True).start()
 
-    from service.lifecycle import run
-    from service.logs import configure_logs
+    from service.config.logs import configure_logs
+    from service.server.lifecycle import run
 
     configure_logs(settings.log_level, worker=assigned.number)
 
@@ -69,6 +69,6 @@ def _end_with_parent(
 
 
 if __name__ == "__main__":
-    from service.exit_codes import reported
+    from service.config.exit_codes import reported
 
     reported(main)

@@ -1,0 +1,1 @@
+"""The decision: a pure function, in stages, that can be made again from its record."""

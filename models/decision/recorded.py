@@ -1,0 +1,205 @@
+"""The candidates of a decision as its record keeps them, and a decision made from them again.
+
+Retrieval names candidates, and the catalogue says what they are worth; both are kept. All else, the
+scores, their order and what the channel withholds, follows from the profile, the release and the
+policy, and is worked out anew. So a record is replayed without the catalogue of its day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from models.codec import Damaged, encode
+from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
+from models.domain.decisions import Candidates, Decision, Reason, Record
+from models.domain.profile import Profile, decode_customer
+from models.numeric.array_types import Fixed, Mask, Rows
+from models.ranking.offer_index import OfferIndex
+from models.ranking.ranking import Ranking
+from models.ranking.two_stage_scorer import Named
+from models.release.release import Release
+
+
+@dataclass(frozen=True)
+class Given:
+    """The candidates of a decision made before, over the small index made of its record.
+
+    `shared` and `appended` are rows of tier 0 and of tier 1. By row: `sources`, `worths`, `open`
+    (might have been shown) and `classes` (rules, rows), which diversity looks at.
+    """
+
+    shared: Rows
+    appended: Rows
+    sources: Rows
+    worths: Fixed
+    open: Mask
+    classes: NDArray[np.int64]
+    unknown_ids: int
+
+    def first(self, closed: Rows, items: int) -> Named:
+        """Return the item candidates of tier 0 that are not `closed`; `items` as in the index."""
+        rows = self.shared[self.shared < items]
+        rows = np.setdiff1d(rows, closed, assume_unique=True)
+        return Named(rows, self.sources[rows])
+
+
+def candidates_of(
+    index: OfferIndex,
+    rankings: Sequence[Ranking],
+    sources: Sequence[Rows],
+    open_: Mask | None,
+    classes: NDArray[np.int64] | None,
+) -> Candidates:
+    """Return the candidates of a decision as its record keeps them."""
+    rows = np.concatenate([ranking.rows for ranking in rankings])
+    leads = np.concatenate([ranking.leads for ranking in rankings])
+    worths = np.concatenate([ranking.worths for ranking in rankings])
+    known = np.full(len(rows), -1, np.int32)
+    items = rows < index.item_count
+    known[items] = index.release_row[rows[items]]
+    named = known < 0
+    return Candidates(
+        rows=known.astype("<i4").tobytes(),
+        named=tuple(index.ids[row] for row in rows[named].tolist()),
+        leads=tuple(index.item_ids[lead] for lead in leads[named].tolist()),
+        sources=np.concatenate(sources).astype("u1").tobytes(),
+        worths=worths.astype("<i8").tobytes() if worths.any() else b"",
+        open=b"" if open_ is None else open_.astype("u1").tobytes(),
+        classes=b"" if classes is None or not len(classes) else classes.astype("<i4").tobytes(),
+    )
+
+
+def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
+    """Return the catalogue's rows that a record needs.
+
+    They are those of all that was walked past, of new items, and of what caps of a group looked at.
+
+    Each as small as it does: an offer over a set names the item that led it, stock is that of the
+    place asked for and what tells that there is some elsewhere.
+    """
+    candidates = decision.candidates
+    leads = dict(zip(candidates.named, candidates.leads, strict=True))
+    walked = [shown.offer for shown in decision.slate]
+    walked += [withheld.offer for withheld in decision.withheld]
+    new = [offer for offer in candidates.named if offer.startswith(DEFAULT_PREFIX)]
+    found: dict[str, Row] = {}
+    for offer_id in [*walked, *new]:
+        item_id = leads.get(offer_id, offer_id.removeprefix(DEFAULT_PREFIX))
+        item = catalogue.items.get(item_id)
+        if item is not None:
+            found[DEFAULT_PREFIX + item_id] = _small(item, place)
+        offer = catalogue.offers.get(offer_id)
+        if offer is not None:
+            found[offer_id] = _small_offer(offer, item_id, place)
+    for offer_id in decision.contacted:
+        row = catalogue.row(offer_id)
+        if row is not None:
+            found.setdefault(offer_id, _looked_at(row, leads.get(offer_id, "")))
+    return tuple(found.values())
+
+
+def index_of(decision: Decision, rows: Sequence[Row], release: Release) -> OfferIndex:
+    """Return the index of just the candidates of a recorded decision."""
+    candidates = decision.candidates
+    items: dict[str, Item] = {}
+    offers: dict[str, Offer] = {}
+    leads = iter(candidates.leads)
+    for offer_id, known in zip(candidates.ids(release.items), candidates.known, strict=True):
+        lead = offer_id.removeprefix(DEFAULT_PREFIX) if known else next(leads)
+        items.setdefault(lead, Item(id=lead))
+        if not offer_id.startswith(DEFAULT_PREFIX):
+            offers[offer_id] = Offer(id=offer_id, items=(lead,))
+    for row in rows:
+        if isinstance(row, Item):
+            items[row.id] = row
+        else:
+            offers[row.id] = row
+    return OfferIndex(release, Catalogue(decision.moment.catalogue_revision, items, offers))
+
+
+def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
+    """Return the candidates of a recorded decision by rows of its small index.
+
+    `rules` is how many rules of diversity its policy has.
+    """
+    candidates, count = decision.candidates, len(index.ids)
+    ids = candidates.ids(index.release.items)
+    rows = np.array([_row(index, offer_id) for offer_id in ids], np.int64)
+    sources = np.zeros(count, np.int64)
+    sources[rows] = np.frombuffer(candidates.sources, "u1")
+    worths = np.zeros(count, np.int64)
+    if candidates.worths:
+        worths[rows] = np.frombuffer(candidates.worths, "<i8")
+    open_ = np.zeros(count, np.bool_)
+    if candidates.open:
+        open_[rows] = np.frombuffer(candidates.open, "u1") > 0
+    classes = np.full((rules, count), -1, np.int64)
+    if candidates.classes:
+        classes[:, rows] = np.frombuffer(candidates.classes, "<i4").reshape(rules, len(rows))
+    return Given(
+        shared=rows[: decision.shared],
+        appended=rows[decision.shared :],
+        sources=sources,
+        worths=worths,
+        open=open_,
+        classes=classes,
+        unknown_ids=decision.unknown_ids,
+    )
+
+
+def kept_profile(profile: Profile) -> bytes:
+    """Return the customer as a record keeps it: without what no decision looks at."""
+    compartments = {
+        identifier: replace(compartment, seen=b"")
+        for identifier, compartment in profile.compartments.items()
+    }
+    return encode(replace(profile, compartments=compartments, once_with=()))
+
+
+def profile_of(record: Record) -> Profile:
+    """Return the customer as the decision read it; raises `Damaged` where that is no profile."""
+    profile = decode_customer(record.profile)
+    if not isinstance(profile, Profile):
+        raise Damaged("record: no profile in it")
+    return profile
+
+
+def exhausted_of(decision: Decision) -> frozenset[str]:
+    """Return the offers that were used up, as far as the decision met them."""
+    return frozenset(
+        withheld.offer for withheld in decision.withheld if withheld.reason == Reason.EXHAUSTED
+    )
+
+
+def _row(index: OfferIndex, offer_id: str) -> int:
+    row = index.row_of(offer_id)
+    assert row is not None, "the small index holds every candidate"
+    return row
+
+
+def _small(item: Item, place: str) -> Item:
+    return replace(item, stock=_stock(item.stock, place))
+
+
+def _small_offer(offer: Offer, lead: str, place: str) -> Offer:
+    return replace(offer, items=(lead,), stock=_stock(offer.stock, place))
+
+
+def _looked_at(row: Row, lead: str) -> Row:
+    """Return a row as caps look at it, an offer with the item that leads it where one does."""
+    if isinstance(row, Item):
+        return replace(row, stock=())
+    return replace(row, items=(lead,) if lead else row.items[:1], stock=())
+
+
+def _stock(stock: tuple[Stock, ...], place: str) -> tuple[Stock, ...]:
+    """Return the entries that tell of stock at `place` and anywhere, and when it was counted."""
+    if len(stock) <= 1:
+        return stock
+    kept = [entry for entry in stock if entry.place == place]
+    kept += [entry for entry in stock if entry.quantity > 0][:1]
+    kept.append(max(stock, key=lambda entry: entry.as_of))
+    return tuple(dict.fromkeys(kept))

@@ -1,0 +1,160 @@
+"""The profile: everything live that a decision may use about one customer, as it is stored.
+
+A profile holds one compartment for each identifier, which `models.domain.fold` makes of its events.
+The customer is their merge, made when read (`models.domain.view`), so that linking and unlinking
+move whole compartments.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from models.codec import damaged, payload_of
+from models.domain.events import (
+    BROWSE,
+    CART,
+    CONTACT,
+    GRANTED,
+    PURCHASE,
+    RESERVED,
+    RESPONSE,
+    SENT,
+    Stamp,
+)
+
+# How many of the latest events each lane remembers.
+LANE_CAPACITY: Mapping[str, int] = {
+    BROWSE: 150,
+    CART: 50,
+    PURCHASE: 100,
+    CONTACT: 100,
+    RESPONSE: 50,
+    SENT: 100,
+    RESERVED: 100,
+    GRANTED: 100,
+}
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
+    """One remembered event; ordered canonically, `key` being the first half of the event's.
+
+    `decision` is the `decision_key` of the decision that a contact belongs to; 0 for none, and for
+    what was stored before there was one.
+    """
+
+    rank: int
+    at: int
+    key: int
+    type: str
+    channel: str
+    item: str
+    offer: str
+    decision: int = 0
+
+
+class Attribute(msgspec.Struct, frozen=True, array_like=True):
+    """The latest statement of one attribute; an empty value says that it is gone."""
+
+    stamp: Stamp
+    value: str
+
+
+class Compartment(msgspec.Struct, frozen=True, array_like=True):
+    """What was recorded under one identifier, bounded.
+
+    `lanes` maps a lane to its entries in canonical order; `counts` maps "type channel bucket" to a
+    number, where the bucket is months since 1970 or -1 for undated; `seen` packs the latest event
+    ids with a hash of their content; `floor` is the newest entry that `seen` ever dropped.
+    """
+
+    lanes: dict[str, tuple[Entry, ...]] = {}
+    counts: dict[str, int] = {}
+    attributes: dict[str, Attribute] = {}
+    seen: bytes = b""
+    floor: Stamp | None = None
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Something said of two identifiers; `time` in microseconds, or -1 when undated."""
+
+    time: int
+    a: bytes
+    b: bytes
+    asserted_by: str
+
+    @property
+    def pair(self) -> frozenset[bytes]:
+        """The two, whichever was named first."""
+        return frozenset((self.a, self.b))
+
+
+class Link(Said, frozen=True):
+    """Two identifiers were said to be one customer."""
+
+
+class Unlink(Said, frozen=True):
+    """It was said that two identifiers are not one customer, whoever had linked them."""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=True):
+    """The stored state of one customer.
+
+    `customer` is the keyed hash of its first identifier; `version` grows with each write. While
+    customers are joined or parted, which any reader can finish, `absorbing` names who is taken over
+    by this one, of which it holds a copy as of version `copied`, `releasing` who is parted from it,
+    and `released_by` from whom this one is parted. `once_with` are identifiers that were of one
+    customer with some of its own and no longer are.
+    """
+
+    customer: bytes
+    version: int = 0
+    compartments: dict[bytes, Compartment] = {}
+    links: tuple[Link, ...] = ()
+    absorbing: bytes = b""
+    copied: int = 0
+    releasing: bytes = b""
+    released_by: bytes = b""
+    once_with: tuple[bytes, ...] = ()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it is being joined or parted: then nobody may use it before that is finished."""
+        return bool(self.absorbing or self.releasing or self.released_by)
+
+    @property
+    def owners(self) -> set[bytes]:
+        """Under whose keys that was written which concerns this customer: now, or once."""
+        return {self.customer, *self.compartments, *self.once_with}
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is said of the customer: no event, no link."""
+        return not self.links and all(one == _BLANK for one in self.compartments.values())
+
+
+_BLANK = Compartment()
+
+
+class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):
+    """What remains of a customer that was linked to another: where it lives now."""
+
+    customer: bytes
+    version: int
+    to: bytes
+
+
+_stored: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
+
+
+def decode_customer(data: bytes) -> Profile | Forward:
+    """Return the profile, or the forward, stored for a customer; raises as `codec.decode` does."""
+    try:
+        return _stored.decode(payload_of(data))
+    except msgspec.DecodeError:
+        raise damaged() from None
+
+
+def latest(entries: list[Entry], capacity: int) -> tuple[Entry, ...]:
+    """Return the latest `capacity` of `entries`, in canonical order."""
+    entries.sort()
+    return tuple(entries[-capacity:])

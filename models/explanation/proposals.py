@@ -1,0 +1,167 @@
+"""Which changes may lift what stopped an offer, each by the least that could do it."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from models.clock_time import DAY
+from models.decision.decide import Deciding
+from models.decision.outcome import Stage, Standing
+from models.domain.decisions import Reason
+from models.domain.prices import amount, margin
+from models.domain.profile import Entry
+from models.domain.selectors import OfferHas
+from models.explanation.counterfactuals import Case, Change, Kind, lever
+from models.explanation.score_gap import least_lift
+from models.numeric.fixed import ONE
+from models.policy.schema import (
+    AllOf,
+    AnyOf,
+    AtTime,
+    AttributeIs,
+    Condition,
+    HappenedLately,
+    NoneOf,
+)
+
+EVENTS = ("view", "add_to_cart")
+
+
+def proposals(case: Case, deciding: Deciding, offer: str, stopped: Standing) -> list[Change]:
+    """Return changes that may lift what stopped `offer` in `deciding`, which `case` gave.
+
+    Nothing where none of the closed list can: the request's own wishes, what the offer is made for,
+    a holdout.
+    """
+    index = deciding.world.index
+    row = index.row_of(offer)
+    if row is None or not len(index.members_of(row)):
+        return []
+    known = index.catalogue.row(offer)
+    assert known is not None, "the index has only what the catalogue has"
+    match stopped.reason:
+        case Reason.OUT_OF_STOCK:
+            place = case.request.place or next((entry.place for entry in known.stock), "")
+            return [Change(kind=Kind.STOCK, about=place, value=1)]
+        case Reason.NOT_VALID:
+            later = known.valid_from is not None and known.valid_from > case.now
+            return _at(known.valid_from if later else None)
+        case Reason.PURCHASED | Reason.DECLINED:
+            closed = deciding.closed.get(offer)
+            until = deciding.contacts.category_free_at(known) if closed is None else closed.until
+            return _at(until)
+        case Reason.CAPPED | Reason.QUIET_HOURS:
+            return _at(deciding.contacts.free_at(known, case.request.channel))
+        case Reason.OPEN_CASE:
+            return [Change(kind=Kind.CASE, about=stopped.rule)]
+        case Reason.EXHAUSTED:
+            return [Change(kind=Kind.VOLUME, value=1)]
+        case Reason.NOT_ELIGIBLE:
+            return list(_eligible(case, deciding, offer, stopped.rule))
+        case Reason.BELOW_CUT | Reason.DIVERSITY:
+            return [*_higher(deciding, row), *_events()]
+        case None if stopped.stage == Stage.RETRIEVAL:
+            return _events()
+        case _:
+            return []
+
+
+def _events() -> list[Change]:
+    return [Change(kind=Kind.EVENT, about=type_, value=1) for type_ in EVENTS]
+
+
+def _at(moment: int | None) -> list[Change]:
+    return [] if moment is None else [Change(kind=Kind.TIME, at=moment)]
+
+
+def _higher(deciding: Deciding, row: int) -> Iterator[Change]:
+    """Yield what makes an offer score so high that it is shown: a lever, a rate."""
+    lift = least_lift(deciding, row)
+    if lift is None:
+        return
+    weight = lever(lift)
+    if weight is not None:
+        yield weight
+    rate = _rate(deciding, row, lift)
+    if rate is not None and rate <= 1:
+        yield Change(kind=Kind.RATE, value=rate, lift=lift)
+
+
+def _rate(deciding: Deciding, row: int, lift: int) -> float | None:
+    """Return the rate of a candidate whose score were higher by `lift`; None: there are none."""
+    ranking = next(one for one in deciding.walk.rankings if row in one.rows)
+    at = int(np.flatnonzero(ranking.rows == row)[0])
+    bases = ranking.bases[at : at + 1] + lift
+    if deciding.ranker.weighing.by_value:
+        return math.exp(int(bases[0]) / ONE)
+    return deciding.scorer.rates(ranking.leads[at : at + 1], bases)[0]
+
+
+def _eligible(case: Case, deciding: Deciding, offer: str, rule: str) -> Iterator[Change]:
+    """Yield what may turn a condition of a rule over: a price, a moment, an event, an attribute."""
+    for eligibility in deciding.world.policy.eligibility:
+        if eligibility.name == rule:
+            for condition in _leaves(eligibility.when):
+                yield from _turned(case, deciding, offer, condition)
+
+
+def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    for condition in conditions:
+        if isinstance(condition, (AnyOf, AllOf, NoneOf)):
+            yield from _leaves(condition.of)
+        else:
+            yield condition
+
+
+def _turned(case: Case, deciding: Deciding, offer: str, condition: Condition) -> Iterator[Change]:
+    match condition:
+        case OfferHas():
+            yield from _prices(deciding, offer, condition)
+        case AtTime():
+            for bound in (condition.since, condition.until):
+                if bound is not None and bound.tzinfo is not None:
+                    moment = round(bound.timestamp()) * 1_000_000
+                    if moment > case.now:
+                        yield Change(kind=Kind.TIME, at=moment)
+        case HappenedLately():
+            yield from _happened(case, deciding, condition)
+        case AttributeIs():
+            for value in condition.one_of[:1]:
+                yield Change(kind=Kind.ATTRIBUTE, about=condition.name, text=value)
+            for number in (condition.at_least, condition.at_most):
+                if number is not None:
+                    yield Change(kind=Kind.ATTRIBUTE, about=condition.name, text=f"{number:g}")
+
+
+def _prices(deciding: Deciding, offer: str, condition: OfferHas) -> Iterator[Change]:
+    """Yield the prices at which bounds of price and margin turn over, nearest first."""
+    known = deciding.world.index.catalogue.row(offer)
+    assert known is not None, "the index has only what the catalogue has"
+    price = amount(known.price)
+    bounds = [condition.price_at_most, condition.price_at_least]
+    if condition.margin_at_least:
+        bounds.append(margin(known) * price / condition.margin_at_least)
+    for bound in bounds:
+        if bound is None or math.isnan(bound) or math.isnan(price):
+            continue
+        exact = round(bound * 100, 6)  # 19.99 times 100 is less than 1,999 in floats
+        cents = math.floor(exact) if price > bound else math.ceil(exact)
+        for found in (cents, cents + (-1 if price > bound else 1)):
+            if found > 0:
+                yield Change(kind=Kind.PRICE, value=found / 100)
+
+
+def _happened(case: Case, deciding: Deciding, condition: HappenedLately) -> Iterator[Change]:
+    """Yield one event more, and the moments at which those that count are too old to count."""
+    if condition.type in EVENTS:
+        yield Change(kind=Kind.EVENT, about=condition.type, value=1)
+    lasting = round(condition.days * DAY)
+    counted: list[Entry] = [
+        entry
+        for entries in deciding.view.lanes.values()
+        for entry in entries
+        if entry.type == condition.type and entry.rank == 1 and entry.at > case.now - lasting
+    ]
+    for entry in sorted(counted):
+        yield Change(kind=Kind.TIME, at=entry.at + lasting)

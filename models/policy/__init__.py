@@ -1,0 +1,1 @@
+"""What a brand may say to whom, how often and at what worth."""

@@ -1,0 +1,320 @@
+"""The contact policy: what it withholds from a customer at one moment, and what has to be reserved.
+
+A contact counts in a window as long as it is not over: a rolling window of some days holds a
+contact from its moment on and has lost it exactly that long after; a calendar window has lost it
+when the next one starts in the customer's zone. A reservation that is neither confirmed nor lapsed
+may be delivered at any moment, so it counts in every window. So a hard cap is never exceeded by
+messages that are delivered, and told, before their reservations lapse.
+
+A profile remembers the latest `REMEMBERED` messages, and as many impressions and reservations. Of
+what is older nobody knows whether it counted: on an outbound channel a cap whose window reaches
+further back than what is remembered is taken as reached, for a message not sent harms nobody.
+Elsewhere, where nothing to show does, a cap counts what is remembered.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from models.clock_time import DAY
+from models.domain.catalogue import Catalogue, Offer, Row, offer_id
+from models.domain.decisions import ContextItem, Reason
+from models.domain.events import CONTACT, RESERVED, SENT
+from models.domain.profile import LANE_CAPACITY
+from models.domain.selectors import Selector, selects
+from models.domain.view import View
+from models.policy.contact_log import Ledger, Line, lasting, ledger_of
+from models.policy.cool_downs import (
+    Closed,
+    category_selector,
+    category_values,
+    closed_categories,
+    closed_offers,
+)
+from models.policy.schema import Cap, Policy
+from models.policy.windows import Calendar, quiet_at, quiet_until, window_of, zone_of
+
+REMEMBERED = LANE_CAPACITY[SENT]
+
+MARKETING = Selector(classes=("marketing",))
+NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
+
+
+class Capped(NamedTuple):
+    """A cap that is reached: for the `offers` of `about` (None: for all), transactional ones apart.
+
+    `rule` is the cap's name.
+    """
+
+    rule: str
+    about: Selector
+    offers: frozenset[str] | None
+
+
+class Contacts:
+    """What the contact policy says of one customer at `now` (microseconds); made once a decision.
+
+    `like` is the built-in intent that the one asked for behaves like. Where the customer is not
+    `known`, as the store does not answer, every hard cap counts as reached. Nothing is counted
+    before it is asked for, and nothing at all where the policy has no caps.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        policy: Policy,
+        now: int,
+        like: str,
+        context: tuple[ContextItem, ...],
+        catalogue: Catalogue,
+        *,
+        known: bool = True,
+    ) -> None:
+        self._view = view
+        self._policy = policy.contact
+        self._now = now
+        self._like = like
+        self._context = context
+        self._catalogue = catalogue
+        self._known = known
+        self._suspended: dict[str, list[tuple[Reason, str, Selector]]] = {}
+        self._capped: dict[str, list[tuple[Cap, Capped]]] = {}
+        self._windows: dict[Calendar, int] = {}
+        self._groups: dict[tuple[str, str], bool] = {}
+
+    def closed(self) -> dict[str, Closed]:
+        """Return the offers that are not to be shown on any channel, by id, each with why."""
+        cool_downs = self._policy.cool_downs
+        return closed_offers(self._view, cool_downs, self._now, self._like, self._context)
+
+    def closed_about(self) -> list[tuple[Reason, str, Selector]]:
+        """Return which offers are closed on any channel beside these: those of a category bought.
+
+        Each comes with its reason and the name of the cool-down.
+        """
+        if not self._categories:
+            return []
+        about = category_selector(self._policy.cool_downs, self._categories)
+        return [(Reason.PURCHASED, "category", about)]
+
+    def category_free_at(self, offer: Row) -> int | None:
+        """Return when no category that an offer is in is closed any more; None: none is closed."""
+        values = category_values(self._policy.cool_downs, offer)
+        return max((self._categories[at] for at in values & self._categories.keys()), default=None)
+
+    def suspended(self, channel: str) -> list[tuple[Reason, str, Selector]]:
+        """Return why no offer of some selectors is shown on `channel`: an open case, quiet hours.
+
+        Each comes with its reason and the name of the rule, the case's being its attribute.
+        """
+        known = self._suspended.get(channel)
+        if known is not None:
+            return known
+        found = self._suspended[channel] = []
+        if self._view.attributes.get(self._policy.case_attribute):
+            found.append((Reason.OPEN_CASE, self._policy.case_attribute, MARKETING))
+        for hours in self._policy.quiet_hours:
+            if channel in hours.channels and quiet_at(hours, self._now, self._zone):
+                found.append((Reason.QUIET_HOURS, hours.name, NOT_TRANSACTIONAL))
+        return found
+
+    def capped(self, channel: str) -> list[Capped]:
+        """Return the caps that are reached for `channel`, in the policy's order."""
+        return [capped for _, capped in self._reached(channel)]
+
+    def withheld(self, offer: Row, channel: str) -> tuple[Reason, str] | None:
+        """Return why an offer is withheld on `channel`, and the rule's name.
+
+        The first that holds of: an open case, quiet hours, a cap; None where none does.
+        """
+        for reason, rule, about in self.suspended(channel):
+            if selects(about, offer):
+                return reason, rule
+        for _, (rule, about, offers) in self._reached(channel):
+            if _held(offer, about, offers):
+                return Reason.CAPPED, rule
+        return None
+
+    def free_at(self, offer: Row, channel: str) -> int | None:
+        """Return when the reason for which an offer is withheld on `channel` is over, by itself.
+
+        That is the first moment (microseconds) at which it is not withheld for that reason if
+        nothing else happens; None where it is not withheld, or where time alone never frees it.
+        """
+        withheld = self.withheld(offer, channel)
+        if withheld is None or withheld[0] == Reason.OPEN_CASE:
+            return None
+        if withheld[0] == Reason.QUIET_HOURS:
+            hours = [one for one in self._policy.quiet_hours if channel in one.channels]
+            return quiet_until(hours, self._now, self._zone)
+        ends = [
+            self._cap_free_at(cap, offer_id(offer), channel)
+            for cap, (_, about, offers) in self._reached(channel)
+            if _held(offer, about, offers)
+        ]
+        return None if None in ends else max(end for end in ends if end is not None)
+
+    def reservations(self, shown: Iterable[Row], channel: str) -> tuple[str, ...]:
+        """Return what a decision that shows these offers on `channel` has to reserve.
+
+        "" is the message as a whole, under a hard cap per person; beside it the ids of offers under
+        a hard cap of the offer or of a group. Transactional ones count, and so are reserved, too.
+        """
+        slate = list(shown)
+        hard = [cap for cap in self._policy.caps if self._is_hard(cap, channel)]
+        if not slate or not hard:
+            return ()
+        message = [""] if any(cap.per == "person" for cap in hard) else []
+        about = [cap.about for cap in hard if cap.per != "person"]
+        return (
+            *message,
+            *(offer_id(offer) for offer in slate if any(selects(one, offer) for one in about)),
+        )
+
+    def looked_up(self) -> tuple[str, ...]:
+        """Return the ids of offers shown before that caps of a group have looked at, ascending."""
+        return tuple(sorted({shown for _, shown in self._groups}))
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return zone_of(self._view, self._policy)
+
+    @cached_property
+    def _categories(self) -> dict[str, int]:
+        return closed_categories(
+            self._view, self._policy.cool_downs, self._now, self._like, self._catalogue.items
+        )
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        lanes = (self._view.lanes.get(lane, ()) for lane in (CONTACT, SENT, RESERVED))
+        return ledger_of(chain.from_iterable(lanes), self._policy, self._now)
+
+    def _is_hard(self, cap: Cap, channel: str) -> bool:
+        """Tell whether a cap counts on `channel`, and is hard there."""
+        return _counts_on(cap, channel) and (cap.hard or channel in self._policy.outbound)
+
+    def _reached(self, channel: str) -> list[tuple[Cap, Capped]]:
+        found = self._capped.get(channel)
+        if found is None:
+            found = self._capped[channel] = [
+                (cap, capped)
+                for cap in self._policy.caps
+                if _counts_on(cap, channel) and (capped := self._count(cap, channel)) is not None
+            ]
+        return found
+
+    def _count(self, cap: Cap, channel: str) -> Capped | None:
+        """Return a cap as reached, or None where it is not."""
+        whole = Capped(cap.name, cap.about, None)
+        hard = self._is_hard(cap, channel)
+        if cap.limit <= 0 or (hard and not self._known):
+            return whole
+        if self._unknown_until(cap, channel) > self._now:
+            return whole
+        since = self._since(cap)
+        lines = [line for line in self._delivered(cap) if line.at >= since]
+        if hard:
+            lines += self._pending(cap)
+        if cap.per == "offer":
+            times = Counter(offer for _, offer in {(line.message, line.offer) for line in lines})
+            full = frozenset(offer for offer, number in times.items() if number >= cap.limit)
+            return whole._replace(offers=full) if full else None
+        return whole if len({line.message for line in lines}) >= cap.limit else None
+
+    def _cap_free_at(self, cap: Cap, offer: str, channel: str) -> int | None:
+        """Return when a cap that is reached for an offer is no more, by itself."""
+        if cap.limit <= 0 or not self._known:
+            return None
+        ends: dict[int, int] = {}
+        lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]
+        if self._is_hard(cap, channel):
+            lapse = lasting(self._policy)
+            lines += [(line, line.at + lapse) for line in self._pending(cap)]
+        for line, end in lines:
+            if cap.per != "offer" or line.offer == offer:
+                ends[line.message] = max(end, ends.get(line.message, end))
+        last = sorted(ends.values(), reverse=True)
+        reached = last[cap.limit - 1] if len(last) >= cap.limit else self._now
+        return max(reached, self._unknown_until(cap, channel))
+
+    def _since(self, cap: Cap) -> int:
+        """Return the first moment whose contacts still count under a cap."""
+        if cap.calendar is None:
+            return self._now - _length(cap) + 1
+        if cap.calendar not in self._windows:
+            self._windows[cap.calendar] = window_of(self._now, cap.calendar, self._zone)[0]
+        return self._windows[cap.calendar]
+
+    def _over(self, cap: Cap, at: int) -> int:
+        """Return the moment at which a contact of `at` counts no more under a cap."""
+        if cap.calendar is None:
+            return at + _length(cap)
+        return window_of(at, cap.calendar, self._zone)[1]
+
+    def _delivered(self, cap: Cap) -> list[Line]:
+        """Return the deliveries that a cap is about, whenever they were."""
+        ledger = self._ledger
+        lines = ledger.messages if cap.per == "person" else ledger.offers
+        return self._about(cap, lines)
+
+    def _pending(self, cap: Cap) -> list[Line]:
+        """Return the reservations that a cap is about and that may still be delivered."""
+        ledger = self._ledger
+        lines = ledger.pending_messages if cap.per == "person" else ledger.pending_offers
+        return self._about(cap, lines)
+
+    def _about(self, cap: Cap, lines: list[Line]) -> list[Line]:
+        if cap.channels:
+            lines = [line for line in lines if line.channel in cap.channels]
+        if cap.per == "group":
+            lines = [line for line in lines if self._selected(cap, line.offer)]
+        return lines
+
+    def _selected(self, cap: Cap, shown: str) -> bool:
+        """Tell whether a cap is about an offer that was shown; one unknown now is its id alone."""
+        key = (cap.name, shown)
+        found = self._groups.get(key)
+        if found is None:
+            offer = self._catalogue.row(shown) or Offer(id=shown)
+            found = self._groups[key] = selects(cap.about, offer)
+        return found
+
+    def _unknown_until(self, cap: Cap, channel: str) -> int:
+        """Return until when contacts that are not remembered may count under a cap; 0: none do."""
+        if channel not in self._policy.outbound:
+            return 0
+        lanes = [SENT]
+        if cap.per != "person":
+            lanes.append(RESERVED)  # which offers a message held
+        if not cap.channels or not set(cap.channels) <= set(self._policy.outbound):
+            lanes.append(CONTACT)
+        ends = [
+            self._over(cap, since)
+            for lane in lanes
+            if (since := self._view.complete_since(lane)) is not None
+        ]
+        reserved = self._view.complete_since(RESERVED)
+        if reserved is not None:
+            ends.append(reserved + lasting(self._policy))
+        return max(ends, default=0)
+
+
+def _counts_on(cap: Cap, channel: str) -> bool:
+    return not cap.channels or channel in cap.channels
+
+
+def _held(offer: Row, about: Selector, offers: frozenset[str] | None) -> bool:
+    """Tell whether a cap that is reached withholds an offer."""
+    return (
+        offer.offer_class != "transactional"
+        and (offers is None or offer_id(offer) in offers)
+        and selects(about, offer)
+    )
+
+
+def _length(cap: Cap) -> int:
+    return round((cap.days or 0) * DAY)

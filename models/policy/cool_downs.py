@@ -1,0 +1,114 @@
+"""What a customer is not shown for a while, whatever the channel: cool-downs, and what they know.
+
+Only timed events start a cool-down; undated history says that something happened, not when. A
+cool-down of some days holds from the event on and is over exactly that long after it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from models.clock_time import DAY
+from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
+from models.domain.decisions import ContextItem, Intent, Reason
+from models.domain.events import LANES, PURCHASE, RESPONSE
+from models.domain.profile import Entry
+from models.domain.selectors import Selector
+from models.domain.view import View
+from models.policy.contact_log import offer_of
+from models.policy.schema import CoolDowns
+
+TAKEN = ("accept", "redeem")
+DECLINED = "dismiss"
+
+
+class Closed(NamedTuple):
+    """Why an offer is closed, by which rule, and until when (microseconds).
+
+    `rule` is "" where nothing of the policy closes it, `until` None where no time ends it.
+    """
+
+    reason: Reason
+    rule: str = ""
+    until: int | None = None
+
+
+def closed_offers(
+    view: View, cool_downs: CoolDowns, now: int, like: str, context: tuple[ContextItem, ...]
+) -> dict[str, Closed]:
+    """Return the offers that are not to be shown to this customer at `now`, by id.
+
+    An item bought within the cool-down closes its default offer; an offer accepted, redeemed or
+    bought under closes that offer; a dismissed offer, or the default offer of a dismissed item,
+    likewise; so does an item of the context. An intent like `replenish` lifts the cool-down after a
+    purchase; one like `discovery` closes the default offer of every item that the customer is
+    remembered to have touched. A purchase is told before a decline, and that before the context.
+    """
+    closed = {
+        DEFAULT_PREFIX + before_them.item: Closed(Reason.IN_CONTEXT) for before_them in context
+    }
+    responses = view.lanes.get(RESPONSE, ())
+    for entry, until in _within(responses, cool_downs.decline, now):
+        if entry.type == DECLINED:
+            _close(closed, offer_of(entry), Closed(Reason.DECLINED, "decline", until))
+    if like != Intent.REPLENISH:
+        for entry, until in _within(responses, cool_downs.purchase, now):
+            if entry.type in TAKEN:
+                _close(closed, offer_of(entry), Closed(Reason.PURCHASED, "purchase", until))
+        for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.purchase, now):
+            bought = Closed(Reason.PURCHASED, "purchase", until)
+            _close(closed, entry.offer, bought)
+            if entry.item:
+                _close(closed, DEFAULT_PREFIX + entry.item, bought)
+    if like == Intent.DISCOVERY:
+        for item in touched(view):
+            closed.setdefault(DEFAULT_PREFIX + item, Closed(Reason.TOUCHED))
+    closed.pop("", None)
+    return closed
+
+
+def closed_categories(
+    view: View, cool_downs: CoolDowns, now: int, like: str, items: Mapping[str, Item]
+) -> dict[str, int]:
+    """Return the categories that a purchase closes at `now`, each with when it opens again.
+
+    They are the values that the items bought have in the feature that the policy names.
+    """
+    found: dict[str, int] = {}
+    if not cool_downs.category or like == Intent.REPLENISH:
+        return found
+    for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.category_days, now):
+        item = items.get(entry.item)
+        if item is not None:
+            for value in item.features.get(cool_downs.category, ()):
+                found[value] = max(until, found.get(value, until))
+    return found
+
+
+def category_selector(cool_downs: CoolDowns, categories: Mapping[str, int]) -> Selector:
+    """Return the selector of all offers of some categories."""
+    return Selector(features={cool_downs.category: tuple(sorted(categories))})
+
+
+def category_values(cool_downs: CoolDowns, offer: Row) -> set[str]:
+    """Return the categories that an offer is in."""
+    return set(offer.features.get(cool_downs.category, ()))
+
+
+def touched(view: View) -> set[str]:
+    """Return the items that the customer is remembered to have acted on in any way."""
+    return {entry.item for lane in LANES for entry in view.lanes.get(lane, ()) if entry.item}
+
+
+def _within(entries: tuple[Entry, ...], days: float, now: int) -> Iterator[tuple[Entry, int]]:
+    """Yield the timed entries that `days` have not passed since, each with when they will have."""
+    lasting = round(days * DAY)
+    for entry in entries:
+        if entry.rank == 1 and now < entry.at + lasting:
+            yield entry, entry.at + lasting
+
+
+def _close(closed: dict[str, Closed], offer: str, said: Closed) -> None:
+    """Close an offer; of several of one reason the one that lasts longest stands."""
+    present = closed.get(offer)
+    if present is None or present.reason != said.reason or (present.until or 0) < (said.until or 0):
+        closed[offer] = said

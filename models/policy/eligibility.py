@@ -1,0 +1,68 @@
+"""Which offers an eligibility rule bars, as masks over all of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from models.domain.selectors import OfferHas
+from models.numeric.array_types import Mask
+from models.policy.conditions import Situation, holds
+from models.policy.schema import AllOf, AnyOf, Condition, Eligibility, NoneOf
+from models.policy.selector_masks import Selections
+
+
+def barred(selections: Selections, rule: Eligibility, situation: Situation) -> Mask:
+    """Return the rows that an eligibility rule bars."""
+    about = selections.mask(rule.about)
+    found: bool | Mask = True
+    for condition in rule.when:
+        found = found & met(selections, condition, situation)
+    if rule.bar:
+        return about & found
+    return about & ~np.asarray(found, np.bool_)
+
+
+def met(selections: Selections, condition: Condition, situation: Situation) -> bool | Mask:
+    """Tell whether a condition holds: for all offers alike, or by row where it is about offers."""
+    match condition:
+        case OfferHas():
+            return offers_having(selections, condition)
+        case AnyOf():
+            return _folded(selections, condition.of, situation, np.logical_or, False)
+        case AllOf():
+            return _folded(selections, condition.of, situation, np.logical_and, True)
+        case NoneOf():
+            return np.logical_not(
+                _folded(selections, condition.of, situation, np.logical_or, False)
+            )
+        case _:
+            return holds(condition, situation)
+
+
+def _folded(
+    selections: Selections,
+    conditions: tuple[Condition, ...],
+    situation: Situation,
+    join: Callable[[bool | Mask, bool | Mask], bool | Mask],
+    start: bool,
+) -> bool | Mask:
+    found: bool | Mask = start
+    for condition in conditions:
+        found = join(found, met(selections, condition, situation))
+    return found
+
+
+def offers_having(selections: Selections, wanted: OfferHas) -> Mask:
+    """Return the rows whose price and value are within bounds; unknown ones are within none."""
+    prices = selections.prices
+    found = np.ones(len(prices), np.bool_)
+    for number, least in (
+        (prices, wanted.price_at_least),
+        (selections.values, wanted.value_at_least),
+        (selections.margins, wanted.margin_at_least),
+    ):
+        if least is not None:
+            found &= number >= least
+    if wanted.price_at_most is not None:
+        found &= prices <= wanted.price_at_most
+    return found

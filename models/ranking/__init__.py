@@ -1,0 +1,1 @@
+"""What is learnt, over a catalogue: the offers of one customer in order."""

@@ -1,0 +1,1 @@
+"""What is learnt, without a catalogue: features, candidates, vectors, trees."""

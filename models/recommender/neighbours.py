@@ -1,0 +1,172 @@
+"""Item-to-item tables: of each item, its nearest neighbours, by pair of behaviours.
+
+A table such as `purchase>browse` says which items people browse who bought this one. A customer's
+past is read against every table: the weights of all neighbours of all their items, summed and
+maximised by neighbour. A factorisation cannot stand in for it: item-to-item relations are not of
+low rank.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.numeric.array_types import Floats, Rows
+from models.numeric.compiled import compiled
+from models.recommender.item_history import Past
+
+_BITS = 4095  # of a row, as a mask
+
+
+class Neighbours(NamedTuple):
+    """All tables of a release, those of one item side by side: they are read together.
+
+    `lanes` (tables, lanes) is what a touch in each lane weighs when a table is read. `starts` is
+    (items * tables + 1,): the neighbours of item i in table k stand in `rows` and `weights` from
+    `starts[i * tables + k]` up to the start after it.
+    """
+
+    names: tuple[str, ...]
+    lanes: Floats
+    starts: Rows
+    rows: NDArray[np.int32]
+    weights: Floats
+
+
+class Reached(NamedTuple):
+    """The items that a past leads to, in no certain order.
+
+    `sums` and `bests` are (reached, tables); `totals` (tables,) is the weight of the past as each
+    table reads it; `slot` (items,) is the place of each item in `rows`, or -1.
+    """
+
+    rows: Rows
+    sums: Floats
+    bests: Floats
+    totals: Floats
+    slot: NDArray[np.int32]
+
+
+def reach(tables: Neighbours, past: Past) -> Reached:
+    """Read `past` against every table."""
+    return Reached(
+        *_reach(
+            tables.lanes,
+            tables.starts,
+            tables.rows,
+            tables.weights,
+            past.rows,
+            past.strength,
+        )
+    )
+
+
+def carriers(tables: Neighbours, past: Past, items: Rows, most: int) -> Rows:
+    """Return (items, most) places in `past` of what led to each item most, -1 for nothing more.
+
+    What leads to an item is summed over all tables; equal ones stand in the order of the past.
+    """
+    return _carriers(
+        tables.lanes,
+        tables.starts,
+        tables.rows,
+        tables.weights,
+        past.rows,
+        past.strength,
+        items,
+        most,
+    )
+
+
+@compiled(
+    "int64[:,::1](float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1],"
+    " float32[:,::1], int64[::1], int64)"
+)
+def _carriers(
+    lanes: Floats,
+    starts: Rows,
+    neighbours: NDArray[np.int32],
+    weights: Floats,
+    items: Rows,
+    strength: Floats,
+    wanted: Rows,
+    most: int,
+) -> Rows:
+    # Nearly no neighbour is wanted: its last bits tell that from a table that stays in the cache.
+    maybe = np.zeros(_BITS + 1, np.bool_)
+    for row in wanted:
+        maybe[row & _BITS] = True
+    parts = np.zeros((wanted.size, items.size), np.float32)
+    for at in range(items.size):
+        for k in range(lanes.shape[0]):
+            weight = np.float32(0.0)
+            for lane in range(lanes.shape[1]):
+                weight += lanes[k, lane] * strength[at, lane]
+            if weight <= 0.0:
+                continue
+            place = items[at] * lanes.shape[0] + k
+            for near in range(starts[place], starts[place + 1]):
+                row = neighbours[near]
+                if maybe[row & _BITS]:
+                    for i in range(wanted.size):
+                        if wanted[i] == row:
+                            parts[i, at] += weight * weights[near]
+    found = np.full((wanted.size, most), -1, np.int64)
+    for i in range(wanted.size):
+        for n in range(min(most, items.size)):
+            greatest = np.argmax(parts[i])
+            if parts[i, greatest] <= 0.0:
+                break
+            found[i, n] = greatest
+            parts[i, greatest] = 0.0
+    return found
+
+
+@compiled(
+    "Tuple((int64[::1], float32[:,::1], float32[:,::1], float32[::1], int32[::1]))"
+    "(float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1], float32[:,::1])"
+)
+def _reach(
+    lanes: Floats,
+    starts: Rows,
+    neighbours: NDArray[np.int32],
+    weights: Floats,
+    items: Rows,
+    strength: Floats,
+) -> tuple[Rows, Floats, Floats, Floats, NDArray[np.int32]]:
+    tables = lanes.shape[0]
+    total = (starts.size - 1) // tables
+    most = np.int64(0)
+    for item in items:
+        most += starts[(item + 1) * tables] - starts[item * tables]
+    most = min(most, np.int64(total))
+    slot = np.full(total, -1, np.int32)
+    rows = np.empty(most, np.int64)
+    # Far fewer items are reached than could be: each gets its zeros when it is.
+    sums = np.empty((most, tables), np.float32)
+    bests = np.empty((most, tables), np.float32)
+    totals = np.zeros(tables, np.float32)
+    found = 0
+    for at in range(items.size):
+        for k in range(tables):
+            weight = np.float32(0.0)
+            for lane in range(lanes.shape[1]):
+                weight += lanes[k, lane] * strength[at, lane]
+            if weight <= 0.0:
+                continue
+            totals[k] += weight
+            place = items[at] * tables + k
+            for near in range(starts[place], starts[place + 1]):
+                row = neighbours[near]
+                where = slot[row]
+                if where < 0:
+                    where = found
+                    slot[row] = found
+                    rows[found] = row
+                    sums[found] = 0.0
+                    bests[found] = 0.0
+                    found += 1
+                value = weight * weights[near]
+                sums[where, k] += value
+                bests[where, k] = max(bests[where, k], value)
+    return rows[:found], sums[:found], bests[:found], totals, slot

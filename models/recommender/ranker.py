@@ -1,0 +1,171 @@
+"""The second stage: a customer's candidates in order, by an ensemble of trees for each intent.
+
+Raw scores are rounded to 2^-20 before anything is compared; the calibration says which rate a score
+is worth, and never decides the order.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.decisions import Intent
+from models.domain.events import LANES
+from models.errors import BadRelease
+from models.numeric.array_types import Fixed, Mask, Rows
+from models.numeric.fixed import ONE, best
+from models.recommender.calibration import Calibration
+from models.recommender.candidates import MOST_SOURCES, source_names
+from models.recommender.item_history import Past
+from models.recommender.neighbours import Neighbours, Reached
+from models.recommender.ranker_features import FACTS, Matches, greatest_sums, signal_matrix, signals
+from models.recommender.retrieval import Quotas, Retrieval, propose
+from models.recommender.segments import EVERYBODY, Shares, segment_popularity
+from models.recommender.trees import Trees
+
+RANKED = (Intent.DEFAULT, Intent.DISCOVERY)  # the intents with an ensemble of their own
+MOST_TABLES = MOST_SOURCES - len(source_names(()))
+MOST_PROPOSED = 1_000  # candidates of one source
+
+
+class Ensemble(NamedTuple):
+    """How one intent ranks: trees over the declared signals, calibration, and quotas of sources."""
+
+    trees: Trees
+    calibration: Calibration
+    quotas: Quotas
+
+
+class SecondStage(NamedTuple):
+    """What a release holds of the second stage: retrieval, and an ensemble by intent."""
+
+    retrieval: Retrieval
+    ensembles: Mapping[str, Ensemble]
+
+
+class Judge:
+    """Scores items for one customer under one intent, each against the same candidates.
+
+    What an item scores depends on the customer, the `segments` of the moment, the ensemble and
+    `candidates` (item rows), and not on which other items are scored with it.
+    """
+
+    def __init__(
+        self,
+        stage: SecondStage,
+        ensemble: Ensemble,
+        past: Past,
+        segments: Sequence[str],
+        reached: Reached,
+        candidates: Rows,
+    ) -> None:
+        self._facts = stage.retrieval.facts
+        self._shares = stage.retrieval.shares
+        self._segments = segments
+        self._trees = ensemble.trees
+        self._past = past
+        self._reached = reached
+        self._greatest = greatest_sums(candidates, reached)
+
+    def scores(self, rows: Rows) -> Fixed:
+        """Return the score of each item row, in units of 2^-20."""
+        matches = Matches(
+            embedding=np.zeros(len(rows), np.float32),
+            popularity=segment_popularity(self._shares, self._segments, rows),
+        )
+        matrix = signal_matrix(
+            rows, self._past, self._reached, self._greatest, matches, self._facts
+        )
+        return np.rint(self._trees.score(matrix) * ONE).astype(np.int64)
+
+
+class Ordered(NamedTuple):
+    """Candidates, best first: item rows, scores in units of 2^-20, and bits of sources."""
+
+    rows: Rows
+    scores: Fixed
+    sources: NDArray[np.int64]
+
+
+def order(
+    stage: SecondStage,
+    intent: str,
+    past: Past,
+    segments: Sequence[str],
+    allowed: Mask,
+    ranks: Rows,
+) -> Ordered:
+    """Return the candidates of `past` among `allowed` item rows in descending score.
+
+    `segments` are those of the moment. Equal scores stand in the order of `ranks` (items,), which
+    are distinct.
+    """
+    ensemble = stage.ensembles[intent]
+    proposed = propose(stage.retrieval, past, ensemble.quotas, allowed)
+    rows, sources = proposed.candidates
+    scores = Judge(stage, ensemble, past, segments, proposed.reached, rows).scores(rows)
+    order_ = best(scores, ranks[rows], len(rows))
+    return Ordered(rows[order_], scores[order_], sources[order_])
+
+
+def check_second_stage(stage: SecondStage, items: int) -> None:
+    """Raise `BadRelease` where parts do not fit each other or a catalogue of `items` items.
+
+    The compiled loops read without looking at bounds: nothing unchecked may reach them.
+    """
+    tables = stage.retrieval.tables
+    _check_tables(tables, items)
+    facts = stage.retrieval.facts
+    if facts.shape != (items, len(FACTS)) or not np.isfinite(facts).all():
+        raise BadRelease("item_facts.npy: want finite facts of each item")
+    if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
+        raise BadRelease("popular.npy: want each item once")
+    _check_shares(stage.retrieval.shares, items)
+    declared = tuple(signal.column for signal in signals(tables.names))
+    for intent, ensemble in stage.ensembles.items():
+        if ensemble.trees.features != declared:
+            raise BadRelease(f"{intent}.txt: features are not those of this version and tables")
+        where = f"second_stage.json: {intent}"
+        _check_calibration(where, ensemble.calibration)
+        quotas = ensemble.quotas
+        numbers = (quotas.own, quotas.other, quotas.embedding, quotas.popular, quotas.new)
+        if not all(0 <= most <= MOST_PROPOSED for most in (*numbers, *quotas.tables.values())):
+            raise BadRelease(f"{where}: quotas: want 0 to {MOST_PROPOSED:,}")
+
+
+def _check_tables(tables: Neighbours, items: int) -> None:
+    count, total = len(tables.names), len(tables.rows)
+    if not 1 <= count <= MOST_TABLES or len(set(tables.names)) != count:
+        raise BadRelease(f"second_stage.json: tables: want 1 to {MOST_TABLES}, each once")
+    if tables.lanes.shape != (count, len(LANES)) or not (tables.lanes >= 0).all():
+        raise BadRelease("table_lanes.npy: want a weight of each table and lane")
+    starts = tables.starts
+    if starts.shape != (items * count + 1,):
+        raise BadRelease("table_starts.npy: want a start of each item and table, and an end")
+    if starts[0] != 0 or starts[-1] != total or (starts[1:] < starts[:-1]).any():
+        raise BadRelease("table_starts.npy: not ascending from 0 to the end")
+    if len(tables.weights) != total:
+        raise BadRelease("table_weights.npy: want a weight of each neighbour")
+    if total and (tables.rows.min() < 0 or tables.rows.max() >= items):
+        raise BadRelease("table_rows.npy: no such item")
+    if not (np.isfinite(tables.weights).all() and (tables.weights > 0).all()):
+        raise BadRelease("table_weights.npy: not positive")
+
+
+def _check_calibration(where: str, calibration: Calibration) -> None:
+    scores, rates = calibration
+    if len(scores) != len(rates) or not len(scores) or not np.isfinite(scores).all():
+        raise BadRelease(f"{where}: calibration: want a rate of each score")
+    if (scores[1:] <= scores[:-1]).any() or (rates[1:] < rates[:-1]).any():
+        raise BadRelease(f"{where}: calibration: not ascending")
+    if not (rates[0] >= 0 and rates[-1] <= 1):
+        raise BadRelease(f"{where}: calibration: not a rate")
+
+
+def _check_shares(shares: Shares, items: int) -> None:
+    if shares.logs.shape[1:] != (items,) or not np.isfinite(shares.logs).all():
+        raise BadRelease("popularity.npy: want finite shares of each item")
+    rows = sorted(shares.row_of.values())
+    if shares.row_of.get(EVERYBODY) != 0 or rows != list(range(len(shares.logs))):
+        raise BadRelease("popularity.npy: want a row of each segment, everybody first")

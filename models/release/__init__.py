@@ -1,0 +1,1 @@
+"""A trained release: its files, how it is verified, and which one is in force."""

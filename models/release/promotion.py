@@ -1,0 +1,36 @@
+"""Whether a release may take over from the one in force, by how both did on the same cases."""
+
+from models.errors import BadRelease
+from models.release.gate import Held, check_gate, check_label
+from models.release.loader import read_manifest
+from models.release.manifest import Manifest
+from models.release.registry import Registry
+
+
+def checked(registry: Registry, release_id: str, override: str = "") -> str:
+    """Return the reason to record with a promotion: `override` where the gate holds it, else "".
+
+    Raises `Held` where it does and no reason is given, `BadRelease` for a damaged comparison.
+    """
+    present = registry.pointer().in_force
+    if present is None or present.release == release_id:
+        return ""
+    before = _manifest(registry, present.release)
+    if before is None or not before.metrics:
+        return ""  # nobody knows how good it is
+    try:
+        check_label(read_manifest(registry.path(release_id)).label, before.label)
+        check_gate(registry.compared(release_id, present.release))
+    except Held:
+        if not override:
+            raise
+        return override
+    return ""
+
+
+def _manifest(registry: Registry, release_id: str) -> Manifest | None:
+    """Return what a release says of itself; None of one that cannot be read."""
+    try:
+        return read_manifest(registry.path(release_id))
+    except BadRelease:
+        return None

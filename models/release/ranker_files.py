@@ -1,0 +1,138 @@
+"""The second stage as files of a release: what they are, and how they are read.
+
+`second_stage.json` names the tables and says of each intent how its scores are calibrated and how
+many candidates each source may propose; the trees of an intent are LightGBM's text, read by
+`models.recommender.trees` alone; everything else is an array. Nothing unchecked reaches a compiled
+loop.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.canonical import encode_canonical
+from models.domain.events import LANES
+from models.errors import BadRelease
+from models.recommender.calibration import Calibration
+from models.recommender.neighbours import Neighbours
+from models.recommender.ranker import (
+    MOST_TABLES,
+    RANKED,
+    Ensemble,
+    SecondStage,
+    check_second_stage,
+)
+from models.recommender.ranker_features import FACTS
+from models.recommender.retrieval import Quotas, Retrieval
+from models.recommender.segments import Shares
+from models.recommender.trees import read_trees
+from models.release.arrays import STAGE_ARRAYS, check_arrays
+from models.release.files import Bytes, read_json
+
+STAGE = "second_stage.json"
+STAGE_FILES = (
+    STAGE,
+    *(f"{intent}.txt" for intent in RANKED),
+    *(f"{name}.npy" for name in STAGE_ARRAYS),
+)
+
+
+class _Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """The knots of the calibration, and the quotas of the sources."""
+
+    quotas: Quotas
+    scores: list[float]
+    rates: list[float]
+
+
+class _Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the arrays' axes are, and what is said of each intent."""
+
+    tables: list[str]
+    lanes: list[str]
+    facts: list[str]
+    intents: dict[str, _Intent]
+
+
+def stage_texts(stage: SecondStage) -> dict[str, bytes]:
+    """Return the content of every file of `stage` that is no array."""
+    said = _Stage(
+        tables=list(stage.retrieval.tables.names),
+        lanes=list(LANES),
+        facts=[fact.name for fact in FACTS],
+        intents={
+            name: _Intent(
+                quotas=ensemble.quotas,
+                scores=ensemble.calibration.scores.tolist(),
+                rates=ensemble.calibration.rates.tolist(),
+            )
+            for name, ensemble in stage.ensembles.items()
+        },
+    )
+    texts = {f"{name}.txt": one.trees.text.encode() for name, one in stage.ensembles.items()}
+    return {STAGE: encode_canonical(said), **texts}
+
+
+def stage_arrays(stage: SecondStage) -> dict[str, NDArray[Any]]:
+    """Return every array of `stage` by name, as `STAGE_ARRAYS` declares them."""
+    tables = stage.retrieval.tables
+    return {
+        "table_lanes": tables.lanes,
+        "table_starts": tables.starts,
+        "table_rows": tables.rows,
+        "table_weights": tables.weights,
+        "item_facts": stage.retrieval.facts,
+        "popular": stage.retrieval.popular,
+    }
+
+
+def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondStage:
+    """Return the second stage over `items` items from the content of its files.
+
+    `shares` are the release's own, which both stages read. Raises `BadRelease` with the file at
+    fault.
+    """
+    said = read_json(STAGE, data[STAGE].tobytes(), _Stage)
+    if said.lanes != list(LANES) or said.facts != [fact.name for fact in FACTS]:
+        raise BadRelease(f"{STAGE}: lanes or facts are not those of this version")
+    if not 1 <= len(said.tables) <= MOST_TABLES:
+        raise BadRelease(f"{STAGE}: tables: want 1 to {MOST_TABLES}")
+    if said.intents.keys() != set(RANKED):
+        raise BadRelease(f"{STAGE}: intents: want {' and '.join(RANKED)}")
+    sizes = {
+        "items": items,
+        "lists and one": items * len(said.tables) + 1,
+        "tables": len(said.tables),
+        "lanes": len(LANES),
+        "facts": len(FACTS),
+    }
+    arrays = check_arrays(STAGE_ARRAYS, sizes, data)
+    tables = Neighbours(
+        tuple(said.tables),
+        arrays["table_lanes"],
+        arrays["table_starts"],
+        arrays["table_rows"],
+        arrays["table_weights"],
+    )
+    ensembles = {
+        name: Ensemble(
+            read_trees(_text(f"{name}.txt", data), f"{name}.txt"),
+            Calibration(np.array(one.scores, np.float64), np.array(one.rates, np.float64)),
+            one.quotas,
+        )
+        for name, one in sorted(said.intents.items())
+    }
+    retrieval = Retrieval(tables, arrays["item_facts"], arrays["popular"], shares)
+    stage = SecondStage(retrieval, ensembles)
+    check_second_stage(stage, items)
+    return stage
+
+
+def _text(name: str, data: Mapping[str, Bytes]) -> str:
+    try:
+        return data[name].tobytes().decode("ascii")
+    except UnicodeDecodeError:
+        raise BadRelease(f"{name}: not ASCII") from None

@@ -1,0 +1,92 @@
+"""From the contract's events to the events that are stored, and what is wrong with them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import grpc
+from throughline.v1 import event_pb2 as pb
+
+from models.domain.events import ATTRIBUTE, Event
+from models.domain.identifiers import Identifier, hash_identifier
+from service.contract import limits
+from service.contract.names import Names
+from service.contract.status import code_number
+from service.contract.validation import Check
+
+SECOND = 1_000_000
+AHEAD = limits.AHEAD_MINUTES * 60 * SECOND
+BEHIND = limits.BEHIND_DAYS * 86_400 * SECOND
+
+INVALID = code_number(grpc.StatusCode.INVALID_ARGUMENT)
+OUT_OF_RANGE = code_number(grpc.StatusCode.OUT_OF_RANGE)
+
+
+class Refused(NamedTuple):
+    """An event that is not stored: its code and `<field>: <reason>`."""
+
+    code: int
+    detail: str
+
+
+def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | Refused:
+    """Read one event; its identifier is hashed under `key` here and goes no further."""
+    check = Check()
+    check.id("event_id", message.event_id)
+    identifier = Identifier("", "")
+    if message.HasField("identifier"):
+        identifier = check.identifier("identifier", message.identifier, names.namespaces)
+    else:
+        check.fail("identifier", "required")
+    check.name("type", message.type, names.told_types)
+    check.name("channel", message.channel, names.channels)
+    time = None
+    if message.HasField("time"):
+        time = check.time("time", message.time)
+    else:
+        check.fail("time", "required")
+    check.id("item_id", message.item_id, required=False)
+    check.id("offer_id", message.offer_id, required=False)
+    check.name("placement", message.placement, names.placements, required=False)
+    check.text("place", message.place, limits.PLACE_BYTES)
+    check.number("quantity", message.quantity, limits.QUANTITY)
+    amount = check.money("amount", message.amount) if message.HasField("amount") else None
+    check.id("decision_id", message.decision_id, required=False)
+    _check_attributes(check, message, names.event_types)
+    if check.violations or time is None:
+        return Refused(INVALID, str(check.violations[0]))
+    if time > now + AHEAD:
+        return Refused(OUT_OF_RANGE, f"time: in the future; max skew {AHEAD // SECOND} s")
+    if time < now - BEHIND:
+        return Refused(
+            OUT_OF_RANGE, f"time: older than {limits.BEHIND_DAYS} days; use throughline load"
+        )
+    return Event(
+        event_id=message.event_id,
+        identifier=hash_identifier(key, identifier),
+        type=message.type,
+        channel=message.channel,
+        time=time,
+        item=message.item_id,
+        offer=message.offer_id,
+        placement=message.placement,
+        place=message.place,
+        quantity=message.quantity,
+        amount_units=amount.units if amount else 0,
+        amount_nanos=amount.nanos if amount else 0,
+        currency=amount.currency if amount else "",
+        decision_id=message.decision_id,
+        attributes=dict(sorted(message.attributes.items())),
+    )
+
+
+def _check_attributes(check: Check, message: pb.Event, event_types: Mapping[str, str]) -> None:
+    changes = event_types.get(message.type) == ATTRIBUTE
+    if not changes:
+        if message.attributes:
+            check.fail("attributes", "only with attributes_changed")
+        return
+    if not check.size("attributes", message.attributes, limits.ATTRIBUTES, least=1):
+        return
+    for name, value in message.attributes.items():
+        check.text("attributes.key", name, limits.ATTRIBUTE_NAME_BYTES, required=True)
+        check.text("attributes.value", value, limits.ATTRIBUTE_VALUE_BYTES)

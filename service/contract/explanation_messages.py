@@ -1,0 +1,141 @@
+"""An explanation as the contract has it, and in sentences that an agent can say."""
+
+from collections.abc import Iterator
+
+from throughline.v1 import recommendation_pb2 as pb
+
+from models.decision.outcome import Stage, Standing
+from models.domain.catalogue import Catalogue
+from models.domain.decisions import Because, Source
+from models.explanation.counterfactuals import ADVISED, Change, Kind
+from models.explanation.explain import Explanation
+from service.contract.common_messages import timestamp
+from service.contract.recommendation_messages import fill_offer
+from service.contract.words import reason_in_words
+
+# How an agent says what a customer did, before the name of an item.
+_ACTS = {"view": "looked at", "add_to_cart": "put in the cart", "purchase": "bought"}
+
+
+def fill(
+    response: pb.ExplainDecisionResponse, explanation: Explanation, catalogue: Catalogue
+) -> None:
+    """Fill `response`; `catalogue` has the titles."""
+    response.offer_id = explanation.offer
+    _fill_standing(response.standing, explanation.standing)
+    shown = explanation.shown
+    if shown is not None:
+        offer = catalogue.offer(shown.offer)
+        assert offer is not None, "what is shown is in the catalogue"
+        fill_offer(response.shown, shown, offer)
+        if shown.parts is not None:
+            parts = shown.parts
+            response.parts.base, response.parts.worth = parts.base, parts.worth
+            response.parts.noise = parts.noise
+    response.attributes.extend(explanation.attributes)
+    if explanation.score is not None:
+        response.score = explanation.score
+    if explanation.least is not None:
+        response.least_score = explanation.least
+    for changes in explanation.sets:
+        told = response.would_show.add()
+        for change in changes:
+            _fill_change(told.changes.add(), change)
+    if shown is None and not explanation.sets:
+        for stopped in explanation.stopped:
+            _fill_standing(response.in_the_way.add(), stopped)
+    response.catalogue_moved = explanation.moved
+    response.words.extend(in_words(explanation, catalogue))
+
+
+def in_words(explanation: Explanation, catalogue: Catalogue) -> Iterator[str]:
+    """Yield the sentences."""
+    name = _named(explanation.offer, catalogue)
+    stands = explanation.standing
+    if explanation.shown is not None:
+        carried = _carried(explanation, catalogue)
+        yield f"{name} is number {stands.rank}{carried and f': {carried}'}."
+    else:
+        yield f"{name} is not shown: {_stopped(stands)}."
+        for changes in explanation.sets:
+            yield f"It would be shown {' and '.join(map(_change, changes))}."
+        if not explanation.sets:
+            yield "No small change would show it."
+            for further in explanation.stopped[1:]:
+                yield f"Beyond that: {_stopped(further)}."
+    if explanation.moved:
+        yield "The catalogue has changed since; this is how it would be decided now."
+
+
+def _named(offer_id: str, catalogue: Catalogue) -> str:
+    """Return an offer's title, or its id where it has none."""
+    offer = catalogue.offer(offer_id)
+    return (offer.title if offer is not None else "") or offer_id
+
+
+def _carried(explanation: Explanation, catalogue: Catalogue) -> str:
+    shown = explanation.shown
+    assert shown is not None, "only what is shown is carried"
+    if shown.because:
+        return f"they {', '.join(_act(because, catalogue) for because in shown.because)}"
+    if explanation.attributes:
+        return f"popular with customers of {', '.join(explanation.attributes)}"
+    return "popular with everybody" if shown.source == Source.POPULAR else ""
+
+
+def _act(because: Because, catalogue: Catalogue) -> str:
+    verb = _ACTS.get(because.type, because.type)
+    item = catalogue.items.get(because.item)
+    return f"{verb} {(item.title if item is not None else '') or because.item}".rstrip()
+
+
+def _stopped(stands: Standing) -> str:
+    if stands.stage == Stage.CATALOGUE:
+        return "it is not in the catalogue"
+    if stands.stage == Stage.RETRIEVAL:
+        return "nothing that this customer did leads to it"
+    if stands.stage == Stage.RANKING or stands.reason is None:
+        return f"it is number {stands.rank}, below the last one shown"
+    said = reason_in_words(int(stands.reason))
+    return f"{said} ({stands.rule})" if stands.rule else said
+
+
+def _change(change: Change) -> str:
+    match change.kind:
+        case Kind.STOCK:
+            place = f" at {change.about}" if change.about else ""
+            return f"with {change.value:.0f} in stock{place}"
+        case Kind.TIME:
+            return f"from {timestamp(change.at).ToJsonString()} on"
+        case Kind.PRICE:
+            return f"at a price of {change.value:.2f}"
+        case Kind.LEVER:
+            return f"with a lever of {change.value:.3f} on it"
+        case Kind.RATE:
+            return f"to a customer who turns to it at a rate of {change.value:.4f}"
+        case Kind.EVENT:
+            return f"after one more {change.about} of it"
+        case Kind.CASE:
+            return "once the open case is closed"
+        case Kind.ATTRIBUTE:
+            return f"to a customer whose {change.about} is {change.text}"
+        case Kind.VOLUME:
+            return "with one more of its volume"
+
+
+def _fill_standing(message: pb.OfferStanding, stands: Standing) -> None:
+    message.stage = int(stands.stage)  # type: ignore[assignment]
+    if stands.reason is not None:
+        message.reason = int(stands.reason)  # type: ignore[assignment]
+    message.rule = stands.rule
+    message.rank = stands.rank
+
+
+def _fill_change(message: pb.DecisionChange, change: Change) -> None:
+    message.kind = int(change.kind)  # type: ignore[assignment]
+    message.about = change.about
+    message.value = change.value
+    if change.kind == Kind.TIME:
+        message.time.FromMicroseconds(change.at)
+    message.text = change.text
+    message.advised = change.kind in ADVISED

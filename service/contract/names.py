@@ -1,0 +1,64 @@
+"""The names callers may use: the built-in ones and those that the settings declare."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from models.domain.events import CHANNELS, EVENT_TYPES, OWN_TYPES
+from models.domain.identifiers import NAMESPACES
+from models.domain.names import NAME_BYTES, is_name
+from models.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name that a request may use.
+
+    `event_types` maps a type to the lane of a profile that remembers it; callers may send those of
+    `told_types`, the others are the service's own. `placements` is empty when
+    any well-formed name will do.
+    """
+
+    channels: frozenset[str]
+    event_types: Mapping[str, str]
+    namespaces: frozenset[str]
+    placements: frozenset[str]
+
+    @cached_property
+    def told_types(self) -> frozenset[str]:
+        """Return the types of events that callers may send."""
+        return frozenset(self.event_types) - OWN_TYPES
+
+
+def declare(
+    channels: Iterable[str] = (),
+    event_types: Mapping[str, str] = {},
+    namespaces: Iterable[str] = (),
+    placements: Iterable[str] = (),
+) -> Names:
+    """Return the built-in names with declared ones added; raises `BadInput` naming the setting.
+
+    `event_types` maps each new type to the built-in one that it behaves like.
+    """
+    given = {
+        "channels": tuple(channels),
+        "event_types": tuple(event_types),
+        "namespaces": tuple(namespaces),
+        "placements": tuple(placements),
+    }
+    for setting, names in given.items():
+        if not all(is_name(name) for name in names):
+            raise BadInput(setting, f"want names [a-z][a-z0-9_]* of at most {NAME_BYTES} bytes")
+    lanes = dict(EVENT_TYPES)
+    for new, like in event_types.items():
+        if like not in EVENT_TYPES or like in OWN_TYPES:
+            raise BadInput("event_types", "behaves like something that is not a built-in type")
+        if new in EVENT_TYPES:
+            raise BadInput("event_types", "declares a built-in type anew")
+        lanes[new] = EVENT_TYPES[like]
+    return Names(
+        channels=frozenset((*CHANNELS, *given["channels"])),
+        event_types=lanes,
+        namespaces=frozenset((*NAMESPACES, *given["namespaces"])),
+        placements=frozenset(given["placements"]),
+    )

@@ -1,0 +1,129 @@
+"""The one place where an error of the domain becomes a gRPC status with details.
+
+`details` of the status is `<field>: <reason>`; the same, machine-readable, is in
+`grpc-status-details-bin`: every violation, a reason code and retry advice. What is not an error of
+the domain is a fault of ours: the caller gets a reference to the log and nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
+from models.release.gate import Held
+from models.release.loader import NewerRelease
+from models.release.registry import NothingToRollBack
+from service.contract.errors import (
+    AlreadyUsed,
+    Draining,
+    LoadInProgress,
+    Malformed,
+    NoLongerServed,
+    NoRelease,
+    NotFound,
+    Overloaded,
+    TooLate,
+    Unserved,
+)
+from service.contract.validation import InvalidRequest, Violation
+
+DOMAIN = "throughline"
+STORE_RETRY_SECONDS = 1
+RELEASE_RETRY_SECONDS = 5
+DRAINING_RETRY_SECONDS = 1
+OVERLOADED_RETRY_SECONDS = 1
+
+
+class Kind(NamedTuple):
+    """A kind of failure: its code, its reason, and the seconds after which to retry (0: never)."""
+
+    code: grpc.StatusCode
+    reason: str
+    retry: int = 0
+
+
+_INVALID, _UNMET = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
+_AWAY = grpc.StatusCode.UNAVAILABLE
+_KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
+    (InvalidRequest, Kind(_INVALID, "INVALID_REQUEST")),
+    (BadInput, Kind(_INVALID, "INVALID_REQUEST")),
+    (Malformed, Kind(_INVALID, "MALFORMED_REQUEST")),
+    (NewerRelease, Kind(_UNMET, "RELEASE_TOO_NEW")),
+    (BadRelease, Kind(_INVALID, "BAD_RELEASE")),
+    (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
+    (AlreadyUsed, Kind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
+    (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
+    (NoLongerServed, Kind(_UNMET, "NO_LONGER_SERVED")),
+    (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
+    (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),
+    (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
+    (NoRelease, Kind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
+    (Held, Kind(_UNMET, "HELD_BY_GATE")),
+    (NothingToRollBack, Kind(_UNMET, "NOTHING_TO_ROLL_BACK")),
+    (LoadInProgress, Kind(grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS")),
+    (Conflict, Kind(grpc.StatusCode.ABORTED, "CONFLICT")),
+    (TooLate, Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT")),
+    (ThroughlineError, Kind(_UNMET, "FAILED_PRECONDITION")),
+)
+FAULT = Kind(grpc.StatusCode.INTERNAL, "INTERNAL")
+KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), FAULT)))
+
+
+def kind_of(error: ThroughlineError) -> Kind:
+    """Return which kind of failure `error` is, one of `KINDS`."""
+    return next(kind for type_, kind in _KINDS if isinstance(error, type_))
+
+
+def status_of(error: ThroughlineError) -> grpc.Status:
+    """Return the status that tells a caller about `error`."""
+    code, reason, retry = kind_of(error)
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
+    violations = _violations(error)
+    if violations:
+        bad = error_details_pb2.BadRequest()
+        for violation in violations:
+            bad.field_violations.add(field=violation.field, description=violation.reason)
+        details.append(bad)
+    if retry:
+        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry)))
+    return _status(code, str(error), details)
+
+
+def internal_status(reference: str) -> grpc.Status:
+    """Return the status for a fault of ours, found in the log under `reference`."""
+    info = error_details_pb2.ErrorInfo(reason=FAULT.reason, domain=DOMAIN)
+    return _status(FAULT.code, internal_text(reference), [info])
+
+
+def internal_text(reference: str) -> str:
+    """Return what a caller is told about a fault of ours."""
+    return f"internal error; ref={reference}"
+
+
+def code_number(code: grpc.StatusCode) -> int:
+    """Return the number of a status code in google.rpc.Code."""
+    number: int = code.value[0]
+    return number
+
+
+def _violations(error: ThroughlineError) -> Sequence[Violation]:
+    if isinstance(error, InvalidRequest):
+        return error.violations
+    if isinstance(error, BadInput):
+        return [Violation(error.field, error.reason)]
+    if isinstance(error, Malformed):
+        return [Violation(*str(error).split(": ", 1))]
+    return []
+
+
+def _status(code: grpc.StatusCode, text: str, details: Sequence[Message]) -> grpc.Status:
+    status = status_pb2.Status(code=code_number(code), message=text)
+    for detail in details:
+        status.details.add().Pack(detail)
+    made: grpc.Status = rpc_status.to_status(status)
+    return made

@@ -1,0 +1,187 @@
+"""Checks of what callers send: every violation of a request is collected and told at once.
+
+A violation names the field and the reason and never repeats a value: what was sent may be personal.
+Map keys are values, too, so a path ends at the map.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from throughline.v1 import common_pb2
+
+from models.domain.catalogue import Money
+from models.domain.identifiers import HASHED_NAMESPACES, Identifier
+from models.domain.names import is_name
+from models.errors import ThroughlineError
+from service.contract import limits
+from service.contract.currencies import CURRENCIES
+
+# C0 and C1 controls, line separators, the marks that reorder text, and lone surrogates.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_PHONE = re.compile(r"\+?[0-9()./ -]{5,25}")
+
+# What a program sends when it had nothing to send: everybody would become one customer.
+_PLACEHOLDERS = ("", "0", "null", "undefined", "anonymous")
+_PLACEHOLDER_HASHES = frozenset(
+    hashlib.sha256(text.encode()).hexdigest() for text in (*_PLACEHOLDERS, "NULL", "None", "none")
+)
+
+_FIRST_SECOND = -62_135_596_800  # 0001-01-01
+_LAST_SECOND = 253_402_300_799  # 9999-12-31
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong with a request."""
+
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidRequest(ThroughlineError):
+    """A request that is wrong whatever the state, with everything that is wrong about it."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(str(violations[0]))
+        self.violations = tuple(violations)
+
+
+class Sized(Protocol):
+    """Anything with a length."""
+
+    def __len__(self) -> int: ...
+
+
+class Check:
+    """Collects violations. Each check returns what it could read, so that reading goes on."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def fail(self, field: str, reason: str) -> None:
+        """Add a violation; beyond the limit they are no longer told, but still count."""
+        if len(self.violations) < limits.VIOLATIONS:
+            self.violations.append(Violation(field, reason))
+
+    def done(self) -> None:
+        """Raise `InvalidRequest` if anything was wrong."""
+        if self.violations:
+            raise InvalidRequest(self.violations)
+
+    def size(self, field: str, values: Sized, most: int, least: int = 0) -> bool:
+        """Check how many there are; False when it makes no sense to look at each."""
+        if len(values) < least:
+            self.fail(field, "required")
+        elif len(values) > most:
+            self.fail(field, f"too many; max {most}")
+        return least <= len(values) <= most
+
+    def text(self, field: str, value: str, most: int, required: bool = False) -> str:
+        """Check a text of at most `most` bytes without control characters."""
+        if not value:
+            if required:
+                self.fail(field, "required")
+        elif len(value) > most or len(value.encode(errors="replace")) > most:
+            self.fail(field, f"too long; max {most}")
+        elif _CONTROL.search(value):
+            self.fail(field, "control character")
+        return value
+
+    def id(self, field: str, value: str, required: bool = True) -> str:
+        """Check an id: 1 to 256 bytes without control characters."""
+        return self.text(field, value, limits.ID_BYTES, required)
+
+    def name(
+        self, field: str, value: str, declared: Collection[str] = (), required: bool = True
+    ) -> str:
+        """Check a name; where there are declared ones it must be one of them."""
+        if not value:
+            if required:
+                self.fail(field, "required")
+        elif len(value) > limits.NAME_BYTES:
+            self.fail(field, f"too long; max {limits.NAME_BYTES}")
+        elif not is_name(value):
+            self.fail(field, "not a name")
+        elif declared and value not in declared:
+            self.fail(field, "unknown")
+        return value
+
+    def number(self, field: str, value: float, most: float) -> float:
+        """Check a number from 0 to `most`."""
+        if not math.isfinite(value):
+            self.fail(field, "not finite")
+        elif value < 0:
+            self.fail(field, "negative")
+        elif value > most:
+            self.fail(field, f"too large; max {most:.0f}")
+        return value
+
+    def count(self, field: str, value: int, most: int, default: int) -> int:
+        """Check how many are asked for; 0 is the default."""
+        self.number(field, value, most)
+        return value or default
+
+    def time(self, field: str, value: Timestamp) -> int:
+        """Check a timestamp and return it in microseconds."""
+        if not (
+            _FIRST_SECOND <= value.seconds <= _LAST_SECOND
+            and 0 <= value.nanos <= limits.MONEY_NANOS
+        ):
+            self.fail(field, "invalid timestamp")
+        return value.seconds * 1_000_000 + value.nanos // 1_000
+
+    def money(self, field: str, value: common_pb2.Money) -> Money:
+        """Check an amount of money."""
+        if not value.currency:
+            self.fail(f"{field}.currency", "required")
+        elif value.currency not in CURRENCIES:
+            self.fail(f"{field}.currency", "unknown")
+        self.number(f"{field}.units", value.units, limits.MONEY_UNITS)
+        self.number(f"{field}.nanos", value.nanos, limits.MONEY_NANOS)
+        return Money(value.currency, value.units, value.nanos)
+
+    def identifier(
+        self, field: str, value: common_pb2.Identifier, namespaces: Collection[str]
+    ) -> Identifier:
+        """Check an identifier; a clear address is refused where its hash is wanted."""
+        self.name(f"{field}.namespace", value.namespace, namespaces)
+        at = f"{field}.value"
+        self.id(at, value.value)
+        if value.namespace in HASHED_NAMESPACES:
+            reason = _not_a_hash(value.value)
+            if reason:
+                self.fail(at, reason)
+        elif value.value and value.value.strip().lower() in _PLACEHOLDERS:
+            self.fail(at, "not an identifier")
+        return Identifier(value.namespace, value.value)
+
+    def identifiers(
+        self, values: Sequence[common_pb2.Identifier], namespaces: Collection[str]
+    ) -> list[Identifier]:
+        """Check the identifiers of one customer."""
+        if not self.size("identifiers", values, limits.IDENTIFIERS, least=1):
+            return []
+        return [
+            self.identifier(f"identifiers[{at}]", value, namespaces)
+            for at, value in enumerate(values)
+        ]
+
+
+def _not_a_hash(value: str) -> str:
+    if not value or _CONTROL.search(value):
+        return ""  # told already
+    if _SHA256.fullmatch(value):
+        return "not an identifier" if value in _PLACEHOLDER_HASHES else ""
+    if _EMAIL.fullmatch(value.strip()):
+        return "looks like a clear e-mail"
+    if _PHONE.fullmatch(value.strip()):
+        return "looks like a clear phone number"
+    return "want a SHA-256 in 64 lower-case hex digits"

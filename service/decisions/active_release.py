@@ -1,0 +1,257 @@
+"""What the server decides with, and how it is replaced while it serves.
+
+`Serving` is one immutable whole: catalogue, index (which holds the release) and policy. A request
+takes it once, at its start, so every answer comes from exactly one release and one catalogue. A
+change prepares a new whole beside the old one and swaps one reference.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import structlog
+
+from models.decision.decide import World, decide
+from models.domain.catalogue import Catalogue
+from models.domain.decisions import Request
+from models.domain.profile import Profile
+from models.errors import BadRelease
+from models.policy.schema import BUILT_IN, Policy
+from models.ranking.offer_index import OfferIndex
+from models.release.loader import load_release
+from models.release.promotion import checked
+from models.release.registry import NothingToRollBack, Pair, Pointer, Registry
+from models.release.release import Release
+from service.config.clock import Clock
+from service.config.logs import log_fault
+from service.contract.errors import LoadInProgress, NoRelease
+from service.decisions.release_trial import try_release
+from service.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one request uses; `index` is None until a release is in force."""
+
+    catalogue: Catalogue
+    index: OfferIndex | None
+    policy: Policy
+
+    def world(self) -> World:
+        """Return what a decision looks at; raises `NoRelease` while there is nothing in force."""
+        if self.index is None:
+            raise NoRelease("model: none loaded")
+        return World(self.index, self.policy)
+
+
+class Promoted(NamedTuple):
+    """What is in force after a promotion or a rollback, and what was before ("" for nothing)."""
+
+    release: str
+    previous: str
+
+
+class Runtime:
+    """Holds what is served now and follows the store's catalogue and the registry's pointer."""
+
+    def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
+        self.registry = registry
+        self._store = store
+        self._clock = clock
+        self._serving = Serving(Catalogue(), None, BUILT_IN)
+        self._swapping = threading.Lock()  # held while a new whole is made of the present one
+        self._loading = threading.Lock()  # held from choosing a release until it serves
+        self._refused: Pair | None = None
+        self.swaps = 0  # releases taken over
+        self.refusals = 0  # releases that were not fit for it
+        self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
+
+    @property
+    def serving(self) -> Serving:
+        """Return what is served now: take it once for a request."""
+        return self._serving
+
+    @property
+    def release(self) -> str:
+        """Return the id of the release that decides now; "" without one."""
+        index = self._serving.index
+        return "" if index is None else index.release.id
+
+    @property
+    def refused(self) -> str:
+        """Return the id of the release in force that is too bad to serve; "" for none."""
+        return "" if self._refused is None else self._refused.release
+
+    def refresh_catalogue(self) -> Catalogue:
+        """Take over every change of the catalogue that the store has, and return the result."""
+        with self._swapping:
+            serving = self._serving
+            catalogue = caught_up(self._store, serving.catalogue)
+            if catalogue is not serving.catalogue:
+                index = None if serving.index is None else serving.index.update(catalogue)
+                self._serving = replace(serving, catalogue=catalogue, index=index)
+                _log.debug("catalogue", revision=catalogue.revision)
+            self.catalogue_checked = time.monotonic()
+            return catalogue
+
+    def follow_catalogue(self) -> None:
+        """Take over what other processes changed in the catalogue, if anything."""
+        if self._store.revision() != self._serving.catalogue.revision:
+            self.refresh_catalogue()
+        self.catalogue_checked = time.monotonic()
+
+    def start(self) -> None:
+        """Load the release in force, or else the last one before it that can be loaded."""
+        pointer = self.registry.pointer()
+        if pointer.in_force is None:
+            _log.warning("no release in force", registry=str(self.registry.directory))
+            return
+        for pair in (pointer.in_force, *pointer.before):
+            if self._take_over(pair):
+                return
+
+    def follow_registry(self) -> None:
+        """Take over the release that another process put in force, unless it was refused."""
+        if self._moved() is None or not self._loading.acquire(blocking=False):
+            return
+        try:
+            wanted = self._moved()  # it may have been taken over meanwhile
+            if wanted is not None:
+                self._take_over(wanted)
+        finally:
+            self._loading.release()
+
+    def promote(self, prefix: str, override: str = "") -> Promoted:
+        """Try, load and put in force the release that `prefix` names.
+
+        Raises `BadInput` for a prefix that names none or several, `Held` for one that is worse than
+        the one in force unless `override` says why, `BadRelease` for a damaged one,
+        `LoadInProgress` while another is loaded; the one in force then stays.
+        """
+        with self._alone():
+            release_id = self.registry.resolve(prefix)
+            previous = _in_force(self.registry.pointer())
+            reason = checked(self.registry, release_id, override)
+            self._swap(
+                release_id,
+                self._serving.policy,
+                lambda: self.registry.promote(release_id, self._clock.now(), reason),
+            )
+            _log.info("promoted", release=release_id, previous=previous, override=reason or None)
+            return Promoted(release_id, previous)
+
+    def rollback(self) -> Promoted:
+        """Put the release in force again that was before.
+
+        Raises `NothingToRollBack`, and as `promote` does.
+        """
+        with self._alone():
+            pointer = self.registry.pointer()
+            if not pointer.before:
+                raise NothingToRollBack("release: no previous release")
+            release_id, previous = pointer.before[0].release, _in_force(pointer)
+            policy = self.registry.policy(pointer.before[0].policy)
+            self._swap(release_id, policy, lambda: self.registry.rollback(self._clock.now()))
+            _log.info("rolled back", release=release_id, previous=previous)
+            return Promoted(release_id, previous)
+
+    def _moved(self) -> Pair | None:
+        """Return the pair in force when it is neither served nor refused."""
+        wanted = self.registry.pointer().in_force
+        if wanted is None or wanted == self._refused:
+            return None
+        served = (self.release, self._serving.policy.digest)
+        return None if (wanted.release, wanted.policy) == served else wanted
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the right to load a release; who comes second must look anew at what is in force."""
+        if not self._loading.acquire(blocking=False):
+            raise LoadInProgress("model: load in progress")
+        try:
+            yield
+        finally:
+            self._loading.release()
+
+    def _take_over(self, pair: Pair) -> bool:
+        try:
+            self._swap(pair.release, self.registry.policy(pair.policy), lambda: None)
+        except BadRelease as error:
+            self._refused = pair
+            _log.error(
+                "release refused", release=pair.release, policy=pair.policy, reason=str(error)
+            )
+            return False
+        return True
+
+    def _swap(self, release_id: str, policy: Policy, commit: Callable[[], object]) -> None:
+        """Load a release, `commit`, and serve it; what serves now stays when either fails."""
+        index = self._serving.index
+        try:
+            # Not under the lock: changes of the catalogue need not wait for it.
+            if index is None or index.release.id != release_id:
+                release = _load(self.registry.path(release_id))
+                index = self._prepared(OfferIndex, release, self._serving.catalogue)
+            if policy != self._serving.policy or index is not self._serving.index:
+                self._prepared(_warm, index, policy, self._clock.now())
+        except BadRelease:
+            self.refusals += 1
+            raise
+        with self._swapping:
+            serving = self._serving
+            if index.catalogue is not serving.catalogue:
+                index = index.update(serving.catalogue)
+            commit()
+            self._serving = replace(serving, index=index, policy=policy)
+        self._refused = None
+        self.swaps += serving.index is None or serving.index.release.id != release_id
+        _log.info(
+            "serving",
+            release=release_id,
+            policy=policy.digest,
+            catalogue=serving.catalogue.revision,
+        )
+
+    def _prepared(self, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what a release must pass before it serves; any fault of it is `BadRelease`."""
+        try:
+            return make(*args, **kwargs)
+        except Exception as error:
+            reference = secrets.token_hex(8)
+            log_fault(error, reference, "release")
+            raise BadRelease(f"release: cannot decide; ref={reference}") from None
+
+
+def caught_up(store: Store, catalogue: Catalogue) -> Catalogue:
+    """Return a catalogue with every change that the store has had since."""
+    while True:
+        revision, rows = store.catalogue_changes(catalogue.revision)
+        if revision == catalogue.revision:
+            return catalogue
+        catalogue = catalogue.apply(revision, rows)
+
+
+def _load(directory: Path) -> Release:
+    if not directory.is_dir():
+        raise BadRelease("release: not in the registry")
+    try_release(directory)
+    return load_release(directory)
+
+
+def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
+    """Decide once for nobody, so that no caller pays for what is made on first use."""
+    decide(Profile(customer=b""), World(index, policy), Request(channel="web"), now)
+
+
+def _in_force(pointer: Pointer) -> str:
+    return "" if pointer.in_force is None else pointer.in_force.release

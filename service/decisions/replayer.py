@@ -1,0 +1,77 @@
+"""Replays kept decisions against the releases and policies of a registry."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from models.decision.replay import replay
+from models.domain.decisions import Decision, Record
+from models.errors import BadRelease, ThroughlineError, Unreadable
+from models.policy.schema import Policy
+from models.release.loader import load_release
+from models.release.registry import Registry
+from models.release.release import Release
+from service.store.store import Kept
+
+
+class Fault(NamedTuple):
+    """A decision that is not the same again, and why."""
+
+    decision: str
+    reason: str
+
+
+class Replayer:
+    """Counts decisions that are `same` again; each release and policy is loaded once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._releases: dict[str, Release] = {}
+        self._policies: dict[str, Policy] = {}
+        self.count = 0
+        self.same = 0
+        self.faults: list[Fault] = []
+
+    def add(self, kept: Kept) -> None:
+        """Replay one decision."""
+        self.count += 1
+        record = kept.record
+        if isinstance(record, Unreadable):
+            self.faults.append(Fault(kept.id, str(record)))
+            return
+        try:
+            again = replay(record, self.release(record), self.policy(record))
+        except ThroughlineError as error:
+            self.faults.append(Fault(record.id, str(error)))
+            return
+        found = difference(record.decision, again)
+        if found:
+            self.faults.append(Fault(record.id, f"{found}: differs"))
+        else:
+            self.same += 1
+
+    def release(self, record: Record) -> Release:
+        """Return the release that decided; raises `BadRelease`."""
+        name = record.decision.moment.release
+        if name not in self._releases:
+            directory = self._registry.path(name)
+            if not directory.is_dir():
+                raise BadRelease(f"release: not in the registry: {ascii(name)[:80]}")
+            self._releases[name] = load_release(directory)
+        return self._releases[name]
+
+    def policy(self, record: Record) -> Policy:
+        """Return the policy that decided; raises `BadRelease`."""
+        digest = record.decision.moment.policy
+        if digest not in self._policies:
+            self._policies[digest] = self._registry.policy(digest)
+        return self._policies[digest]
+
+
+def difference(one: Decision, other: Decision) -> str:
+    """Return the first part of two decisions whose bytes differ, "" where none does."""
+    for name in one.__struct_fields__:
+        parts = (msgspec.msgpack.encode(getattr(decision, name)) for decision in (one, other))
+        if len(set(parts)) > 1:
+            return name
+    return ""

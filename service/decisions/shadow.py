@@ -1,0 +1,101 @@
+"""A shadow: another release, or policy, decides what was decided; only differences are kept.
+
+It works from the records of the decisions made, each with the customer as it was read and the
+moment it was asked at, and from the catalogue as it is now. So it costs the service nothing, and
+what is wrong with it harms nobody.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from models.decision.decide import World, decide
+from models.decision.recorded import exhausted_of, profile_of
+from models.domain.decisions import Flag, Record
+from service.store.database.decision_ids import place_of
+from service.store.store import Kept, Store
+
+LATE = 60_000_000  # microseconds
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision whose slate the shadow would have made another one; `time` in microseconds."""
+
+    decision_id: str
+    time: int
+    channel: str
+    intent: str
+    live: tuple[str, ...]
+    shadow: tuple[str, ...]
+
+
+class Agreement(msgspec.Struct):
+    """How far a shadow agrees: `overlap` is the sum over decisions of the share of offers kept."""
+
+    decisions: int = 0
+    same: int = 0
+    same_first: int = 0
+    overlap: float = 0.0
+
+    def add(self, live: tuple[str, ...], shadow: tuple[str, ...]) -> None:
+        """Count one decision."""
+        self.decisions += 1
+        self.same += live == shadow
+        self.same_first += live[:1] == shadow[:1]
+        most = max(len(live), len(shadow))
+        self.overlap += len(set(live) & set(shadow)) / most if most else 1.0
+
+
+class Shadow:
+    """Decides again under `world`, and counts agreement by channel."""
+
+    def __init__(self, keep: Callable[[Difference], None]) -> None:
+        """`keep` is given each difference."""
+        self._keep = keep
+        self.by_channel: dict[str, Agreement] = {}
+
+    def add(self, record: Record, world: World) -> None:
+        """Decide one again; raises `Damaged` where its profile cannot be read."""
+        profile = profile_of(record)
+        over = exhausted_of(record.decision)
+        again = decide(
+            profile,
+            World(world.index, world.policy, over),
+            record.request,
+            record.time,
+            blind=Flag.STATE_UNAVAILABLE in record.decision.flags,
+        )
+        live = tuple(shown.offer for shown in record.decision.slate)
+        shadow = tuple(shown.offer for shown in again.slate)
+        self.by_channel.setdefault(record.request.channel, Agreement()).add(live, shadow)
+        if live != shadow:
+            self._keep(
+                Difference(
+                    decision_id=record.id,
+                    time=record.time,
+                    channel=record.request.channel,
+                    intent=record.request.intent,
+                    live=live,
+                    shadow=shadow,
+                )
+            )
+
+
+def kept_since(store: Store, since: int | None, again: Callable[[], bool]) -> Iterator[Kept]:
+    """Yield each decision made at `since` (microseconds) or later once; None: every one there is.
+
+    While `again` returns True, which may take its time, yield those that came meanwhile. What
+    reaches the store more than `LATE` after newer ones is passed over.
+    """
+    seen: dict[str, int] = {}
+    while True:
+        for kept in store.records(since):
+            if kept.id not in seen:
+                place = place_of(kept.id)
+                seen[kept.id] = 0 if place is None else place[1]
+                yield kept
+        if seen:
+            since = max(seen.values()) - LATE
+            seen = {name: time for name, time in seen.items() if time >= since}
+        if not again():
+            return

@@ -1,0 +1,132 @@
+"""Offers of limited volume: what this process may still give, leased from the store in blocks.
+
+All processes count one counter an offer up, a block at a time and never beyond the volume; so it is
+never exceeded, whoever is killed. What a killed process had leased is given to nobody: at most a
+block for each that was killed. An orderly end gives back what is left.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from models.domain.catalogue import Catalogue
+from models.errors import StoreUnavailable
+from service.store.store import Store
+
+BLOCKS = 100  # a block is this part of a volume,
+LARGEST = 100  # and at most so many
+AGAIN = 1.0  # seconds until one that was used up, or a store that was away, is asked again
+
+
+class _Lease:
+    """What is left of the blocks taken of one volume."""
+
+    def __init__(self, volume: int) -> None:
+        self.volume = volume
+        self.left = 0
+        self.over_until = 0.0  # by the monotonic clock
+
+
+class Volumes:
+    """The leases of one process, for all its threads."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds, never back."""
+        self._store = store
+        self._clock = clock
+        self._leases: dict[str, _Lease] = {}
+        self._lock = threading.Lock()
+        self._limited: tuple[Catalogue | None, dict[str, int]] = (None, {})
+
+    def limited(self, catalogue: Catalogue) -> Mapping[str, int]:
+        """Return the volume of each offer of a catalogue that has one."""
+        known, limited = self._limited
+        if known is not catalogue:
+            limited = {
+                name: offer.volume
+                for name, offer in catalogue.offers.items()
+                if offer.volume is not None and not offer.withdrawn
+            }
+            self._limited = (catalogue, limited)
+        return limited
+
+    def exhausted(self, catalogue: Catalogue) -> frozenset[str]:
+        """Return the offers that were used up when last asked for, by all processes together."""
+        now = self._clock()
+        with self._lock:
+            return frozenset(
+                name
+                for name, lease in self._leases.items()
+                if lease.left == 0 and now < lease.over_until
+            ) & frozenset(self.limited(catalogue))
+
+    def claim(self, offers: Iterable[str], catalogue: Catalogue) -> frozenset[str]:
+        """Take one of each of `offers`, all or none; return those that there are no more of.
+
+        Empty: they are taken, to be given or put back. While the store is away there are no more
+        than what is leased already.
+        """
+        volumes = self.limited(catalogue)
+        claimed: list[str] = []
+        over: list[str] = []
+        for name in offers:
+            (claimed if self._claim(name, volumes[name]) else over).append(name)
+        if over:
+            self.put_back(claimed)
+        return frozenset(over)
+
+    def put_back(self, offers: Iterable[str]) -> None:
+        """Put back what was claimed and certainly not given to anybody."""
+        with self._lock:
+            for name in offers:
+                self._leases[name].left += 1
+
+    def close(self) -> None:
+        """Give back what is leased and was not given."""
+        with self._lock:
+            leases, self._leases = self._leases, {}
+        for name, lease in leases.items():
+            self._give_back(name, lease.left)
+
+    def _claim(self, name: str, volume: int) -> bool:
+        if self._from_lease(name, volume):
+            return True
+        with self._lock:
+            if self._clock() < self._leases[name].over_until:
+                return False
+        # Not under the lock: it is a round trip, and other offers do not wait for it.
+        block = max(1, min(LARGEST, volume // BLOCKS))
+        try:
+            taken = self._store.take(_counter(name), block, volume)
+        except StoreUnavailable:
+            taken = 0
+        with self._lock:
+            lease = self._leases[name]
+            lease.left += taken
+            if not taken:
+                lease.over_until = self._clock() + AGAIN
+        return self._from_lease(name, volume)
+
+    def _from_lease(self, name: str, volume: int) -> bool:
+        """Take one of what is leased; what was leased of another volume is given back first."""
+        old = 0
+        with self._lock:
+            lease = self._leases.get(name)
+            if lease is None or lease.volume != volume:
+                old = 0 if lease is None else lease.left
+                lease = self._leases[name] = _Lease(volume)
+            found = lease.left > 0
+            lease.left -= found
+        self._give_back(name, old)
+        return found
+
+    def _give_back(self, name: str, number: int) -> None:
+        # Of unknown outcome it is not repeated: that might give the same one twice.
+        if number:
+            with suppress(StoreUnavailable):
+                self._store.give_back(_counter(name), number)
+
+
+def _counter(offer: str) -> str:
+    return f"volume:{offer}"

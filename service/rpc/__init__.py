@@ -1,0 +1,1 @@
+"""The services of the contract over gRPC, and what stands around every call."""

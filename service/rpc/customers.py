@@ -1,0 +1,75 @@
+"""CustomerService: shows what is known of a customer, and joins identifiers, and parts them."""
+
+import grpc
+from throughline.v1 import common_pb2
+from throughline.v1 import customer_pb2 as pb
+from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
+
+from models.domain.identifiers import Identifier
+from service.contract import limits
+from service.contract.customer_messages import fill_customer
+from service.contract.validation import Check
+from service.decisions.decider import lesser
+from service.rpc.dependencies import Parts
+
+
+class Customers(CustomerServiceServicer):
+    """Answers `GetCustomer`, `LinkIdentifiers` and `UnlinkIdentifiers`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def GetCustomer(  # noqa: N802
+        self, request: pb.GetCustomerRequest, context: grpc.ServicerContext
+    ) -> pb.GetCustomerResponse:
+        """Return what is known of a customer."""
+        check = Check()
+        identifiers = check.identifiers(request.identifiers, self._parts.names.namespaces)
+        recent = check.count("recent", request.recent, limits.RECENT, limits.DEFAULT_RECENT)
+        check.done()
+        customer = self._parts.store.read(self._parts.hashes(identifiers))
+        response = pb.GetCustomerResponse(
+            known=customer.known, customer_id=customer.profile.customer.hex()
+        )
+        if customer.known:
+            fill_customer(response, customer.profile, recent)
+        response.flags.extend(int(flag) for flag in lesser(self._parts.clock, customer.disagree))  # type: ignore[misc]
+        return response
+
+    def LinkIdentifiers(  # noqa: N802
+        self, request: pb.LinkIdentifiersRequest, context: grpc.ServicerContext
+    ) -> pb.LinkIdentifiersResponse:
+        """Join two identifiers; the link is on the clock's time."""
+        first, second = self._pair(request)
+        linked = self._parts.store.link(first, second, request.asserted_by, self._parts.clock.now())
+        return pb.LinkIdentifiersResponse(
+            customer_id=linked.customer.hex(),
+            profile_version=linked.version,
+            changed=linked.changed,
+        )
+
+    def UnlinkIdentifiers(  # noqa: N802
+        self, request: pb.UnlinkIdentifiersRequest, context: grpc.ServicerContext
+    ) -> pb.UnlinkIdentifiersResponse:
+        """Take back what links two identifiers; the unlink is on the clock's time."""
+        first, second = self._pair(request)
+        now = self._parts.clock.now()
+        unlinked = self._parts.store.unlink(first, second, request.asserted_by, now)
+        return pb.UnlinkIdentifiersResponse(changed=unlinked.changed, linked=unlinked.linked)
+
+    def _pair(
+        self, request: pb.LinkIdentifiersRequest | pb.UnlinkIdentifiersRequest
+    ) -> tuple[bytes, bytes]:
+        check = Check()
+        a = self._required(check, "a", request.a)
+        b = self._required(check, "b", request.b)
+        check.name("asserted_by", request.asserted_by)
+        check.done()
+        first, second = self._parts.hashes([a, b])
+        return first, second
+
+    def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
+        if not message.ByteSize():
+            check.fail(field, "required")
+            return Identifier("", "")
+        return check.identifier(field, message, self._parts.names.namespaces)

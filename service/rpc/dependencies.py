@@ -1,0 +1,37 @@
+"""What every service of the contract is given: the parts that `lifecycle` has chosen at start."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from models.domain.identifiers import Identifier, hash_identifier
+from models.errors import StoreUnavailable
+from service.config.clock import Clock
+from service.contract.names import Names
+from service.decisions.active_release import Runtime
+from service.decisions.volume_leases import Volumes
+from service.metrics.declared import Metrics
+from service.store.store import Store
+
+
+class Parts(NamedTuple):
+    """The parts of one server; `key` is what identifiers are hashed with."""
+
+    runtime: Runtime
+    store: Store
+    names: Names
+    clock: Clock
+    key: bytes
+    metrics: Metrics
+    volumes: Volumes
+
+    def hashes(self, identifiers: Iterable[Identifier]) -> list[bytes]:
+        """Return the keyed hashes of identifiers, in their order."""
+        return [hash_identifier(self.key, identifier) for identifier in identifiers]
+
+    def storing(self) -> bool:
+        """Tell whether the store answers."""
+        try:
+            self.store.check()
+        except StoreUnavailable:
+            return False
+        return True

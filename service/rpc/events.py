@@ -1,0 +1,92 @@
+"""EventService: stores what customers did, durably, one outcome for each event."""
+
+import secrets
+
+import grpc
+from throughline.v1 import event_pb2 as pb
+from throughline.v1.event_pb2_grpc import EventServiceServicer
+
+from models.domain.catalogue import Catalogue
+from models.domain.events import Event
+from models.errors import StoreUnavailable
+from service.config.logs import log_fault
+from service.contract import limits
+from service.contract.event_messages import Refused, event_of
+from service.contract.status import code_number, internal_text
+from service.contract.validation import Check
+from service.rpc.dependencies import Parts
+from service.store.customers.planning import Fault, Recorded
+from service.store.customers.recording import Outcome
+from service.store.database.backend import Durability
+
+_DURABILITY = {
+    Durability.DURABLE: pb.DURABILITY_DURABLE,
+    Durability.RELAXED: pb.DURABILITY_RELAXED,
+}
+_CONFLICT = Refused(
+    code_number(grpc.StatusCode.ALREADY_EXISTS), "event_id: already used with other content"
+)
+_INTERNAL = code_number(grpc.StatusCode.INTERNAL)
+_UNAVAILABLE = Refused(code_number(grpc.StatusCode.UNAVAILABLE), "event: not stored; send it again")
+
+
+class Events(EventServiceServicer):
+    """Answers `RecordEvents`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def RecordEvents(  # noqa: N802
+        self, request: pb.RecordEventsRequest, context: grpc.ServicerContext
+    ) -> pb.RecordEventsResponse:
+        """Store events; one that is refused does not concern its neighbours."""
+        parts = self._parts
+        check = Check()
+        check.size("events", request.events, limits.EVENTS, least=1)
+        check.done()
+        now = parts.clock.now()
+        read = [event_of(message, parts.names, parts.key, now) for message in request.events]
+        events = [event for event in read if isinstance(event, Event)]
+        stored = parts.store.record(events, now) if events else []
+        if stored and all(isinstance(outcome, StoreUnavailable) for outcome in stored):
+            parts.metrics.events.unavailable(len(read))
+            raise StoreUnavailable(str(stored[0]))
+        outcomes = iter(stored)
+        catalogue = parts.runtime.serving.catalogue
+        response = pb.RecordEventsResponse(durability=_DURABILITY[parts.store.durability])
+        for event in read:
+            result = response.results.add()
+            if isinstance(event, Refused):
+                _refuse(result, event)
+            else:
+                _fill(result, event, next(outcomes), catalogue)
+        parts.metrics.events.add(response.results)
+        return response
+
+
+def _fill(result: pb.EventResult, event: Event, outcome: Outcome, catalogue: Catalogue) -> None:
+    match outcome:
+        case Fault():
+            reference = secrets.token_hex(8)
+            log_fault(outcome.__cause__ or outcome, reference, "event")
+            _refuse(result, Refused(_INTERNAL, internal_text(reference)))
+        case StoreUnavailable():
+            _refuse(result, _UNAVAILABLE)
+        case Recorded.CONFLICT:
+            _refuse(result, _CONFLICT)
+        case _:
+            result.outcome.SetInParent()
+            result.duplicate = outcome is Recorded.DUPLICATE
+            result.unresolved = not _resolved(event, catalogue)
+
+
+def _refuse(result: pb.EventResult, refused: Refused) -> None:
+    result.outcome.code = refused.code
+    result.outcome.detail = refused.detail
+
+
+def _resolved(event: Event, catalogue: Catalogue) -> bool:
+    """Tell whether the catalogue has the item and the offer that the event is about."""
+    if event.item and event.item not in catalogue.items:
+        return False
+    return not event.offer or catalogue.offer(event.offer) is not None

@@ -1,0 +1,56 @@
+"""ReleaseService: shows the registry and moves its pointer."""
+
+from contextlib import suppress
+
+import grpc
+from throughline.v1 import release_pb2 as pb
+from throughline.v1.release_pb2_grpc import ReleaseServiceServicer
+
+from models.errors import BadRelease
+from service.contract import limits
+from service.contract.release_messages import describe
+from service.contract.validation import Check
+from service.rpc.dependencies import Parts
+
+
+class Releases(ReleaseServiceServicer):
+    """Answers `ListReleases`, `PromoteRelease` and `RollbackRelease`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._runtime = parts.runtime
+
+    def ListReleases(  # noqa: N802
+        self, request: pb.ListReleasesRequest, context: grpc.ServicerContext
+    ) -> pb.ListReleasesResponse:
+        """List the registry's releases, latest first."""
+        response = pb.ListReleasesResponse()
+        for entry in self._runtime.registry.entries():
+            release = response.releases.add(in_force=entry.release == self._runtime.release)
+            # A damaged one is listed by its id; promoting it says what is wrong.
+            with suppress(BadRelease):
+                describe(release, self._runtime.registry, entry)
+        return response
+
+    def PromoteRelease(  # noqa: N802
+        self, request: pb.PromoteReleaseRequest, context: grpc.ServicerContext
+    ) -> pb.PromoteReleaseResponse:
+        """Try a release and put it in force."""
+        check = Check()
+        prefix = check.id("release_id", request.release_id)
+        if prefix and len(prefix) < limits.RELEASE_DIGITS:
+            check.fail("release_id", f"too short; min {limits.RELEASE_DIGITS}")
+        override = check.text("override", request.override, limits.REASON_BYTES)
+        check.done()
+        promoted = self._runtime.promote(prefix, override)
+        return pb.PromoteReleaseResponse(
+            release_id=promoted.release, previous_release_id=promoted.previous
+        )
+
+    def RollbackRelease(  # noqa: N802
+        self, request: pb.RollbackReleaseRequest, context: grpc.ServicerContext
+    ) -> pb.RollbackReleaseResponse:
+        """Put the release in force again that was before this one."""
+        promoted = self._runtime.rollback()
+        return pb.RollbackReleaseResponse(
+            release_id=promoted.release, previous_release_id=promoted.previous
+        )

@@ -1,0 +1,1 @@
+"""One process that serves: its life from settings to drain."""

@@ -1,0 +1,149 @@
+"""The life of one process that serves: bind, open, load, serve, follow, drain, close.
+
+The one place that chooses the concrete parts; everything else is given them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import faiss
+import structlog
+
+from models.errors import BadRelease, WrongKey
+from models.release.registry import Registry
+from service.config.clock import Clock
+from service.config.keys import load_key
+from service.config.settings import ConfigurationError, Settings
+from service.contract.errors import NoRelease
+from service.decisions.active_release import Runtime
+from service.decisions.volume_leases import Volumes
+from service.metrics.declared import Metrics
+from service.metrics.export import exported
+from service.rpc.dependencies import Parts
+from service.server.metrics_watch import Watch
+from service.server.polling import Poller
+from service.server.preflight import only_server, warn
+from service.server.process_signals import Signals
+from service.server.server import Server
+from service.server.shared_by_workers import Shared
+from service.server.tls import CertificateFiles
+from service.store.database.location import directory_of
+from service.store.opening import open_store
+from service.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
+HEALTH_SECONDS = 1.0
+CERTIFICATE_SECONDS = 1.0
+METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
+
+
+def run(
+    settings: Settings,
+    signals: Signals,
+    shared: Shared | None = None,
+    when_ready: Callable[[bool], None] = lambda deciding: None,
+) -> None:
+    """Serve until a signal, then drain and return.
+
+    A process of its own locks what it uses; one with `shared` has a parent that did.
+    `when_ready` is told whether a release decides. A second signal shortens the lame duck's wait.
+    """
+    with serving(settings, shared) as server:
+        release = server.parts.runtime.release or None
+        _log.info(
+            "ready" if shared is None else "worker ready",
+            listen=settings.listen,
+            port=server.port,
+            release=release,
+        )
+        when_ready(release is not None)
+        signals.wait()
+        _log.info("leaving", seconds=settings.lame_duck_seconds)
+        server.leave()
+        signals.wait(settings.lame_duck_seconds)
+        _log.info("draining", seconds=settings.drain_seconds)
+    _log.info("stopped")
+
+
+@contextmanager
+def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server]:
+    """Yield a server that answers; on leaving it is drained and everything is closed."""
+    faiss.omp_set_num_threads(1)
+    with ExitStack() as closing:
+        registry = _open_registry(settings)
+        certificates = CertificateFiles(settings) if settings.tls else None
+        metrics = Metrics(settings.names.channels)
+        closing.callback(metrics.refresh)  # the last of all: what is counted at the end counts
+        if shared is None and settings.metrics_listen is not None:
+            closing.enter_context(exported(settings.metrics_listen, metrics.collect))
+        port = None if shared is None else shared.port
+        server = Server(settings, metrics.calls, certificates, port)
+        if shared is None:
+            server.bind()
+            closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
+            closing.enter_context(only_server(settings))
+            warn(settings)
+            clock = Clock(settings.start_time)
+        else:
+            clock = Clock.shifted(shared.clock_offset)
+        key = load_key(settings)
+        store = _open_store(settings, key, clock, closing)
+        volumes = Volumes(store)
+        closing.callback(volumes.close)
+        closing.callback(server.stop, settings.drain_seconds)
+        runtime = Runtime(store, registry, clock)
+        metrics.watch(Watch(metrics, store, runtime).look)
+        runtime.refresh_catalogue()
+        runtime.start()
+        if shared is not None:
+            if shared.others_decide and registry.pointer().in_force and not runtime.release:
+                raise NoRelease("release: none can be loaded, and other workers have one")
+            server.bind()  # not sooner: from now on it gets its share of the connections
+        parts = Parts(runtime, store, settings.names, clock, key, metrics, volumes)
+        server.start(parts)
+        pollers = [
+            Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),
+            Poller("registry", FOLLOW_SECONDS, runtime.follow_registry),
+            Poller("health", HEALTH_SECONDS, server.update_health),
+        ]
+        if certificates is not None:
+            pollers.append(Poller("certificates", CERTIFICATE_SECONDS, certificates.follow))
+        if shared is not None:
+            pollers.append(Poller("metrics", METRICS_SECONDS, metrics.refresh))
+        for poller in pollers:
+            poller.start()
+            closing.callback(poller.stop)
+        yield server
+
+
+def _open_registry(settings: Settings) -> Registry:
+    registry = Registry(settings.registry)
+    try:
+        registry.pointer()
+    except BadRelease as error:
+        raise ConfigurationError(f"registry: {settings.registry}: {error}") from None
+    return registry
+
+
+def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack) -> Store:
+    try:
+        store = open_store(
+            settings.store,
+            key=key,
+            event_types=settings.names.event_types,
+            clock=clock.now,
+            timeout=settings.redis_timeout,
+            spill=settings.spill if directory_of(settings.store) is None else None,
+        )
+    except WrongKey as error:
+        raise ConfigurationError(str(error)) from None
+    closing.callback(_close, store)
+    return store
+
+
+def _close(store: Store) -> None:
+    store.close()
+    if store.dropped_records:
+        _log.warning("decision records were dropped", count=store.dropped_records)

@@ -1,0 +1,201 @@
+"""Builds the gRPC server: its services, thread pools, limits, TLS, health and reflection."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import structlog
+from google.protobuf.internal import api_implementation
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from throughline.v1 import (
+    customer_pb2,
+    customer_pb2_grpc,
+    event_pb2,
+    event_pb2_grpc,
+    offer_pb2,
+    offer_pb2_grpc,
+    recommendation_pb2,
+    recommendation_pb2_grpc,
+    release_pb2,
+    release_pb2_grpc,
+)
+
+from service.config.settings import ConfigurationError, Settings
+from service.contract import limits
+from service.metrics.calls import Calls
+from service.rpc.admission import BACKSTOP, Admission
+from service.rpc.customers import Customers
+from service.rpc.dependencies import Parts
+from service.rpc.events import Events
+from service.rpc.interceptor import GuardedServer
+from service.rpc.offers import Offers
+from service.rpc.recommendations import Recommendations
+from service.rpc.releases import Releases
+from service.server.tls import CertificateFiles, Certificates
+
+_log = structlog.get_logger(__name__)
+
+RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE = (
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (recommendation_pb2, "RecommendationService"),
+        (event_pb2, "EventService"),
+        (customer_pb2, "CustomerService"),
+        (offer_pb2, "OfferService"),
+        (release_pb2, "ReleaseService"),
+    )
+)
+ALONE = ("grpc.so_reuseport", 0)  # else a second server would take half the calls of the first
+SHARING = ("grpc.so_reuseport", 1)  # of a parent that keeps other servers off the port
+OPTIONS = (
+    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),  # what the client does not want it refuses itself
+    ("grpc.max_metadata_size", limits.METADATA_SOFT_BYTES),
+    ("grpc.absolute_max_metadata_size", limits.METADATA_HARD_BYTES),
+)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Server:
+    """One gRPC server: bound first, then started with the parts that answer.
+
+    `port` is the one it is bound to, `parts` are those that it was started with.
+    """
+
+    parts: Parts
+
+    def __init__(
+        self,
+        settings: Settings,
+        calls: Calls,
+        certificates: CertificateFiles | None = None,
+        shared_port: int | None = None,
+    ) -> None:
+        """`calls` counts what is called. With `certificates` it serves TLS only.
+
+        `shared_port` is one of several workers'.
+        """
+        # Pure Python protobuf has no limit on recursion and takes forty times as long.
+        if api_implementation.Type() != "upb":
+            raise ConfigurationError("protobuf: not the upb implementation")
+        self._listen = settings.listen
+        if shared_port is not None:
+            self._listen = f"{settings.listen.rpartition(':')[0]}:{shared_port}"
+        self._certificates = certificates
+        self._admission = Admission(settings.max_concurrent_calls)
+        threads = {
+            "decide": settings.decide_threads,
+            "ingest": settings.ingest_threads,
+            "bulk": settings.bulk_threads,
+            "catalogue": 2,
+            "release": 2,
+        }
+        self._pools = {name: self._admission.pool(name, count) for name, count in threads.items()}
+        # What is always let in: health, reflection.
+        self._pools["other"] = ThreadPoolExecutor(4, thread_name_prefix="other")
+        self._server = grpc.server(
+            self._pools["other"],
+            interceptors=[self._admission],
+            options=(*OPTIONS, ALONE if shared_port is None else SHARING),
+            maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
+        )
+        self._health = health.HealthServicer(experimental_non_blocking=True)
+        self._guard = GuardedServer(
+            self._server,
+            {
+                "RecommendationService": self._pools["decide"],
+                "RecommendationService/RecommendBatch": self._pools["bulk"],
+                "CustomerService": self._pools["decide"],
+                "CustomerService/LinkIdentifiers": self._pools["ingest"],
+                "CustomerService/UnlinkIdentifiers": self._pools["ingest"],
+                "EventService": self._pools["ingest"],
+                "OfferService": self._pools["catalogue"],
+                "ReleaseService": self._pools["release"],
+            },
+            calls,
+            self._admission,
+        )
+        self.port = 0
+
+    def bind(self) -> None:
+        """Take the port; raises `ConfigurationError` when somebody has it."""
+        try:
+            if self._certificates is None:
+                self.port = self._server.add_insecure_port(self._listen)
+            else:
+                credentials = _credentials(self._certificates)
+                self.port = self._server.add_secure_port(self._listen, credentials)
+        except RuntimeError:
+            raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
+
+    def start(self, parts: Parts) -> None:
+        """Begin to answer with `parts`."""
+        self.parts = parts
+        self._add_services(parts)
+        self.update_health()
+        self._server.start()
+
+    def update_health(self) -> None:
+        """Set each service's health by what it depends on.
+
+        Deciding goes on without the store, so that an outage of the store does not take every
+        instance out of its load balancer at once; what must be stored says that it cannot be.
+        """
+        deciding = _SERVING if self.parts.runtime.release else _NOT_SERVING
+        storing = _SERVING if self.parts.storing() else _NOT_SERVING
+        for service in (health.OVERALL_HEALTH, RECOMMENDATION):
+            self._health.set(service, deciding)
+        for service in (EVENT, CUSTOMER, OFFER):
+            self._health.set(service, storing)
+        self._health.set(RELEASE, _SERVING)
+
+    def leave(self) -> None:
+        """Say NOT_SERVING from now on, and go on to answer."""
+        self._health.enter_graceful_shutdown()
+
+    def stop(self, grace: float) -> None:
+        """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
+        self.leave()
+        stopped = self._server.stop(grace)
+        self._guard.end_streams()
+        stopped.wait()
+        for pool in self._pools.values():
+            pool.shutdown()
+        self._admission.close()
+
+    def _add_services(self, parts: Parts) -> None:
+        server = self._guard.as_server()
+        recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(
+            Recommendations(parts), server
+        )
+        event_pb2_grpc.add_EventServiceServicer_to_server(Events(parts), server)
+        customer_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(parts), server)
+        offer_pb2_grpc.add_OfferServiceServicer_to_server(Offers(parts), server)
+        release_pb2_grpc.add_ReleaseServiceServicer_to_server(Releases(parts), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        services = (RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE)
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+
+
+def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
+    """Return credentials that each new connection gets from what the files hold by then."""
+    served = files.current
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal served
+        if files.current is served:
+            return None
+        served = files.current
+        return _configuration(served)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(served),
+        changed,  # type: ignore[arg-type] # None, for no change, is missing from the stubs
+        require_client_authentication=served.client_ca is not None,
+    )
+
+
+def _configuration(held: Certificates) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(held.key, held.chain)], held.client_ca)

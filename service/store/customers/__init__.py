@@ -1,0 +1,1 @@
+"""Customers over any database: who is who, their events, and the links between them."""

@@ -1,0 +1,209 @@
+"""Joins two customers into one, so that a crash at any point loses nothing and doubles nothing.
+
+The two may be kept in two shards, so no single write can join them. The surviving customer first
+says whom it is `absorbing` and takes a copy of its compartments and links; then the absorbed one
+becomes a forward, but only in the version that was copied (else it is copied anew), and that same
+write logs the link: from there on it is real; last the intent is cleared. Nobody may use a profile
+that is absorbing: whoever meets one finishes the link first, and many may do so at once. A link
+between identifiers that are one customer already is kept, too, so that taking one link back leaves
+joined what another joins.
+
+Of two known customers the one with the smaller id survives, so that links that cross cannot wait
+for each other. An unknown identifier is absorbed by a known customer whatever their ids; if it
+becomes known meanwhile and is the smaller, or if the identifier that was to be linked is parted
+from the absorbed, the intent is called off and the link starts again.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from models.domain.profile import Compartment, Forward, Link, Profile
+from service.store.customers.log_entries import link_line
+from service.store.customers.optimistic_writes import (
+    ATTEMPTS,
+    pause,
+    put,
+    put_forward,
+    read,
+    too_many,
+)
+from service.store.customers.unlinking import finish_parting
+from service.store.database.backend import Backend
+
+LINKERS = 32  # threads that wait for the disk together
+
+
+class Linked(NamedTuple):
+    """The customer that two identifiers belong to now; `changed`: this call made it so."""
+
+    customer: bytes
+    version: int
+    changed: bool
+
+
+def link(
+    backend: Backend,
+    profile_of: Callable[[bytes], Profile | None],
+    said: Link,
+    clock: Callable[[], int],
+) -> Linked:
+    """Make the identifiers `said.a` and `said.b` one customer; durable on return.
+
+    `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
+    in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
+    finishes it, and the same call may be sent again.
+    """
+    if said.a == said.b:
+        known = profile_of(said.a) or Profile(customer=said.a)
+        return Linked(known.customer, known.version, changed=False)
+    begun = False
+    for attempt in range(ATTEMPTS):
+        a, b = profile_of(said.a), profile_of(said.b)
+        if a is not None and b is not None and a.customer == b.customer:
+            if any(one.pair == said.pair for one in a.links):
+                return Linked(a.customer, a.version, changed=begun and said in a.links)
+            more = replace(a, links=(*a.links, said))
+            if put(backend, a, more, [link_line(said, clock())]):
+                return Linked(a.customer, a.version + 1, changed=True)
+            pause(attempt)
+            continue
+        survivor, absorbed = _sides(said, a, b)
+        if absorbed.customer in survivor.compartments:
+            continue  # one was read before the other took it over
+        if _absorb(backend, survivor, survivor, absorbed, said):
+            begun = True
+            settle(backend, survivor.customer, clock)
+        else:
+            pause(attempt)
+    raise too_many("link")
+
+
+def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[Linked]:
+    """Make many links with `link_one`, in their order where they touch, else side by side.
+
+    Every link waits for the disk a few times; links that have nothing to do with each other wait
+    together.
+    """
+    parent: dict[bytes, bytes] = {}
+
+    def root(identifier: bytes) -> bytes:
+        while (above := parent.setdefault(identifier, identifier)) != identifier:
+            parent[identifier] = identifier = parent[above]
+        return identifier
+
+    for said in links:
+        parent[root(said.a)] = root(said.b)
+    chains: dict[bytes, list[int]] = {}
+    for index, said in enumerate(links):
+        chains.setdefault(root(said.a), []).append(index)
+
+    def run(indices: Sequence[int]) -> list[tuple[int, Linked]]:
+        return [(index, link_one(links[index])) for index in indices]
+
+    with ThreadPoolExecutor(LINKERS) as pool:
+        found = dict(chain.from_iterable(pool.map(run, chains.values())))
+    return [found[index] for index in range(len(links))]
+
+
+def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
+    """Bring what is under way at `customer` to its end: a parting, or a link, if not called off.
+
+    Raises `StoreUnavailable`.
+    """
+    for attempt in range(ATTEMPTS):
+        survivor = read(backend, customer)
+        if not isinstance(survivor, Profile) or not survivor.unsettled:
+            return
+        if not survivor.absorbing:
+            finish_parting(backend, customer)
+            continue
+        said = survivor.links[-1]
+        absorbed = read(backend, survivor.absorbing) or _unknown(survivor.absorbing)
+        if isinstance(absorbed, Forward) and absorbed.to == customer:
+            moved = put(backend, survivor, replace(survivor, absorbing=b"", copied=0))
+        elif isinstance(absorbed, Forward) or _not_ours(said, absorbed, customer):
+            moved = put(backend, survivor, _called_off(backend, survivor))
+        elif absorbed.unsettled:
+            # Its id is greater than ours, so this cannot come round in a circle.
+            settle(backend, absorbed.customer, clock)
+            moved = True
+        elif absorbed.version == survivor.copied:
+            moved = _forward(backend, survivor, clock())
+        else:
+            # Anew, as what left the absorbed meanwhile must leave the copy, too.
+            own = _called_off(backend, survivor)
+            moved = _absorb(backend, survivor, own, absorbed, said)
+        if not moved:
+            pause(attempt)
+    raise too_many("link")
+
+
+def _unknown(identifier: bytes) -> Profile:
+    """Return who is known by an identifier that nobody has heard of: version 0."""
+    return Profile(customer=identifier, compartments={identifier: Compartment()})
+
+
+def _sides(said: Link, a: Profile | None, b: Profile | None) -> tuple[Profile, Profile]:
+    """Return who survives and who is absorbed."""
+    if a is not None and b is None:
+        return a, _unknown(said.b)
+    if b is not None and a is None:
+        return b, _unknown(said.a)
+    both = (a or _unknown(said.a), b or _unknown(said.b))
+    survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
+    return survivor, absorbed
+
+
+def _not_ours(said: Link, absorbed: Profile, customer: bytes) -> bool:
+    """Tell whether a profile must not be absorbed for a link, by that customer."""
+    parted = said.a not in absorbed.compartments and said.b not in absorbed.compartments
+    return parted or (absorbed.version > 0 and absorbed.customer < customer)
+
+
+def _absorb(backend: Backend, survivor: Profile, own: Profile, taken: Profile, said: Link) -> bool:
+    """Replace the survivor by what is its own with a copy of what is taken over.
+
+    The link under way is its last. Its version is beyond both, so that whoever asks by an
+    identifier of either never meets one version twice.
+    """
+    compartments = {**own.compartments, **taken.compartments}
+    after = replace(
+        own,
+        compartments=compartments,
+        links=(*sorted({*own.links, *taken.links} - {said}), said),
+        absorbing=taken.customer,
+        copied=taken.version,
+        once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),
+    )
+    return put(backend, survivor, after, beyond=taken.version)
+
+
+def _forward(backend: Backend, survivor: Profile, arrival: int) -> bool:
+    """Leave a forward in the place of the absorbed as it was copied, and log the link with it."""
+    line = link_line(survivor.links[-1], arrival)
+    forward = put_forward(survivor.absorbing, survivor.copied, survivor.customer, line)
+    return backend.write([forward])[0]
+
+
+def _called_off(backend: Backend, survivor: Profile) -> Profile:
+    """Return the survivor as it was before: with the compartments that lead to it, no other."""
+    compartments = {
+        identifier: compartment
+        for identifier, compartment in survivor.compartments.items()
+        if _home(backend, identifier) == survivor.customer
+    }
+    links = tuple(
+        link for link in survivor.links[:-1] if link.a in compartments and link.b in compartments
+    )
+    return replace(survivor, compartments=compartments, links=links, absorbing=b"", copied=0)
+
+
+def _home(backend: Backend, identifier: bytes) -> bytes:
+    customer = identifier
+    while isinstance(found := read(backend, customer), Forward):
+        customer = found.to
+    return customer

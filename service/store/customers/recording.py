@@ -1,0 +1,114 @@
+"""Stores events: read the blobs, fold, write if nobody was faster, else begin again."""
+
+from collections.abc import Mapping, Sequence
+
+from models.domain.events import Event
+from models.domain.profile import Profile
+from models.errors import StoreUnavailable, Unreadable
+from service.store.customers.optimistic_writes import ATTEMPTS, pause, too_many
+from service.store.customers.planning import Fault, Recorded, plan
+from service.store.customers.resolver import Resolver
+from service.store.database.backend import Backend, Refused
+
+WRITES_AT_ONCE = 200  # customers in one call of the database
+
+Outcome = Recorded | StoreUnavailable | Fault
+
+
+class Recorder:
+    """Records events over one database, for all threads of a process."""
+
+    def __init__(
+        self, backend: Backend, resolver: Resolver, event_types: Mapping[str, str]
+    ) -> None:
+        """`event_types` maps each type to its lane."""
+        self._backend = backend
+        self._resolver = resolver
+        self._event_types = event_types
+
+    def record(self, events: Sequence[Event], now: int, look_up: bool) -> list[Outcome]:
+        """Store events that arrive at `now` (microseconds); return what became of each.
+
+        Unless `look_up`, an event too old to be remembered is taken for new.
+        """
+        outcome: dict[int, Outcome] = {}
+        left: Sequence[int] = range(len(events))
+        for attempt in range(ATTEMPTS):
+            # Whatever made us lose may have logged an event of ours: then only a look tells.
+            self._settle(events, left, now, look_up or attempt > 0, outcome)
+            left = [index for index in left if index not in outcome]
+            if not left:
+                break
+            pause(attempt)
+        busy = too_many("customer")
+        return [outcome.get(index, busy) for index in range(len(events))]
+
+    def _settle(
+        self,
+        events: Sequence[Event],
+        indices: Sequence[int],
+        now: int,
+        look_up: bool,
+        outcome: dict[int, Outcome],
+    ) -> None:
+        """Try once to store the events at `indices`; whichever fails the others is told apart."""
+        try:
+            self._attempt(events, indices, now, look_up, outcome)
+        except Exception as error:
+            left = [index for index in indices if index not in outcome]
+            if isinstance(error, StoreUnavailable) and (
+                len(left) == 1 or not isinstance(error, Refused)
+            ):
+                outcome.update((index, error) for index in left)
+            elif len(left) == 1:
+                fault = Fault("event: cannot be stored")
+                fault.__cause__ = error
+                outcome[left[0]] = fault
+            else:
+                half = len(left) // 2
+                for part in (left[:half], left[half:]):
+                    self._settle(events, part, now, look_up, outcome)
+
+    def _attempt(
+        self,
+        events: Sequence[Event],
+        indices: Sequence[int],
+        now: int,
+        look_up: bool,
+        outcome: dict[int, Outcome],
+    ) -> None:
+        """Try once to store the events at `indices`; put in `outcome` all that is settled."""
+        found = self._resolver.profiles({events[index].identifier for index in indices})
+        profiles: dict[bytes, Profile] = {}
+        groups: dict[bytes, list[int]] = {}
+        for index in indices:
+            identifier = events[index].identifier
+            profile = found[identifier]
+            if isinstance(profile, Unreadable):
+                outcome[index] = profile
+                continue
+            if profile is None:
+                profile = Profile(customer=identifier)
+            profiles[profile.customer] = profile
+            groups.setdefault(profile.customer, []).append(index)
+        customers = list(groups)
+        for start in range(0, len(customers), WRITES_AT_ONCE):
+            plans = []
+            for customer in customers[start : start + WRITES_AT_ONCE]:
+                group = groups[customer]
+                planned = plan(
+                    self._backend,
+                    profiles[customer],
+                    [events[index] for index in group],
+                    now,
+                    look_up,
+                    self._event_types,
+                )
+                if planned.write is None:
+                    outcome.update(zip(group, planned.outcomes, strict=True))
+                else:
+                    plans.append((group, planned.outcomes, planned.write))
+            stored = self._backend.write([write for _, _, write in plans]) if plans else []
+            for (group, outcomes, _), done in zip(plans, stored, strict=True):
+                if done:
+                    outcome.update(zip(group, outcomes, strict=True))

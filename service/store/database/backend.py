@@ -1,0 +1,204 @@
+"""What a database must be able to do to keep a store: few verbs over opaque bytes.
+
+All that is specific to customers (who is who, the fold, duplicates, links) is written once above
+this protocol; a database only gets, compares and sets, appends, and scans. Every verb raises
+`StoreUnavailable` when the database does not answer or refuses.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from models.errors import StoreUnavailable
+from service.store.database.counts import Errors
+
+SHARDS = 1024  # fixed when a store is made
+SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
+KEEP_DECISIONS = 30 * 86_400  # seconds
+KEEP_REQUESTS = 86_400  # seconds that a request id names its decision
+
+
+class Durability(Enum):
+    """What an acknowledged write survives: a power cut, or less."""
+
+    DURABLE = "durable"
+    RELAXED = "relaxed"
+
+
+class Refused(StoreUnavailable):
+    """The database answered, but would not do it; something else it may do."""
+
+
+class LogLine(NamedTuple):
+    """One entry of the log; `event_id` is empty and `identifier` too for what is not an event.
+
+    `arrival` in microseconds; `content` is the event's 32-bit content hash.
+    """
+
+    arrival: int
+    identifier: bytes
+    event_id: str
+    content: int
+    blob: bytes
+
+
+class Write(NamedTuple):
+    """Replace a customer's blob if its version is still `expected` (0: absent), and log `lines`.
+
+    The new version is that of the blob, and greater.
+    """
+
+    customer: bytes
+    expected: int
+    blob: bytes
+    lines: tuple[LogLine, ...] = ()
+
+
+class Query(NamedTuple):
+    """Was this event logged? `not_before`: the earliest possible arrival (microseconds) or None."""
+
+    identifier: bytes
+    event_id: str
+    not_before: int | None
+
+
+class CatalogueRow(NamedTuple):
+    """One row of the catalogue, stored whole."""
+
+    kind: str
+    id: str
+    blob: bytes
+
+
+class StoredDecision(NamedTuple):
+    """A decision record by its id; `time` in microseconds by the server's clock."""
+
+    id: str
+    customer: bytes
+    time: int
+    blob: bytes
+
+
+class StoredRequest(NamedTuple):
+    """What a request id named: `key` is a hash of who was asked about and the id."""
+
+    key: bytes
+    blob: bytes
+
+
+class Commit(NamedTuple):
+    """A decision that is stored together with what it rests on, wholly or not at all.
+
+    `blob` replaces that of the customer, None leaves it; either way its version must still be
+    `expected` (0: absent). `lines` are logged. The decision must be of the customer's shard.
+    """
+
+    customer: bytes
+    expected: int
+    blob: bytes | None
+    lines: tuple[LogLine, ...]
+    decision: StoredDecision
+    request: StoredRequest | None
+
+
+class Backend(Protocol):
+    """A database that keeps a store. Safe to use from many threads.
+
+    `errors` counts the requests that failed.
+    """
+
+    durability: Durability
+    shards: int
+    errors: Errors
+
+    @property
+    def breaker_openings(self) -> int:
+        """Return how often the database stopped answering."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what the calls of this thread in the block take together, where calls may wait."""
+
+    def get(self, customer: bytes) -> bytes | None:
+        """Return the blob of one customer."""
+
+    def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
+        """Return the blobs of several customers, in their order."""
+
+    def write(self, writes: Sequence[Write]) -> list[bool]:
+        """Do each write, wholly or not at all, and tell which were done; durable on return.
+
+        False: the version was another, or an event of it is in the log already.
+        """
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it, durable on return, and return True; False: the version was another.
+
+        Where a request of that key is known already, nothing is done and its blob is returned.
+        """
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Return the blob of a request by its key; `owners` are who it may be stored with."""
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
+
+        Durable on return. What an answer that is lost was worth stays counted.
+        """
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what was taken and will never be used."""
+
+    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+        """Return the content hash under which each event was logged, None if it was not.
+
+        `owners` are all customers whose writes may have logged them.
+        """
+
+    def log(self) -> Iterator[bytes]:
+        """Yield the blobs of the log as it stands at the first one, in order within a shard."""
+
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision, all at once, and return it.
+
+        Where the current revision is not `expected`, nothing is stored and 0 returned.
+        """
+
+    def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
+        """Return a revision and the rows changed after `since` up to it, by revision.
+
+        May stop at an earlier revision than the current one; the rest follows from there.
+        """
+
+    def revision(self) -> int:
+        """Return the current revision of the catalogue, 0 when there is none."""
+
+    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+        """Store decision records, to be kept for `KEEP_DECISIONS`; again is harmless."""
+
+    def decision(self, decision_id: str) -> bytes | None:
+        """Return the blob of one decision record."""
+
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link of a chain, to be kept for `KEEP_DECISIONS`; again is harmless."""
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links of all chains."""
+
+    def put_if_absent(self, key: str, value: str) -> str:
+        """Return the value kept under `key`, which is `value` if there was none."""
+
+    def chunk(self, dataset: str, index: int) -> str | None:
+        """Return the mark of a chunk of a dataset."""
+
+    def mark_chunk(self, dataset: str, index: int, state: str) -> None:
+        """Mark a chunk of a dataset."""
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless the database answers."""
+
+    def close(self) -> None:
+        """Let go of files, threads and connections."""

@@ -1,0 +1,1 @@
+"""Decision records on their way into a store, sealed and chained."""

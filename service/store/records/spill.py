@@ -1,0 +1,101 @@
+"""Files where decision records wait while the database is away: length and CRC-32 before each."""
+
+import fcntl
+import itertools
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from service.store.database.backend import StoredDecision
+
+SPILL_BYTES = 64 << 20
+
+_FRAME = struct.Struct(">II")  # length, CRC-32
+
+
+class Spill:
+    """The file of one process in a directory, and those that processes before it left there."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self.size = 0
+        self._left = _adopt(directory)
+        self.size = sum(os.fstat(file.fileno()).st_size for file in self._left)
+
+    def append(self, decisions: Sequence[StoredDecision]) -> int:
+        """Write decisions; return how many there was no room for."""
+        frames = []
+        for decision in decisions:
+            payload = msgspec.msgpack.encode(decision)
+            frames.append(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+        fitting = list(itertools.takewhile(self._fits, itertools.accumulate(map(len, frames))))
+        if not fitting:
+            return len(frames)
+        try:
+            if self._file is None:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                name = f"decisions-{secrets.token_hex(6)}.spill"
+                self._file = (self._directory / name).open("x+b")
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(b"".join(frames[: len(fitting)]))
+            self._file.flush()
+        except OSError:
+            return len(frames)
+        self.size += fitting[-1]
+        return len(frames) - len(fitting)
+
+    def _fits(self, more: int) -> bool:
+        return self.size + more <= SPILL_BYTES
+
+    def read(self) -> Iterator[StoredDecision | None]:
+        """Yield what was spilled; None for a damaged end of a file."""
+        for file in self._files():
+            file.seek(0)
+            while header := file.read(_FRAME.size):
+                payload = b""
+                if len(header) == _FRAME.size:
+                    length, checksum = _FRAME.unpack(header)
+                    payload = file.read(length) if length <= SPILL_BYTES else b""
+                if not payload or len(payload) != length or zlib.crc32(payload) != checksum:
+                    yield None
+                    break
+                try:
+                    yield msgspec.msgpack.decode(payload, type=StoredDecision)
+                except msgspec.DecodeError:
+                    yield None  # of another version
+
+    def clear(self) -> None:
+        """Forget what was spilled."""
+        for file in self._files():
+            Path(file.name).unlink(missing_ok=True)
+            file.close()
+        self._left, self._file, self.size = [], None, 0
+
+    def close(self) -> None:
+        """Leave what was spilled to the next process."""
+        for file in self._files():
+            file.close()
+
+    def _files(self) -> list[BinaryIO]:
+        return [*self._left, *([] if self._file is None else [self._file])]
+
+
+def _adopt(directory: Path) -> list[BinaryIO]:
+    """Open, locked, the files that no living process holds."""
+    files: list[BinaryIO] = []
+    for path in sorted(directory.glob("decisions-*.spill")):
+        with suppress(OSError), ExitStack() as opened:
+            file = opened.enter_context(path.open("r+b"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            opened.pop_all()
+            files.append(file)
+    return files

@@ -1,0 +1,1 @@
+"""The database of a fleet: Redis, or what speaks its protocol."""

@@ -1,0 +1,337 @@
+"""The store of a fleet: Redis, or what speaks its protocol.
+
+Keys are tagged by shard, so that a customer's blob, its decision records and the shard's log share
+a slot and one script. There are no retries below this file: a write whose outcome is unknown is
+reported as `StoreUnavailable`, and the caller's event ids make it safe to send it again.
+
+What comes over the wire is not taken on trust. A read asks with GETRANGE, to which "nothing" has an
+answer of its own, so that a nil is a fault and not an unknown customer; a write is done when the
+script answers with the front of the very blob, so that no turned bit acknowledges what was not
+done.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from models.codec import HEADER_BYTES
+from models.domain.events import event_key
+from service.store.database.backend import (
+    KEEP_DECISIONS,
+    SHARDS,
+    CatalogueRow,
+    Commit,
+    Durability,
+    LogLine,
+    Query,
+    Refused,
+    StoredDecision,
+    Write,
+)
+from service.store.database.decision_ids import place_of, shard_of
+from service.store.redis.calls import RedisCalls, ScriptCall
+from service.store.redis.catalogue import (
+    CHANGES,
+    PUT,
+    REVISION,
+    changes,
+    changes_call,
+    put_call,
+)
+from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, counter_key, taken
+
+PAGE = 500  # log entries, catalogue rows or records in one answer
+_SETTINGS = b"{meta}settings"
+_ALIVE = b"{meta}alive"
+_CHAIN = b"{chain}"
+_LINE = struct.Struct(">16sQI")  # identifier, key of the event id, content hash
+_VERSION = struct.Struct(">Q")
+
+# Bytes 1 to 8 of a blob are its version; none are there when the key is absent.
+_PUT = (
+    b"""
+if redis.call('GETRANGE', KEYS[1], 1, 8) ~= ARGV[1] then return 0 end
+for i = 3, #ARGV do redis.call('XADD', KEYS[2], '*', 'e', ARGV[i]) end
+redis.call('SET', KEYS[1], ARGV[2])
+return string.sub(ARGV[2], 1, %d)
+"""
+    % HEADER_BYTES
+)
+
+
+class RedisBackend:
+    """A Redis at a URL. Every error of it becomes `StoreUnavailable`."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """`timeout` in seconds, for each call as a whole."""
+        self._calls = RedisCalls(url, timeout)
+        self._client = self._calls.client
+        self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
+        self.errors = self._calls.errors
+        self.durability = self._durability()
+        self.shards = int(self.put_if_absent("shards", str(SHARDS)))
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what the calls of this thread in the block take together."""
+        return self._calls.within(seconds)
+
+    @property
+    def breaker_openings(self) -> int:
+        """Return how often Redis stopped answering."""
+        return self._calls.breaker_openings
+
+    def get(self, customer: bytes) -> bytes | None:
+        """Return the blob of one customer."""
+        return self._calls.get(self._customer(customer))
+
+    def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
+        """Return the blobs of several customers, in their order, in one round trip."""
+        commands = [("GETRANGE", self._customer(customer), 0, -1) for customer in customers]
+        return self._pipeline(commands, lambda blob: _bytes(blob) or None)
+
+    def write(self, writes: Sequence[Write]) -> list[bool]:
+        """Do each write in a script of its own, all in one round trip."""
+        calls = []
+        for write in writes:
+            keys = (self._customer(write.customer), self._log(write.customer))
+            expected = _VERSION.pack(write.expected) if write.expected else b""
+            lines = (_line(line) for line in write.lines)
+            calls.append(ScriptCall(keys, (expected, write.blob, *lines)))
+        fronts = [write.blob[:HEADER_BYTES] for write in writes]
+
+        def done(answers: list[Any]) -> list[bool]:
+            return [_done(*pair) for pair in zip(answers, fronts, strict=True)]
+
+        return self._calls.run(_PUT, calls, done) if calls else []
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it in one script, or return the blob of the request if that is known."""
+        keys = [
+            self._customer(commit.customer),
+            self._log(commit.customer),
+            self._decision(commit.decision.id),
+        ]
+        if commit.request is not None:
+            keys.append(self._request(commit.customer, commit.request.key))
+        args = commit_args(commit, [_line(line) for line in commit.lines])
+
+        def outcome(answers: list[Any]) -> bool | bytes:
+            return committed(answers[0], commit.decision)
+
+        return self._calls.run(COMMIT, [ScriptCall(tuple(keys), args)], outcome)
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Look in the shards of the owners, in one round trip."""
+        keys = sorted({self._request(owner, key) for owner in owners})
+        commands = [("GETRANGE", name, 0, -1) for name in keys]
+        return next(filter(None, self._pipeline(commands, _bytes)), None)
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        call = ScriptCall((counter_key(counter),), (most, limit))
+        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], most))
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what will never be used."""
+        self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
+
+    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+        """Look the events up in the streams of the owners' shards."""
+        wanted = {
+            (query.identifier, event_key(query.event_id)): index
+            for index, query in enumerate(queries)
+        }
+        found: dict[tuple[bytes, int], int] = {}
+        starts = [query.not_before for query in queries]
+        known = [start for start in starts if start is not None]
+        # A stream's ids are milliseconds of the database's clock.
+        first = b"-" if len(known) < len(starts) else b"%d" % max(0, min(known) // 1000)
+        for stream in sorted({self._log(owner) for owner in owners}):
+            for entry in self._entries(stream, first, b"+"):
+                identifier, key, content = _LINE.unpack_from(entry)
+                if (identifier, key) in wanted:
+                    found.setdefault((identifier, key), content)
+            if len(found) == len(wanted):
+                break
+        return [found.get((query.identifier, event_key(query.event_id))) for query in queries]
+
+    def log(self) -> Iterator[bytes]:
+        """Yield the log as it stands at the first entry, shard by shard."""
+        streams = [self._log_of(shard) for shard in range(self.shards)]
+        ends = self._pipeline(
+            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams],
+            lambda page: [_bytes(name) for name, _ in page],
+            atomic=True,
+        )
+        for stream, end in zip(streams, ends, strict=True):
+            for last in end:
+                for entry in self._entries(stream, b"-", last):
+                    yield entry[_LINE.size :]
+
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision and return it; 0: the current is not `expected`."""
+        return self._calls.run(PUT, [put_call(rows, expected)], lambda answers: int(answers[0]))
+
+    def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
+        """Return a revision and the rows changed after `since` up to it, by revision."""
+        return self._calls.run(CHANGES, [changes_call(since, PAGE)], changes)
+
+    def revision(self) -> int:
+        """Return the current revision of the catalogue."""
+        return self._ask(lambda: int(_bytes(self._client.getrange(REVISION, 0, -1)) or 0))
+
+    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+        """Store decision records, with an expiry."""
+        self._pipeline(
+            [
+                ("SET", self._decision(decision.id), decision.blob, "EX", KEEP_DECISIONS)
+                for decision in decisions
+                if place_of(decision.id) is not None
+            ],
+            _true,
+        )
+
+    def decision(self, decision_id: str) -> bytes | None:
+        """Return the blob of one decision record."""
+        if place_of(decision_id) is None:
+            return None
+        key = self._decision(decision_id)
+        return self._ask(lambda: _bytes(self._client.getrange(key, 0, -1)) or None)
+
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
+        found: list[tuple[int, str]] = []
+        cursor = 0
+        while True:
+            cursor, names = self._ask(partial(self._scan, cursor))
+            for decision_id in names:
+                place = place_of(decision_id)
+                if place is not None and (since is None or place[1] >= since):
+                    found.append((place[1], decision_id))
+            if not cursor:
+                break
+        ordered = iter(sorted(set(found)))
+        while page := list(islice(ordered, PAGE)):
+            commands = [("GETRANGE", self._decision(name), 0, -1) for _, name in page]
+            blobs = self._pipeline(commands, _bytes)
+            yield from ((name, blob) for (_, name), blob in zip(page, blobs, strict=True) if blob)
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link, and let go of those that were kept long enough."""
+        oldest = (time.time_ns() // 1_000_000) - 1000 * KEEP_DECISIONS
+        command = ("XADD", _CHAIN, "MINID", "~", oldest, "*", "e", link)
+        self._ask(lambda: _bytes(self._client.execute_command(*command)))
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links in the order of writing."""
+        return self._entries(_CHAIN, b"-", b"+", least=0)
+
+    def put_if_absent(self, key: str, value: str) -> str:
+        """Return the value kept under `key`, which is `value` if there was none."""
+        self._ask(lambda: self._client.hsetnx(_SETTINGS, key, value))
+        return self._ask(lambda: _bytes(self._client.hget(_SETTINGS, key)).decode())
+
+    def chunk(self, dataset: str, index: int) -> str | None:
+        """Return the mark of a chunk of a dataset."""
+
+        def state() -> str | None:
+            found = self._client.hget(_chunks(dataset), index)
+            return None if found is None else _bytes(found).decode()
+
+        return self._ask(state)
+
+    def mark_chunk(self, dataset: str, index: int, state: str) -> None:
+        """Mark a chunk of a dataset."""
+        self._ask(lambda: int(self._client.hset(_chunks(dataset), index, state)))
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless Redis takes writes; ask again how durable it is."""
+        # A replica, or a Redis that is full, answers everything else.
+        self._ask(lambda: _true(self._client.set(_ALIVE, b"")))
+        self.durability = self._durability()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._calls.close()
+
+    def _durability(self) -> Durability:
+        try:
+            settings = self._ask(lambda: dict(self._client.config_get("*append*")))
+        except Refused:
+            return Durability.RELAXED
+        durable = (
+            settings.get("appendonly") == "yes"
+            and settings.get("appendfsync") == "always"
+            and settings.get("no-appendfsync-on-rewrite") == "no"
+        )
+        return Durability.DURABLE if durable else Durability.RELAXED
+
+    def _entries(
+        self, stream: bytes, first: bytes, last: bytes, least: int = _LINE.size
+    ) -> Iterator[bytes]:
+        while True:
+            page = self._ask(partial(self._page, stream, first, last, least))
+            for _, entry in page:
+                yield entry
+            if len(page) < PAGE:
+                return
+            first = b"(" + page[-1][0]
+
+    def _page(
+        self, stream: bytes, first: bytes, last: bytes, least: int
+    ) -> list[tuple[bytes, bytes]]:
+        page = self._client.execute_command("XRANGE", stream, first, last, "COUNT", PAGE)
+        entries = [(_bytes(name), _bytes(fields[b"e"])) for name, fields in page]
+        if any(len(entry) < least for _, entry in entries):
+            raise ValueError("log: a cut entry")
+        return entries
+
+    def _scan(self, cursor: int) -> tuple[int, list[str]]:
+        after, keys = self._client.scan(cursor, match=b"{s*}d:*", count=10 * PAGE)
+        return int(after), [key.partition(b"d:")[2].decode() for key in keys]
+
+    def _customer(self, customer: bytes) -> bytes:
+        return b"{s%d}c:%s" % (shard_of(customer, self.shards), customer.hex().encode())
+
+    def _log(self, customer: bytes) -> bytes:
+        return self._log_of(shard_of(customer, self.shards))
+
+    def _log_of(self, shard: int) -> bytes:
+        return b"{s%d}log" % shard
+
+    def _request(self, owner: bytes, key: bytes) -> bytes:
+        return b"{s%d}r:%s" % (shard_of(owner, self.shards), key.hex().encode())
+
+    def _decision(self, decision_id: str) -> bytes:
+        place = place_of(decision_id)
+        return b"{s%d}d:%s" % (0 if place is None else place[0], decision_id.encode())
+
+
+def _bytes(answer: Any) -> bytes:
+    if not isinstance(answer, bytes):
+        raise TypeError("not bytes")
+    return answer
+
+
+def _true(answer: Any) -> None:
+    if answer is not True:
+        raise TypeError("not a yes")
+
+
+def _done(answer: Any, front: bytes) -> bool:
+    """Tell whether the script stored the blob with that front."""
+    if answer != front and answer != 0:
+        raise ValueError("neither done nor refused")
+    return bool(answer == front)
+
+
+def _line(line: LogLine) -> bytes:
+    return _LINE.pack(line.identifier, event_key(line.event_id), line.content) + line.blob
+
+
+def _chunks(dataset: str) -> bytes:
+    return b"{meta}chunks:" + dataset.encode()

@@ -1,0 +1,53 @@
+"""The scripts by which Redis keeps the catalogue: rows by name, and the revision of each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.store.database.backend import CatalogueRow
+from service.store.redis.calls import ScriptCall
+
+REVISION = b"{catalogue}revision"
+_KEYS = (REVISION, b"{catalogue}revisions", b"{catalogue}rows")
+
+# Without a revision expected, ARGV[1] is empty.
+PUT = b"""
+if ARGV[1] ~= '' and ARGV[1] ~= (redis.call('GET', KEYS[1]) or '0') then return 0 end
+local revision = redis.call('INCR', KEYS[1])
+for i = 2, #ARGV, 2 do
+  redis.call('ZADD', KEYS[2], revision, ARGV[i])
+  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
+end
+return revision
+"""
+
+# A page ends where a revision does, so that none is ever seen in part.
+CHANGES = b"""
+local since, size = '(' .. ARGV[1], tonumber(ARGV[2])
+local page = redis.call('ZRANGEBYSCORE', KEYS[2], since, '+inf', 'WITHSCORES', 'LIMIT', 0, size)
+local reply = {tonumber(redis.call('GET', KEYS[1]) or 0)}
+if #page == 2 * size then reply[1] = tonumber(page[#page]) end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], since, reply[1])) do
+  reply[#reply + 1] = redis.call('HGET', KEYS[3], name)
+end
+return reply
+"""
+
+
+def put_call(rows: Sequence[CatalogueRow], expected: int | None) -> ScriptCall:
+    """Return the call of `PUT`, which answers with the new revision; 0: not `expected`."""
+    base = b"" if expected is None else b"%d" % expected
+    parts = (part for row in rows for part in (f"{row.kind}:{row.id}".encode(), row.blob))
+    return ScriptCall(_KEYS, (base, *parts))
+
+
+def changes_call(since: int, size: int) -> ScriptCall:
+    """Return the call of `CHANGES` for a page of `size` rows."""
+    return ScriptCall(_KEYS, (since, size))
+
+
+def changes(answers: Sequence[Any]) -> tuple[int, list[bytes]]:
+    """Read the answer of `CHANGES`: a revision, and rows."""
+    revision, *blobs = answers[0]
+    if not all(isinstance(blob, bytes) for blob in blobs):
+        raise TypeError("not bytes")
+    return int(revision), blobs

@@ -1,0 +1,75 @@
+"""The scripts by which Redis stores a decision with what it rests on, and counts what is limited.
+
+Each runs as one, on the keys of one slot. As with every write, the answer holds something that was
+sent, or says a number twice, so that no turned bit passes for a yes.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from service.store.database.backend import KEEP_DECISIONS, KEEP_REQUESTS, Commit, StoredDecision
+
+# KEYS: customer, log, decision, and the request if there is one. Bytes 1 to 8 of a customer's blob
+# are its version; none are there when the key is absent. An empty blob is not put.
+COMMIT = b"""
+local version, blob, decision, keep, request, keep_request = unpack(ARGV, 1, 6)
+if KEYS[4] then
+  local known = redis.call('GET', KEYS[4])
+  if known then return {known} end
+end
+if redis.call('GETRANGE', KEYS[1], 1, 8) ~= version then return 0 end
+for i = 7, #ARGV do redis.call('XADD', KEYS[2], '*', 'e', ARGV[i]) end
+if blob ~= '' then redis.call('SET', KEYS[1], blob) end
+redis.call('SET', KEYS[3], decision, 'EX', keep)
+if KEYS[4] then redis.call('SET', KEYS[4], request, 'EX', keep_request) end
+return string.match(KEYS[3], 'd:(.*)')
+"""
+
+TAKE = b"""
+local most, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count = tonumber(redis.call('GET', KEYS[1]) or 0)
+local taken = math.max(0, math.min(most, limit - count))
+if taken > 0 then redis.call('INCRBY', KEYS[1], taken) end
+return {taken, taken}
+"""
+
+
+def commit_args(commit: Commit, lines: Sequence[bytes]) -> tuple[bytes | int, ...]:
+    """Return the arguments of `COMMIT`; `lines` are those of the log as they are stored."""
+    return (
+        commit.expected.to_bytes(8, "big") if commit.expected else b"",
+        commit.blob or b"",
+        commit.decision.blob,
+        KEEP_DECISIONS,
+        b"" if commit.request is None else commit.request.blob,
+        KEEP_REQUESTS,
+        *lines,
+    )
+
+
+def committed(answer: Any, decision: StoredDecision) -> bool | bytes:
+    """Read the answer of `COMMIT`: done, refused, or what the request named before."""
+    if answer == decision.id.encode():
+        return True
+    if answer == 0:
+        return False
+    known = answer[0] if isinstance(answer, list) and len(answer) == 1 else None
+    if not isinstance(known, bytes):
+        raise ValueError("neither done nor refused nor known")
+    return known
+
+
+def counter_key(counter: str) -> bytes:
+    """Return the key of a counter, in a slot of its own."""
+    return b"{n%s}" % hashlib.blake2b(counter.encode(), digest_size=16).hexdigest().encode()
+
+
+def taken(answer: Any, most: int) -> int:
+    """Read the answer of `TAKE`, which says the same number twice."""
+    if not isinstance(answer, list) or len(answer) != 2 or answer[0] != answer[1]:
+        raise ValueError("not a number said twice")
+    number = int(answer[0])
+    if not 0 <= number <= most:
+        raise ValueError("a number that was not asked for")
+    return number

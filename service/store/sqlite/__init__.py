@@ -1,0 +1,1 @@
+"""The embedded database: SQLite in a directory of one machine."""

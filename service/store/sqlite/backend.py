@@ -1,0 +1,311 @@
+"""The embedded store: SQLite in a directory, one machine, nothing to install.
+
+One thread of a process writes, and commits everything that is queued in one transaction, so that
+many writers share one wait for the disk. Readers take a connection each and never wait. Several
+processes may use the same directory; only one of them may be a server.
+"""
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from models.errors import StoreUnavailable
+from service.store.database.backend import (
+    SHARDS,
+    CatalogueRow,
+    Commit,
+    Durability,
+    Query,
+    StoredDecision,
+    Write,
+)
+from service.store.database.counts import REFUSED, Errors
+from service.store.database.location import DATABASE
+from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
+from service.store.sqlite.writer import Writer
+
+BUSY_SECONDS = 5.0  # how long a write waits for that of another process
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS customers (
+    id BLOB PRIMARY KEY, version INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS log (
+    seq INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, identifier BLOB, event_id TEXT,
+    content INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS log_event ON log (identifier, event_id);
+CREATE TABLE IF NOT EXISTS catalogue (
+    kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, blob BLOB NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX IF NOT EXISTS catalogue_revision ON catalogue (revision);
+CREATE TABLE IF NOT EXISTS decisions (
+    id TEXT PRIMARY KEY, customer BLOB NOT NULL, time INTEGER NOT NULL,
+    kept_until INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time, id);
+CREATE INDEX IF NOT EXISTS decisions_kept_until ON decisions (kept_until);
+CREATE TABLE IF NOT EXISTS chain (
+    seq INTEGER PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chain_kept_until ON chain (kept_until);
+CREATE TABLE IF NOT EXISTS requests (
+    key BLOB PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS requests_kept_until ON requests (kept_until);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    dataset TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (dataset, number)
+);
+"""
+
+T = TypeVar("T")
+
+
+class SqliteBackend:
+    """The database in one directory, made if it is not there.
+
+    Raises `StoreUnavailable` when the directory or the file cannot be written or read.
+    """
+
+    durability = Durability.DURABLE
+    shards = SHARDS
+    breaker_openings = 0  # a file needs no breaker
+
+    def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
+        """`busy` says how long to wait for the lock of another process, in seconds."""
+        self._busy = busy
+        self._path = directory / DATABASE
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"{directory}: {error.strerror}") from None
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        self.errors = Errors()
+        with self._errors():
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            except sqlite3.Error:
+                connection.close()
+                raise
+        self._writer = Writer(connection)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound nothing: reading the file waits for nobody."""
+        return nullcontext()
+
+    def get(self, customer: bytes) -> bytes | None:
+        """Return the blob of one customer."""
+        blob: bytes | None = self._one("SELECT blob FROM customers WHERE id = ?", customer)
+        return blob
+
+    def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
+        """Return the blobs of several customers, in their order."""
+        with self._reading() as connection:
+            return [
+                row[0] if row is not None else None
+                for row in (
+                    connection.execute(
+                        "SELECT blob FROM customers WHERE id = ?", (customer,)
+                    ).fetchone()
+                    for customer in customers
+                )
+            ]
+
+    def write(self, writes: Sequence[Write]) -> list[bool]:
+        """Do the writes in one transaction, each one wholly or not at all."""
+        return self._submit(lambda connection: [write_one(connection, one) for one in writes])
+
+    def commit(self, commit: Commit) -> bool | bytes:
+        """Do all of it in one transaction; the blob of the request if that is known."""
+        return self._submit(lambda connection: commit_one(connection, commit))
+
+    def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
+        """Return the blob of a request by its key, whoever's it is."""
+        query = "SELECT blob FROM requests WHERE key = ? AND kept_until >= ?"
+        blob: bytes | None = self._one(query, key, int(time.time()))
+        return blob
+
+    def take(self, counter: str, most: int, limit: int) -> int:
+        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        return self._submit(lambda connection: take(connection, counter, most, limit))
+
+    def give_back(self, counter: str, number: int) -> None:
+        """Count a counter down again by what will never be used."""
+        less = "UPDATE counters SET count = max(0, count - ?) WHERE name = ?"
+        self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
+
+    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+        """Look the events up in the index of the log."""
+        with self._reading() as connection:
+            found = [
+                connection.execute(
+                    "SELECT content FROM log WHERE identifier = ? AND event_id = ?",
+                    (query.identifier, query.event_id),
+                ).fetchone()
+                for query in queries
+            ]
+        return [None if row is None else row[0] for row in found]
+
+    def log(self) -> Iterator[bytes]:
+        """Yield the log as it stands at the first entry, in the order of writing."""
+        return (blob for (blob,) in self._scan("SELECT blob FROM log ORDER BY seq"))
+
+    def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
+        """Store rows under the next revision and return it; 0: the current is not `expected`."""
+
+        def job(connection: sqlite3.Connection) -> int:
+            current = _revision(connection)
+            if expected not in (None, current):
+                return 0
+            revision = current + 1
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (revision,))
+            connection.executemany(
+                "INSERT OR REPLACE INTO catalogue VALUES (?, ?, ?, ?)",
+                [(row.kind, row.id, revision, row.blob) for row in rows],
+            )
+            return revision
+
+        return self._submit(job)
+
+    def catalogue_changes(self, since: int) -> tuple[int, list[bytes]]:
+        """Return the current revision and the rows changed after `since`, by revision."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                revision = _revision(connection)
+                rows = connection.execute(
+                    "SELECT blob FROM catalogue WHERE revision > ? ORDER BY revision, kind, id",
+                    (since,),
+                ).fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+        return revision, [blob for (blob,) in rows]
+
+    def revision(self) -> int:
+        """Return the current revision of the catalogue."""
+        with self._reading() as connection:
+            return _revision(connection)
+
+    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+        """Store decision records, and let go of those that were kept long enough."""
+        self._submit(lambda connection: put_decisions(connection, decisions))
+
+    def decision(self, decision_id: str) -> bytes | None:
+        """Return the blob of one decision record."""
+        blob: bytes | None = self._one("SELECT blob FROM decisions WHERE id = ?", decision_id)
+        return blob
+
+    def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
+        """Yield ids and blobs of the decisions of that time and later, by time and id."""
+        first = -(1 << 62) if since is None else since
+        query = "SELECT id, blob FROM decisions WHERE time >= ? ORDER BY time, id"
+        return self._scan(query, first)
+
+    def append_chain(self, link: bytes) -> None:
+        """Store a link, and let go of those that were kept long enough."""
+        self._submit(lambda connection: append_chain(connection, link))
+
+    def chain(self) -> Iterator[bytes]:
+        """Yield the links in the order of writing."""
+        return (blob for (blob,) in self._scan("SELECT blob FROM chain ORDER BY seq"))
+
+    def put_if_absent(self, key: str, value: str) -> str:
+        """Return the value kept under `key`, which is `value` if there was none."""
+        kept = self._one("SELECT value FROM meta WHERE key = ?", key)
+        if kept is None:
+            insert = "INSERT OR IGNORE INTO meta VALUES (?, ?)"
+            self._submit(lambda connection: connection.execute(insert, (key, value)).rowcount)
+            kept = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return str(kept)
+
+    def chunk(self, dataset: str, index: int) -> str | None:
+        """Return the mark of a chunk of a dataset."""
+        query = "SELECT state FROM chunks WHERE dataset = ? AND number = ?"
+        state: str | None = self._one(query, dataset, index)
+        return state
+
+    def mark_chunk(self, dataset: str, index: int, state: str) -> None:
+        """Mark a chunk of a dataset."""
+        replace = "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)"
+        self._submit(
+            lambda connection: connection.execute(replace, (dataset, index, state)).rowcount
+        )
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless the database can be read and written."""
+        self._one("SELECT value FROM meta WHERE key = ?", "revision")
+        # Really written: a disk that is full, or read-only by now, lets a transaction begin.
+        alive = "INSERT OR REPLACE INTO meta VALUES ('alive', '')"
+        self._submit(lambda connection: connection.execute(alive).rowcount)
+
+    def close(self) -> None:
+        """Commit what is queued and close the file."""
+        self._closed = True
+        self._writer.close()
+        while self._readers:
+            self._readers.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._path, self._busy, isolation_level=None, check_same_thread=False
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            if self._closed:
+                raise StoreUnavailable(f"{self._path}: closed")
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._readers.append(connection)
+
+    def _one(self, query: str, *values: object) -> Any:
+        with self._reading() as connection:
+            row = connection.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def _scan(self, query: str, *values: object) -> Iterator[Any]:
+        # On a connection of its own: the statement holds the snapshot as long as it runs.
+        with self._errors():
+            connection = self._connect()
+            try:
+                yield from connection.execute(query, values)
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.errors.add(REFUSED)
+            raise StoreUnavailable(f"{self._path}: {error}") from None
+
+    def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        with self._errors():
+            return self._writer.submit(job)
+
+
+def _revision(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+    return 0 if row is None else int(row[0])

@@ -1,0 +1,1 @@
+"""What is counted from a log: interactions, item tables, shares by segment, trends."""

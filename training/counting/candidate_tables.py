@@ -1,0 +1,42 @@
+"""Everything that candidates are found and described by, counted from one part of a log."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommender.ranker_features import BOUGHT_FACT
+from models.recommender.retrieval import Retrieval
+from training.counting.interactions import Touches
+from training.counting.item_tables import item_facts, pairs_for, tables
+from training.counting.segment_popularity import popularity
+from training.counting.trend import Trend, TrendConfig, with_trend
+from training.log.event_log import Log
+
+
+def retrieval_of(
+    log: Log,
+    targets: Iterable[str],
+    items: Sequence[str],
+    touches: Touches,
+    seed: int,
+    left_out: NDArray[np.bool_] | None = None,
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    trend: TrendConfig | None = None,
+) -> Retrieval:
+    """Count tables, facts, popularity and shares; equally popular items stand in random order.
+
+    `touches` are of `log`; `left_out` (customers,) marks customers who do not count. `pairs` of
+    behaviours are those that say something of their own, unless given.
+    """
+    if left_out is not None:
+        touches = touches.without(left_out)
+    facts = item_facts(touches)
+    shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
+    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FACT], kind="stable")]
+    if trend is not None and left_out is None:  # who is left out may not speak through a trend
+        facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
+    shares = popularity(log, targets, items, left_out).shares
+    near = tables(touches, pairs_for(touches) if pairs is None else pairs)
+    return Retrieval(near, facts, popular.astype(np.int64), shares)

@@ -1,0 +1,163 @@
+"""Popularity by segment: what customers turn to at moments alike, over all channels.
+
+A segment's shares are shrunk to those of everybody, so that a small segment says little; those of
+customers with an attribute as far as the log tells. An attribute that tells nothing makes no
+segment, and those that do come first: of a newcomer nothing else is known. Where there is time, an
+event counts half after each half-life.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.clock_time import DAY
+from models.domain.events import ATTRIBUTE, Event
+from models.recommender.segments import EVERYBODY, OF_ATTRIBUTE, UNDATED, Moment, Shares, kind_of
+from training.counting.shrinkage import strength
+from training.log.event_log import Customer, Log
+from training.log.order import bound_of, is_dated
+
+MOST_SEGMENTS = 64
+LEAST_CUSTOMERS = 50
+HALF_LIFE = 60.0  # days
+DEAL = 0  # seed of the halves that customers are dealt into
+PRIOR = 1.0  # pseudo-events spread evenly over all items
+SHRINK = 200.0  # pseudo-events of everybody in a segment of purchases or visits
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """Log shares (segments, items) as float32, "" first, and positive weights (items,)."""
+
+    segments: list[str]
+    log_shares: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @property
+    def shares(self) -> Shares:
+        """Return the shares with their rows by name."""
+        return Shares({name: row for row, name in enumerate(self.segments)}, self.log_shares)
+
+
+def popularity(
+    log: Log,
+    targets: Iterable[str],
+    items: Sequence[str],
+    left_out: NDArray[np.bool_] | None = None,
+) -> Popularity:
+    """Count the target events of `log` by segment, over `items`.
+
+    `left_out` (customers,) marks customers who do not count.
+    """
+    wanted = frozenset(targets)
+    row_of = {item: row for row, item in enumerate(items)}
+    newest = max(
+        (event.time or 0 for customer in log.customers for event in customer.events), default=0
+    )
+    counted = [
+        customer
+        for at, customer in enumerate(log.customers)
+        if left_out is None or not left_out[at]
+    ]
+    attributes, others = _segments(log, counted, wanted)
+    segments = [EVERYBODY, *attributes, *others]
+    segment_row = {name: row for row, name in enumerate(segments)}
+    counts = np.zeros((len(segments), len(items)))
+    halves = np.zeros((2, len(attributes), len(items)))
+    dealt = np.random.default_rng(DEAL).integers(2, size=len(counted)).tolist()
+    for half, customer in zip(dealt, counted, strict=True):
+        for event, names in _targets(log, customer, wanted):
+            if event.item in row_of:
+                rows = [0, *(segment_row[name] for name in names if name in segment_row)]
+                age = 0.0 if event.time is None else (newest - event.time) / DAY
+                weight = 0.5 ** (age / HALF_LIFE)
+                counts[rows, row_of[event.item]] += weight
+                known = [row - 1 for row in rows if 0 < row <= len(attributes)]
+                halves[half, known, row_of[event.item]] += weight
+    shares = (counts[0] + PRIOR / len(items)) / (counts[0].sum() + PRIOR)
+    drawn = np.full(len(segments), SHRINK)
+    drawn[1 : 1 + len(attributes)] = _drawn(attributes, halves, shares)
+    kept = np.flatnonzero(np.isfinite(drawn))[:MOST_SEGMENTS]
+    counts, drawn = counts[kept], drawn[kept, None]
+    table = (counts + drawn * shares) / (counts.sum(axis=1, keepdims=True) + drawn)
+    table[0] = shares
+    weights = shares * len(items)
+    names = [segments[row] for row in kept]
+    return Popularity(names, np.log(table).astype(np.float32), weights.astype(np.float32))
+
+
+def _drawn(
+    attributes: Sequence[str], halves: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the pseudo-events of everybody in each segment, infinite where it tells nothing.
+
+    `attributes` (segments,) are named `name=value`; `halves` (2, segments, items) count the events
+    of two halves of the customers.
+    """
+    found = np.empty(len(attributes))
+    rows_of: dict[str, list[int]] = {}
+    for row, name in enumerate(attributes):
+        rows_of.setdefault(name.partition("=")[0], []).append(row)
+    for rows in rows_of.values():
+        found[rows] = strength(halves[:, rows], shares)
+    return found
+
+
+def _targets(
+    log: Log, customer: Customer, wanted: frozenset[str]
+) -> Iterator[tuple[Event, list[str]]]:
+    """Yield each target event with the segments of the moment before it.
+
+    Without order, everything else that the customer did is what came before.
+    """
+    moment = Moment()
+    attributes: dict[str, str] = {}
+    waiting: list[Event] = []  # of one moment: none of them came before another
+
+    def add(events: Iterable[Event]) -> None:
+        for event in events:
+            lane = log.lanes[event.type]
+            if lane == ATTRIBUTE:
+                attributes.update(event.attributes)
+            elif log.is_act(event):
+                ordered = bound_of(event) != UNDATED
+                moment.add(lane, event.type, event.channel, event.item, ordered=ordered)
+
+    for event in customer.events:
+        if waiting and bound_of(event) != bound_of(waiting[0]):
+            yield from _asked(waiting, moment, attributes, wanted)
+            add(event for event in waiting if is_dated(event))
+            waiting = []
+        waiting.append(event)
+        if not is_dated(event):
+            add([event])
+    yield from _asked(waiting, moment, attributes, wanted)
+
+
+def _asked(
+    events: Sequence[Event], moment: Moment, attributes: dict[str, str], wanted: frozenset[str]
+) -> Iterator[tuple[Event, list[str]]]:
+    hits = [event for event in events if event.item and event.type in wanted]
+    names = [] if not hits else moment.names(attributes)
+    for event in hits:
+        yield event, names if is_dated(event) else moment.names(attributes, event.item)
+
+
+def _segments(
+    log: Log, customers: Iterable[Customer], wanted: frozenset[str]
+) -> tuple[list[str], list[str]]:
+    """Return the segments of most customers by an attribute, and all others, largest first.
+
+    They are kept apart: what many did would leave no place for who a newcomer is.
+    """
+    sizes: dict[str, int] = {}
+    for customer in customers:
+        every = {name for _, names in _targets(log, customer, wanted) for name in names}
+        for name in sorted(every):
+            sizes[name] = sizes.get(name, 0) + 1
+    large = sorted((-size, name) for name, size in sizes.items() if size >= LEAST_CUSTOMERS)
+    attributes = [name for _, name in large if kind_of(name) == OF_ATTRIBUTE]
+    others = [name for _, name in large if kind_of(name) != OF_ATTRIBUTE]
+    return attributes[: MOST_SEGMENTS - 1], others[: MOST_SEGMENTS - 1]

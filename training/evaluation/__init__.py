@@ -1,0 +1,1 @@
+"""Ranked lists measured against what customers turned to, beside other rankers."""

@@ -1,0 +1,101 @@
+"""The rankers that a release is measured beside: every baseline, stage one, the one in force."""
+
+from collections.abc import Mapping, Sequence
+
+from models.release.release import Release
+from training.evaluation import baselines
+from training.evaluation.baselines import Scores
+from training.evaluation.content_similarity import content_scores
+from training.evaluation.incumbent import IN_FORCE, lists_among
+from training.evaluation.ranked_lists import release_lists, score_lists
+from training.evaluation.strong_baselines import ease_scores, ials_scores
+from training.log.event_log import Log
+from training.progress import Steps
+from training.retrieval.fit import Settings
+from training.splits.eval_cases import Lists, Question
+
+KS = (10, 20, 3)  # lengths of lists that are measured
+STAGE_ONE, CONTENT, POPULARITY = "stage one alone", "content similarity", "popularity"
+
+
+def releases_beside(
+    release: Release,
+    plain: Release,
+    incumbent: Release | None,
+    asked: Sequence[Question],
+    intent: str,
+    ranked: bool,
+    steps: Steps,
+) -> dict[str, Lists]:
+    """Return the lists of the release in force, and of stage one where that is not all."""
+    lists = {}
+    if incumbent is not None:
+        step = steps(f"{intent}: ranking by the release in force")
+        lists[IN_FORCE] = lists_among(incumbent, release.items, asked, max(KS), step, intent)
+    if ranked:
+        step = steps(f"{intent}: ranking by stage one")
+        lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
+    return lists
+
+
+def baselines_by_intent(
+    puts: Mapping[str, Sequence[Question]],
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    settings: Settings,
+    seed: int,
+    steps: Steps,
+) -> dict[str, dict[str, Lists]]:
+    """Return the lists of every baseline for the questions of each intent, each fitted once.
+
+    `settings` are those of stage one, for the baseline that is fitted as it is.
+    """
+    every = [question for put in puts.values() for question in put]
+    if not every:
+        return {intent: {} for intent in puts}
+    lists = _baselines(log, targets, items, every, settings, seed, steps)
+    found, first = {}, 0
+    for intent, put in puts.items():
+        found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
+        first += len(put)
+    return found
+
+
+def _baselines(
+    log: Log,
+    targets: Sequence[str],
+    items: Sequence[str],
+    asked: Sequence[Question],
+    settings: Settings,
+    seed: int,
+    steps: Steps,
+) -> dict[str, Lists]:
+    steps("baselines")(0, 1)
+    trained = baselines.prepare(log, targets, items)
+    scores: dict[str, Scores | None] = {
+        POPULARITY: baselines.popularity_scores(trained, asked),
+        "own counts": baselines.own_count_scores(trained, asked, log),
+        "item-kNN": baselines.item_knn_scores(trained, asked, log),
+        CONTENT: content_scores(trained, asked, log),
+        "EASE": ease_scores(trained, asked, log),
+        "iALS": ials_scores(trained, asked, seed),
+        "LightFM by customer": baselines.by_customer_scores(
+            trained, asked, settings, seed, steps("LightFM by customer")
+        ),
+    }
+    return lists_of_scores(scores, asked, trained, seed)
+
+
+def lists_of_scores(
+    scores: Mapping[str, Scores | None],
+    asked: Sequence[Question],
+    trained: baselines.Trained,
+    seed: int,
+) -> dict[str, Lists]:
+    """Return the lists of each ranker that has scores."""
+    return {
+        name: score_lists(blocks, asked, trained.row_of, max(KS), seed)
+        for name, blocks in scores.items()
+        if blocks is not None
+    }

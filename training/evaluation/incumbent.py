@@ -1,0 +1,71 @@
+"""The release in force, measured on the same cases as a new one: what the gate decides by.
+
+It may have seen the cases, when it was fitted again on everything and the data is the same; it then
+looks better than it is, and the new one has to be promoted with a reason.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.errors import BadRelease
+from models.release.gate import GATED, Comparison, Lead
+from models.release.loader import load_release
+from models.release.registry import Registry
+from models.release.release import Release
+from training.evaluation.ranked_lists import release_lists
+from training.evaluation.slices import Measured
+from training.progress import Progress
+from training.splits.eval_cases import Lists, Question
+
+MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares
+
+
+def release_in_force(registry: Registry) -> Release | None:
+    """Load the release in force; None where there is none, or none that can be loaded."""
+    pair = registry.pointer().in_force
+    if pair is None:
+        return None
+    try:
+        return load_release(registry.path(pair.release))
+    except BadRelease:
+        return None
+
+
+def lists_among(
+    release: Release,
+    items: Sequence[str],
+    asked: Sequence[Question],
+    most: int,
+    progress: Progress,
+    intent: str,
+) -> Lists:
+    """Return a release's lists as rows of `items`; what is not among them is -1, and no hit."""
+    row_of = {item: row for row, item in enumerate(items)}
+    # The last entry is what -1, the end of a list, becomes.
+    rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
+    return rows[release_lists(release, asked, most, progress, intent)]
+
+
+def comparison(release: str, other: str, measured: Sequence[Measured]) -> Comparison:
+    """Return how `release` did against `other`, which stands in `measured` as `IN_FORCE`."""
+    mine = {found.slice: found.metrics for found in measured if found.ranker == MODEL}
+    return Comparison(
+        release=release,
+        other=other,
+        leads=tuple(
+            Lead(
+                metric=metric,
+                slice=found.slice,
+                n=found.n,
+                mine=mine[found.slice][metric].value,
+                theirs=found.metrics[metric].value,
+                low=found.ahead[metric].low,
+                high=found.ahead[metric].high,
+            )
+            for found in measured
+            if found.ranker == IN_FORCE
+            for metric in GATED
+            if metric in found.ahead
+        ),
+    )

@@ -1,0 +1,113 @@
+"""New items among themselves: of all that nobody had touched yet, which did a customer turn to.
+
+In a list of everything an item without a past stands behind thousands with one. Asked among its
+like, a ranker shows what it makes of features alone; what only counts what was bought is chance.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.numeric.array_types import Rows
+from models.numeric.fixed import ONE
+from models.recommender.item_history import past_of
+from models.recommender.new_items import NewItems
+from models.recommender.user_vector import place_customer
+from models.release.release import Release
+from training.evaluation.baselines import Scores, Trained, popularity_scores
+from training.evaluation.content_similarity import content_scores
+from training.evaluation.incumbent import MODEL
+from training.evaluation.ranked_lists import BLOCK, score_lists
+from training.evaluation.slices import ALL, Measured, answers, measure
+from training.log.event_log import Log
+from training.splits.eval_cases import Question
+
+SLICE = "new items among themselves"
+
+
+def measure_new_items(
+    release: Release,
+    trained: Trained,
+    asked: Sequence[Question],
+    log: Log,
+    names: tuple[str, str, str],
+    ks: tuple[int, ...],
+    seed: int,
+) -> list[Measured]:
+    """Measure how `release` chooses among new items, beside three others called by `names`.
+
+    They are stage one, which alone chooses none, content similarity and popularity. A case is a
+    question with a target that is new: no event of `log`, which `trained` counts, is about it. Only
+    such items are listed. Returns nothing where there is no case.
+    """
+    touched = {event.item for customer in log.customers for event in customer.events if event.item}
+    new = np.array([item not in touched for item in release.items], np.bool_)
+    put = [one for question in asked if (one := _of_new(question, trained, touched)).case.targets]
+    if not put:
+        return []
+    stage_one, content, popularity = names
+    stage = release.second_stage
+    rows = np.flatnonzero(new)
+    scores: Mapping[str, Scores | None] = {
+        MODEL: stage and _by_features(release, stage.retrieval.buyers, log, put, rows),
+        stage_one: _by_stage_one(release, put),
+        content: content_scores(trained, put, log),
+        popularity: popularity_scores(trained, put),
+    }
+    lists = {
+        name: score_lists(_among(blocks, new), put, trained.row_of, max(ks), seed)
+        for name, blocks in scores.items()
+        if blocks is not None
+    }
+    answered = answers(put, release.items, frozenset(touched))
+    return [
+        replace(one, slice=SLICE)
+        for one in measure(lists, answered, len(release.items), ks, seed)
+        if one.slice == ALL
+    ]
+
+
+def _of_new(question: Question, trained: Trained, touched: set[str]) -> Question:
+    """Return the question with the targets that are new, and in the release."""
+    targets = tuple(
+        target
+        for target in question.case.targets
+        if target.item in trained.row_of and target.item not in touched
+    )
+    return replace(question, case=replace(question.case, targets=targets))
+
+
+def _by_features(
+    release: Release,
+    buyers: NDArray[np.float64],
+    log: Log,
+    asked: Sequence[Question],
+    rows: Rows,
+) -> Scores:
+    """Yield scores as a release with a second stage has them, in blocks of questions."""
+    model = NewItems([log.items[item].features for item in release.items], buyers, rows)
+    for first in range(0, len(asked), BLOCK):
+        block = asked[first : first + BLOCK]
+        scores = np.zeros((len(block), len(release.items)))
+        for at, one in enumerate(block):
+            past = past_of(one.view, release.item_row, release.history, one.minute)
+            scores[at, rows] = model.scores(past.rows, past.touches)
+        yield scores
+
+
+def _by_stage_one(release: Release, asked: Sequence[Question]) -> Scores:
+    for first in range(0, len(asked), BLOCK):
+        placed = [
+            place_customer(one.view, release, one.minute).vector / ONE
+            for one in asked[first : first + BLOCK]
+        ]
+        yield np.stack(placed) @ release.vectors.T.astype(np.float64)
+
+
+def _among(blocks: Scores, listed: NDArray[np.bool_]) -> Iterator[NDArray[np.float64]]:
+    """Yield scores without a place in a list for all but the `listed` items."""
+    for scores in blocks:
+        scores[:, ~listed] = -np.inf
+        yield scores

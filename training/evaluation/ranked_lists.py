@@ -1,0 +1,86 @@
+"""Ranked lists: how a release, and how any matrix of scores, orders the items for a question.
+
+All lists are rows of one universe of items, -1 where a list ends early, so that every ranker is
+measured by the same code.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.catalogue import Catalogue, Item
+from models.domain.decisions import Intent
+from models.numeric.array_types import NO_ROWS
+from models.policy.schema import BUILT_IN
+from models.ranking.offer_index import OfferIndex
+from models.ranking.ranking import Ranker
+from models.ranking.scorers import scorer_for
+from models.recommender.vector_search import allow
+from models.release.release import Release
+from training.progress import Progress
+from training.splits.eval_cases import Lists, Question
+
+BLOCK = 256  # questions scored at once
+
+
+def release_lists(
+    release: Release,
+    asked: Sequence[Question],
+    most: int,
+    progress: Progress = lambda done, of: None,
+    intent: str = Intent.DEFAULT,
+) -> Lists:
+    """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.
+
+    The default offers of all items stand for election: no policy, no stock, no cool-down.
+    """
+    index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
+    lists = np.full((len(asked), most), -1, np.int64)
+    every = allow(np.ones(index.item_count, np.bool_), index.item_count)
+    wanted = max(most, BUILT_IN.candidates.items)
+    for at, question in enumerate(asked):
+        masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
+        scorer = scorer_for(index, question.view, intent, question.minute, wanted, every, masked)
+        found = Ranker(index, NO_ROWS, scorer).rank(scorer.first).rows[:most]
+        lists[at, : len(found)] = found
+        if at % BLOCK == 0:
+            progress(at, len(asked))
+    progress(len(asked), len(asked))
+    return lists
+
+
+def score_lists(
+    blocks: Iterator[NDArray[np.float64]],
+    asked: Sequence[Question],
+    row_of: dict[str, int],
+    most: int,
+    seed: int,
+) -> Lists:
+    """Return lists from scores, which come in blocks of up to `BLOCK` questions by all items.
+
+    Equal scores are ordered at random under `seed`: an order by item could follow the answer.
+    """
+    items = len(row_of)
+    most_found = min(most, items)
+    shuffled = np.random.default_rng([seed, 4]).permutation(items)
+    lists = np.full((len(asked), most), -1, np.int64)
+    first = 0
+    for scores in blocks:
+        for at in range(len(scores)):
+            scores[at, masked_rows(asked[first + at], row_of)] = -np.inf
+        scores = scores[:, shuffled]
+        top = np.argpartition(-scores, most_found - 1, axis=1)[:, :most_found]
+        top.sort(axis=1)
+        best = np.take_along_axis(scores, top, axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")
+        rows = shuffled[np.take_along_axis(top, order, axis=1)]
+        rows[np.take_along_axis(best, order, axis=1) == -np.inf] = -1
+        lists[first : first + len(scores), :most_found] = rows
+        first += len(scores)
+    return lists
+
+
+def masked_rows(question: Question, row_of: dict[str, int]) -> list[int]:
+    """Return the rows of the items that a question leaves out."""
+    return [row_of[item] for item in question.masked if item in row_of]

@@ -1,0 +1,118 @@
+"""Offers ranked against what customers redeemed: the offers valid at that moment, best item first.
+
+A case is a customer at a moment with redemptions that name offers. A release ranks every offer
+valid then as the service would; the baselines are how often an offer was redeemed before the test,
+or before that moment, and chance. Who was sent which offer is not known to any of them. Intervals
+are over customers.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.catalogue import Catalogue
+from models.domain.decisions import Intent, minute_of
+from models.domain.view import View
+from models.numeric.array_types import NO_ROWS, Rows
+from models.policy.schema import BUILT_IN
+from models.ranking.offer_index import OfferIndex
+from models.ranking.ranking import Ranker
+from models.ranking.scorers import scorer_for
+from models.release.release import Release
+from training.evaluation.bootstrap import intervals
+from training.evaluation.metrics import table
+from training.evaluation.slices import Measured
+from training.log.event_log import Log
+from training.log.order import Bound, bound_of
+from training.log.profile_builder import Folder
+
+SLICE = "offers redeemed"
+KS = (1, 5, 10)
+BEFORE, SO_FAR, CHANCE = "offer popularity", "offer popularity so far", "chance"
+
+
+def measure_redemptions(
+    releases: Mapping[str, Release], log: Log, window: tuple[int, int], seed: int
+) -> list[Measured]:
+    """Measure the ranking of valid offers at each redemption in `window` (microseconds).
+
+    The first of `releases` is compared with the others and the baselines. Returns nothing where no
+    redemption names an offer that was valid.
+    """
+    catalogue = Catalogue(1, dict(log.items), {offer.id: offer for offer in log.offers})
+    indices = {name: OfferIndex(release, catalogue) for name, release in releases.items()}
+    index = next(iter(indices.values()))  # they have the same rows
+    times: dict[str, list[int]] = {}
+    cases: dict[tuple[int, int], set[str]] = {}
+    for at, person in enumerate(log.customers):
+        for event in person.events:
+            if event.type != "redeem" or not event.offer or event.time is None:
+                continue
+            times.setdefault(event.offer, []).append(event.time)
+            if window[0] <= event.time < window[1]:
+                cases.setdefault((at, event.time), set()).add(event.offer)
+    for offer in times:
+        times[offer].sort()
+    random = np.random.default_rng([seed, 5])
+    rankings: dict[str, list[list[str]]] = {
+        name: [] for name in (*releases, BEFORE, SO_FAR, CHANCE)
+    }
+    answers: list[set[str]] = []
+    customers: list[int] = []
+    for (at, time), redeemed in sorted(cases.items()):
+        valid = index.eligible(time).mask[index.item_count :]
+        rows = np.flatnonzero(valid) + index.item_count
+        names = [index.ids[row] for row in rows.tolist()]
+        known = redeemed & set(names)
+        if not known:
+            continue
+        events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
+        view = Folder(log, events).view()
+        for name, one in indices.items():
+            rankings[name].append(_ranked(one, view, time, rows))
+        shuffled = [names[place] for place in random.permutation(len(names))]
+        rankings[BEFORE].append(_most_redeemed(shuffled, times, window[0]))
+        rankings[SO_FAR].append(_most_redeemed(shuffled, times, time))
+        rankings[CHANCE].append(shuffled)
+        answers.append(known)
+        customers.append(at)
+    if not answers:
+        return []
+    counts = np.array([len(known) for known in answers], np.int64)
+    whose = np.array(customers, np.int64)
+    found: list[Measured] = []
+    first = None
+    for name, lists in rankings.items():
+        metrics, values = table(_hits(lists, answers), counts, KS)
+        first = values if first is None else first
+        every = intervals(np.concatenate([values, first - values], axis=1), seed, of=whose)
+        own = dict(zip(metrics, every[: len(metrics)], strict=True))
+        leads = dict(zip(metrics, every[len(metrics) :], strict=True))
+        ahead = {} if values is first else leads
+        found.append(Measured(name, SLICE, len(answers), own, ahead))
+    return found
+
+
+def _ranked(index: OfferIndex, view: View, time: int, rows: Rows) -> list[str]:
+    """Return the offers in `rows` as the release of `index` ranks them for `view` at `time`."""
+    most, allowed = BUILT_IN.candidates.items, index.eligible(time)
+    scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), most, allowed, NO_ROWS)
+    return [index.ids[row] for row in Ranker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
+
+
+def _most_redeemed(
+    offers: Sequence[str], times: Mapping[str, Sequence[int]], before: int
+) -> list[str]:
+    """Return `offers` by how often each was redeemed before a moment; equal ones as they stand."""
+    return sorted(offers, key=lambda offer: -bisect_left(times.get(offer, ()), before))
+
+
+def _hits(lists: Sequence[list[str]], answers: Sequence[set[str]]) -> NDArray[np.bool_]:
+    """Return which of the first of each list are right, (cases, the greatest of `KS`)."""
+    hits = np.zeros((len(lists), max(KS)), np.bool_)
+    for at, (ranked, known) in enumerate(zip(lists, answers, strict=True)):
+        for rank, offer in enumerate(ranked[: max(KS)]):
+            hits[at, rank] = offer in known
+    return hits

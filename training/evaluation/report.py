@@ -1,0 +1,18 @@
+"""The table of figures that `evaluate` prints."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from training.evaluation.slices import Measured
+from training.terminal import table
+
+
+def all_metrics(measured: Sequence[Measured]) -> Table:
+    """Return every metric of one ranker, slice by slice."""
+    names = list(measured[0].metrics) if measured else []
+    rows = [
+        (found.slice, f"{found.n:,}", *(f"{found.metrics[name].value:.3f}" for name in names))
+        for found in measured
+    ]
+    return table("Quality", ("slice",), ("cases", *names), rows)

@@ -1,0 +1,83 @@
+"""Two strong models of others to be compared with: EASE, and implicit ALS where it is installed.
+
+EASE (Steck 2019) is a ridge regression of every item on all others, with a diagonal of zero; its
+weights come from the inverse of one dense matrix, so it is left out of large catalogues.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from training.evaluation.baselines import Scores, Trained, histories
+from training.evaluation.ranked_lists import BLOCK
+from training.log.event_log import Log
+from training.splits.eval_cases import Question
+
+EASE_ITEMS = 20_000
+EASE_RIDGE = 400.0
+FACTORS = 64
+SWEEPS = 10
+
+
+def ease_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores | None:
+    """Score by EASE over weighted events; None where there are too many items."""
+    items = trained.weights.shape[1]
+    if items > EASE_ITEMS:
+        return None
+    weights = _ease(trained, items)
+
+    def scores() -> Iterator[NDArray[np.float64]]:
+        for part in histories(trained, asked, log):
+            yield np.asarray(part.astype(np.float32) @ weights, np.float64)
+
+    return scores()
+
+
+def _ease(trained: Trained, items: int) -> NDArray[np.float32]:
+    gram = (trained.weights.T @ trained.weights).toarray().astype(np.float32)
+    diagonal = np.arange(items)
+    gram[diagonal, diagonal] += EASE_RIDGE
+    factor, wrong = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    assert wrong == 0, "a ridge keeps it positive"
+    inverse, wrong = lapack.spotri(factor, lower=1, overwrite_c=1)
+    assert wrong == 0
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    weights: NDArray[np.float32] = -inverse / inverse[diagonal, diagonal]
+    weights[diagonal, diagonal] = 0.0
+    return weights
+
+
+def ials_scores(trained: Trained, asked: Sequence[Question], seed: int) -> Scores | None:
+    """Score by implicit ALS over weighted events; None where `implicit` is not installed.
+
+    A customer who is new to the log scores nothing.
+    """
+    try:
+        from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return None
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            FACTORS,
+            regularization=1.0,
+            alpha=1.0,
+            iterations=SWEEPS,
+            num_threads=1,
+            random_state=seed,
+        )
+        model.fit(trained.weights.astype(np.float32).tocsr(), show_progress=False)
+    users, items = model.user_factors, model.item_factors
+
+    def scores() -> Iterator[NDArray[np.float64]]:
+        for first in range(0, len(asked), BLOCK):
+            block = asked[first : first + BLOCK]
+            vectors = np.zeros((len(block), users.shape[1]), np.float32)
+            for at, question in enumerate(block):
+                if question.case.customer is not None:
+                    vectors[at] = users[question.case.customer]
+            yield (vectors @ items.T).astype(np.float64)
+
+    return scores()

@@ -1,0 +1,236 @@
+"""Turn mapped columns into canonical values: text, names, times, numbers, money, lists, JSON."""
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import polars as pl
+
+from models.errors import BadInput
+from training.importing.mapping import About, Field, Spec, as_field
+from training.importing.row_filter import Sieve, as_text
+from training.importing.sources import COMPUTED, ROW
+
+_EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
+_ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$"
+_MICROS = 1_000_000
+_LARGEST = 1e12  # of an amount, in units; beyond it a millionth is below a float's precision
+_NAIVE = pl.Datetime("us")
+_UTC = pl.Datetime("us", "UTC")
+
+
+def text(sieve: Sieve, spec: Spec, key: str) -> pl.Series:
+    """Return a text column; rejects the rows whose value `map` does not know."""
+    field = as_field(spec)
+    if field.const is not None:
+        return pl.repeat(field.const, sieve.frame.height, dtype=pl.String(), eager=True)
+    values = _template(sieve, field, key)
+    if field.map is None:
+        return values
+    mapped = values.replace_strict(
+        list(field.map), list(field.map.values()), default=field.default, return_dtype=pl.String()
+    )
+    if field.default is None:
+        unknown = mapped.is_null() & values.is_not_null()
+        sieve.refuse(unknown, _named(field), f"not in the map of {key}", values)
+        mapped = mapped.filter(~unknown)
+    return mapped
+
+
+def add_text(sieve: Sieve, name: str, spec: Spec, allowed: frozenset[str] | None = None) -> None:
+    """Add text column `name`; where `allowed` is given, rejects other values."""
+    values = text(sieve, spec, name)
+    sieve.frame = sieve.frame.with_columns(values.alias(COMPUTED + name))
+    if allowed is not None:
+        known = values.is_in(pl.Series(sorted(allowed)).implode())
+        sieve.refuse(~known, _named(as_field(spec)), f"not a declared {name}", values)
+
+
+def add_time(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
+    """Add UTC time column `name`; rejects what is no time or was skipped by the clock."""
+    field = as_field(spec)
+    source = _source(sieve, field, name)
+    shown = as_text(source)
+    zone = field.zone or about.zone
+    moment, naive = _moments(source, field, f"{sieve.key}.{name}")
+    local = naive.is_not_null()
+    if local.any():
+        moment = moment.zip_with(~local, _localised(naive, field, zone, f"{sieve.key}.{name}"))
+    sieve.frame = sieve.frame.with_columns(moment.alias(COMPUTED + name))
+    nothing = moment.is_null() & shown.is_not_null()
+    column = _named(field)
+    sieve.refuse(nothing & ~local, column, "not a time", shown)
+    keep = ~(nothing & ~local)
+    skipped = (nothing & local).filter(keep)
+    sieve.refuse(skipped, column, f"a local time that {zone} skipped", shown.filter(keep))
+
+
+def add_number(sieve: Sieve, name: str, spec: Spec, dtype: pl.DataType) -> None:
+    """Add column `name` of floats or whole numbers; rejects what is not a finite one."""
+    field = as_field(spec)
+    values = text(sieve, spec, name)
+    numbers = values.cast(dtype, strict=False)
+    sieve.frame = sieve.frame.with_columns(numbers.alias(COMPUTED + name))
+    finite = numbers.is_finite() if dtype.is_float() else numbers.is_not_null()
+    reason = "not a number" if dtype.is_float() else "not a whole number"
+    sieve.refuse(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
+
+
+def add_money(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
+    """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a millionth."""
+    field = as_field(spec)
+    currency = field.currency or about.currency
+    if currency is None:
+        raise BadInput(f"{sieve.key}.{name}", "no currency, here or in dataset.currency")
+    add_number(sieve, name, spec, pl.Float64())
+    amount = sieve.frame[COMPUTED + name]
+    too_large = amount.abs() > _LARGEST
+    sieve.refuse(too_large, _named(field), "too large for an amount", amount)
+    amount = sieve.frame[COMPUTED + name]
+    micros = (amount * _MICROS).round().cast(pl.Int64())
+    sign, size = micros.sign(), micros.abs()
+    paid = pl.Series(COMPUTED + "currency", [currency], dtype=pl.String())
+    paid = paid.new_from_index(0, len(amount)).zip_with(amount.is_not_null(), _nulls(len(amount)))
+    if COMPUTED + "currency" in sieve.frame.columns:
+        other = sieve.frame[COMPUTED + "currency"]
+        if (other.is_not_null() & paid.is_not_null() & (other != paid)).any():
+            raise BadInput(f"{sieve.key}.{name}", "price and value must be in one currency")
+        paid = other.zip_with(other.is_not_null(), paid).alias(COMPUTED + "currency")
+    sieve.frame = sieve.frame.drop(COMPUTED + name).with_columns(
+        (sign * (size // _MICROS)).alias(f"{COMPUTED}{name}_units"),
+        (sign * (size % _MICROS) * 1_000).alias(f"{COMPUTED}{name}_nanos"),
+        paid.alias(COMPUTED + "currency"),
+    )
+
+
+def add_list(sieve: Sieve, name: str, spec: Spec) -> None:
+    """Add column `name` of lists of texts: a list column, a text split, or a text alone."""
+    field = as_field(spec)
+    sieve.frame = sieve.frame.with_columns(_lists(sieve, field, name).alias(COMPUTED + name))
+
+
+def add_json(sieve: Sieve, name: str, specs: Mapping[str, Spec]) -> None:
+    """Add column `name` of JSON objects, keys sorted and without nulls."""
+    parts: dict[str, str] = {}
+    for key in sorted(specs):
+        field = as_field(specs[key])
+        part = parts[key] = f"{COMPUTED}{name}.{key}"
+        nested = field.column is not None and sieve.raw(field.column, name).dtype.is_nested()
+        values = (
+            _lists(sieve, field, f"{name}.{key}")
+            if nested or field.split is not None
+            else text(sieve, specs[key], f"{name}.{key}")
+        )
+        sieve.frame = sieve.frame.with_columns(values.alias(part))
+    encode = msgspec.json.Encoder().encode
+    columns = [sieve.frame[part].to_list() for part in parts.values()]
+    objects = [
+        encode({key: value for key, value in zip(parts, row, strict=True) if value}).decode()
+        for row in zip(*columns, strict=True)
+    ]
+    sieve.frame = sieve.frame.drop(parts.values()).with_columns(
+        pl.Series(COMPUTED + name, objects, dtype=pl.String())
+    )
+
+
+def check_zone(zone: str, key: str) -> None:
+    """Raise `BadInput` unless `zone` is in the time zone database."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(key, f"{zone!r} is not a time zone, such as America/New_York") from None
+
+
+def _named(field: Field) -> str:
+    return "+".join(field.columns())
+
+
+def _nulls(length: int) -> pl.Series:
+    return pl.Series([None], dtype=pl.String()).new_from_index(0, length)
+
+
+def _template(sieve: Sieve, field: Field, key: str) -> pl.Series:
+    if field.column is not None:
+        return sieve.text(field.column, key)
+    pieces: list[pl.Series | pl.Expr] = []
+    for before, column in field.parts():
+        pieces.append(pl.lit(before))
+        if column == ROW:
+            pieces.append(sieve.frame[ROW].cast(pl.String()))
+        elif column:
+            pieces.append(sieve.text(column, key))
+    return sieve.frame.select(pl.concat_str(pieces).alias(key)).to_series()
+
+
+def _source(sieve: Sieve, field: Field, key: str) -> pl.Series:
+    """Return what a time is made of: the typed raw column, or text."""
+    if field.column is None or field.map is not None:
+        return text(sieve, field, key)
+    return sieve.raw(field.column, key)
+
+
+def _lists(sieve: Sieve, field: Field, key: str) -> pl.Series:
+    lists = pl.List(pl.String())
+    if field.column is not None and sieve.raw(field.column, key).dtype.is_nested():
+        return sieve.raw(field.column, key).cast(lists)
+    values = text(sieve, field, key)
+    split = values.str.split(field.split) if field.split is not None else values.reshape((-1, 1))
+    alone = split.cast(lists) if field.split is not None else split.arr.to_list()
+    return alone.zip_with(
+        values.is_not_null(), pl.Series([None], dtype=lists).new_from_index(0, len(values))
+    )
+
+
+def _moments(source: pl.Series, field: Field, key: str) -> tuple[pl.Series, pl.Series]:
+    """Return times in UTC, and naive local times where there is no zone yet."""
+    nothing = pl.Series([None], dtype=_UTC).new_from_index(0, len(source))
+    no_local = pl.Series([None], dtype=_NAIVE).new_from_index(0, len(source))
+    days = f"{field.plus_days}d"
+    if isinstance(source.dtype, pl.Datetime) and source.dtype.time_zone is not None:
+        return source.cast(_UTC).dt.offset_by(days), no_local
+    if isinstance(source.dtype, pl.Datetime) or source.dtype == pl.Date():
+        return nothing, source.cast(_NAIVE).dt.offset_by(days)
+    values = as_text(source)
+    if field.format in _EPOCHS:
+        micros = (values.cast(pl.Float64(), strict=False) * _EPOCHS[field.format]).round()
+        whole = values.cast(pl.Int64(), strict=False) * _EPOCHS[field.format]
+        micros = whole.zip_with(whole.is_not_null(), micros.cast(pl.Int64(), strict=False))
+        return micros.cast(_UTC).dt.offset_by(days), no_local
+    if field.format != "iso":
+        try:
+            parsed = values.str.to_datetime(field.format, time_unit="us", strict=False)
+        except pl.exceptions.PolarsError as error:
+            raise BadInput(key, f"format {field.format!r}: {error}") from None
+        if isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None:
+            return parsed.cast(_UTC).dt.offset_by(days), no_local
+        return nothing, parsed.cast(_NAIVE).dt.offset_by(days)
+    return _iso(values, days)
+
+
+def _iso(values: pl.Series, days: str) -> tuple[pl.Series, pl.Series]:
+    parts = values.str.extract_groups(_ISO).struct.unnest()
+    date, clock, second, utc, sign, hours, minutes = (parts[str(n)] for n in range(1, 8))
+    whole = date + "T" + clock.fill_null("00:00") + second.fill_null(":00")
+    naive = whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    naive = naive.dt.offset_by(days)
+    aware = utc.is_not_null() | sign.is_not_null()
+    offset = (hours.cast(pl.Int64()) * 60 + minutes.cast(pl.Int64())).fill_null(0) * 60 * _MICROS
+    signed = offset.zip_with((sign == "+").fill_null(False), -offset)
+    moment = (naive.cast(pl.Int64()) - signed).cast(_UTC)
+    no_local = pl.Series([None], dtype=_NAIVE).new_from_index(0, len(values))
+    nothing = pl.Series([None], dtype=_UTC).new_from_index(0, len(values))
+    return moment.zip_with(aware, nothing), naive.zip_with(~aware, no_local)
+
+
+def _localised(naive: pl.Series, field: Field, zone: str | None, key: str) -> pl.Series:
+    if zone is None:
+        raise BadInput(key, "the times have no zone: say which, here or in dataset.zone")
+    check_zone(zone, key)
+    place = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    if field.skipped_hour == "after":
+        earlier = naive.dt.offset_by("-1h").dt.replace_time_zone(
+            zone, ambiguous="earliest", non_existent="null"
+        )
+        later = earlier + pl.Series([3_600 * _MICROS], dtype=pl.Duration("us"))
+        place = place.zip_with(place.is_not_null(), later)
+    return place.cast(_UTC)

@@ -1,0 +1,252 @@
+"""Import tables in someone else's schema into a canonical dataset, by a mapping."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from models.domain.dataset import TABLES, Metadata, check_free
+from models.domain.identifiers import HASHED_NAMESPACES
+from models.errors import BadDataset
+from training.importing.assemble import (
+    AT,
+    FILE,
+    ONCE,
+    ORDER,
+    assemble_events,
+    collect_offers,
+    distinct_rows,
+)
+from training.importing.convert import (
+    add_json,
+    add_list,
+    add_money,
+    add_number,
+    add_text,
+    add_time,
+    check_zone,
+)
+from training.importing.mapping import About, Events, Mapping, Source, Truth, read_mapping
+from training.importing.rejects import Rejects
+from training.importing.row_filter import Sieve
+from training.importing.sources import COMPUTED, ROW
+from training.log.dataset import empty, write_dataset
+
+MONEY = ("amount", "price", "value")
+TRUTH = "truth.parquet"
+
+Block = TypeVar("Block", bound=Source)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import wrote and what became of every row."""
+
+    metadata: Metadata
+    rejects: Rejects
+    truth_rows: int | None
+
+
+def import_dataset(
+    mapping_path: Path,
+    out: Path,
+    *,
+    source_dir: Path,
+    reject_file: Path,
+    max_rejects: float = 0.05,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Imported:
+    """Import by the mapping at `mapping_path` into the new directory `out`.
+
+    The reject file is always written. Raises `BadInput` for a mapping that is wrong or does not fit
+    its files, `FileNotFoundError` for an absent file, `FileExistsError` where `out` is not free,
+    and `BadDataset` where more than the share `max_rejects` (in [0, 1]) of the rows was rejected,
+    or no event is left; `out` is then not there.
+    """
+    check_free(out)
+    mapping = read_mapping(mapping_path)
+    if mapping.dataset.zone is not None:
+        check_zone(mapping.dataset.zone, "dataset.zone")
+    rejects = Rejects()
+    tables = _tables(mapping, source_dir, rejects, progress)
+    truth = None if mapping.truth is None else _truth(mapping, mapping.truth, source_dir, rejects)
+    rejects.write(reject_file)
+    if rejects.share > max_rejects:
+        raise BadDataset(
+            f"{mapping_path}: {rejects.rejected:,} of {rejects.rows_read:,} rows rejected "
+            f"({rejects.share:.2%}), more than {max_rejects:.2%}; see {reject_file}"
+        )
+    if not tables["events"].height:
+        raise BadDataset(f"{mapping_path}: no event is left; see {reject_file}")
+    progress("writing")
+    about = mapping.dataset
+    used = pl.concat(
+        table[column]
+        for table in tables.values()
+        for column in ("namespace", "namespace_a", "namespace_b")
+        if column in table.columns
+    )
+    metadata = Metadata(
+        kind=about.kind,
+        source=about.source,
+        zone=about.zone or "UTC",
+        order_over=about.order_over,
+        event_types=about.event_types,
+        channels=tables["events"]["channel"].unique().sort().to_list(),
+        namespaces=used.unique().sort().to_list(),
+    )
+    extras: dict[str, bytes | pl.DataFrame] = {} if truth is None else {TRUTH: truth}
+    written = write_dataset(out, tables, metadata, extras)
+    return Imported(written, rejects, None if truth is None else truth.height)
+
+
+def _tables(
+    mapping: Mapping, directory: Path, rejects: Rejects, progress: Callable[[str], None]
+) -> dict[str, pl.DataFrame]:
+    known, about = mapping.known(), mapping.dataset
+
+    def rows(table: str, blocks: Sequence[Source]) -> pl.DataFrame:
+        frames = []
+        for index, block in enumerate(blocks):
+            progress(f"{table}: {block.file}")
+            sieve = Sieve(f"{table}[{index}]", table, block, directory, rejects)
+            frames.append(_mapped(sieve, table, block, about, known))
+        return pl.concat(frames, how="diagonal")
+
+    told = rows("events", mapping.events)
+    tables = {"events": assemble_events(told, rejects, about.order_over)}
+    tables["items"] = empty("items")
+    if mapping.items:
+        tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)
+    if mapping.offers:
+        tables["offers"] = collect_offers(rows("offers", mapping.offers), rejects)
+    if mapping.customers:
+        customers = rows("customers", mapping.customers)
+        tables["customers"] = distinct_rows(
+            customers, "customers", ["namespace", "identifier"], rejects
+        )
+    if mapping.links:
+        columns = [column.name for column in TABLES["links"]]
+        tables["links"] = distinct_rows(rows("links", mapping.links), "links", columns, rejects)
+    _missing_items(tables, about, rejects)
+    return tables
+
+
+def _mapped(
+    sieve: Sieve, table: str, block: Source, about: About, known: dict[str, frozenset[str]]
+) -> pl.DataFrame:
+    """Return the rows that pass, with exactly the declared columns and those that tell the row."""
+    types = {column.name: column.type for column in TABLES[table]}
+    for name in block.__struct_fields__:
+        spec = getattr(block, name)
+        if spec is None or name in Source.__struct_fields__ or name in ("order", "once"):
+            continue
+        kind = types.get(name)
+        if name in MONEY:
+            add_money(sieve, name, spec, about)
+        elif kind == "timestamp":
+            add_time(sieve, name, spec, about)
+        elif kind == "double":
+            add_number(sieve, name, spec, pl.Float64())
+        elif kind == "int64":
+            add_number(sieve, name, spec, pl.Int64())
+        elif kind == "strings":
+            add_list(sieve, name, spec)
+        elif kind == "json":
+            add_json(sieve, name, spec)
+        else:
+            declared = "namespace" if name.startswith("namespace") else name
+            add_text(sieve, name, spec, known.get(declared))
+    if isinstance(block, Events):
+        _add_order(sieve, block)
+        if about.kind == "timed":
+            _need(sieve, "time")
+        elif block.sequence is not None:
+            _need(sieve, "sequence")
+    return _finished(sieve, table)
+
+
+def _finished(sieve: Sieve, table: str) -> pl.DataFrame:
+    """Reject what is missing or malformed, and keep the canonical columns."""
+    columns = TABLES[table]
+    absent = [
+        pl.lit(None, dtype=empty(table).schema[column.name]).alias(COMPUTED + column.name)
+        for column in columns
+        if COMPUTED + column.name not in sieve.frame.columns
+    ]
+    sieve.frame = sieve.frame.with_columns(absent)
+    for column in columns:
+        if not column.nullable and column.name != "event_id":
+            _need(sieve, column.name)
+    for column in columns:
+        if column.name.startswith("identifier"):
+            namespace = sieve.frame[COMPUTED + column.name.replace("identifier", "namespace")]
+            values = sieve.frame[COMPUTED + column.name]
+            hashed = namespace.is_in(pl.Series(sorted(HASHED_NAMESPACES)).implode())
+            wrong = hashed & ~values.str.contains(r"^[0-9a-f]{64}$")
+            sieve.refuse(wrong, column.name, "not a SHA-256 in lower-case hex", values)
+    carried = [name for name in sieve.frame.columns if name.startswith((ORDER, ONCE))]
+    return sieve.frame.select(
+        pl.lit(sieve.index, dtype=pl.Int64()).alias(FILE),
+        pl.col(ROW).alias(AT),
+        *(pl.col(COMPUTED + column.name).alias(column.name) for column in columns),
+        *carried,
+    )
+
+
+def _need(sieve: Sieve, name: str) -> None:
+    values = sieve.frame[COMPUTED + name]
+    nothing = pl.Series([None], dtype=pl.String()).new_from_index(0, len(values))
+    sieve.refuse(values.is_null(), name, "missing", nothing)
+
+
+def _add_order(sieve: Sieve, block: Events) -> None:
+    for index, column in enumerate(block.order):
+        name = f"order.{index}"
+        add_number(sieve, name, column, pl.Int64())
+        sieve.frame = sieve.frame.rename({COMPUTED + name: f"{ORDER}{index}"})
+    if block.once:
+        parts = [sieve.text(column, "once") for column in block.once]
+        once = sieve.frame.select(pl.concat_str(parts, separator="\x1f").alias(ONCE))
+        sieve.frame = sieve.frame.with_columns(once.to_series())
+
+
+def _missing_items(tables: dict[str, pl.DataFrame], about: About, rejects: Rejects) -> None:
+    """Add, or only note, the items that events and offers name and the items table lacks."""
+    named = [tables["events"]["item"].drop_nulls()]
+    if "offers" in tables:
+        named.append(tables["offers"]["items"].explode().drop_nulls().alias("item"))
+    every = pl.concat(named)
+    known = every.is_in(tables["items"]["item"].implode())
+    missing = every.filter(~known).unique().sort()
+    if not len(missing):
+        return
+    about_them = tables["events"]["item"].is_in(missing.implode()).sum()
+    what = "added without features" if about.add_missing_items else "not in the items table"
+    rejects.notes.append(f"{len(missing):,} items {what}; {about_them:,} events are about them")
+    if about.add_missing_items:
+        tables["items"] = pl.concat([tables["items"], missing.to_frame()], how="diagonal").sort(
+            "item"
+        )
+
+
+def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:
+    sieve = Sieve("truth", "truth", block, directory, rejects)
+    add_text(sieve, "customer", block.customer)
+    add_text(sieve, "item", block.item)
+    columns = ["customer", "item"]
+    if block.before is not None:
+        columns.append("before")
+        if mapping.dataset.kind == "timed":
+            add_time(sieve, "before", block.before, mapping.dataset)
+        else:
+            add_number(sieve, "before", block.before, pl.Int64())
+    for name in ("customer", "item"):
+        _need(sieve, name)
+    targets = sieve.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
+    distinct = targets.unique().sort(columns)
+    sieve.tally.kept = distinct.height
+    sieve.tally.repeated += targets.height - distinct.height
+    return distinct

@@ -1,0 +1,186 @@
+"""The rows of one mapped file on their way to a canonical table; what does not pass is a reject.
+
+Raw columns keep their names; computed ones start with `COMPUTED`. Each row is rejected once, for
+the first thing wrong with it.
+"""
+
+import operator
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from models.errors import BadInput
+from training.importing.mapping import Condition, Join, Source
+from training.importing.rejects import Rejects, Tally
+from training.importing.sources import ROW, find_source, read_source
+
+_COMPARISON = re.compile(r"(<=|>=|!=|<|>|=)\s*(.*)", re.DOTALL)
+_COMPARE: dict[str, Callable[[pl.Series, Any], pl.Series]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Sieve:
+    """Reads the file of one block, joins, and drops what is not meant or not sound."""
+
+    def __init__(
+        self, key: str, table: str, source: Source, directory: Path, rejects: Rejects
+    ) -> None:
+        """Open the file of `source`, the block `key` of the mapping that feeds `table`.
+
+        Raises `BadInput` naming the key where the mapping asks for what the file does not have.
+        """
+        self.key = key
+        self.rejects = rejects
+        path = find_source(directory, source.file)
+        self.tally = Tally(file=path.name, table=table)
+        self.index = len(rejects.tallies)
+        rejects.tallies.append(self.tally)
+        before = rejects.rejected
+        self.frame = read_source(path, rejects)
+        self.tally.read = self.frame.height + rejects.rejected - before
+        if source.duplicates == "drop":
+            self._drop_duplicates()
+        where = dict(source.where)
+        for join in source.join:
+            if join.many:  # what is not meant is not multiplied
+                there = where.keys() & set(self.frame.columns)
+                self._where({column: where.pop(column) for column in sorted(there)})
+            self._join(join, directory)
+        self._where(where)
+        self._require(source.require)
+
+    def text(self, column: str, key: str) -> pl.Series:
+        """Return a raw column as text, null where it is empty; `key` is named when it is absent."""
+        series = self._raw(column, key)
+        if series.dtype.is_nested():
+            raise BadInput(f"{self.key}.{key}", f"column {column!r} holds {series.dtype}, not text")
+        return as_text(series)
+
+    def raw(self, column: str, key: str) -> pl.Series:
+        """Return a raw column as the file has it."""
+        return self._raw(column, key)
+
+    def refuse(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
+        """Reject the rows where `bad`."""
+        bad = bad.fill_null(False)
+        if not bad.any():
+            return
+        rows = self.frame[ROW].filter(bad)
+        self.rejects.add(self.tally.file, rows, column, reason, values.filter(bad))
+        self.frame = self.frame.filter(~bad)
+
+    def _raw(self, column: str, key: str) -> pl.Series:
+        if column not in self.frame.columns:
+            has = ", ".join(name for name in self.frame.columns if name != ROW)
+            raise BadInput(
+                f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
+            )
+        return self.frame[column]
+
+    def _drop_duplicates(self) -> None:
+        columns = [name for name in self.frame.columns if name != ROW]
+        before = self.frame.height
+        self.frame = self.frame.unique(columns, keep="first", maintain_order=True)
+        self.tally.repeated += before - self.frame.height
+
+    def _join(self, join: Join, directory: Path) -> None:
+        path = find_source(directory, join.file)
+        rejects = self.rejects
+        before = rejects.rejected
+        right = read_source(path, rejects).drop(ROW)
+        unreadable = rejects.rejected - before
+        if unreadable:
+            read = right.height + unreadable
+            rejects.tallies.append(Tally(path.name, "join", read=read, kept=right.height))
+        keys = join.keys()
+        for name in (*keys.values(), *(join.columns or ())):
+            if name not in right.columns:
+                raise BadInput(f"{self.key}.join", f"{path.name} has no column {name!r}")
+        added = [
+            name
+            for name in (right.columns if join.columns is None else join.columns)
+            if name not in keys.values()
+        ]
+        taken = sorted(set(added) & set(self.frame.columns))
+        if taken:
+            raise BadInput(f"{self.key}.join", f"both files have {taken}; choose with `columns`")
+        on = [f"\0{index}" for index in range(len(keys))]
+        left = self.frame.with_columns(
+            self.text(name, "join").alias(key) for key, name in zip(on, keys, strict=True)
+        )
+        right = right.select(
+            *(as_text(right[name]).alias(key) for key, name in zip(on, keys.values(), strict=True)),
+            *added,
+            pl.lit(True).alias("\0found"),
+        )
+        once = [*on, *added] if join.many else on
+        right = right.unique(once, keep="first", maintain_order=True)
+        joined = left.join(right, on=on, how="left", maintain_order="left_right")
+        self.tally.added += joined.height - left.height
+        missed = joined["\0found"].null_count()
+        if missed:
+            rejects.notes.append(
+                f"{self.tally.file}: {missed} rows without a match in {path.name}; kept"
+            )
+        self.frame = joined.drop("\0found", *on)
+
+    def _where(self, conditions: dict[str, Condition]) -> None:
+        for column, condition in conditions.items():
+            holds = self._holds(column, condition, f"where.{column}")
+            self.tally.skipped += self.frame.height - int(holds.sum())
+            self.frame = self.frame.filter(holds)
+
+    def _require(self, conditions: dict[str, Condition]) -> None:
+        for column, condition in conditions.items():
+            holds = self._holds(column, condition, f"require.{column}")
+            values = self.text(column, "require")
+            self.refuse(~holds, column, f"not {condition}", values)
+
+    def _holds(self, column: str, condition: Condition, key: str) -> pl.Series:
+        """Return where `condition` holds; a value that cannot be compared is a reject."""
+        values = self.text(column, key)
+        if isinstance(condition, list):
+            return values.is_in(pl.Series(condition, dtype=pl.String()).implode()).fill_null(False)
+        if isinstance(condition, bool):
+            return (values.str.to_lowercase() == str(condition).lower()).fill_null(False)
+        sign, operand = "=", condition
+        if isinstance(condition, str) and (found := _COMPARISON.fullmatch(condition)):
+            sign, operand = found[1], found[2]
+        number = _number(operand)
+        if number is None or (isinstance(condition, str) and sign in ("=", "!=")):
+            return _COMPARE[sign](values, str(operand)).fill_null(False)
+        numbers = values.cast(pl.Float64(), strict=False)
+        unclear = numbers.is_null() & values.is_not_null()
+        self.refuse(unclear, column, "not a number", values)
+        return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """Return a column as text: whole floats without a point, times in ISO form, empty as null."""
+    dtype = series.dtype
+    if dtype.is_float():
+        whole = series.is_null() | (series.is_finite() & (series == series.floor()))
+        if whole.all() and (series.abs() < 2**53).all():
+            return series.cast(pl.Int64()).cast(pl.String())
+    if dtype == pl.Date():
+        return series.dt.to_string("%Y-%m-%d")
+    if isinstance(dtype, pl.Datetime):
+        return series.dt.to_string("iso:strict")
+    text = series.cast(pl.String())
+    return text.set(text == "", None) if dtype == pl.String() else text
+
+
+def _number(operand: str | float) -> float | None:
+    try:
+        return float(operand)
+    except ValueError:
+        return None

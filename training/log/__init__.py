@@ -1,0 +1,1 @@
+"""The log of a dataset: its tables, its customers with their events in order, their profiles."""

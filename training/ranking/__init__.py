@@ -1,0 +1,1 @@
+"""Stage two: candidates with their features, the trees that rank them, and their calibration."""

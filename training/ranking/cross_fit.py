@@ -1,0 +1,98 @@
+"""Cross-fitting: every group is scored by trees, and calibrated by a map, that never saw it.
+
+Customers are dealt into folds under the seed. For each fold, trees are fitted on nine tenths of the
+other folds' customers and calibrated on the last tenth; nothing of the fold itself is looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadDataset
+from models.recommender.calibration import Calibration
+from models.recommender.ranker_features import Signal
+from models.recommender.trees import Trees, read_trees
+from training.progress import Progress
+from training.ranking.calibrate import calibrate
+from training.ranking.fit_trees import RankerSettings, fit_trees
+from training.ranking.groups import Groups
+
+CALIBRATED_ON = 0.1  # of the customers
+LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
+
+
+class NothingToLearn(BadDataset):
+    """Too few groups whose target is among the candidates."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Groups to learn from; `customers` (groups,) says whose each is."""
+
+    groups: Groups
+    customers: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An ensemble with its calibration."""
+
+    trees: Trees
+    calibration: Calibration
+
+
+def fit(
+    main: Part,
+    extra: Sequence[Part],
+    signals: Sequence[Signal],
+    settings: RankerSettings,
+    seed: int,
+    left_out: NDArray[np.int64] | None = None,
+) -> Fitted:
+    """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`.
+
+    Raises `NothingToLearn` where hardly a target is among the candidates.
+    """
+    barred = np.empty(0, np.int64) if left_out is None else left_out
+    random = np.random.default_rng([seed, 7])
+    present = np.setdiff1d(np.unique(main.customers), barred)
+    apart = random.permutation(present)[: max(1, round(len(present) * CALIBRATED_ON))]
+    held = np.union1d(barred, apart)
+    chosen = [
+        (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
+    ]
+    found = sum(int(groups.found[rows].sum()) for groups, rows in chosen)
+    if found < LEAST_FOUND:
+        raise NothingToLearn(f"events.parquet: {found} candidates to learn from; min {LEAST_FOUND}")
+    trees = read_trees(fit_trees(chosen, signals, settings, seed))
+    rows = np.isin(main.customers, apart)[main.groups.group]
+    scores = trees.score(main.groups.matrix[rows])
+    return Fitted(trees, calibrate(scores, main.groups.hit[rows]))
+
+
+def cross_fit(
+    main: Part,
+    extra: Sequence[Part],
+    signals: Sequence[Signal],
+    settings: RankerSettings,
+    folds: int,
+    seed: int,
+    progress: Progress = lambda done, of: None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the raw score and the rate of every candidate of `main`, each out of fold."""
+    everyone = np.unique(main.customers)
+    dealt = np.random.default_rng([seed, 8]).permutation(len(everyone)) % folds
+    group = main.groups.group
+    scores = np.empty(len(main.groups.rows))
+    rates = np.empty(len(main.groups.rows))
+    for fold in range(folds):
+        out = everyone[dealt == fold]
+        fitted = fit(main, extra, signals, settings, seed, out)
+        rows = np.flatnonzero(np.isin(main.customers, out)[group])
+        for part in np.array_split(rows, max(1, len(rows) // 200_000)):
+            scores[part] = fitted.trees.score(main.groups.matrix[part])
+        rates[rows] = fitted.calibration.rate(scores[rows])
+        progress(fold + 1, folds)
+    return scores, rates

@@ -1,0 +1,113 @@
+"""The rate of response of a release: what it is learnt from, and what it is worth beside others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.errors import BadDataset
+from models.recommender.ranker_features import BOUGHT
+from models.recommender.trees import Trees
+from models.recommender.user_features import HistoryConfig
+from models.release.release import Release
+from training.evaluation.incumbent import IN_FORCE, MODEL
+from training.log.event_log import Log
+from training.progress import Steps
+from training.ranking.cross_fit import Fitted
+from training.ranking.second_stage import DEFAULT, Lesson, SecondStage
+from training.ranking.settings import SecondStageSettings
+from training.response.contacts import Contact, ResponseConfig, contacts_of
+from training.response.figures import ResponseFigures, response_figures
+from training.response.rate_model import (
+    Described,
+    Describer,
+    judged,
+    learn,
+    rate_of_all,
+    rates_by_offer,
+)
+
+BY_OFFER, ONE_RATE, PURCHASES, AFFINITY = (
+    "the offer's rate so far",
+    "one rate for all",
+    "purchases of its items",
+    "affinity to the best item",
+)
+
+
+@dataclass(frozen=True)
+class Responding:
+    """Trees of the rate of response, what they learnt from, and later contacts to measure on.
+
+    `refitted` saw the later ones, too. `organic` are the trees of the second stage, which know
+    nothing of contacts; `bought` is the signal that says how many bought an item, as a logarithm.
+    """
+
+    before: Sequence[Contact]
+    later: Described
+    organic: Trees
+    bought: int
+    fitted: Fitted
+    refitted: Fitted
+
+    def figures(
+        self, release: Release, incumbent: Release | None, log: Log, seed: int, steps: Steps
+    ) -> ResponseFigures:
+        """Measure `release`, as it serves, beside the baselines and the release in force."""
+        contacts = self.later.contacts
+        if not contacts:
+            raise BadDataset("events.parquet: no contact in the test whose days are over")
+        first = judged(release, log, contacts, steps("responses: judging"))
+        assert first is not None, "a release with rates of response has a second stage"
+        rates = {
+            MODEL: first.rates,
+            BY_OFFER: rates_by_offer(self.before, contacts),
+            ONE_RATE: np.full(len(contacts), rate_of_all(self.before)),
+        }
+        affinity = self.later.leads(self.organic)[1]
+        purchases = self.later.summed(np.expm1(self.later.matrix[:, self.bought]))
+        scores = {**rates, MODEL: first.scores, PURCHASES: purchases, AFFINITY: affinity}
+        if incumbent is not None:
+            other = judged(incumbent, log, contacts, steps("responses: the release in force"))
+            if other is not None:
+                scores[IN_FORCE] = other.scores
+        learnt = len(self.before), sum(one.responded for one in self.before)
+        return response_figures(contacts, scores, rates, learnt, seed)
+
+
+def respond(
+    log: Log,
+    window: tuple[int, int] | None,
+    lessons: Sequence[Lesson],
+    stage: SecondStage,
+    history: HistoryConfig,
+    settings: SecondStageSettings,
+    chosen: ResponseConfig,
+    steps: Steps,
+) -> Responding:
+    """Learn from the contacts of `lessons`, whose tables are those of `stage`.
+
+    `window` is that of the test. Raises `BadDataset` without times, or where hardly anybody
+    responded.
+    """
+    windows = [lesson.window for lesson in lessons if lesson.window is not None]
+    if window is None or len(windows) < len(lessons):
+        raise BadDataset("events.parquet: a rate of response is learnt from times; here are none")
+    describe = Describer(log, stage.items, history, settings.default.quotas)
+    parts = [
+        describe(
+            contacts_of(log, chosen, span, window[0]), retrieval, steps("responses: describing")
+        )
+        for span, retrieval in zip(windows, stage.before, strict=True)
+    ]
+    later = describe(contacts_of(log, chosen, window), stage.retrieval, steps("responses: later"))
+    ranked = stage.intents[DEFAULT]
+    declared, organic = ranked.signals, ranked.fitted.trees
+    ranker, folds, seed = chosen.ranker, settings.folds, settings.seed
+    steps("responses: fitting")(0, 1)
+    fitted = refitted = learn(parts, organic, declared, ranker, folds, seed)
+    if settings.refit:
+        refitted = learn([later, *parts], organic, declared, ranker, folds, seed)
+    before = [contact for part in parts for contact in part.contacts]
+    bought = [signal.name for signal in declared].index(BOUGHT)
+    return Responding(before, later, organic, bought, fitted, refitted)

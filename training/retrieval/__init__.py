@@ -1,0 +1,1 @@
+"""Stage one: training examples, and the vectors that are fitted on them."""

@@ -1,0 +1,1 @@
+"""A training run: its configuration, its pipeline over both stages, its release and its report."""

@@ -1,0 +1,1 @@
+"""A retailer that does not exist: its catalogue, its customers, and what they do."""
