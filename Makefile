@@ -1,7 +1,7 @@
 # `make demo` and `make test` need only Python 3.11 to 3.13 with its headers, make and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check style types protos contract prove clean
+.PHONY: help demo test coverage bench check style types protos contract prove clean
 
 # The first Python that fits and, as LightFM is compiled where it has no wheel, has its headers.
 FITS := import os, sys, sysconfig; \
@@ -28,6 +28,7 @@ help:
 	@echo 'make demo           simulate a retailer, train, serve, follow one customer;'
 	@echo '                    KEEP=1 stays up, PORT=N serves on that port (0: any that is free)'
 	@echo 'make test           run the tests'
+	@echo 'make coverage       run the tests and list the lines that none of them reaches'
 	@echo 'make check          lint, types and the contract: make style, and make types'
 	@echo 'make prove          run the long proofs and print what each one showed'
 	@echo 'make bench          measure what a Recommend costs'
@@ -38,9 +39,18 @@ help:
 demo: .venv/.demo
 	$(BIN)/throughline demo$(if $(KEEP), --keep)$(if $(PORT), --port $(PORT))
 
+# Of the tests, each file is run by one of a few processes.
+TESTS := pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
+
 test: .venv/.all
 	@$(BIN)/python -c 'import service.decisions.active_release' # compiled once, not by every worker
-	$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
+	$(BIN)/$(TESTS)
+
+coverage: .venv/.all
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 prove: .venv/.all
 	$(BIN)/pytest -m prove
