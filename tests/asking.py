@@ -18,8 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 
 from service.client import Client
+from tests.channels import channel_to
 from tests.running import event, recommend_request
-from tests.service_process import channel_to
 
 CUSTOMERS = 12
 CLIENTS = 4

@@ -22,8 +22,9 @@ from throughline.v1 import customer_pb2, event_pb2
 
 from models.domain.identifiers import Identifier, hash_identifier
 from service.client import Client
+from tests.channels import channel_to
 from tests.running import event, loyalty
-from tests.service_process import KEY, ServiceProcess, channel_to, throughline
+from tests.server_processes import KEY, Served, run_command
 
 CLIENTS = 4
 CUSTOMERS = 60  # so few that clients meet, and that a profile forgets the ids of old events
@@ -197,7 +198,7 @@ class Senders:
 
 
 def crash(
-    service: ServiceProcess,
+    service: Served,
     events: int,
     kills: Sequence[Callable[[], None]],
     seed: int = 1,
@@ -223,11 +224,16 @@ def crash(
 
 
 def check(
-    directory: Path, service: ServiceProcess, store: str, calls: Sequence[Call],
+    directory: Path, service: Served, store: str, calls: Sequence[Call],
     history: Sequence[Operation],
 ) -> Told:  # fmt: skip
     """Count what became of each event, in the exported log and in the profiles."""
-    throughline(directory, "log", "export", "--store", store, "--out", str(directory / "export"))
+    done = run_command(
+        directory,
+        *("log", "export", "--store", store, "--out", str(directory / "export")),
+        environment={"THROUGHLINE_KEY": KEY},
+    )
+    assert done.returncode == 0, done.stderr
     table = pq.read_table(directory / "export" / "events.parquet")
     columns = [table.column(name).to_pylist() for name in ("event_id", "identifier", "type")]
     logged = Counter(columns[0])
@@ -276,7 +282,7 @@ def _hash(value: str) -> str:
     return hash_identifier(bytes.fromhex(KEY), Identifier("loyalty", value)).hex()
 
 
-def _disagreeing(service: ServiceProcess, counts: Mapping[str, Counter[str]]) -> list[str]:
+def _disagreeing(service: Served, counts: Mapping[str, Counter[str]]) -> list[str]:
     """Return the customers whose profile counts other than the log does."""
     found = []
     with channel_to(service.address) as channel:

@@ -34,6 +34,14 @@ class Damage(NamedTuple):
     trial: bool = False  # nothing but a trial of the release can tell
 
 
+def flip_a_bit(directory: Path, name: str) -> None:
+    """Flip one bit in the middle of a file of a release."""
+    path = directory / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
 def random_on_disk(seed: int) -> Iterator[Damage]:
     """Yield flips, cuts and insertions at random places of random files, without end."""
     chance = random.Random(seed)

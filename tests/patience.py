@@ -3,6 +3,7 @@
 A test of how fast something is says its own limit instead.
 """
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,3 +24,13 @@ def asked_again(call: Callable[[], T]) -> T:
         except grpc.RpcError as error:
             if error.code() not in _AGAIN:
                 raise
+
+
+def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    """Wait until something holds; False if it does not within that time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True

@@ -13,8 +13,7 @@ import pytest
 from service.config.settings import ConfigurationError, Settings, read_settings
 from service.server.port import held_port
 from service.server.preflight import check
-from tests.patience import PATIENCE
-from tests.processes import SERVE
+from tests.server_processes import run_command
 
 pytestmark = pytest.mark.machine
 
@@ -186,15 +185,7 @@ def test_the_command_stops_with_78_and_makes_nothing(tmp_path: Path) -> None:
         ]
 
         def run(case: tuple[str, list[str], dict[str, str]]) -> "subprocess.CompletedProcess[str]":
-            return subprocess.run(
-                [*SERVE, *case[1]],
-                cwd=tmp_path,
-                env=os.environ | case[2],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
+            return run_command(tmp_path, "serve", *case[1], environment=case[2])
 
         with ThreadPoolExecutor(2) as pool:
             for (setting, *_), done in zip(cases, pool.map(run, cases), strict=True):

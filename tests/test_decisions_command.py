@@ -13,7 +13,7 @@ from service.cli import app
 from service.commands.existing_store import existing_store
 from service.config.settings import read_settings
 from service.store.database.location import DATABASE
-from tests.processes import eventually
+from tests.patience import eventually
 from tests.running import event, running
 
 pytestmark = pytest.mark.machine

@@ -20,10 +20,10 @@ from models.policy.schema import BUILT_IN
 from models.release.registry import POINTER, Pair, Pointer, Registry
 from service.client import Client
 from tests.conftest import RedisServer
-from tests.patience import PATIENCE
-from tests.processes import eventually, prepared, served
+from tests.damage import flip_a_bit
+from tests.patience import PATIENCE, eventually
 from tests.running import enter_release, event, recommend_request, running
-from tests.test_releases_serving import damage
+from tests.server_processes import prepared, served
 
 pytestmark = pytest.mark.machine
 
@@ -109,7 +109,7 @@ def health_of(channel: grpc.Channel) -> Iterator[Health]:
 def enter_damaged(registry: Registry, seed: int) -> str:
     """Put a damaged release in force, as no promotion would, and return its id."""
     bad = enter_release(registry.directory, seed=seed)
-    damage(registry.path(bad), "item_vectors.npy")
+    flip_a_bit(registry.path(bad), "item_vectors.npy")
     present = registry.pointer().in_force
     pointer = Pointer(Pair(bad, BUILT_IN.digest, seed), (present,) if present else ())
     scratch = registry.directory / "pointer.new"
@@ -181,7 +181,7 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
         with grpc.insecure_channel(address) as channel, health_of(channel) as health:
             client = Client(channel, address, 5)
             assert health.says(WELL), "the release before the damaged one"
-            pid, limit = live.process.pid, resource.RLIMIT_FSIZE
+            pid, limit = live.pid, resource.RLIMIT_FSIZE
             soft, hard = resource.prlimit(pid, limit)
             resource.prlimit(pid, limit, (0, hard))
             assert health.says(NO_STORE), "no file can be written"
@@ -192,11 +192,11 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
             resource.prlimit(pid, limit, (soft, hard))
             assert health.says(WELL), "files can be written again"
             record(client, "e2")
-            live.process.send_signal(signal.SIGTERM)
+            live.send(signal.SIGTERM)
             assert health.says(LEAVING)
             record(client, "e3")
             assert client.releases.ListReleases(release_pb2.ListReleasesRequest()).releases
-            assert live.process.wait(PATIENCE) == 0
+            assert live.wait(PATIENCE) == 0
             assert eventually(lambda: len(health.ended) == len(NAMES))
             for error in health.ended.values():
                 assert error.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,14 +1,11 @@
 """The life of a server: a real child process started and stopped, and a store that goes away."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,34 +20,15 @@ from service.client import Client
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.running import Running, enter_release, event, recommend_request, running
+from tests.server_processes import run_command, served
 
 pytestmark = pytest.mark.machine
 
-COMMAND = [sys.executable, "-m", "service.cli", "serve"]
 KEY = "ab" * 32
 SERVING, NOT_SERVING = (
     health_pb2.HealthCheckResponse.SERVING,
     health_pb2.HealthCheckResponse.NOT_SERVING,
 )
-
-
-@contextmanager
-def child(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Yield a server process and its port, once it says that it is ready."""
-    command = [*COMMAND, "--listen", "127.0.0.1:0", "--log-level", "debug", *options]
-    process = subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            said = json.loads(line)
-            if said["event"] == "ready":
-                yield process, said["port"]
-                return
-        raise AssertionError("the server ended before it was ready")
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def health(channel: grpc.Channel, service: str) -> int:
@@ -63,7 +41,7 @@ def health(channel: grpc.Channel, service: str) -> int:
 def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
     """SIGTERM: a call in flight gets its answer, an open watch is ended, the exit code is 0."""
     release_id = enter_release(tmp_path / "var" / "registry")
-    with child(tmp_path) as (process, port), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with served(tmp_path) as live, grpc.insecure_channel(live.address) as channel:
         client = Client(channel, "child", PATIENCE)
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -77,11 +55,11 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
         promoting = threading.Thread(target=promote)
         promoting.start()
         time.sleep(0.2)  # its trial in a child process takes longer than that
-        process.send_signal(signal.SIGTERM)
+        live.send(signal.SIGTERM)
         started = time.monotonic()
         promoting.join()
         assert answers == [release_id]
-        assert process.wait(timeout=20) == 0
+        assert live.wait(20) == 0
         assert time.monotonic() - started < 15
         with pytest.raises(grpc.RpcError):
             list(watch)
@@ -107,17 +85,15 @@ def test_numerical_libraries_get_one_thread(tmp_path: Path) -> None:
 def test_logs_hold_no_identifier(tmp_path: Path) -> None:
     """Whatever is logged, no identifier and no customer id is in it."""
     enter_release(tmp_path / "var" / "registry")
-    with child(tmp_path) as (process, port):
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with served(tmp_path, "--log-level", "debug") as live:
+        with grpc.insecure_channel(live.address) as channel:
             client = Client(channel, "child", PATIENCE)
             with pytest.raises(grpc.RpcError):
                 client.recommendations.Recommend(recommend_request("canary-4711", channel="no"))
             with pytest.raises(grpc.RpcError):
                 client.recommendations.Recommend(recommend_request("canary-4711"))
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        logged = process.stderr.read()
-        assert process.wait(timeout=20) == 0
+        assert live.stop(signal.SIGINT, 20) == 0
+    logged = live.log.read_text()
     assert "refused" in logged
     assert "stopped" in logged
     assert "canary-4711" not in logged
@@ -130,14 +106,8 @@ def test_second_server_on_a_directory_or_port_is_refused(tmp_path: Path) -> None
             (f"sqlite:{tmp_path / 'data'}", 0, os.EX_UNAVAILABLE),
             ("sqlite:other", live.server.port, os.EX_CONFIG),
         ):
-            done = subprocess.run(
-                [*COMMAND, "--store", store, "--listen", f"127.0.0.1:{port}"],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
+            listen = f"127.0.0.1:{port}"
+            done = run_command(tmp_path, "serve", "--store", store, "--listen", listen)
             assert done.returncode == code
             assert done.stderr.splitlines()[-1].startswith("throughline: ")
             assert "Traceback" not in done.stderr

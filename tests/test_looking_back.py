@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from models.domain.catalogue import Item, Money
 from models.policy.schema import AtMost, Policy
 from service.cli import app
-from tests.processes import eventually
+from tests.patience import eventually
 from tests.running import Running, event, running
 from tests.small import small_rows
 

@@ -28,10 +28,10 @@ from service.metrics.calls import ENDS, OTHER
 from service.metrics.events import ENDS as EVENT_ENDS
 from service.metrics.export import exported
 from service.metrics.stage_timer import STAGES
-from tests.patience import PATIENCE
+from tests.damage import flip_a_bit
+from tests.patience import PATIENCE, eventually
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running
 from tests.scraped import Scraped, scrape
-from tests.test_releases_serving import damage, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -151,7 +151,7 @@ def make_calls(mix: Mix) -> None:
     mix.call("OfferService/UpsertItems", offer_pb2.UpsertItemsRequest(items=[item]))
     mix.call("ReleaseService/RollbackRelease", release_pb2.RollbackReleaseRequest())
     bad = enter_release(live.registry.directory, seed=2)
-    damage(live.registry.path(bad), "item_vectors.npy")
+    flip_a_bit(live.registry.path(bad), "item_vectors.npy")
     mix.call("ReleaseService/PromoteRelease", release_pb2.PromoteReleaseRequest(release_id=bad))
     mix.call(f"{CANARY}/{CANARY}", b"")
 

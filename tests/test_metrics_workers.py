@@ -15,10 +15,11 @@ from throughline.v1 import event_pb2, recommendation_pb2
 from service.client import Client
 from service.config.environment import WORKERS_FIGURES
 from service.metrics.export import RELEASE, registry_of
-from tests.patience import PATIENCE
-from tests.processes import Served, clients, eventually, gone, prepared, served
+from tests.channels import clients
+from tests.patience import PATIENCE, eventually
 from tests.running import event, recommend_request
 from tests.scraped import Scraped, scrape
+from tests.server_processes import Served, gone, prepared, served
 
 pytestmark = pytest.mark.machine
 

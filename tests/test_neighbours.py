@@ -22,7 +22,7 @@ from tests.patience import PATIENCE
 from tests.running import event as event_message
 from tests.running import recommend_request, running
 from tests.said import NOW, counted, event, identifier, logged
-from tests.service_process import KEY
+from tests.server_processes import KEY
 from tests.test_store import backend_of
 
 pytestmark = pytest.mark.machine

@@ -13,10 +13,11 @@ import pytest
 from throughline.v1 import event_pb2
 
 from service.client import Client
+from tests.channels import channel_to
 from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import event
-from tests.service_process import ServiceProcess, channel_to
+from tests.server_processes import keyed_server
 from tests.system_calls import SYNCS, TRACER, order_of, read_trace
 
 pytestmark = pytest.mark.machine
@@ -51,7 +52,7 @@ def test_each_reply_follows_its_sync(tmp_path: Path, proof: Proof, events: int) 
     """Between an event's arrival and its reply its page of the log is written, then synced."""
     require_strace(tmp_path)
     trace = tmp_path / "trace"
-    service = ServiceProcess(tmp_path, f"sqlite:{tmp_path / 'data'}", tracer=(*TRACER, str(trace)))
+    service = keyed_server(tmp_path, f"sqlite:{tmp_path / 'data'}", under=(*TRACER, str(trace)))
     service.start()
     try:
         with channel_to(service.address) as channel:

@@ -21,7 +21,7 @@ from models.policy.schema import (
 )
 from models.release.registry import POLICIES, NothingInForce, Registry
 from service.cli import app
-from tests.processes import eventually
+from tests.patience import eventually
 from tests.running import Running, enter_release, event, recommend_request, running
 
 pytestmark = pytest.mark.machine

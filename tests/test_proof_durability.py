@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import RedisServer
 from tests.crashes import CLIENTS, Known, check, crash
 from tests.proof import Proof
-from tests.service_process import ServiceProcess
+from tests.server_processes import Served, keyed_server
 
 pytestmark = pytest.mark.machine
 
@@ -34,7 +34,7 @@ def sizes(small: tuple[int, int], full: tuple[int, int]) -> list[object]:
     ]
 
 
-def kills_of(service: ServiceProcess, redis: RedisServer | None, number: int) -> list[Kill]:
+def kills_of(service: Served, redis: RedisServer | None, number: int) -> list[Kill]:
     """Return so many kills of the service; Redis too in half of them, both at once in a quarter."""
     chance = random.Random(number)
 
@@ -80,7 +80,7 @@ def test_no_kill_loses_or_doubles_an_event(
     """After any kill the events of clients that retry are there once each, in log and profiles."""
     redis: RedisServer | None = request.getfixturevalue("own_redis") if kind == "redis" else None
     store = f"sqlite:{tmp_path / 'data'}" if redis is None else redis.url
-    service = ServiceProcess(tmp_path, store)
+    service = keyed_server(tmp_path, store)
     service.start()
     try:
         calls, history = crash(service, events, kills_of(service, redis, kills))

@@ -20,11 +20,12 @@ from service.client import Client
 from service.contract.status import code_number
 from service.store.opening import open_store
 from service.store.store import Store
+from tests.channels import channel_to
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.proof import Proof
 from tests.running import event, running
-from tests.service_process import KEY, ServiceProcess, channel_to
+from tests.server_processes import KEY, keyed_server
 
 pytestmark = pytest.mark.machine
 
@@ -60,7 +61,7 @@ def served(directory: Path, store: str, number: int, apart: bool) -> Iterator[li
     """Run so many servers over one store, `apart` in processes of their own; yield where."""
     with ExitStack() as stack:
         if apart:
-            services = [ServiceProcess(directory, store) for _ in range(number)]
+            services = [keyed_server(directory, store) for _ in range(number)]
             for service in services:
                 stack.callback(service.kill)
                 service.start()

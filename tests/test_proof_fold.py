@@ -22,7 +22,7 @@ from service.store.store import Store
 from tests.proof import Proof
 from tests.running import Running, event, running
 from tests.said import EPOCH, NOW, SECOND, identifier
-from tests.service_process import KEY
+from tests.server_processes import KEY
 from tests.test_neighbours import poisoned
 
 pytestmark = pytest.mark.machine

@@ -22,10 +22,10 @@ from throughline.v1 import offer_pb2
 from models.release.registry import Registry
 from service.client import connect
 from tests.fuzzing import Fuzzer, Method, methods_of, refused_details
-from tests.process import ServerProcess, server_process
 from tests.proof import Proof
 from tests.refusals import METHODS, SERVICES
 from tests.running import enter_release
+from tests.server_processes import Served, served
 
 pytestmark = pytest.mark.machine
 
@@ -131,7 +131,7 @@ def stream(port: int, fuzzer: Fuzzer, count: int, canary: str) -> Told:
     return told
 
 
-def fuzz(server: ServerProcess, release: str, seed: int, count: int, canary: str) -> Told:
+def fuzz(server: Served, release: str, seed: int, count: int, canary: str) -> Told:
     """Send `count` requests from several clients at once."""
     health: Any = health_pb2.DESCRIPTOR.services_by_name["Health"]
     methods = methods_of([*SERVICES, health])
@@ -163,15 +163,15 @@ def test_no_request_makes_a_fault_of_ours(tmp_path: Path, proof: Proof, count: i
     print(f"seed {seed}, canary {canary}")
     release = enter_release(tmp_path / "var" / "registry")
     Registry(tmp_path / "var" / "registry").promote(release, 1)
-    with server_process(tmp_path, "--log-level", "debug") as server:
+    with served(tmp_path, "--log-level", "debug") as server:
         fill_catalogue(server.port)
         fuzz(server, release, seed + 1000, count // 5, canary)
         warm = server.memory()
         told = fuzz(server, release, seed, count - count // 5, canary)
         grown = server.memory() - warm
         streams = stream(server.port, streaming_fuzzer(seed, canary), count // 100, canary)
-        assert server.alive
-        log = server.log
+        assert server.running
+        log = server.log.read_text(errors="replace")
     print(told.codes, streams.codes)
     p99 = float(np.percentile(told.seconds, 99)) * 1000
     assert not {*told.codes, *streams.codes} & OURS, log_of_faults(log)

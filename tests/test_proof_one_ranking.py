@@ -27,11 +27,12 @@ from service.decisions.replayer import Replayer
 from service.store.opening import open_store
 from service.store.store import Store
 from tests import policies
+from tests.channels import clients
 from tests.conftest import RedisServer
 from tests.patience import PATIENCE, asked_again
-from tests.processes import clients, prepared, served
 from tests.proof import LONG, Proof
 from tests.running import enter_release, event, loyalty
+from tests.server_processes import prepared, served
 from tests.small import small_rows
 
 pytestmark = pytest.mark.machine

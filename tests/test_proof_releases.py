@@ -21,9 +21,9 @@ from models.release.registry import Entry, Registry
 from service.client import Client
 from tests.bad_content import consistent
 from tests.damage import Damage, copied, golden_release, on_disk, random_on_disk
-from tests.process import ServerProcess, server_process
 from tests.proof import Proof
 from tests.running import event, recommend_request
+from tests.server_processes import Served, served
 from tests.small import write_small_release
 
 pytestmark = pytest.mark.machine
@@ -111,10 +111,10 @@ def promote(client: Client, release: str) -> release_pb2.PromoteReleaseResponse:
 
 
 @contextmanager
-def serving(directory: Path, first: str, items: int) -> Iterator[tuple[ServerProcess, Client]]:
+def serving(directory: Path, first: str, items: int) -> Iterator[tuple[Served, Client]]:
     """Yield a server with a release in force, a catalogue of `items` and customers with history."""
     Registry(directory / "var" / "registry").promote(first, 1)
-    with server_process(directory) as server, client_of(server.port) as client:
+    with served(directory) as server, client_of(server.port) as client:
         for start in range(0, items, 1000):
             rows = [
                 offer_pb2.Item(item_id=f"item{number}")
@@ -182,8 +182,8 @@ def test_no_damaged_release_is_loaded(
         copied(good, registry.directory)
         registry.add(Entry(release=good.name, created=3))
         assert promote(client, good.name).release_id == good.name
-        assert server.alive
-        assert "fault" not in server.log
+        assert server.running
+        assert "fault" not in server.log.read_text()
     if count >= 1_000:
         proof(
             "M12, D2",
@@ -223,7 +223,7 @@ def test_swaps_under_load(tmp_path: Path, proof: Proof, swaps: int, items: int) 
                 promote(client, releases[number % 3])
                 windows.append((started, time.monotonic()))
             time.sleep(1)
-        assert server.alive
+        assert server.running
     assert load.failed == []
     assert {asked.release for asked in load.asked} == set(releases[: swaps + 1])
     assert len({oracle[release, CUSTOMERS[0]] for release in releases}) == 3

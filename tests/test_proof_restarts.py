@@ -19,10 +19,12 @@ from throughline.v1.recommendation_pb2 import ContextItem
 from models.release.registry import Registry
 from service.client import Client
 from service.server.port import held_port
+from tests.channels import clients
 from tests.conftest import RedisServer
-from tests.processes import Served, clients, eventually, prepared, served
+from tests.patience import eventually
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request, running
+from tests.server_processes import Served, prepared, served
 
 pytestmark = pytest.mark.machine
 
@@ -119,7 +121,7 @@ def test_rolling_restarts_lose_no_call(tmp_path: Path, proof: Proof) -> None:
         pids = set(live.workers())
         with under_load(live.address) as (retrying, plain):
             for number in range(1, rounds + 1):
-                live.process.send_signal(signal.SIGHUP)
+                live.send(signal.SIGHUP)
                 assert eventually(
                     lambda: len(live.said("replaced every worker")) == number,  # noqa: B023
                     300,
@@ -246,7 +248,7 @@ def kill_during_swaps(directory: Path, kills: int, seed: int) -> Counter[str]:
                 if release == new:
                     swap = 1.2 * (time.monotonic() - began)
                     break
-            live.process.kill()
+            live.kill()
             promoting.join()
     return found
 

@@ -21,11 +21,12 @@ from service.client import Client
 from service.store.opening import open_store
 from service.store.store import Store
 from tests.asking import Asking, make_known
+from tests.channels import channel_to
 from tests.conftest import RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.proof import Proof
 from tests.running import enter_release, event, recommend_request
-from tests.service_process import KEY, ServiceProcess, channel_to
+from tests.server_processes import KEY, Served, keyed_server
 from tests.small import small_rows
 
 pytestmark = pytest.mark.machine
@@ -50,7 +51,7 @@ class Scene(NamedTuple):
 
     redis: RedisServer
     proxy: FaultProxy
-    service: ServiceProcess
+    service: Served
     store: Store  # over Redis itself
 
 
@@ -107,9 +108,9 @@ def scene(tmp_path: Path, own_redis: RedisServer) -> Iterator[Scene]:
         store = open_store(own_redis.url, key=bytes.fromhex(KEY), timeout=5.0)
         store.put_catalogue(small_rows())
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        service = ServiceProcess(tmp_path, url, "--registry", str(registry.directory))
+        service = keyed_server(tmp_path, url, "--registry", str(registry.directory))
         service.start()
-        assert "release refused" not in service.log()
+        assert "release refused" not in service.log.read_text()
         yield Scene(own_redis, proxy, service, store)
         service.kill()
         proxy.set(HEALTHY)
@@ -229,7 +230,7 @@ def test_recommend_always_answers(
     )
     written = [entry.said for entry in scene.store.log(None) if "during" in str(entry.said)]
     assert len(written) == len(names)
-    assert '"event": "fault"' not in scene.service.log()
+    assert '"event": "fault"' not in scene.service.log.read_text()
     share = wasted / max(calls, 1)
     assert share <= WASTED
     proof(

@@ -12,11 +12,12 @@ from throughline.v1 import recommendation_pb2 as pb
 from models.domain.catalogue import Offer
 from service.decisions.volume_leases import LARGEST
 from service.store.opening import open_store
+from tests.channels import clients
 from tests.conftest import STORE_KEY, RedisServer
-from tests.patience import PATIENCE, asked_again
-from tests.processes import clients, eventually, prepared, served
+from tests.patience import PATIENCE, asked_again, eventually
 from tests.proof import Proof
 from tests.running import loyalty
+from tests.server_processes import prepared, served
 from tests.small import small_rows
 
 pytestmark = pytest.mark.machine

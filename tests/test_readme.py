@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from service.cli import app
-from tests.processes import RETRIES
+from tests.channels import RETRIES
 
 pytestmark = pytest.mark.machine
 

@@ -17,7 +17,7 @@ from service.store.opening import open_store
 from service.store.redis.backend import RedisBackend
 from service.store.store import Store
 from tests.conftest import STORE_KEY, RedisServer
-from tests.processes import eventually
+from tests.patience import eventually
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,21 +17,12 @@ from models.release.golden import answer_golden
 from models.release.manifest import Golden, GoldenEvent
 from models.release.writer import write_release
 from service.decisions.release_trial import try_release
-from tests.patience import PATIENCE
+from tests.damage import flip_a_bit
+from tests.patience import PATIENCE, eventually
 from tests.running import Running, enter_release, running
 from tests.small import small_content, small_release, write_small_release
 
 pytestmark = pytest.mark.machine
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def promote(live: Running, release_id: str) -> release_pb2.PromoteReleaseResponse:
@@ -53,14 +43,6 @@ def failure(call: Callable[[], Message]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as raised:
         call()
     return raised.value.code(), raised.value.details() or ""
-
-
-def damage(directory: Path, name: str) -> None:
-    """Flip one bit in the middle of a file."""
-    path = directory / name
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
 
 
 def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
@@ -115,7 +97,7 @@ def test_damaged_release_is_refused_and_the_next_is_not(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         first = live.server.parts.runtime.release
         bad = enter_release(live.registry.directory, seed=2)
-        damage(live.registry.path(bad), "item_vectors.npy")
+        flip_a_bit(live.registry.path(bad), "item_vectors.npy")
         for _ in range(2):
             code, details = failure(lambda: promote(live, bad))
             assert code == grpc.StatusCode.INVALID_ARGUMENT
@@ -140,7 +122,7 @@ def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
         first = live.server.parts.runtime.release
         bad = enter_release(live.registry.directory, seed=2)
         live.registry.promote(bad, 2)
-        damage(live.registry.path(bad), "vocabulary.json")
+        flip_a_bit(live.registry.path(bad), "vocabulary.json")
         refused = eventually(lambda: live.server.parts.runtime.refused == bad)
         assert refused
         assert live.recommend("a").moment.release == first
@@ -156,7 +138,7 @@ def test_start_falls_back_to_the_last_good_release(tmp_path: Path) -> None:
         first = live.server.parts.runtime.release
         second = enter_release(live.registry.directory, seed=2)
         promote(live, second)
-    damage(live.registry.path(second), "popularity.npy")
+    flip_a_bit(live.registry.path(second), "popularity.npy")
     with running(tmp_path, rows=[]) as again:
         assert again.recommend("a").moment.release == first
 

@@ -8,7 +8,7 @@ import pytest
 from throughline.v1 import recommendation_pb2
 
 from models.policy.schema import Cap, Contact, Policy
-from tests.processes import eventually
+from tests.patience import eventually
 from tests.running import enter_release, event, recommend_request, running
 
 pytestmark = pytest.mark.machine

@@ -1,15 +1,12 @@
 """Settings: where they come from, and that every mistake is told by its name before the start."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from service.config.settings import ConfigurationError, Settings, read_settings
-
-SERVE = [sys.executable, "-m", "service.cli", "serve"]
+from tests.server_processes import run_command
 
 
 def test_defaults_are_for_a_laptop() -> None:
@@ -133,9 +130,7 @@ def test_every_setting_is_described() -> None:
 
 def test_command_stops_with_one_line_and_78(tmp_path: Path) -> None:
     """`throughline serve` with a wrong setting says which in one line and exits with 78."""
-    done = subprocess.run(
-        [*SERVE, "--listen", "0.0.0.0:1"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_command(tmp_path, "serve", "--listen", "0.0.0.0:1")
     assert done.returncode == os.EX_CONFIG
     assert done.stderr.startswith("throughline: listen: not a loopback address")
     assert done.stderr.count("\n") == 1

@@ -19,8 +19,7 @@ from service.client import Client, Tls
 from service.config.settings import ConfigurationError, read_settings
 from service.server.preflight import check, warn
 from tests.certificates import Files, authority, client, self_signed, server_files
-from tests.patience import PATIENCE
-from tests.processes import eventually
+from tests.patience import PATIENCE, eventually
 from tests.running import Running, recommend_request, running
 
 pytestmark = pytest.mark.machine

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,20 +14,12 @@ from throughline.v1 import event_pb2, offer_pb2, release_pb2
 from models.domain.dataset import read_metadata
 from service.client import Client
 from service.config.clock import Clock
+from tests.channels import clients
+from tests.damage import flip_a_bit
 from tests.datasets import retailer, write_dataset
-from tests.patience import PATIENCE
-from tests.processes import (
-    SERVE,
-    Served,
-    clients,
-    command,
-    eventually,
-    gone,
-    prepared,
-    served,
-)
+from tests.patience import PATIENCE, eventually
 from tests.running import enter_release, event, recommend_request
-from tests.test_releases_serving import damage
+from tests.server_processes import Served, gone, prepared, run_command, served
 
 pytestmark = pytest.mark.machine
 
@@ -85,12 +76,12 @@ def test_both_workers_answer_and_no_decision_id_comes_twice(asking: list[Client]
 
 def test_the_parent_serves_nothing(live: Served) -> None:
     """The parent has neither gRPC nor a numerical library in it, and accepts no connection."""
-    maps = Path(f"/proc/{live.process.pid}/maps").read_text()
+    maps = Path(f"/proc/{live.pid}/maps").read_text()
     assert not any(name in maps for name in ("cygrpc", "numpy", "faiss"))
     assert "cygrpc" in Path(f"/proc/{live.workers()[0]}/maps").read_text()
     listening = [
         connection
-        for connection in psutil.Process(live.process.pid).net_connections()
+        for connection in psutil.Process(live.pid).net_connections()
         if connection.status == psutil.CONN_LISTEN
     ]
     assert listening == []
@@ -156,11 +147,11 @@ def test_load_and_export_work_beside_the_workers(
     """History comes in and the log goes out in other processes while the workers serve."""
     write_dataset(directory / "retailer", retailer())
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(command, directory, "load", "retailer")
+        loading = pool.submit(run_command, directory, "load", "retailer")
         while not loading.done():
             decision(asking[0])
     assert loading.result().returncode == 0, loading.result().stderr
-    assert command(directory, "log", "export", "--out", "exported").returncode == 0
+    assert run_command(directory, "log", "export", "--out", "exported").returncode == 0
     assert read_metadata(directory / "exported").rows["events"] >= 340
 
 
@@ -171,14 +162,7 @@ def test_a_second_server_is_refused(live: Served, directory: Path, workers: str)
         (("--listen", live.address, "--store", "sqlite:other"), 78, "listen: "),
         (("--listen", "127.0.0.1:0"), 69, "var/data: another server"),
     ):
-        done = subprocess.run(
-            [*SERVE, "--workers", workers, *options],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run_command(directory, "serve", "--workers", workers, *options)
         assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
         assert done.stderr.startswith(f"throughline: {told}")
     assert not (directory / "other").exists()
@@ -189,14 +173,7 @@ def test_a_worker_that_cannot_start_is_told_once(tmp_path: Path) -> None:
     prepared(tmp_path)
     pointer = tmp_path / "var" / "registry" / "pointer.json"
     pointer.write_text("{")
-    done = subprocess.run(
-        [*SERVE, "--workers", "3", "--listen", "127.0.0.1:0"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run_command(tmp_path, "serve", "--workers", "3", "--listen", "127.0.0.1:0")
     assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
     assert done.stderr.startswith("throughline: registry: ")
 
@@ -239,20 +216,20 @@ def test_sighup_replaces_every_worker(directory: Path, live: Served) -> None:
     refused = "settings refused; no worker is replaced"
     for refusals, wrong in enumerate(('lisen = "x"\n', 'store = "sqlite:elsewhere"\n'), 1):
         settings.write_text(wrong)
-        live.process.send_signal(signal.SIGHUP)
+        live.send(signal.SIGHUP)
         assert eventually(lambda: len(live.said(refused)) == refusals)  # noqa: B023
     settings.write_text("")
     vectors = sorted((directory / "var" / "registry").glob("*/item_vectors.npy"))
     for path in vectors:
-        damage(path.parent, path.name)
-    live.process.send_signal(signal.SIGHUP)
+        flip_a_bit(path.parent, path.name)
+    live.send(signal.SIGHUP)
     assert eventually(lambda: live.said("no new worker; the old ones stay"))
     for path in vectors:  # the same bit again
-        damage(path.parent, path.name)
+        flip_a_bit(path.parent, path.name)
     assert live.workers() == before
     settings.write_text("lame_duck_seconds = 0.1\n")
     begun = len(live.said("worker ready"))
-    live.process.send_signal(signal.SIGHUP)
+    live.send(signal.SIGHUP)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(keep_asking, live)
         assert eventually(lambda: live.said("replaced every worker"))
@@ -283,7 +260,7 @@ def test_without_their_parent_workers_end(directory: Path, live: Served) -> None
     And SIGTERM ends that one in order: every worker drains, and no process and no file is left.
     """
     workers = live.workers()
-    live.process.kill()
+    live.kill()
     assert eventually(lambda: gone(workers))
     with served(directory, "--listen", live.address, workers=2, log="next.log") as following:
         assert following.port == live.port
