@@ -1,29 +1,24 @@
 """What all tests share: a real Redis, a child of the test run, and that a machine may be slow."""
 
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 
+from service.store.database.backend import Backend
 from service.store.opening import open_store
 from service.store.store import Store
 from tests import machine
+from tests.backends import STORE_KEY, backend_of
 from tests.patience import PATIENCE
-from tests.ports import free_port
 from tests.proof import proof, pytest_terminal_summary
+from tests.redis_server import RedisServer, require_redis
 
 __all__ = ["proof", "pytest_terminal_summary"]
 
-COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
-STORE_KEY = bytes(range(32))
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,66 +50,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Name what failed at once: a run that is ended early prints no summary."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"\nFAILED {report.nodeid} ({report.when})", file=sys.stderr, flush=True)
-
-
-class RedisServer:
-    """A redis-server that keeps every write on disk in a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        settings = {
-            "port": str(self.port),
-            "bind": "127.0.0.1",
-            "dir": str(self._directory),
-            "appendonly": "yes",
-            "appendfsync": "always",
-            "save": "",
-            "enable-debug-command": "yes",
-            "hz": "1",
-        }
-        arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL)
-        with self.client() as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    time.sleep(0.05)
-                else:
-                    return
-        raise AssertionError("redis-server does not answer")
-
-    def client(self) -> redis.Redis:
-        """Return a plain client of the server."""
-        return redis.Redis.from_url(self.url, socket_timeout=PATIENCE)
-
-    def send(self, number: int) -> None:
-        """Send a signal to the server."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def require_redis() -> None:
-    """Skip, or fail where THROUGHLINE_REQUIRE_REDIS=1, when there is no redis-server."""
-    if Path(COMMAND).exists():
-        return
-    if os.environ.get("THROUGHLINE_REQUIRE_REDIS") == "1":
-        pytest.fail("redis-server is not installed, and THROUGHLINE_REQUIRE_REDIS=1")
-    pytest.skip("NOT TESTED AGAINST REDIS: redis-server is not installed (apt install it)")
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +89,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:{tmp_path / 'store'}"
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url
+
+
+@pytest.fixture
+def backend(store_url: str) -> Iterator[Backend]:
+    """The bare database of an empty store, once of each kind."""
+    made = backend_of(store_url)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.domain.dataset import TABLES, Kind, Metadata, file_digest, write_metadata
+from models.domain.identifiers import Identifier, hash_identifier
 from service.dataset.parquet import TableWriter, table_path
 from service.store.opening import open_store
 from service.store.store import Store
@@ -122,3 +123,21 @@ def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, An
             for customer in range(customers)
         ],
     }
+
+
+NOW = START + 10**12
+
+
+def hashed(namespace: str, value: str) -> bytes:
+    """Return the keyed hash of an identifier of the small retailer."""
+    return hash_identifier(KEY, Identifier(namespace, value))
+
+
+def profiles(store: Store, customers: int = 12) -> list[tuple[Any, ...]]:
+    """Return what the store knows of each customer, without how often it was written."""
+    found = []
+    for customer in range(customers):
+        for namespace in ("loyalty", "device"):
+            profile = store.read([hashed(namespace, str(customer))]).profile
+            found.append((profile.customer, profile.compartments, sorted(profile.links)))
+    return found

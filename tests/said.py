@@ -1,9 +1,12 @@
 """Events and decision records for tests, short to write, and what a store made of them."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from models.domain.decisions import Candidates, Decision, Moment, Record, Request
-from models.domain.events import Event
+from models.domain.events import EVENT_TYPES, Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
 from service.store.store import Store
 
 EPOCH = 1_700_000_000_000_000  # microseconds
@@ -77,3 +80,15 @@ def logged(store: Store) -> Counter[tuple[bytes, str]]:
     """Return how often the log holds each event."""
     said = [entry.said for entry in store.log(None)]
     return Counter((one.identifier, one.event_id) for one in said if isinstance(one, Event))
+
+
+def poisoned(
+    compartment: Compartment,
+    events: Iterable[Event],
+    event_types: Mapping[str, str] = EVENT_TYPES,
+) -> Compartment:
+    """Fold as ever, and fail on an event about the item `poison`."""
+    said = list(events)
+    if any(one.item == "poison" for one in said):
+        raise ZeroDivisionError
+    return fold(compartment, said, event_types)

@@ -1,12 +1,15 @@
 """What a scrape of a server's metrics says, read as Prometheus would."""
 
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from service.metrics.export import exported
 from tests.patience import PATIENCE
+from tests.running import Running
 
 
 class Scraped:
@@ -48,3 +51,13 @@ def scrape(port: int) -> Scraped:
 
 def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(labels.get(name) == value for name, value in wanted.items())
+
+
+CANARY = "canary4711"
+
+
+@contextmanager
+def scraping(live: Running) -> Iterator[int]:
+    """Export the metrics of a server and yield the port."""
+    with exported("127.0.0.1:0", live.server.parts.metrics.collect) as port:
+        yield port

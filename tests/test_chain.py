@@ -15,8 +15,9 @@ from service.store.records.sealing import Seal, erase, mac_of
 from service.store.redis.backend import RedisBackend
 from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
-from tests.conftest import STORE_KEY, RedisServer
+from tests.backends import STORE_KEY
 from tests.patience import PATIENCE
+from tests.redis_server import RedisServer
 from tests.said import NOW, identifier, record
 
 ANN = identifier(1)

@@ -10,7 +10,7 @@ from models.domain.view import view_of
 from models.errors import StoreUnavailable
 from service.store.commits import Committed, Known, Overtaken, RequestKey
 from service.store.store import Customer, Store
-from tests.conftest import RedisServer
+from tests.redis_server import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record
 
 Open = Callable[[str], Store]

@@ -1,9 +1,5 @@
 """The decision: one ranking for all channels, every gap with a reason, the same on every run."""
 
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
-
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -12,47 +8,12 @@ from hypothesis import strategies as st
 from models.clock_time import DAY
 from models.decision.decide import World, decide
 from models.domain.catalogue import Catalogue, Item, Stock
-from models.domain.decisions import ContextItem, Decision, Flag, Intent, Reason, Request, Source
+from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
 from models.domain.events import Event
-from models.domain.fold import fold
-from models.domain.profile import Compartment, Profile
 from models.policy.schema import BUILT_IN, Policy, Searching
 from models.ranking.offer_index import OfferIndex
-from tests.small import small_catalogue, small_release
-
-NOW = 1_512_144_000_000_000  # 2017-12-01 16:00 UTC, on the minute
-CHANNELS = ("web", "app", "email", "till", "call_center", "kiosk")
-
-
-@cache
-def index(ranked: bool = False) -> OfferIndex:
-    """Return one small index for all tests of this file; `ranked`: with a second stage."""
-    release = small_release(Path(mkdtemp()), ranked=ranked)
-    return OfferIndex(release, small_catalogue())
-
-
-def event(kind: str, item: str = "", *, at: int = NOW - DAY, offer: str = "") -> Event:
-    """Return a timed event on the web."""
-    return Event(
-        event_id=f"{kind}{item}{offer}{at}",
-        identifier=b"i" * 16,
-        type=kind,
-        channel="web",
-        time=at,
-        item=item,
-        offer=offer,
-    )
-
-
-def profile(*events: Event) -> Profile:
-    """Return the profile of a customer that these events were recorded of."""
-    compartments = {b"i" * 16: fold(Compartment(), events)} if events else {}
-    return Profile(customer=b"i" * 16, version=len(events), compartments=compartments)
-
-
-def offers(decision: Decision) -> list[str]:
-    """Return the ids of the slate."""
-    return [shown.offer for shown in decision.slate]
+from tests.decisions import NOW, event, histories, index, intents, offers, profile, requests
+from tests.small import small_catalogue
 
 
 def walk_of(decision: Decision) -> list[tuple[int, str]]:
@@ -60,27 +21,6 @@ def walk_of(decision: Decision) -> list[tuple[int, str]]:
     said = [(shown.rank, shown.offer) for shown in decision.slate]
     said += [(withheld.rank, withheld.offer) for withheld in decision.withheld]
     return sorted(said)
-
-
-histories = st.lists(
-    st.builds(
-        event,
-        st.sampled_from(("view", "add_to_cart", "purchase", "dismiss")),
-        st.integers(0, 39).map(lambda number: f"item{number}"),
-        at=st.integers(NOW - 60 * DAY, NOW),
-    ),
-    max_size=30,
-    unique_by=lambda event: event.event_id,
-)
-requests = st.builds(
-    Request,
-    channel=st.sampled_from(CHANNELS),
-    count=st.integers(1, 60),
-    place=st.sampled_from(("", "s1", "s2")),
-    exclude=st.lists(st.integers(0, 39).map(lambda n: f"item:item{n}"), max_size=4).map(tuple),
-    include=st.lists(st.integers(0, 39).map(lambda n: f"item:item{n}"), max_size=6).map(tuple),
-)
-intents = st.sampled_from(Intent.ALL)
 
 
 @settings(max_examples=120)

@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.paths import ROOT
 from training.importing.import_dataset import Imported, import_dataset
 from training.log.dataset import Dataset, read_dataset
 
-ROOT = Path(__file__).parents[1]
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = ROOT.parent / "shared" / "data"
 
 pytestmark = [
     pytest.mark.data,

@@ -16,7 +16,7 @@ from models.domain.decisions import Intent, Reason, Request
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.domain.selectors import OfferHas, Selector
-from models.explanation.counterfactuals import ADVISED, Case, Change, Kind, changed
+from models.explanation.counterfactuals import ADVISED, Case, Change, Kind
 from models.explanation.explain import explain
 from models.explanation.minimal_change import MOST, Smallest, smallest
 from models.policy.schema import (
@@ -31,9 +31,18 @@ from models.policy.schema import (
 )
 from models.ranking.expected_value import log_factor_of
 from models.ranking.offer_index import OfferIndex
+from tests.decisions import (
+    NOW,
+    event,
+    histories,
+    index,
+    policies,
+    profile,
+    recorded,
+    requests,
+    shown_after,
+)
 from tests.small import small_catalogue
-from tests.test_decide import NOW, event, histories, index, profile, requests
-from tests.test_replay import policies, recorded
 
 FEW = Request(channel="web", count=3)
 CENT = 0.01
@@ -58,13 +67,6 @@ def case(
 def first_of(asked: Case) -> str:
     """Return the item of the first offer of a decision."""
     return asked.deciding().decision().slate[0].item
-
-
-def shown_after(asked: Case, offer: str, changes: tuple[Change, ...]) -> bool:
-    """Tell whether `offer` is shown after changes, one upon the other."""
-    for change in changes:
-        asked = changed(asked, asked.deciding(), offer, change)
-    return standing(asked.deciding(), offer).stage == Stage.SHOWN
 
 
 def only(found: Smallest, kind: Kind) -> Change:

@@ -19,8 +19,17 @@ from service.dataset.load import TableCount, load_dataset
 from service.dataset.parquet import Table
 from service.dataset.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
 from service.store.store import Store
-from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
-from tests.test_load import NOW, hashed, profiles
+from tests.datasets import (
+    KEY,
+    NOW,
+    START,
+    OpenStore,
+    hashed,
+    profiles,
+    retailer,
+    stores,
+    write_dataset,
+)
 from training.log.dataset import read_dataset
 
 pytestmark = pytest.mark.machine

@@ -23,7 +23,7 @@ from models.ranking.offer_index import OfferIndex
 from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden
 from tests.said import NOW, event, identifier
-from tests.test_second_stage import shop
+from tests.training_logs import shop
 from training.commands import app
 from training.log.event_log import read_log
 from training.retrieval.fit import Settings

@@ -19,9 +19,9 @@ from throughline.v1 import event_pb2, release_pb2
 from models.policy.schema import BUILT_IN
 from models.release.registry import POINTER, Pair, Pointer, Registry
 from service.client import Client
-from tests.conftest import RedisServer
 from tests.damage import flip_a_bit
 from tests.patience import PATIENCE, eventually
+from tests.redis_server import RedisServer
 from tests.running import enter_release, event, recommend_request, running
 from tests.server_processes import prepared, served
 

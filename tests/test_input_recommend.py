@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from throughline.v1 import common_pb2, offer_pb2, recommendation_pb2
 
-from tests.conftest import RedisServer
+from tests.redis_server import RedisServer
 from tests.refusals import refused, wrong
 from tests.running import Running, recommend_request, running
 

@@ -17,8 +17,8 @@ from grpc_status import rpc_status
 from throughline.v1 import common_pb2, release_pb2
 
 from service.client import Client
-from tests.conftest import RedisServer
 from tests.patience import PATIENCE
+from tests.redis_server import RedisServer
 from tests.running import Running, enter_release, event, recommend_request, running
 from tests.server_processes import run_command, served
 

@@ -1,14 +1,13 @@
 """Every limit and default stands once in code and once in the contract: here both are compared."""
 
-from pathlib import Path
-
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from models.explanation import counterfactuals, minimal_change
 from service.contract import limits
+from tests.paths import ROOT
 
-IMAGE = Path(__file__).parents[1] / "protos" / "contract.binpb"
+IMAGE = ROOT / "protos" / "contract.binpb"
 
 
 def number(value: int) -> str:

@@ -10,11 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.store.database.backend import Backend
+from tests.backends import Interrupted, store_over
 from tests.identities import STEP, Model, Step, modelled, told, walk
 from tests.proof import Proof
-from tests.test_linking import Interrupted, backend, store_over
-
-__all__ = ["backend"]
 
 pytestmark = pytest.mark.machine
 

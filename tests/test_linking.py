@@ -2,75 +2,23 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from models.domain.profile import Forward, Link, Profile, decode_customer
 from models.errors import StoreUnavailable
 from service.store.customers.planning import Recorded
-from service.store.database.backend import Backend, Write
-from service.store.redis.backend import RedisBackend
-from service.store.sqlite.backend import SqliteBackend
+from service.store.database.backend import Backend
 from service.store.store import Store
-from tests.conftest import STORE_KEY, RedisServer
-from tests.patience import PATIENCE
+from tests.backends import Interrupted, crash, store_over
 from tests.said import NOW, event, identifier, logged
 
 pytestmark = pytest.mark.machine
 
 LOW, MIDDLE, HIGH = identifier(1), identifier(2), identifier(3)
-
-
-class Interrupted:
-    """A database that does something else before or after its n-th write, counted from 1."""
-
-    def __init__(self, backend: Backend, at: int, before: bool, what: Callable[[], None]) -> None:
-        self._backend = backend
-        self._at = at
-        self._before = before
-        self._what = what
-        self.writes = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def write(self, writes: Sequence[Write]) -> list[bool]:
-        """Write, and interrupt."""
-        self.writes += 1
-        now = self.writes == self._at
-        if now and self._before:
-            self._what()
-        done = self._backend.write(writes)
-        if now and not self._before:
-            self._what()
-        return done
-
-
-def crash() -> None:
-    """End the process that links, as far as the database can tell."""
-    raise StoreUnavailable("crash")
-
-
-def store_over(backend: Backend | Interrupted) -> Store:
-    """Return another process's store over a database."""
-    return Store(backend, lambda: NOW, STORE_KEY)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    """An empty database, once of each kind."""
-    made: Backend
-    if request.param == "sqlite":
-        made = SqliteBackend(tmp_path)
-    else:
-        server: RedisServer = request.getfixturevalue("redis_server")
-        made = RedisBackend(server.url, timeout=PATIENCE)
-    yield made
-    made.close()
 
 
 class World(NamedTuple):

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from models.domain.dataset import read_metadata
 from models.domain.events import Event, attributes_event
 from models.domain.fold import fold
-from models.domain.identifiers import Identifier, hash_identifier, key_fingerprint
+from models.domain.identifiers import key_fingerprint
 from models.domain.profile import Compartment, Link
 from models.domain.view import view_of
 from models.errors import WrongKey
@@ -27,31 +26,23 @@ from service.dataset.rows import item_of
 from service.store.customers.planning import Recorded
 from service.store.customers.recording import Outcome
 from service.store.opening import open_store
-from service.store.store import Store
-from tests.datasets import KEY, START, OpenStore, retailer, stores, write_dataset
+from tests.datasets import (
+    KEY,
+    NOW,
+    START,
+    OpenStore,
+    hashed,
+    profiles,
+    retailer,
+    stores,
+    write_dataset,
+)
 
 pytestmark = pytest.mark.machine
-
-NOW = START + 10**12
 
 
 class Stopped(Exception):
     """What a test raises to interrupt a load."""
-
-
-def hashed(namespace: str, value: str) -> bytes:
-    """Return the keyed hash of an identifier of the small retailer."""
-    return hash_identifier(KEY, Identifier(namespace, value))
-
-
-def profiles(store: Store, customers: int = 12) -> list[tuple[Any, ...]]:
-    """Return what the store knows of each customer, without how often it was written."""
-    found = []
-    for customer in range(customers):
-        for namespace in ("loyalty", "device"):
-            profile = store.read([hashed(namespace, str(customer))]).profile
-            found.append((profile.customer, profile.compartments, sorted(profile.links)))
-    return found
 
 
 @pytest.fixture(params=["sqlite", "redis"])

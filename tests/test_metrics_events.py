@@ -2,13 +2,13 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from service.metrics.events import OTHER, REFUSALS, refusal
+from tests.paths import ROOT
 
-SERVICE = Path(__file__).parents[1] / "service"
+SERVICE = ROOT / "service"
 
 
 def text_of(node: ast.expr) -> str:

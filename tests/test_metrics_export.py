@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -26,16 +25,14 @@ from service.contract.status import KINDS, kind_of
 from service.metrics.answers import FLAGGED, PLAIN
 from service.metrics.calls import ENDS, OTHER
 from service.metrics.events import ENDS as EVENT_ENDS
-from service.metrics.export import exported
 from service.metrics.stage_timer import STAGES
 from tests.damage import flip_a_bit
 from tests.patience import PATIENCE, eventually
 from tests.running import Running, enter_release, event, loyalty, recommend_request, running
-from tests.scraped import Scraped, scrape
+from tests.scraped import CANARY, Scraped, scrape, scraping
 
 pytestmark = pytest.mark.machine
 
-CANARY = "canary4711"
 CONTRACT = {
     f"{service.name}/{method.name}"
     for module in (recommendation_pb2, event_pb2, customer_pb2, offer_pb2, release_pb2)
@@ -45,13 +42,6 @@ CONTRACT = {
 OF_GRPC = {"Health/Check", "Health/List", "Health/Watch", "ServerReflection/ServerReflectionInfo"}
 CODES = {code.name for code in grpc.StatusCode}
 REASONS = {kind.reason for kind in KINDS} | {""}
-
-
-@contextmanager
-def scraping(live: Running) -> Iterator[int]:
-    """Export the metrics of a server and yield the port."""
-    with exported("127.0.0.1:0", live.server.parts.metrics.collect) as port:
-        yield port
 
 
 class Mix:

@@ -12,11 +12,10 @@ from throughline.v1 import customer_pb2, release_pb2
 
 from service.config.settings import ConfigurationError
 from service.metrics.export import exported
-from tests.conftest import RedisServer
 from tests.patience import PATIENCE, eventually
+from tests.redis_server import RedisServer
 from tests.running import enter_release, event, loyalty, running
-from tests.scraped import scrape
-from tests.test_metrics_export import CANARY, scraping
+from tests.scraped import CANARY, scrape, scraping
 
 pytestmark = pytest.mark.machine
 

@@ -1,15 +1,15 @@
 """README names the metrics that there are, all of them, and flags and reasons that there are."""
 
 import re
-from pathlib import Path
 
 from prometheus_client import Metric
 
 from models.domain.decisions import Flag
 from models.domain.events import CHANNELS
 from service.metrics.declared import Metrics
+from tests.paths import ROOT
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAME = re.compile(r"\bthroughline_[a-z_]+")
 
 

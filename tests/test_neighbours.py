@@ -1,6 +1,6 @@
 """One customer or event that cannot be used never costs its neighbours in the same call."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -8,8 +8,6 @@ import pytest
 from throughline.v1 import common_pb2, recommendation_pb2
 
 from models.codec import Damaged, encode
-from models.domain.events import EVENT_TYPES, Event
-from models.domain.fold import fold
 from models.domain.identifiers import Identifier, hash_identifier
 from models.domain.profile import Compartment, Link, Profile
 from models.errors import StoreUnavailable, Unreadable
@@ -17,13 +15,13 @@ from service.store.customers import planning
 from service.store.customers.planning import Fault, Recorded
 from service.store.database.backend import Backend, Write
 from service.store.store import Store
-from tests.conftest import RedisServer
+from tests.backends import backend_of
 from tests.patience import PATIENCE
+from tests.redis_server import RedisServer
 from tests.running import event as event_message
 from tests.running import recommend_request, running
-from tests.said import NOW, counted, event, identifier, logged
+from tests.said import NOW, counted, event, identifier, logged, poisoned
 from tests.server_processes import KEY
-from tests.test_store import backend_of
 
 pytestmark = pytest.mark.machine
 
@@ -95,18 +93,6 @@ def test_a_link_that_cannot_be_finished_concerns_its_customers(
     assert isinstance(first, Damaged)
     assert second is STORED
     backend.close()
-
-
-def poisoned(
-    compartment: Compartment,
-    events: Iterable[Event],
-    event_types: Mapping[str, str] = EVENT_TYPES,
-) -> Compartment:
-    """Fold as ever, and fail on an event about the item `poison`."""
-    said = list(events)
-    if any(one.item == "poison" for one in said):
-        raise ZeroDivisionError
-    return fold(compartment, said, event_types)
 
 
 @pytest.mark.parametrize("bad", [1, 7, 50])

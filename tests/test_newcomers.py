@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.domain.catalogue import Item
-from tests.test_second_stage import log_of
+from tests.training_logs import log_of
 from training.evaluation.baselines import prepare
 from training.evaluation.cold_users import deal, without
 from training.evaluation.content_similarity import content_scores

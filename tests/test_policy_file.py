@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from models.domain.selectors import Selector
 from models.policy.schema import BUILT_IN, Cap, Lever
 from models.policy.toml_file import BYTES, BadPolicy, read_policy
+from tests.paths import ROOT
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "policies"
+EXAMPLES = ROOT / "examples" / "policies"
 
 # Each is one mistake: the text, and the line and key that must be told.
 BROKEN = [

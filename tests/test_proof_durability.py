@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import RedisServer
 from tests.crashes import CLIENTS, Known, check, crash
 from tests.proof import Proof
+from tests.redis_server import RedisServer
 from tests.server_processes import Served, keyed_server
 
 pytestmark = pytest.mark.machine

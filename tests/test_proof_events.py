@@ -21,9 +21,9 @@ from service.contract.status import code_number
 from service.store.opening import open_store
 from service.store.store import Store
 from tests.channels import channel_to
-from tests.conftest import RedisServer
 from tests.patience import PATIENCE
 from tests.proof import Proof
+from tests.redis_server import RedisServer
 from tests.running import event, running
 from tests.server_processes import KEY, keyed_server
 

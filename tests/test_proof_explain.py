@@ -15,11 +15,11 @@ from models.explanation.explain import explain
 from models.explanation.minimal_change import MOST
 from models.release.registry import Registry
 from service.store.opening import open_store
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
+from tests.decisions import shown_after
 from tests.month import Month
 from tests.patience import PATIENCE
 from tests.proof import LONG, Proof
-from tests.test_explain import shown_after
 
 pytestmark = pytest.mark.machine
 

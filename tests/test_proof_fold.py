@@ -21,9 +21,8 @@ from service.store.customers.planning import Recorded
 from service.store.store import Store
 from tests.proof import Proof
 from tests.running import Running, event, running
-from tests.said import EPOCH, NOW, SECOND, identifier
+from tests.said import EPOCH, NOW, SECOND, identifier, poisoned
 from tests.server_processes import KEY
-from tests.test_neighbours import poisoned
 
 pytestmark = pytest.mark.machine
 

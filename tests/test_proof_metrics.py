@@ -13,8 +13,7 @@ from throughline.v1 import customer_pb2, event_pb2, offer_pb2, recommendation_pb
 from models.domain.events import CHANNELS, EVENT_TYPES
 from tests.proof import Proof
 from tests.running import Running, event, loyalty, recommend_request, running
-from tests.scraped import Scraped, scrape
-from tests.test_metrics_export import CANARY, scraping
+from tests.scraped import CANARY, Scraped, scrape, scraping
 
 pytestmark = pytest.mark.machine
 

@@ -21,14 +21,13 @@ from service.store.database.location import DATABASE
 from service.store.opening import open_store
 from service.store.records.sealing import Seal
 from service.store.sqlite.backend import SqliteBackend
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
 from tests.month import Month
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.proof import LONG, Proof
 
 pytestmark = pytest.mark.machine
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("decisions", [600, pytest.param(100_000, marks=LONG)])

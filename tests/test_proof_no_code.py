@@ -11,8 +11,9 @@ import pytest
 
 from tests.damage import copied, golden_release
 from tests.hostile import hostile
+from tests.modules import MODULES, name_of, tops
+from tests.paths import ROOT
 from tests.proof import Proof
-from tests.test_structure import MODULES, ROOT, name_of, tops
 
 # Whatever turns bytes into objects of any class.
 UNSAFE = {

@@ -28,9 +28,9 @@ from service.store.opening import open_store
 from service.store.store import Store
 from tests import policies
 from tests.channels import clients
-from tests.conftest import RedisServer
 from tests.patience import PATIENCE, asked_again
 from tests.proof import LONG, Proof
+from tests.redis_server import RedisServer
 from tests.running import enter_release, event, loyalty
 from tests.server_processes import prepared, served
 from tests.small import small_rows

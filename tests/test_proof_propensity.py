@@ -13,8 +13,8 @@ from models.domain.decisions import Request
 from models.domain.selectors import Selector
 from models.numeric.propensity import PLACES
 from models.policy.schema import Arbitration, AtMost, Eligibility, Exploration, Policy, Searching
+from tests.decisions import NOW, event, index, profile
 from tests.proof import LONG, Proof
-from tests.test_decide import NOW, event, index, profile
 
 PERSON = profile(event("view", "item3"), event("add_to_cart", "item8"), event("purchase", "item5"))
 ODD = Eligibility(

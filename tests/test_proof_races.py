@@ -12,16 +12,16 @@ import redis
 
 from models.domain.events import Event
 from service.store.opening import open_store
-from tests.conftest import RedisServer
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.proof import LONG, Proof
 from tests.racing import KEY, killed
+from tests.redis_server import RedisServer
 from tests.small import write_small_release
 
 pytestmark = pytest.mark.machine
 
 PROCESSES = 4
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("races", [60, pytest.param(50_000, marks=LONG)])

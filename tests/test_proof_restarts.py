@@ -20,9 +20,9 @@ from models.release.registry import Registry
 from service.client import Client
 from service.server.port import held_port
 from tests.channels import clients
-from tests.conftest import RedisServer
 from tests.patience import eventually
 from tests.proof import Proof
+from tests.redis_server import RedisServer
 from tests.running import enter_release, event, recommend_request, running
 from tests.server_processes import Served, prepared, served
 

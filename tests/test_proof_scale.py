@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.proof import Proof
 
 pytestmark = pytest.mark.machine
 
-ROOT = Path(__file__).parents[1]
 TABLES = ROOT.parent / "shared" / "data"
 MINUTES, GIBIBYTES = 15, 6
 

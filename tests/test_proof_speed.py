@@ -6,8 +6,8 @@ import pytest
 
 from bench import speed, workers
 from bench.world import OFFERS
-from tests.conftest import require_redis
 from tests.proof import Proof
+from tests.redis_server import require_redis
 
 pytestmark = pytest.mark.machine
 

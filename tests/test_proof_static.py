@@ -22,9 +22,9 @@ from service.store.opening import open_store
 from service.store.store import Store
 from tests.asking import Asking, make_known
 from tests.channels import channel_to
-from tests.conftest import RedisServer
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
 from tests.proof import Proof
+from tests.redis_server import RedisServer
 from tests.running import enter_release, event, recommend_request
 from tests.server_processes import KEY, Served, keyed_server
 from tests.small import small_rows

@@ -12,10 +12,11 @@ from throughline.v1 import recommendation_pb2 as pb
 from models.domain.catalogue import Offer
 from service.decisions.volume_leases import LARGEST
 from service.store.opening import open_store
+from tests.backends import STORE_KEY
 from tests.channels import clients
-from tests.conftest import STORE_KEY, RedisServer
 from tests.patience import PATIENCE, asked_again, eventually
 from tests.proof import Proof
+from tests.redis_server import RedisServer
 from tests.running import loyalty
 from tests.server_processes import prepared, served
 from tests.small import small_rows

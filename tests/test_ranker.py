@@ -8,7 +8,7 @@ from models.errors import BadInput
 from models.recommender.ranker_features import Signal, signals
 from models.recommender.retrieval import Quotas
 from models.recommender.trees import read_trees
-from tests.test_second_stage import EVENLY, shop
+from tests.training_logs import EVENLY, shop
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
 from training.ranking.fit_trees import RankerSettings, averaged, fit_trees

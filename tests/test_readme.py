@@ -11,10 +11,10 @@ import typer.main
 
 from service.cli import app
 from tests.channels import RETRIES
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.machine
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)

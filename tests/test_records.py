@@ -18,7 +18,7 @@ from service.store.records import spill
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
 from service.store.sqlite.backend import SqliteBackend
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
 from tests.patience import PATIENCE
 from tests.said import NOW, identifier, record
 

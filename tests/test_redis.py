@@ -16,8 +16,9 @@ from service.store.database.backend import Durability, Write
 from service.store.opening import open_store
 from service.store.redis.backend import RedisBackend
 from service.store.store import Store
-from tests.conftest import STORE_KEY, RedisServer
+from tests.backends import STORE_KEY
 from tests.patience import eventually
+from tests.redis_server import RedisServer
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine

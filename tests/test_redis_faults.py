@@ -13,8 +13,9 @@ from service.store.database.backend import CatalogueRow, Query, StoredDecision, 
 from service.store.database.decision_ids import decision_id
 from service.store.opening import open_store
 from service.store.redis.backend import RedisBackend
-from tests.conftest import STORE_KEY, RedisServer
+from tests.backends import STORE_KEY
 from tests.fault_proxy import HEALTHY, Fault, FaultProxy
+from tests.redis_server import RedisServer
 from tests.said import NOW, event, identifier
 
 pytestmark = pytest.mark.machine

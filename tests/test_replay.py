@@ -1,11 +1,5 @@
 """Replay: a record alone, with its release and policy, gives the same decision again."""
 
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import TypeVar
-
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -13,83 +7,25 @@ from hypothesis import strategies as st
 
 from models.codec import encode
 from models.decision.decide import World, decide
-from models.decision.recorded import kept_profile, rows_used
 from models.decision.replay import NotReplayable, replay
-from models.domain.catalogue import Money
-from models.domain.decisions import Decision, Intent, Reason, Record, Request
+from models.domain.decisions import Decision, Intent, Reason, Request
 from models.domain.events import Event
-from models.domain.profile import Profile
-from models.domain.selectors import Selector
 from models.policy.schema import (
     BUILT_IN,
-    Arbitration,
-    AtMost,
-    Cap,
-    Contact,
-    Eligibility,
-    Exploration,
-    HappenedLately,
-    Holdout,
-    Lever,
     Policy,
-    Searching,
 )
-from models.ranking.offer_index import OfferIndex
-from tests.small import small_catalogue, small_release
-from tests.test_decide import NOW, event, histories, profile, requests
-
-T = TypeVar("T")
-
-FEATURES = sorted(
-    {
-        (name, value)
-        for item in small_catalogue().items.values()
-        for name, values in item.features.items()
-        for value in values
-    }
+from tests.decisions import (
+    NOW,
+    either,
+    event,
+    histories,
+    index,
+    policies,
+    profile,
+    recorded,
+    requests,
 )
-
-
-@cache
-def index(ranked: bool) -> OfferIndex:
-    """Return one small index; `ranked`: with a second stage."""
-    return OfferIndex(small_release(Path(mkdtemp()), ranked=ranked), small_catalogue())
-
-
-def either(*values: T) -> st.SearchStrategy[T]:
-    """Return a strategy for one of some values."""
-    return st.sampled_from(values)
-
-
-@st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    """Draw a policy with some of everything that decides."""
-    feature, value = draw(st.sampled_from(FEATURES))
-    about = Selector(features={feature: (value,)})
-    lever = Lever(
-        name="push", owner="brand", about=about, factor=3.0, until=datetime(2018, 1, 1, tzinfo=UTC)
-    )
-    cap = Cap(
-        name="alike", per="group", limit=draw(either(1, 50)), days=30, about=about, hard=False
-    )
-    viewed = HappenedLately(type="view", days=30, at_least=1)
-    return Policy(
-        candidates=Searching(items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))),
-        exploration=Exploration(temperature=draw(st.sampled_from((0.0, 0.3, 1.0)))),
-        diversity=draw(either((), (AtMost(feature=feature, limit=2),))),
-        levers=draw(either((), (lever,))),
-        contact=Contact(caps=draw(either((), (cap,)))),
-        eligibility=draw(
-            either(
-                (),
-                (Eligibility(name="never", about=about, bar=True),),
-                (Eligibility(name="viewers", channels=("web",), when=(viewed,)),),
-            )
-        ),
-        arbitration=Arbitration(value_unknown=draw(either(None, Money("EUR", 2, 0)))),
-        holdout=Holdout(share=draw(st.sampled_from((0.0, 0.3))), name="h"),
-    )
-
+from tests.small import small_catalogue
 
 impressions = st.lists(
     st.sampled_from(sorted(small_catalogue().offers)).map(
@@ -98,21 +34,6 @@ impressions = st.lists(
     max_size=3,
     unique_by=lambda event: event.event_id,
 )
-
-
-def recorded(customer: Profile, world: World, request: Request) -> Record:
-    """Decide, and return what a server keeps of it."""
-    decision = decide(customer, world, request, NOW)
-    rows = rows_used(decision, world.index.catalogue, request.place)
-    return Record(
-        id="one",
-        customer=customer.customer,
-        time=NOW,
-        request=request,
-        profile=kept_profile(customer),
-        decision=decision,
-        rows=rows,
-    )
 
 
 @settings(max_examples=150, deadline=None)

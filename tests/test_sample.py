@@ -7,8 +7,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from tests.test_second_stage import log_of
-from tests.test_train import QUICK
+from tests.training_logs import QUICK, log_of
 from training.log.event_log import identifier_bytes, read_log
 from training.log.sample import sample
 from training.simulation.retailer import Setting

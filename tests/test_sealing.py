@@ -8,7 +8,7 @@ from models.codec import Damaged
 from models.domain.decisions import Record
 from service.store.database.decision_ids import decision_id
 from service.store.records.sealing import Erased, Seal, erase, is_erased, mac_of
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
 from tests.said import NOW, identifier, record
 
 ANN = identifier(1)

@@ -6,9 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.domain.catalogue import Item
-from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, LANES, Event
+from models.domain.events import LANES, Event
 from models.errors import BadDataset
 from models.recommender.candidates import reached_items, source_names
 from models.recommender.item_history import NEVER, Past, past_of
@@ -16,67 +14,21 @@ from models.recommender.neighbours import Reached, reach
 from models.recommender.ranker_features import Matches, greatest_sums, signal_matrix, signals
 from models.recommender.retrieval import Quotas, propose
 from models.recommender.user_features import HistoryConfig
+from tests.training_logs import EVENLY, SMALL, log_of, shop, small_discovery
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
 from training.counting.item_tables import item_facts, pairs_for, tables
-from training.log.event_log import Customer, Log
+from training.log.event_log import Log
 from training.log.order import Bound
 from training.log.profile_builder import Folder
 from training.ranking.calibrate import calibrate, calibration_error
-from training.ranking.fit_trees import RankerSettings
 from training.ranking.groups import asked_of, make_groups
 from training.ranking.leaks import check_features, check_lesson
 from training.ranking.second_stage import DEFAULT, DISCOVERY, Lesson, second_stage
-from training.ranking.settings import DiscoveryConfig, IntentConfig
+from training.ranking.settings import IntentConfig
 from training.run.config import TrainConfig
 from training.splits.cases import Case, Target
-from training.splits.eval_cases import Question, questions, untouched
-
-EVENLY = HistoryConfig(decay="none", factor=1.0)
-SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)
-
-
-def log_of(*customers: str, sequence: bool = False) -> Log:
-    """Return a log from words such as `vA cB bC`: viewed A, carted B, bought C, in that order."""
-    types = {"v": "view", "c": "add_to_cart", "b": "purchase"}
-    found = []
-    for at, words in enumerate(customers):
-        name = bytes([at // 256, at % 256]) * 8
-        events = tuple(
-            Event(
-                event_id=f"{at}-{place}",
-                identifier=name,
-                type=types[word[0]],
-                channel="app",
-                item=word[1:],
-                sequence=place if sequence else None,
-            )
-            for place, word in enumerate(words.split())
-        )
-        found.append(Customer((name,), events))
-    items = sorted({event.item for customer in found for event in customer.events})
-    return Log(
-        metadata=Metadata(kind="ordered" if sequence else "undated", source="test"),
-        customers=tuple(found),
-        items={item: Item(id=item) for item in items},
-        offers=(),
-        lanes=EVENT_TYPES,
-        customer_of={customer.identifiers[0]: at for at, customer in enumerate(found)},
-    )
-
-
-def shop(customers: int = 240, kinds: int = 8, seed: int = 3) -> tuple[Log, list[Question]]:
-    """Return a log where customers keep to one of several kinds of items, and a case for each."""
-    random = np.random.default_rng(seed)
-    words, targets = [], []
-    for at in range(customers):
-        kind = at % kinds
-        mine = [f"{kind}{letter}" for letter in random.permutation(list("abcdefghij"))[:6]]
-        words.append(f"v{mine[0]} v{mine[1]} c{mine[1]} v{mine[2]} b{mine[3]} b{mine[2]}")
-        targets.append(mine[1] if at % 2 else mine[4])
-    log = log_of(*words)
-    cases = [Case(at, (Target(item, ""),), None, None) for at, item in enumerate(targets)]
-    return log, questions(log, cases, ("purchase",))
+from training.splits.eval_cases import questions, untouched
 
 
 def past_in(log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY) -> Past:
@@ -310,11 +262,6 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
         right = [stages[0].items.index(q.case.targets[0].item) for q in one.asked]
         hits = np.mean([row in found for row, found in zip(right, one.lists, strict=True)])
         assert hits > 0.5, name  # five of about seventy items
-
-
-def small_discovery() -> DiscoveryConfig:
-    """Return how a small discovery is ranked, hidden pairs included."""
-    return DiscoveryConfig(ranker=SMALL, hidden=1, hidden_folds=2)
 
 
 def test_calibration_never_falls_and_is_right_on_average() -> None:

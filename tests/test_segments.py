@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.recommender.segments import UNDATED, Moment, segment_popularity, segments_of
-from tests.test_second_stage import log_of
+from tests.training_logs import log_of
 from training.counting.segment_popularity import popularity
 from training.log.profile_builder import Folder
 

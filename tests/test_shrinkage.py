@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.domain.events import attributes_event
-from tests.test_second_stage import log_of
+from tests.training_logs import log_of
 from training.counting.segment_popularity import MOST_SEGMENTS, popularity
 from training.counting.shrinkage import STRENGTHS, strength
 from training.log.event_log import Log

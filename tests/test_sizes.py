@@ -7,7 +7,7 @@ import pytest
 
 from bench import sizes
 from models.errors import BadDataset
-from tests.test_second_stage import shop
+from tests.training_logs import shop
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.settings import IntentConfig
 from training.run.config import TrainConfig

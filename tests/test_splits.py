@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from models.errors import BadDataset
-from tests.test_second_stage import log_of
-from training.log.event_log import Log
+from tests.training_logs import log_of, ordered_over_all
 from training.log.order import Bound
 from training.ranking.leaks import check_lesson
 from training.splits.eval_cases import questions
@@ -16,13 +15,6 @@ from training.splits.held_out import SplitConfig, held_out, window_out
 from training.splits.protocols import last_item_out, last_share_out
 
 BOUGHT = frozenset({"purchase"})
-
-
-def ordered_over_all(*customers: str) -> Log:
-    """Return a log whose sequences compare across customers."""
-    log = log_of(*customers, sequence=True)
-    metadata = msgspec.structs.replace(log.metadata, order_over="dataset")
-    return replace(log, metadata=metadata)
 
 
 def test_the_last_share_is_cut_in_the_order_over_all_customers() -> None:

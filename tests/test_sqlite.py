@@ -24,7 +24,7 @@ from service.store.sqlite.lock import lock_directory
 from service.store.sqlite.writer import Writer
 from service.store.store import LoadCount, Store
 from service.store.store import Store as StoreOver
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
 from tests.said import NOW, counted, event, identifier, logged
 
 pytestmark = pytest.mark.machine
@@ -218,7 +218,7 @@ def test_another_process_may_write_beside_a_server(tmp_path: Path, opened: Open)
     program = (
         "import sys; from service.store.opening import open_store;"
         "from tests.said import event, identifier;"
-        "from tests.conftest import STORE_KEY;"
+        "from tests.backends import STORE_KEY;"
         "store = open_store(sys.argv[1], key=STORE_KEY);"
         "[store.load([event(f'l{n}', identifier(1), n)], [], 1, False) for n in range(30)];"
         "store.close()"

@@ -1,9 +1,5 @@
 """Decisions by the second stage: as a plain reference ranks, with sources, rates and reasons."""
 
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
-
 import msgspec
 import numpy as np
 import pytest
@@ -19,43 +15,37 @@ from models.domain.events import EVENT_TYPES, LANES, Event
 from models.domain.view import view_of
 from models.numeric.fixed import ONE
 from models.policy.schema import BUILT_IN, Policy, Searching
-from models.ranking.offer_index import OfferIndex
 from models.ranking.two_stage_scorer import _between
 from models.recommender.item_history import NEVER, past_of
 from models.recommender.ranker import SecondStage, order
 from models.recommender.segments import segments_of
 from service.contract import recommendation_messages
-from tests.small import small_catalogue, small_release
-from tests.test_decide import NOW, event, histories, offers, profile
-from tests.test_trees import walked
+from tests.decisions import NOW, event, histories, index, offers, profile
+from tests.naive_trees import walked
+from tests.small import small_catalogue
 
 F = np.float32
 EVERYTHING = Policy(candidates=Searching(items=500, sets=500))
 
 
-@cache
-def index() -> OfferIndex:
-    """Return one small index of a release with a second stage."""
-    return OfferIndex(small_release(Path(mkdtemp()), ranked=True), small_catalogue())
-
-
 def stage() -> SecondStage:
     """Return its second stage."""
-    found = index().release.second_stage
+    found = index(True).release.second_stage
     assert found is not None
     return found
 
 
 def asked(*events: Event, **fields: object) -> Decision:
     """Decide for a customer who did this."""
-    return decide(profile(*events), World(index(), BUILT_IN), Request(channel="web", **fields), NOW)  # type: ignore[arg-type]
+    request = Request(channel="web", **fields)  # type: ignore[arg-type]
+    return decide(profile(*events), World(index(True), BUILT_IN), request, NOW)
 
 
 def reference(events: list[Event], intent: str) -> dict[str, int]:
     """Return the score of every item of the release, worked out item by item in plain Python."""
     tables, facts = stage().retrieval.tables, stage().retrieval.facts
-    names = index().release.items
-    factor = index().release.history.factor
+    names = index(True).release.items
+    factor = index(True).release.history.factor
     seen = [
         (entry, lane)
         for lane, name in enumerate(LANES)
@@ -70,7 +60,7 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
     since: dict[int, int] = {}
     days: dict[int, float] = {}
     for at, (entry, lane) in enumerate(seen):
-        row = index().release.item_row[entry.item]
+        row = index(True).release.item_row[entry.item]
         mine = strength.setdefault(row, [F(0)] * 4)
         mine[lane] = max(mine[lane], F(decays[-1]))
         count.setdefault(row, [0] * 4)[lane] += 1
@@ -103,7 +93,7 @@ def reference(events: list[Event], intent: str) -> dict[str, int]:
     for part, lane in ((bought, 2), (browsed, 0)):
         taste = sum(float(facts[item, 2]) for item in part)
         person.append(F(taste / max(1.0, float(person[lane]))))
-    responses = index().release.history.responses
+    responses = index(True).release.history.responses
     person.append(F(sum(entry.type in responses for entry, _ in seen)))
     matrix = []
     for row in range(len(names)):
@@ -146,7 +136,7 @@ def _share(row: int, bought: list[str], *, visited: bool) -> float:
 
 def _closed(events: list[Event], intent: str) -> set[int]:
     """Return the rows that may not be proposed."""
-    rows = index().release.item_row
+    rows = index(True).release.item_row
     month = 30 * DAY
     return {
         rows[e.item]
@@ -163,16 +153,16 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
     """Every offer scores as a walk down every tree over features counted item by item says."""
     wanted = reference(events, intent)
     request = Request(channel="web", count=100, intent=intent)
-    answer = decide(profile(*events), World(index(), EVERYTHING), request, NOW)
+    answer = decide(profile(*events), World(index(True), EVERYTHING), request, NOW)
     known = [shown for shown in answer.slate if shown.item in wanted]
     assert known
     assert {shown.item: shown.score for shown in known} == {
         shown.item: wanted[shown.item] for shown in known
     }
     closed = _closed(events, intent)
-    for offer in index().catalogue.offers.values():
+    for offer in index(True).catalogue.offers.values():
         items = [item for item in offer.items if item in wanted]
-        may = [item for item in items if index().release.item_row[item] not in closed] or items
+        may = [item for item in items if index(True).release.item_row[item] not in closed] or items
         for shown in answer.slate:
             if shown.offer == offer.id:
                 assert shown.score == max(wanted[item] for item in may)
@@ -182,14 +172,14 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
 @given(events=histories.filter(bool))
 def test_serving_scores_as_golden_requests_do(events: list[Event]) -> None:
     """What the sources propose scores in a decision as in the answer of a golden request."""
-    release, view = index().release, view_of(profile(*events).compartments.values())
+    release, view = index(True).release, view_of(profile(*events).compartments.values())
     past = past_of(view, release.item_row, release.history, NOW)
     allowed = np.ones(len(release.items), np.bool_)
     allowed[list(_closed(events, "discovery"))] = False
     every = np.arange(len(release.items))
     found = order(stage(), "discovery", past, segments_of(view), allowed, every)
     request = Request(channel="web", count=100, intent="discovery")
-    slate = decide(profile(*events), World(index(), BUILT_IN), request, NOW).slate
+    slate = decide(profile(*events), World(index(True), BUILT_IN), request, NOW).slate
     scores = {shown.item: shown.score for shown in slate}
     assert len(found.rows)
     for row, score in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
@@ -200,7 +190,7 @@ def test_each_source_is_named() -> None:
     """An item touched is the customer's own, one that a table leads to is related, and so on."""
     answer = asked(event("view", "item3"), event("add_to_cart", "item9"), count=100)
     tables = stage().retrieval.tables
-    rows, kinds = index().release.item_row, len(tables.names)
+    rows, kinds = index(True).release.item_row, len(tables.names)
     near = {
         int(row)
         for k in range(kinds)
@@ -226,7 +216,7 @@ def test_each_source_is_named() -> None:
 def test_because_names_what_led_to_an_offer() -> None:
     """Own items name the latest act on them, related ones what the tables lead from."""
     answer = asked(event("view", "item3"), event("purchase", "item9", at=NOW - 90 * DAY), count=100)
-    tables, rows = stage().retrieval.tables, index().release.item_row
+    tables, rows = stage().retrieval.tables, index(True).release.item_row
     kinds = len(tables.names)
     related = 0
     for shown in answer.slate:
@@ -260,7 +250,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     """The contract's message says of each offer what the decision does, no rate where none is."""
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
-    rows = rows_used(decision, index().catalogue, "")
+    rows = rows_used(decision, index(True).catalogue, "")
     recommendation_messages.answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
@@ -304,7 +294,7 @@ def test_a_customer_without_a_history_is_ranked_by_popularity() -> None:
 def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
     """New items are candidates by their features, as many as their quota, bounded by the best."""
     rows = [Item(id=f"new{n}", features={"category": ["a" if n % 2 else "b"]}) for n in range(9)]
-    crowded = index().update(small_catalogue().apply(2, rows))
+    crowded = index(True).update(small_catalogue().apply(2, rows))
     customer = profile(event("view", "item3"), event("view", "item5"))
     answer = decide(
         customer,

@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,10 @@ from models.domain.profile import Profile
 from models.errors import BadInput, StoreUnavailable, WrongKey
 from service.store.customers.planning import Recorded
 from service.store.customers.recording import Outcome
-from service.store.database.backend import Backend, Durability, Write
+from service.store.database.backend import Durability, Write
 from service.store.opening import open_store
-from service.store.redis.backend import RedisBackend
-from service.store.sqlite.backend import SqliteBackend
 from service.store.store import LoadCount, Store
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY, backend_of
 from tests.patience import PATIENCE
 from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
 
@@ -33,13 +30,6 @@ Open = Callable[[str], Store]
 
 ANN, BOB, CAT = identifier(1), identifier(2), identifier(3)
 STORED, DUPLICATE, CONFLICT = Recorded.STORED, Recorded.DUPLICATE, Recorded.CONFLICT
-
-
-def backend_of(url: str) -> Backend:
-    """Return the bare database of a store."""
-    if url.startswith("sqlite:"):
-        return SqliteBackend(Path(url.removeprefix("sqlite:")))
-    return RedisBackend(url, timeout=PATIENCE)
 
 
 def test_a_stored_event_is_seen_by_every_reader(store_url: str, opened: Open) -> None:
@@ -279,7 +269,7 @@ def test_other_urls_are_refused() -> None:
 WRITER = """
 import sys
 from service.store.opening import open_store
-from tests.conftest import STORE_KEY
+from tests.backends import STORE_KEY
 from tests.said import event, identifier
 store = open_store(sys.argv[1], key=STORE_KEY, timeout=240.0)
 for number in range(100_000):

@@ -7,14 +7,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("service", "training", "models", "demo")
-MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+from tests.modules import MODULES, PACKAGES, imports, name_of, tops
+from tests.paths import ROOT
 
 # What would let the outside into the pure middle: network, clock, environment, chance, storage.
 IMPURE = {
@@ -36,26 +34,6 @@ ONLY_IN = {
 
 # A clock is read by these; a field may be called `now`.
 CLOCK = re.compile(r"\b(datetime|date|dt)\.(now|utcnow|today)$")
-
-
-def name_of(path: Path) -> str:
-    """Return a module's path below the project, as the tests show it."""
-    return path.relative_to(ROOT).as_posix()
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted name of every import of a module, those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name_of(path)}: relative import"
-            yield node.module or ""
-
-
-def tops(path: Path) -> set[str]:
-    """Return the top-level packages that a module imports."""
-    return {name.partition(".")[0] for name in imports(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -119,6 +97,12 @@ import service.commands.answers, service.commands.recording, service.commands.se
 import models.decision.decide
 """
     subprocess.run([sys.executable, "-P", "-c", program], check=True)
+
+
+def test_what_tests_share_is_in_no_test() -> None:
+    """No module imports a test: what several of them need is in one that says what it holds."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert not [name for name in imports(path) if ".test_" in name], name_of(path)
 
 
 def test_no_package_clashes_with_another() -> None:

@@ -14,13 +14,12 @@ from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden
 from models.release.promotion import checked
 from models.release.registry import Registry
+from tests.training_logs import QUICK
 from training.evaluation.evaluate_release import as_json, evaluate_release
 from training.evaluation.incumbent import IN_FORCE
 from training.log.event_log import read_log
 from training.ranking.fit_trees import RankerSettings
-from training.ranking.settings import DiscoveryConfig, IntentConfig
-from training.retrieval.fit import Settings
-from training.run.config import TrainConfig
+from training.ranking.settings import IntentConfig
 from training.simulation.retailer import Setting
 from training.simulation.simulate import simulate
 from training.splits.cases import Case, Target
@@ -28,13 +27,6 @@ from training.splits.truth import read_truth
 from training.train import train
 
 pytestmark = pytest.mark.machine
-
-SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)
-QUICK = TrainConfig(
-    stage_one=Settings(dimensions=16, epochs=3),
-    default=IntentConfig(ranker=SMALL),
-    discovery=DiscoveryConfig(ranker=SMALL),
-)
 
 
 @pytest.fixture(scope="module")

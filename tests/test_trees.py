@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadRelease
 from models.recommender.trees import read_trees
+from tests.naive_trees import walked
 
 COLUMNS = 7
 
@@ -29,24 +30,6 @@ def matrix(rows: int, seed: int) -> NDArray[np.float32]:
     x[:, 4] = 10_000.0 * (random.random(rows) < 0.5)
     x[:, 5] = np.round(x[:, 5], 1)
     return x.astype(np.float32)
-
-
-def walked(text: str, x: NDArray[np.float32]) -> list[float]:
-    """Score rows by walking down each tree, in plain Python: the reference."""
-    totals = [0.0] * len(x)
-    for block in text.split("end of trees")[0].split("\nTree=")[1:]:
-        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        values = [float(value) for value in fields["leaf_value"].split()]
-        columns = [int(value) for value in fields.get("split_feature", "").split()]
-        limits = [float(value) for value in fields.get("threshold", "").split()]
-        left = [int(value) for value in fields.get("left_child", "").split()]
-        right = [int(value) for value in fields.get("right_child", "").split()]
-        for at, row in enumerate(x.astype(np.float64)):
-            node = 0 if columns else -1
-            while node >= 0:
-                node = left[node] if row[columns[node]] <= limits[node] else right[node]
-            totals[at] += values[~node]
-    return totals
 
 
 @pytest.mark.parametrize("leaves", [2, 15, 31, 32])

@@ -9,8 +9,7 @@ import pytest
 from models.errors import BadDataset
 from models.recommender.ranker_features import FACTS, TREND
 from models.recommender.retrieval import Quotas
-from tests.test_second_stage import EVENLY, log_of
-from tests.test_splits import ordered_over_all
+from tests.training_logs import EVENLY, log_of, ordered_over_all
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
 from training.counting.trend import Trend, TrendConfig, with_trend

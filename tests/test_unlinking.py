@@ -16,12 +16,10 @@ from service.store.customers.planning import Recorded
 from service.store.customers.unlinking import Unlinked
 from service.store.database.backend import Backend
 from service.store.store import Store
+from tests.backends import Interrupted, crash, store_over
 from tests.identities import STEPS, Model, Step, walk
 from tests.proof import Proof
 from tests.said import NOW, event, identifier
-from tests.test_linking import Interrupted, backend, crash, store_over
-
-__all__ = ["backend"]
 
 pytestmark = pytest.mark.machine
 
