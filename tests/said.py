@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from models.domain.decisions import Candidates, Decision, Moment, Record, Request
+from models.domain.decisions import Decision, DecisionRecord, KeptCandidates, Moment, Request
 from models.domain.events import Event
 from service.store.store import Store
 
@@ -37,7 +37,7 @@ def event(
     )
 
 
-def record(decision_id: str, customer: bytes, time: int) -> Record:
+def record(decision_id: str, customer: bytes, time: int) -> DecisionRecord:
     """Return a decision record that shows nothing."""
     moment = Moment(
         profile_version=1,
@@ -54,10 +54,10 @@ def record(decision_id: str, customer: bytes, time: int) -> Record:
         withheld=(),
         flags=(),
         unknown_ids=0,
-        candidates=Candidates(b"", ("item:a",)),
+        candidates=KeptCandidates(b"", ("item:a",)),
         shared=1,
     )
-    return Record(
+    return DecisionRecord(
         id=decision_id,
         customer=customer,
         time=time,

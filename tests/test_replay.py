@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.codec import encode
-from models.decision.decide import World, decide
-from models.decision.recorded import kept_profile, rows_used
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
+from models.decision.recorded import catalogue_rows_used, profile_to_keep
 from models.decision.replay import NotReplayable, replay
 from models.domain.catalogue import Money
-from models.domain.decisions import Decision, Intent, Reason, Record, Request
+from models.domain.decisions import Decision, DecisionRecord, Intent, Reason, Request
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.domain.selectors import Selector
@@ -24,6 +25,7 @@ from models.policy.schema import (
     BUILT_IN,
     Arbitration,
     AtMost,
+    CandidateCounts,
     Cap,
     Contact,
     Eligibility,
@@ -32,7 +34,6 @@ from models.policy.schema import (
     Holdout,
     Lever,
     Policy,
-    Searching,
 )
 from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue, small_release
@@ -74,7 +75,9 @@ def policies(draw: st.DrawFn) -> Policy:
     )
     viewed = HappenedLately(type="view", days=30, at_least=1)
     return Policy(
-        candidates=Searching(items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))),
+        candidates=CandidateCounts(
+            items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))
+        ),
         exploration=Exploration(temperature=draw(st.sampled_from((0.0, 0.3, 1.0)))),
         diversity=draw(either((), (AtMost(feature=feature, limit=2),))),
         levers=draw(either((), (lever,))),
@@ -100,16 +103,16 @@ impressions = st.lists(
 )
 
 
-def recorded(customer: Profile, world: World, request: Request) -> Record:
+def recorded(customer: Profile, world: SharedInputs, request: Request) -> DecisionRecord:
     """Decide, and return what a server keeps of it."""
     decision = decide(customer, world, request, NOW)
-    rows = rows_used(decision, world.index.catalogue, request.place)
-    return Record(
+    rows = catalogue_rows_used(decision, world.index.catalogue, request.place)
+    return DecisionRecord(
         id="one",
         customer=customer.customer,
         time=NOW,
         request=request,
-        profile=kept_profile(customer),
+        profile=profile_to_keep(customer),
         decision=decision,
         rows=rows,
     )
@@ -141,7 +144,7 @@ def test_a_record_replays_byte_for_byte(
     count = data.draw(either(1, 2, request.count))
     request = msgspec.structs.replace(request, intent=intent, count=count)
     customer = profile(*events, *contacts)
-    record = recorded(customer, World(found, policy, exhausted), request)
+    record = recorded(customer, SharedInputs(found, policy, exhausted), request)
     again = replay(record, found.release, policy)
     assert msgspec.msgpack.encode(again) == msgspec.msgpack.encode(record.decision)
 
@@ -152,7 +155,7 @@ def test_channels_walk_one_ranking_under_any_policy(
     events: list[Event], first: Request, second: Request, policy: Policy, ranked: bool
 ) -> None:
     """Exploring or not, two channels of one moment give an offer the same rank of tier 0."""
-    world = World(index(ranked), policy)
+    world = SharedInputs(index(ranked), policy)
     ranks = [
         {shown.offer: shown.rank for shown in answer.slate if shown.tier == 0}
         for answer in (decide(profile(*events), world, asked, NOW) for asked in (first, second))
@@ -164,7 +167,7 @@ def test_channels_walk_one_ranking_under_any_policy(
 def test_a_change_of_the_record_changes_the_replay() -> None:
     """Other candidates or another profile do not replay to the decision that the record keeps."""
     customer = profile(event("view", "item1"), event("purchase", "item4"))
-    record = recorded(customer, World(index(True), BUILT_IN), Request(channel="web"))
+    record = recorded(customer, SharedInputs(index(True), BUILT_IN), Request(channel="web"))
     other = msgspec.structs.replace(record, profile=encode(profile(event("view", "item9"))))
     assert replay(other, index(True).release, BUILT_IN) != record.decision
 
@@ -172,7 +175,7 @@ def test_a_change_of_the_record_changes_the_replay() -> None:
 @pytest.mark.parametrize("what", ["release", "policy"])
 def test_a_record_of_something_else_is_refused(what: str) -> None:
     """A record is replayed only under the release and the policy that it names."""
-    record = recorded(profile(), World(index(False), BUILT_IN), Request(channel="web"))
+    record = recorded(profile(), SharedInputs(index(False), BUILT_IN), Request(channel="web"))
     moment = msgspec.structs.replace(record.decision.moment, **{what: "0" * 64})
     decision: Decision = msgspec.structs.replace(record.decision, moment=moment)
     with pytest.raises(NotReplayable, match=what):
@@ -183,7 +186,10 @@ def test_an_offer_used_up_is_withheld() -> None:
     """An offer whose volume is used up is withheld as EXHAUSTED, on every channel."""
     used_up = frozenset({"item:item1"})
     answer = decide(
-        profile(), World(index(False), BUILT_IN, used_up), Request(channel="web", count=60), NOW
+        profile(),
+        SharedInputs(index(False), BUILT_IN, used_up),
+        Request(channel="web", count=60),
+        NOW,
     )
     reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
     assert reasons["item:item1"] == Reason.EXHAUSTED
