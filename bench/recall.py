@@ -46,5 +46,5 @@ def _exact(
     index: OfferIndex, vector: NDArray[np.int64], allowed: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     rows = np.flatnonzero(allowed[: index.item_count])
-    scores = dot(index.fixed, rows, vector)
+    scores = dot(index.fixed_vectors, rows, vector)
     return rows[np.lexsort((rows, -scores))[: BUILT_IN.candidates.items]]

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from models.domain.view import View
 from models.recommender.calibration import Calibration
-from models.recommender.item_history import Past, past_of
-from models.recommender.neighbours import Neighbours
+from models.recommender.item_history import ItemHistory, item_history_of
+from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage
-from models.recommender.ranker_features import FACTS, signals
-from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Retrieval
-from models.recommender.segments import Shares
+from models.recommender.ranker_features import ITEM_FEATURES, ranker_features
+from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, RetrievalTables
+from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees
 from models.recommender.user_features import HistoryConfig
 from training.counting.item_tables import NEIGHBOURS, PAIRS, lane_weights
@@ -42,13 +42,13 @@ def second_stage(
 
     `popularity` (1, items) are log shares.
     """
-    shares = Shares({"": 0}, popularity)
-    facts = random.uniform(0, 4, (len(categories), len(FACTS))).astype(np.float32)
+    shares = SegmentPopularity({"": 0}, popularity)
+    facts = random.uniform(0, 4, (len(categories), len(ITEM_FEATURES))).astype(np.float32)
     popular = np.argsort(-popularity[0], kind="stable")
-    retrieval = Retrieval(_tables(categories, random), facts, popular, shares)
-    pasts = [past_of(view, row_of, HistoryConfig(), minute) for view in views]
+    retrieval = RetrievalTables(_tables(categories, random), facts, popular, shares)
+    pasts = [item_history_of(view, row_of, HistoryConfig(), minute) for view in views]
     groups = _groups(pasts, retrieval, random)
-    declared = signals(retrieval.tables.names)
+    declared = ranker_features(retrieval.tables.names)
     text = fit_trees([(groups, np.arange(len(groups)))], declared, settings, seed=1)
     calibration = Calibration(np.array([-4.0, 0.0]), np.array([0.01, 0.5]))
     quotas = (DEFAULT_QUOTAS, DISCOVERY_QUOTAS)
@@ -61,7 +61,7 @@ def second_stage(
     )
 
 
-def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neighbours:
+def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> NeighbourTables:
     items, tables = len(categories), len(PAIRS)
     by_category = np.argsort(categories, kind="stable")
     first = np.searchsorted(categories[by_category], categories)
@@ -72,7 +72,7 @@ def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neigh
         rows[:, table] = by_category[drawn]
     weights = np.sort(random.exponential(0.05, (items, tables, NEIGHBOURS)), axis=2)[:, :, ::-1]
     starts = np.arange(items * tables + 1) * NEIGHBOURS
-    return Neighbours(
+    return NeighbourTables(
         tuple(f"{source}>{target}" for source, target in PAIRS),
         np.array([lane_weights(source) for source, _ in PAIRS], np.float32),
         starts.astype(np.int64),
@@ -81,7 +81,9 @@ def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neigh
     )
 
 
-def _groups(pasts: list[Past], retrieval: Retrieval, random: np.random.Generator) -> Groups:
+def _groups(
+    pasts: list[ItemHistory], retrieval: RetrievalTables, random: np.random.Generator
+) -> Groups:
     nothing = np.empty(0, np.int64)
     asked = [Asked(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
     groups = make_groups(asked, retrieval, DEFAULT_QUOTAS)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bench.stages import CALLS, least
 from models.errors import BadDataset, BadInput
-from models.recommender.ranker_features import signals
+from models.recommender.ranker_features import ranker_features
 from models.recommender.trees import Trees
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
@@ -71,7 +71,10 @@ def compare(
     wanted = asked_of(asked, row_of, history_for(log))
     groups = make_groups(wanted, retrieval, config.default.quotas)
     customers = [-1 if q.case.customer is None else q.case.customer for q in asked]
-    part, declared = Part(groups, np.array(customers, np.int64)), signals(retrieval.tables.names)
+    part, declared = (
+        Part(groups, np.array(customers, np.int64)),
+        ranker_features(retrieval.tables.names),
+    )
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
     answered = answers(asked, items, touched)
     found = []

@@ -21,20 +21,22 @@ from throughline.v1 import recommendation_pb2 as pb
 from bench import processes, world
 from bench.rounds import requests_of
 from models.codec import encode
-from models.decision.decide import World, decide
-from models.decision.recorded import kept_profile, rows_used
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
+from models.decision.recorded import catalogue_rows_used, profile_to_keep
 from models.domain.catalogue import Catalogue, Row
-from models.domain.decisions import Decision, Intent, Record, Request
+from models.domain.decisions import Decision, DecisionRecord, Intent, Request
 from models.domain.identifiers import hash_identifier
 from models.domain.profile import Profile, decode_customer
 from models.domain.view import View, view_of
 from models.numeric.array_types import NO_ROWS, Rows
 from models.policy.schema import BUILT_IN
+from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
-from models.ranking.ranking import Ranker, Ranking, tier_zero
+from models.ranking.ranking import OfferRanker, Ranking, base_candidates
 from models.ranking.scorers import Scorer, scorer_for
 from models.recommender.ranker import SecondStage
-from models.recommender.user_vector import Customer, place_customer
+from models.recommender.user_vector import PlacedCustomer, place_customer
 from models.release.loader import load_release
 from models.release.release import Release
 from service.contract.names import declare
@@ -81,6 +83,9 @@ class Stages:
         self.profiles = [self.decode(at) for at in range(len(self.blobs))]
         self.views = [self.view(at) for at in range(len(self.blobs))]
         self.customers = [self.place(at) for at in range(len(self.blobs))]
+        self.scope = CandidateScope(
+            BUILT_IN.candidates.items, self.index.eligible(world.MOSTLY), NO_ROWS
+        )
         self.scorers = [self.propose(at) for at in range(len(self.blobs))]
         self.decisions = [self.decide(at) for at in range(len(self.blobs))]
         self.rows = [self.used(at) for at in range(len(self.blobs))]
@@ -96,7 +101,7 @@ class Stages:
         """The compartments are merged."""
         return view_of(self.profiles[at].compartments.values())
 
-    def place(self, at: int) -> Customer:
+    def place(self, at: int) -> PlacedCustomer:
         """History becomes columns, and these a vector."""
         return place_customer(self.views[at], self.index.release, world.MOSTLY)
 
@@ -108,25 +113,24 @@ class Stages:
 
     def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""
-        index, now = self.index, world.MOSTLY
-        view, allowed = self.views[at], index.eligible(now)
-        return scorer_for(
-            index, view, Intent.DEFAULT, now, BUILT_IN.candidates.items, allowed, NO_ROWS
-        )
+        view, now = self.views[at], world.MOSTLY
+        return scorer_for(self.index, view, Intent.DEFAULT, now, self.scope)
 
     def rank(self, at: int) -> Ranking:
         """The candidates are scored and put in order."""
-        ranker = Ranker(self.index, NO_ROWS, self.scorers[at])
-        allowed = self.index.eligible(world.MOSTLY)
-        return tier_zero(ranker, BUILT_IN, allowed, NO_ROWS, replenish=False)
+        scorer = self.scorers[at]
+        rows = base_candidates(self.index, scorer, self.scope, BUILT_IN.candidates.sets)
+        return OfferRanker(self.index, NO_ROWS, scorer).rank(rows)
 
     def decide(self, at: int) -> Decision:
-        """The whole decision: view, vector, ranking, the channel's walk, the reasons."""
-        return decide(self.profiles[at], World(self.index, BUILT_IN), self.asked[at], world.MOSTLY)
+        """The whole decision: view, vector, ranking, the channel's slate, the reasons."""
+        return decide(
+            self.profiles[at], SharedInputs(self.index, BUILT_IN), self.asked[at], world.MOSTLY
+        )
 
     def used(self, at: int) -> tuple[Row, ...]:
         """What the record needs of the catalogue is gathered."""
-        return rows_used(self.decisions[at], self.index.catalogue, self.asked[at].place)
+        return catalogue_rows_used(self.decisions[at], self.index.catalogue, self.asked[at].place)
 
     def answer(self, at: int) -> pb.RecommendResponse:
         """The decision becomes a message."""
@@ -142,12 +146,12 @@ class Stages:
     def record(self, at: int) -> int:
         """The record is encoded and compressed, in the background; returns its bytes."""
         decision = self.decisions[at]
-        record = Record(
+        record = DecisionRecord(
             id="0" * 34,
             customer=self.hashes[at],
             time=world.MOSTLY,
             request=self.asked[at],
-            profile=kept_profile(self.profiles[at]),
+            profile=profile_to_keep(self.profiles[at]),
             decision=decision,
             rows=self.rows[at],
         )
@@ -197,7 +201,7 @@ def main() -> None:
     for name in ORDER:
         stage = getattr(stages, name)
         rows.append((name, stage.__doc__.rstrip("."), least(stage)))
-    found = sum(len(scorer.first) for scorer in stages.scorers) / CALLS
+    found = sum(len(scorer.candidates) for scorer in stages.scorers) / CALLS
     sizes = sorted(stages.record(at) for at in range(CALLS))
     for trees, leaves in SIZES:
         settings = RankerSettings(trees=trees, leaves=leaves)

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Offer
 from models.domain.decisions import Request
 from models.domain.identifiers import Identifier, hash_identifier
@@ -102,9 +103,9 @@ def measure(release: Release, store: Store, truth: Truth, now: int, seed: int) -
     catalogue = caught_up(store, Catalogue())
     default, by_rate = Policy(), Policy(arbitration=Arbitration(value=False))
     worlds = {
-        BY_VALUE: World(OfferIndex(release, catalogue), default),
-        BY_RATE: World(OfferIndex(release, catalogue), by_rate),
-        BY_WORTH: World(OfferIndex(_indifferent(release), catalogue), default),
+        BY_VALUE: SharedInputs(OfferIndex(release, catalogue), default),
+        BY_RATE: SharedInputs(OfferIndex(release, catalogue), by_rate),
+        BY_WORTH: SharedInputs(OfferIndex(_indifferent(release), catalogue), default),
     }
     request = Request(channel=CHANNEL, count=PLACES)
     worth: dict[str, list[list[float]]] = {name: [] for name in worlds}

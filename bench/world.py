@@ -27,7 +27,7 @@ from models.policy.schema import BUILT_IN, Policy
 from models.recommender.user_features import HistoryConfig
 from models.release.manifest import Vocabulary
 from models.release.registry import Entry, Registry
-from models.release.release import Content
+from models.release.release import ReleaseContent
 from models.release.writer import write_release
 from service.store.opening import open_store
 from training.ranking.fit_trees import RankerSettings
@@ -54,7 +54,7 @@ Floats = NDArray[np.float32]
 class World:
     """Everything a server needs; `categories` holds the category of each item."""
 
-    content: Content
+    content: ReleaseContent
     categories: NDArray[np.int64]
     items: list[Item]
     events: list[Event]
@@ -74,7 +74,7 @@ def make_world(
         part[:, -1] = 0.0
     kinds = ("view", "add_to_cart", "purchase")
     share = random.dirichlet(np.full(offers, 0.3)) + 1e-9
-    content = Content(
+    content = ReleaseContent(
         vocabulary=Vocabulary(
             items=names,
             item_features=["category=0"],

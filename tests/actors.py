@@ -6,10 +6,10 @@ order over a customer of its own in a real store.
 
 from collections.abc import Callable, Iterator
 
-from models.decision.decide import World
+from models.decision.inputs import SharedInputs
 from models.domain.decisions import Intent, Request
 from models.domain.events import Event
-from models.policy.contact_log import lasting
+from models.policy.contact_log import reservation_length
 from models.policy.schema import Policy
 from service.config.clock import Clock
 from service.decisions.decider import Asked, Decider, Made
@@ -42,7 +42,7 @@ class Actor:
     records `sent`. What has lapsed is not sent.
     """
 
-    def __init__(self, decider: Decider, store: Store, clock: Clock, world: World) -> None:
+    def __init__(self, decider: Decider, store: Store, clock: Clock, world: SharedInputs) -> None:
         self._decider, self._store, self._clock, self._world = decider, store, clock, world
         self._customer: Customer | None = None
         self._made: Made | None = None
@@ -86,7 +86,7 @@ class Actor:
         assert made is not None
         self._step = None
         record = made.record
-        if now >= record.time + lasting(self._world.policy.contact):
+        if now >= record.time + reservation_length(self._world.policy.contact):
             return
         self.delivered = now
         sent = Event(
@@ -103,7 +103,9 @@ class Actor:
 class Scheduler:
     """Runs actors in every order, and with them once, at any moment, the lapse of what is open."""
 
-    def __init__(self, store: Store, world: World, actors: int, now: int, lapse: bool) -> None:
+    def __init__(
+        self, store: Store, world: SharedInputs, actors: int, now: int, lapse: bool
+    ) -> None:
         self.clock = SetClock(now)
         self._policy: Policy = world.policy
         self._lapse = lapse
@@ -151,7 +153,7 @@ class Scheduler:
             widths.append(len(may))
             taken.append(chosen)
             if chosen == len(self.actors):
-                self.clock.move(lasting(self._policy.contact))
+                self.clock.move(reservation_length(self._policy.contact))
                 lapsed = True
             else:
                 self.clock.move(SECOND)

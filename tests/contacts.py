@@ -10,7 +10,7 @@ from models.domain.catalogue import Catalogue, Item, Offer
 from models.domain.events import CONTACT, RESERVED, SENT
 from models.domain.profile import Entry
 from models.domain.view import View
-from models.policy.caps import Contacts
+from models.policy.caps import ContactRules
 from models.policy.schema import Cap, Contact, Policy
 
 MINUTE = 60_000_000
@@ -53,10 +53,10 @@ def view(touches: Iterable[Touch], **attributes: str) -> View:
 
 def contacts(
     touches: Iterable[Touch], contact: Contact, now: int = NOW, **attributes: str
-) -> Contacts:
+) -> ContactRules:
     """Return the engine over these contacts."""
     policy = Policy(contact=contact)
-    return Contacts(view(touches, **attributes), policy, now, "default", (), CATALOGUE)
+    return ContactRules(view(touches, **attributes), policy, now, "default", (), CATALOGUE)
 
 
 def offer(offer_id: str) -> Offer:

@@ -9,19 +9,21 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from models.clock_time import DAY
-from models.decision.decide import World, decide
-from models.decision.outcome import Stage, standing
-from models.decision.recorded import kept_profile, rows_used
+from models.decision.decide import decide, run_stages
+from models.decision.inputs import DecisionInputs, SharedInputs
+from models.decision.outcome import Stage, offer_outcome
+from models.decision.recorded import catalogue_rows_used, profile_to_keep
 from models.domain.catalogue import Money
-from models.domain.decisions import Decision, Intent, Record, Request
+from models.domain.decisions import Decision, DecisionRecord, Intent, Request
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment, Profile
 from models.domain.selectors import Selector
-from models.explanation.counterfactuals import Case, Change, changed
+from models.explanation.counterfactuals import Counterfactual, apply_counterfactual
 from models.policy.schema import (
     Arbitration,
     AtMost,
+    CandidateCounts,
     Cap,
     Contact,
     Eligibility,
@@ -30,7 +32,6 @@ from models.policy.schema import (
     Holdout,
     Lever,
     Policy,
-    Searching,
 )
 from models.ranking.offer_index import OfferIndex
 from tests.small import small_catalogue, small_release
@@ -119,7 +120,9 @@ def policies(draw: st.DrawFn) -> Policy:
     )
     viewed = HappenedLately(type="view", days=30, at_least=1)
     return Policy(
-        candidates=Searching(items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))),
+        candidates=CandidateCounts(
+            items=draw(st.sampled_from((6, 20, 200))), sets=draw(either(1, 50))
+        ),
         exploration=Exploration(temperature=draw(st.sampled_from((0.0, 0.3, 1.0)))),
         diversity=draw(either((), (AtMost(feature=feature, limit=2),))),
         levers=draw(either((), (lever,))),
@@ -136,23 +139,23 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-def recorded(customer: Profile, world: World, request: Request) -> Record:
+def recorded(customer: Profile, world: SharedInputs, request: Request) -> DecisionRecord:
     """Decide, and return what a server keeps of it."""
     decision = decide(customer, world, request, NOW)
-    rows = rows_used(decision, world.index.catalogue, request.place)
-    return Record(
+    rows = catalogue_rows_used(decision, world.index.catalogue, request.place)
+    return DecisionRecord(
         id="one",
         customer=customer.customer,
         time=NOW,
         request=request,
-        profile=kept_profile(customer),
+        profile=profile_to_keep(customer),
         decision=decision,
         rows=rows,
     )
 
 
-def shown_after(asked: Case, offer: str, changes: tuple[Change, ...]) -> bool:
+def shown_after(asked: DecisionInputs, offer: str, changes: tuple[Counterfactual, ...]) -> bool:
     """Tell whether `offer` is shown after changes, one upon the other."""
     for change in changes:
-        asked = changed(asked, asked.deciding(), offer, change)
-    return standing(asked.deciding(), offer).stage == Stage.SHOWN
+        asked = apply_counterfactual(run_stages(asked), offer, change)
+    return offer_outcome(run_stages(asked), offer).stage == Stage.SHOWN

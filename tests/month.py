@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.decision.decide import World
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Money, Offer, Row, Stock
-from models.domain.decisions import ContextItem, Intent, Record, Request
+from models.domain.decisions import ContextItem, DecisionRecord, Intent, Request
 from models.domain.events import Event, attributes_event
 from models.release.registry import Registry
 from service.decisions.active_release import Runtime
@@ -53,8 +53,8 @@ def month_rows() -> list[Row]:
 class Decided(NamedTuple):
     """A decision as it is kept, and the world that it was made in."""
 
-    record: Record
-    world: World
+    record: DecisionRecord
+    world: SharedInputs
 
 
 class Month:

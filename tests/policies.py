@@ -11,6 +11,7 @@ from models.policy.schema import (
     Arbitration,
     AtMost,
     AttributeIs,
+    CandidateCounts,
     Cap,
     Contact,
     CoolDowns,
@@ -21,7 +22,6 @@ from models.policy.schema import (
     Lever,
     Policy,
     QuietHours,
-    Searching,
 )
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def drawn(draw: random.Random) -> Policy:
         cool_downs=CoolDowns(purchase=draw.choice((0.0, 7.0)), decline=draw.choice((0.0, 30.0))),
     )
     return Policy(
-        candidates=Searching(items=draw.randint(20, 400), sets=draw.randint(1, 50)),
+        candidates=CandidateCounts(items=draw.randint(20, 400), sets=draw.randint(1, 50)),
         contact=contact,
         eligibility=_some(draw, _RULES),
         diversity=(AtMost(feature=FEATURE, limit=draw.randint(2, 9)),) * draw.randint(0, 1),

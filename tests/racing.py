@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from models.decision.decide import World
+from models.decision.inputs import SharedInputs
 from models.policy.schema import Cap, Contact, Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.loader import load_release
@@ -33,7 +33,7 @@ WAITED = 0.05  # seconds that one waits for those that may have been killed
 def main(url: str, registry: str, processes: int, first: int, last: int) -> None:
     """Race for the customers from `first` on, up to but without `last`."""
     (directory,) = (path for path in Path(registry).iterdir() if (path / "manifest.json").exists())
-    world = World(OfferIndex(load_release(directory), small_catalogue()), POLICY)
+    world = SharedInputs(OfferIndex(load_release(directory), small_catalogue()), POLICY)
     store, clock = open_store(url, key=KEY, timeout=PATIENCE), Clock()
     actor = Actor(Decider(store, clock, Volumes(store)), store, clock, world)
     line = redis.Redis.from_url(url, socket_timeout=PATIENCE)

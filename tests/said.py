@@ -3,7 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from models.domain.decisions import Candidates, Decision, Moment, Record, Request
+from models.domain.decisions import (
+    Decision,
+    DecisionRecord,
+    KeptCandidates,
+    Moment,
+    Request,
+)
 from models.domain.events import EVENT_TYPES, Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
@@ -40,7 +46,7 @@ def event(
     )
 
 
-def record(decision_id: str, customer: bytes, time: int) -> Record:
+def record(decision_id: str, customer: bytes, time: int) -> DecisionRecord:
     """Return a decision record that shows nothing."""
     moment = Moment(
         profile_version=1,
@@ -57,10 +63,10 @@ def record(decision_id: str, customer: bytes, time: int) -> Record:
         withheld=(),
         flags=(),
         unknown_ids=0,
-        candidates=Candidates(b"", ("item:a",)),
+        candidates=KeptCandidates(b"", ("item:a",)),
         shared=1,
     )
-    return Record(
+    return DecisionRecord(
         id=decision_id,
         customer=customer,
         time=time,

@@ -7,16 +7,16 @@ import numpy as np
 from models.domain.catalogue import Catalogue, Item, Money, Offer, Row
 from models.numeric.array_types import Floats
 from models.recommender.calibration import Calibration
-from models.recommender.neighbours import Neighbours
+from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage
-from models.recommender.ranker_features import FACTS, signals
-from models.recommender.retrieval import Quotas, Retrieval
-from models.recommender.segments import Shares
+from models.recommender.ranker_features import ITEM_FEATURES, ranker_features
+from models.recommender.retrieval import Quotas, RetrievalTables
+from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.loader import load_release
 from models.release.manifest import Metric, Vocabulary
-from models.release.release import Content, Release
+from models.release.release import Release, ReleaseContent
 from models.release.writer import write_release
 
 DIMENSIONS = 16
@@ -24,7 +24,7 @@ SEGMENTS = ("", "segment=young", "segment=old", "bought:item3", "bought:item7", 
 TABLES = ("any>any", "purchase>browse")
 
 
-def small_content(items: int = 40, seed: int = 1, *, ranked: bool = False) -> Content:
+def small_content(items: int = 40, seed: int = 1, *, ranked: bool = False) -> ReleaseContent:
     """Return random content over `item0`, `item1`, ... and the features and segments of them.
 
     With `ranked` there is a second stage.
@@ -41,7 +41,7 @@ def small_content(items: int = 40, seed: int = 1, *, ranked: bool = False) -> Co
     kinds = vectors(items), vectors(len(features)), vectors(len(columns))
     shares = generator.dirichlet(np.ones(items), len(SEGMENTS))
     popularity = np.log(shares).clip(-20).astype(np.float32)
-    return Content(
+    return ReleaseContent(
         vocabulary=Vocabulary(
             items=names,
             item_features=features,
@@ -62,14 +62,14 @@ def _second_stage(popularity: Floats, seed: int) -> SecondStage:
     random = np.random.default_rng([seed, 2])
     items = popularity.shape[1]
     near = [random.permutation(items)[:5] for _ in range(len(TABLES) * items)]
-    tables = Neighbours(
+    tables = NeighbourTables(
         TABLES,
         np.array([[1, 2, 4, 0], [0, 0, 1 + seed, 0]], np.float32),
         np.arange(len(near) + 1) * 5,
         np.concatenate(near).astype(np.int32),
         random.uniform(0.1, 1, 5 * len(near)).astype(np.float32),
     )
-    facts = random.uniform(0, 3, (items, len(FACTS))).astype(np.float32)
+    facts = random.uniform(0, 3, (items, len(ITEM_FEATURES))).astype(np.float32)
     popular = np.argsort(-facts[:, 2], kind="stable")
     ensembles = {
         intent: Ensemble(
@@ -79,13 +79,13 @@ def _second_stage(popularity: Floats, seed: int) -> SecondStage:
         )
         for intent in RANKED
     }
-    shares = Shares({name: row for row, name in enumerate(SEGMENTS)}, popularity)
-    return SecondStage(Retrieval(tables, facts, popular, shares), ensembles)
+    shares = SegmentPopularity({name: row for row, name in enumerate(SEGMENTS)}, popularity)
+    return SecondStage(RetrievalTables(tables, facts, popular, shares), ensembles)
 
 
 def random_trees(random: np.random.Generator, trees: int, leaves: int) -> str:
     """Return an ensemble in LightGBM's text over the signals of `TABLES`, split at random."""
-    names = [signal.column for signal in signals(TABLES)]
+    names = [signal.column for signal in ranker_features(TABLES)]
     blocks = ["tree\nnum_tree_per_iteration=1\nfeature_names=" + " ".join(names)]
     for at in range(trees):
         splits = leaves - 1  # a chain: each split's left child is the next one

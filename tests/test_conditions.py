@@ -28,7 +28,7 @@ from models.policy.schema import (
     HappenedLately,
     NoneOf,
 )
-from models.policy.selector_masks import Selections
+from models.policy.selector_masks import SelectorMasks
 from models.policy.windows import zone_of
 
 DAY = 86_400_000_000  # microseconds
@@ -78,7 +78,7 @@ def zoned(name: str) -> datetime:
 def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) -> bool:
     """Tell whether a condition holds of `OFFER` for a customer."""
     situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")))
-    return bool(np.all(holds(Selections([OFFER]), condition, situation)))
+    return bool(np.all(holds(SelectorMasks([OFFER]), condition, situation)))
 
 
 @pytest.mark.parametrize(
@@ -365,4 +365,4 @@ def test_conditions_are_as_said_naively(
     zone = zone_named("Africa/Lagos")  # UTC+1 all year
     assert zone is not None
     situation = Situation(view(*acts, **who), "a", now, zone)
-    assert bool(holds(Selections([]), condition, situation)) == naive(condition, acts, who, now)
+    assert bool(holds(SelectorMasks([]), condition, situation)) == naive(condition, acts, who, now)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from models.clock_time import DAY
 from models.domain.decisions import Reason
 from models.domain.events import Event
+from models.domain.exclusions import Exclusion
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from models.domain.selectors import Selector
 from models.domain.view import view_of
-from models.policy.caps import REMEMBERED, Contacts
+from models.policy.caps import REMEMBERED, ContactRules
 from models.policy.schema import Cap, Contact, Policy, QuietHours
 from tests.contacts import (
     CATALOGUE,
@@ -91,7 +92,7 @@ def test_a_cap_withholds_as_a_naive_count_does(
     for name in OFFERS:
         expected = withheld_by_count(touches, contact, NOW, channel, name)
         assert engine.withheld(offer(name), channel) == (
-            (Reason.CAPPED, "cap") if expected else None
+            Exclusion(Reason.CAPPED, "cap") if expected else None
         )
 
 
@@ -153,7 +154,7 @@ def test_order_of_arrival_and_identifiers_do_not_matter(
     shuffled = data.draw(st.permutations(events))
     cut = data.draw(st.integers(0, len(events)))
     parts = [fold(Compartment(), shuffled[:cut]), fold(Compartment(), shuffled[cut:])]
-    merged = Contacts(view_of(parts), Policy(contact=contact), NOW, "default", (), CATALOGUE)
+    merged = ContactRules(view_of(parts), Policy(contact=contact), NOW, "default", (), CATALOGUE)
     whole = contacts(touches, contact)
     for name in OFFERS:
         assert merged.withheld(offer(name), channel) == whole.withheld(offer(name), channel)
@@ -199,7 +200,7 @@ def test_a_lapsed_reservation_is_free_again() -> None:
     reserved = Touch("reserved", "email", "", NOW, 7)
     assert contacts([], contact).withheld(offer("loan"), "sms") is None
     held = contacts([reserved], contact, NOW + HOUR - 1)
-    assert held.withheld(offer("loan"), "sms") == (Reason.CAPPED, "weekly")
+    assert held.withheld(offer("loan"), "sms") == Exclusion(Reason.CAPPED, "weekly")
     assert held.free_at(offer("loan"), "sms") == NOW + HOUR
     assert contacts([reserved], contact, NOW + HOUR).withheld(offer("loan"), "sms") is None
     sent = Touch("sent", "email", "loan", NOW + MINUTE, 7)
@@ -214,7 +215,7 @@ def test_a_rolling_window_has_lost_what_is_as_old_as_it(hard: bool) -> None:
     seen = [Touch("impression", "web", "loan", NOW)]
     end = NOW + 2 * DAY
     last = contacts(seen, contact, end - 1)
-    assert last.withheld(offer("loan"), "web") == (Reason.CAPPED, "cap")
+    assert last.withheld(offer("loan"), "web") == Exclusion(Reason.CAPPED, "cap")
     assert last.free_at(offer("loan"), "web") == end
     assert contacts(seen, contact, end).withheld(offer("loan"), "web") is None
 
@@ -226,9 +227,9 @@ def test_classes_pass_what_they_may() -> None:
     contact = Contact(caps=caps, quiet_hours=quiet)
     sent = [Touch("sent", "email", "bill", NOW)]
     full = contacts(sent, contact, open_case="S9")
-    assert full.withheld(offer("loan"), "email") == (Reason.OPEN_CASE, "open_case")
-    assert full.withheld(offer("help"), "email") == (Reason.QUIET_HOURS, "night")
-    assert full.withheld(offer("help"), "sms") == (Reason.CAPPED, "daily")
+    assert full.withheld(offer("loan"), "email") == Exclusion(Reason.OPEN_CASE, "open_case")
+    assert full.withheld(offer("help"), "email") == Exclusion(Reason.QUIET_HOURS, "night")
+    assert full.withheld(offer("help"), "sms") == Exclusion(Reason.CAPPED, "daily")
     assert full.withheld(offer("bill"), "email") is None
     assert full.free_at(offer("loan"), "email") is None
     assert full.free_at(offer("help"), "email") == NOW + 6 * HOUR
@@ -272,7 +273,7 @@ def test_what_is_forgotten_may_have_counted() -> None:
     told = [Touch("sent", "email", "news", NOW - step * MINUTE) for step in range(REMEMBERED)]
     oldest = NOW - (REMEMBERED - 1) * MINUTE
     full = contacts(told, contact)
-    assert full.withheld(offer("loan"), "sms") == (Reason.CAPPED, "cap")
+    assert full.withheld(offer("loan"), "sms") == Exclusion(Reason.CAPPED, "cap")
     assert full.free_at(offer("loan"), "sms") == oldest + 2 * DAY
     assert full.withheld(offer("loan"), "web") is None
     assert contacts(told[:-1], contact).withheld(offer("loan"), "sms") is None

@@ -5,12 +5,12 @@ import pytest
 from models.clock_time import DAY
 from models.domain.decisions import ContextItem, Reason
 from models.domain.events import Event
+from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from models.domain.selectors import Selector
 from models.domain.view import view_of
-from models.policy.caps import Contacts
-from models.policy.cool_downs import Closed
+from models.policy.caps import ContactRules
 from models.policy.schema import BUILT_IN, Contact, CoolDowns, Policy
 from tests.contacts import CATALOGUE, MINUTE, NOW
 
@@ -34,11 +34,11 @@ def engine(
     now: int = NOW,
     like: str = "default",
     context: tuple[ContextItem, ...] = (),
-) -> Contacts:
+) -> ContactRules:
     """Return the engine over a customer who did all that."""
     view = view_of([fold(Compartment(), events)])
     policy = Policy(contact=Contact(cool_downs=cool_downs))
-    return Contacts(view, policy, now, like, context, CATALOGUE)
+    return ContactRules(view, policy, now, like, context, CATALOGUE)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_cool_down_ends_to_the_microsecond(
     """What the customer did closes its offers until the days are over, and not longer."""
     cool_downs = CoolDowns(purchase=2, decline=2)
     end = NOW + 2 * DAY
-    held = dict.fromkeys(closed, Closed(reason, rule, end))
+    held = dict.fromkeys(closed, Exclusion(reason, rule, end))
     assert engine(event, cool_downs=cool_downs, now=end - 1).closed() == held
     assert engine(event, cool_downs=cool_downs, now=end).closed() == {}
 
@@ -73,14 +73,14 @@ def test_intents_lift_and_add() -> None:
         "item:b": Reason.TOUCHED,
     }
     here = engine(context=(ContextItem("c"),)).closed()
-    assert here == {"item:c": Closed(Reason.IN_CONTEXT, "", None)}
+    assert here == {"item:c": Exclusion(Reason.IN_CONTEXT, "", None)}
 
 
 def test_undated_history_starts_no_cool_down() -> None:
     """A purchase of nobody knows when closes neither its item nor its category."""
     undated = engine(said("purchase", "a", at=None), cool_downs=CoolDowns(category="category"))
     assert undated.closed() == {}
-    assert undated.closed_about() == []
+    assert undated.closed_categories() == []
 
 
 def test_a_purchase_closes_its_category() -> None:
@@ -89,13 +89,15 @@ def test_a_purchase_closes_its_category() -> None:
     events = (said("purchase", "b"), said("purchase", "a", at=NOW + DAY))
     closed = engine(*events, cool_downs=cool_downs, now=NOW + 2 * DAY)
     about = Selector(features={"category": ("x", "y")})
-    assert closed.closed_about() == [(Reason.PURCHASED, "category", about)]
+    assert closed.closed_categories() == [
+        SelectorExclusion(Exclusion(Reason.PURCHASED, "category"), about)
+    ]
     free = {item: closed.category_free_at(CATALOGUE.items[item]) for item in ("a", "b", "c")}
     assert free == {"a": NOW + 6 * DAY, "b": NOW + 6 * DAY, "c": None}
     later = engine(*events, cool_downs=cool_downs, now=NOW + 5 * DAY)
-    assert later.closed_about()[0][2] == Selector(features={"category": ("x",)})
-    assert engine(*events, cool_downs=cool_downs, like="replenish").closed_about() == []
-    assert engine(*events).closed_about() == []
+    assert later.closed_categories()[0].about == Selector(features={"category": ("x",)})
+    assert engine(*events, cool_downs=cool_downs, like="replenish").closed_categories() == []
+    assert engine(*events).closed_categories() == []
 
 
 def test_a_late_receipt_closes_at_once() -> None:
@@ -104,5 +106,5 @@ def test_a_late_receipt_closes_at_once() -> None:
     receipt = said("purchase", "a", at=NOW - 15 * MINUTE)
     assert "item:a" not in engine(*before).closed()
     after = engine(*before, receipt).closed()
-    assert after["item:a"] == Closed(Reason.PURCHASED, "purchase", NOW - 15 * MINUTE + 30 * DAY)
+    assert after["item:a"] == Exclusion(Reason.PURCHASED, "purchase", NOW - 15 * MINUTE + 30 * DAY)
     assert engine(receipt, *before).closed() == after

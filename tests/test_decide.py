@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.clock_time import DAY
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Item, Stock
 from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
 from models.domain.events import Event
-from models.policy.schema import BUILT_IN, Policy, Searching
+from models.policy.schema import BUILT_IN, CandidateCounts, Policy
 from models.ranking.offer_index import OfferIndex
 from tests.decisions import NOW, event, histories, index, intents, offers, profile, requests
 from tests.small import small_catalogue
@@ -30,9 +31,11 @@ def test_two_requests_of_one_moment_walk_one_ranking(
 ) -> None:
     """Shown and withheld are the ranking without a gap, and two channels walk the same tier 0."""
     customer = profile(*events)
-    policy = Policy(candidates=Searching(items=8, sets=2))
+    policy = Policy(candidates=CandidateCounts(items=8, sets=2))
     asked = [msgspec.structs.replace(request, intent=intent) for request in (first, second)]
-    answers = [decide(customer, World(index(ranked), policy), request, NOW) for request in asked]
+    answers = [
+        decide(customer, SharedInputs(index(ranked), policy), request, NOW) for request in asked
+    ]
     for answer in answers:
         said = walk_of(answer)
         assert [rank for rank, _ in said] == list(range(1, len(said) + 1))
@@ -54,12 +57,12 @@ def test_fewer_only_when_fewer_exist(
     events: list[Event], request: Request, intent: str, ranked: bool
 ) -> None:
     """A slate is short only when brute force finds no further offer that might be shown."""
-    policy = Policy(candidates=Searching(items=5, sets=1))
+    policy = Policy(candidates=CandidateCounts(items=5, sets=1))
     customer = profile(*events)
     request = msgspec.structs.replace(request, intent=intent)
-    answer = decide(customer, World(index(ranked), policy), request, NOW)
-    all_of_them = Policy(candidates=Searching(items=500, sets=500))
-    everything = decide(customer, World(index(ranked), all_of_them), request, NOW)
+    answer = decide(customer, SharedInputs(index(ranked), policy), request, NOW)
+    all_of_them = Policy(candidates=CandidateCounts(items=500, sets=500))
+    everything = decide(customer, SharedInputs(index(ranked), all_of_them), request, NOW)
     leads = {shown.item for shown in answer.slate}
     assert len(leads) == len(answer.slate)
     if len(answer.slate) < request.count:
@@ -72,15 +75,15 @@ def test_fewer_only_when_fewer_exist(
 def test_order_is_tier_then_score_then_id(events: list[Event], intent: str, ranked: bool) -> None:
     """The slate is ordered by tier, descending score and offer id."""
     request = Request(channel="web", count=30, intent=intent)
-    policy = Policy(candidates=Searching(items=6, sets=1))
-    slate = decide(profile(*events), World(index(ranked), policy), request, NOW).slate
+    policy = Policy(candidates=CandidateCounts(items=6, sets=1))
+    slate = decide(profile(*events), SharedInputs(index(ranked), policy), request, NOW).slate
     keys = [(shown.tier, -shown.score, shown.offer) for shown in slate]
     assert keys == sorted(keys)
 
 
 def test_unknown_customer_is_cold_and_popular() -> None:
     """Nothing known of a customer is an answer by popularity, flagged."""
-    answer = decide(profile(), World(index(), BUILT_IN), Request(channel="web"), NOW)
+    answer = decide(profile(), SharedInputs(index(), BUILT_IN), Request(channel="web"), NOW)
     assert len(answer.slate) == 10
     assert Flag.COLD_START in answer.flags
     assert {shown.source for shown in answer.slate} == {Source.POPULAR}
@@ -102,7 +105,8 @@ def test_attributes_place_a_cold_customer() -> None:
         for segment in ("young", "old")
     )
     answers = [
-        decide(who, World(index(), BUILT_IN), Request(channel="web"), NOW) for who in (young, old)
+        decide(who, SharedInputs(index(), BUILT_IN), Request(channel="web"), NOW)
+        for who in (young, old)
     ]
     assert offers(answers[0]) != offers(answers[1])
 
@@ -112,7 +116,7 @@ def test_a_purchase_closes_its_offer_until_the_cool_down_ends() -> None:
     request = Request(channel="web", count=60)
     for age, closed in ((29, True), (30, False)):
         customer = profile(event("purchase", "item3", at=NOW - age * DAY))
-        answer = decide(customer, World(index(), BUILT_IN), request, NOW)
+        answer = decide(customer, SharedInputs(index(), BUILT_IN), request, NOW)
         reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
         assert (reasons.get("item:item3") == Reason.PURCHASED) is closed
         assert any(shown.item == "item3" for shown in answer.slate) is not closed or closed
@@ -124,7 +128,7 @@ def test_undated_history_starts_no_cool_down() -> None:
         event_id="u", identifier=b"i" * 16, type="purchase", channel="store", item="item3"
     )
     answer = decide(
-        profile(undated), World(index(), BUILT_IN), Request(channel="web", count=60), NOW
+        profile(undated), SharedInputs(index(), BUILT_IN), Request(channel="web", count=60), NOW
     )
     assert Reason.PURCHASED not in {withheld.reason for withheld in answer.withheld}
 
@@ -133,14 +137,14 @@ def test_replenish_offers_what_was_bought_and_nothing_else() -> None:
     """Intent `replenish` ranks the customer's own purchases, cool-down lifted."""
     customer = profile(event("purchase", "item3"), event("view", "item4"))
     request = Request(channel="web", intent="replenish")
-    assert offers(decide(customer, World(index(), BUILT_IN), request, NOW)) == ["item:item3"]
+    assert offers(decide(customer, SharedInputs(index(), BUILT_IN), request, NOW)) == ["item:item3"]
 
 
 def test_context_counts_as_just_happened_and_is_not_offered() -> None:
     """A context item moves the ranking like a recorded view, and is itself withheld."""
-    plain = decide(profile(), World(index(), BUILT_IN), Request(channel="web"), NOW)
+    plain = decide(profile(), SharedInputs(index(), BUILT_IN), Request(channel="web"), NOW)
     request = Request(channel="web", count=60, context=(ContextItem("item5"),))
-    answer = decide(profile(), World(index(), BUILT_IN), request, NOW)
+    answer = decide(profile(), SharedInputs(index(), BUILT_IN), request, NOW)
     assert Flag.COLD_START in plain.flags
     assert Flag.COLD_START not in answer.flags
     assert Reason.IN_CONTEXT in {withheld.reason for withheld in answer.withheld}
@@ -152,7 +156,9 @@ def test_stock_at_a_place_withholds_with_its_age() -> None:
     """An offer out of stock at the store asked from is withheld with the time it was counted."""
     catalogue = small_catalogue()
     customer = profile(event("view", "item1"))
-    first = decide(customer, World(index(), BUILT_IN), Request(channel="kiosk"), NOW).slate[0]
+    first = decide(customer, SharedInputs(index(), BUILT_IN), Request(channel="kiosk"), NOW).slate[
+        0
+    ]
     row = catalogue.items[first.item]
     sold_out = Item(
         id=row.id,
@@ -161,8 +167,12 @@ def test_stock_at_a_place_withholds_with_its_age() -> None:
         stock=(Stock("s1", 0, 7), Stock("s2", 3, 8)),
     )
     later = index().update(catalogue.apply(2, [sold_out]))
-    here = decide(customer, World(later, BUILT_IN), Request(channel="kiosk", place="s1"), NOW)
-    there = decide(customer, World(later, BUILT_IN), Request(channel="kiosk", place="s2"), NOW)
+    here = decide(
+        customer, SharedInputs(later, BUILT_IN), Request(channel="kiosk", place="s1"), NOW
+    )
+    there = decide(
+        customer, SharedInputs(later, BUILT_IN), Request(channel="kiosk", place="s2"), NOW
+    )
     assert here.withheld[0].reason == Reason.OUT_OF_STOCK
     assert here.withheld[0].stock_as_of == 7
     assert there.slate[0].item == first.item
@@ -181,7 +191,7 @@ def test_a_withdrawn_item_leads_nothing() -> None:
     )
     answer = decide(
         profile(event("view", "item5")),
-        World(index().update(gone), BUILT_IN),
+        SharedInputs(index().update(gone), BUILT_IN),
         Request(channel="app", count=60),
         NOW,
     )
@@ -203,15 +213,15 @@ def test_an_update_equals_an_index_made_afresh(ranked: bool) -> None:
     updated, fresh = before.update(changed), OfferIndex(before.release, changed)
     customer = profile(event("view", "item2"), event("add_to_cart", "item9"))
     request = Request(channel="app", count=60)
-    assert decide(customer, World(updated, BUILT_IN), request, NOW) == decide(
-        customer, World(fresh, BUILT_IN), request, NOW
+    assert decide(customer, SharedInputs(updated, BUILT_IN), request, NOW) == decide(
+        customer, SharedInputs(fresh, BUILT_IN), request, NOW
     )
 
 
 def test_an_empty_catalogue_is_an_empty_answer() -> None:
     """Without any offer the answer is empty and says so."""
     empty = OfferIndex(index().release, Catalogue())
-    answer = decide(profile(), World(empty, BUILT_IN), Request(channel="web"), NOW)
+    answer = decide(profile(), SharedInputs(empty, BUILT_IN), Request(channel="web"), NOW)
     assert answer.slate == ()
     assert Flag.NONE_ELIGIBLE in answer.flags
 
@@ -219,7 +229,7 @@ def test_an_empty_catalogue_is_an_empty_answer() -> None:
 def test_because_names_what_the_customer_did() -> None:
     """What carried an offer is named by type and item, and only things that were done."""
     customer = profile(event("view", "item1"), event("add_to_cart", "item2"))
-    answer = decide(customer, World(index(), BUILT_IN), Request(channel="web"), NOW)
+    answer = decide(customer, SharedInputs(index(), BUILT_IN), Request(channel="web"), NOW)
     named = {(because.type, because.item) for shown in answer.slate for because in shown.because}
     assert named
     assert named <= {("view", "item1"), ("add_to_cart", "item2")}
@@ -229,7 +239,9 @@ def test_because_names_what_the_customer_did() -> None:
 def test_an_offer_bound_to_channels_is_withheld_elsewhere(channel: str) -> None:
     """An offer for e-mail and app is shown there, and withheld as CHANNEL on the web."""
     customer = profile(*(event("view", f"item{number}") for number in range(5, 15)))
-    answer = decide(customer, World(index(), BUILT_IN), Request(channel=channel, count=60), NOW)
+    answer = decide(
+        customer, SharedInputs(index(), BUILT_IN), Request(channel=channel, count=60), NOW
+    )
     reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
     if channel == "web":
         assert reasons["coupon:many"] == Reason.CHANNEL

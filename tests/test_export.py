@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from models.domain.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
 from models.domain.dataset import Kind, read_metadata
-from models.domain.decisions import Candidates, Decision, Moment, Record, Request, Shown, Source
+from models.domain.decisions import (
+    Decision,
+    DecisionRecord,
+    KeptCandidates,
+    Moment,
+    Request,
+    ShownOffer,
+    Source,
+)
 from models.domain.events import Event
 from models.domain.identifiers import key_fingerprint
 from service.dataset import export as export_module
@@ -61,10 +69,10 @@ def loaded(tmp_path: Path, new_store: OpenStore) -> Store:
     return store
 
 
-def record(store: Store, number: int) -> Record:
+def record(store: Store, number: int) -> DecisionRecord:
     """Return a decision record of the store about a customer of the small retailer."""
     customer = hashed("loyalty", "1")
-    shown = Shown("coupon", "i1", 1, 0, 5, Source.HISTORY)
+    shown = ShownOffer("coupon", "i1", 1, 0, 5, Source.HISTORY)
     moment = Moment(
         profile_version=1,
         catalogue_revision=1,
@@ -74,7 +82,7 @@ def record(store: Store, number: int) -> Record:
         intent="default",
         context="",
     )
-    return Record(
+    return DecisionRecord(
         id=store.new_decision_id(customer, START + number),
         customer=customer,
         time=START + number,
@@ -86,7 +94,7 @@ def record(store: Store, number: int) -> Record:
             withheld=(),
             flags=(),
             unknown_ids=0,
-            candidates=Candidates(b"", ("coupon",)),
+            candidates=KeptCandidates(b"", ("coupon",)),
             shared=1,
         ),
     )
@@ -212,7 +220,7 @@ def test_decisions_are_exported_whole(tmp_path: Path, loaded: Store) -> None:
         "p",
         ["coupon"],
     )
-    assert [msgspec.json.decode(row[-1], type=Record) for row in rows] == records
+    assert [msgspec.json.decode(row[-1], type=DecisionRecord) for row in rows] == records
 
 
 @pytest.mark.parametrize(

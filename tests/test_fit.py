@@ -17,7 +17,7 @@ from models.domain.fold import fold
 from models.domain.profile import Compartment
 from models.domain.view import view_of
 from models.numeric.fixed import ONE, dot, to_fixed
-from models.recommender.user_features import attribute_columns, history_columns
+from models.recommender.user_features import attribute_features, history_features
 from models.recommender.user_vector import place_customer
 from models.release.release import Release
 from training.log.event_log import Customer, Log
@@ -96,7 +96,7 @@ def test_index_score_is_lightfms_predict(items: list[int]) -> None:
     view = view_of([fold(Compartment(), events)])
     names = list(release.user_feature_row)
     row = np.zeros(len(names), np.float32)
-    for column in (*history_columns(view, release.history, 0), *attribute_columns(view)):
+    for column in (*history_features(view, release.history, 0), *attribute_features(view)):
         if column.name in release.user_feature_row:
             row[release.user_feature_row[column.name]] += column.weight / ONE
     features = sparse.hstack(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.numeric.fixed import ONE, best, dot, product, weighted_sum
+from models.numeric.fixed import ONE, dot, product, top_by_score, weighted_sum
 
 TABLE: NDArray[np.int32] = (
     np.random.default_rng(0).integers(-(2**26) + 1, 2**26, (30, 8)).astype(np.int32)
@@ -50,7 +50,7 @@ def test_best_are_the_first_of_all_sorted(scores: list[int], most: int) -> None:
     """The best are the first by descending score, then by rank, however many tie."""
     ranks = np.random.default_rng(len(scores)).permutation(len(scores)).astype(np.int64)
     order = sorted(range(len(scores)), key=lambda at: (-scores[at], ranks[at]))
-    assert best(np.array(scores, np.int64), ranks, most).tolist() == order[:most]
+    assert top_by_score(np.array(scores, np.int64), ranks, most).tolist() == order[:most]
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(-(2**20), 2**20))

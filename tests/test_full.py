@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from demo.figures import against_the_best, read_report
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Item, Money
 from models.domain.decisions import Request
 from models.domain.events import BROWSE, CART, PURCHASE
@@ -84,13 +85,15 @@ def test_a_release_ranks_by_the_rate_of_response(tmp_path: Path) -> None:
     items = {
         name: Item(id=name, value=Money("EUR", 2 + at)) for at, name in enumerate(release.items)
     }
-    world = World(OfferIndex(release, Catalogue(1, items)), BUILT_IN)
+    world = SharedInputs(OfferIndex(release, Catalogue(1, items)), BUILT_IN)
     somebody = identifier(1)
     known = fold(Compartment(), [event("e", somebody, item=release.items[0])])
     profile = Profile(customer=somebody, compartments={somebody: known})
     slate = decide(profile, world, Request(channel="web"), NOW).slate
     assert slate
-    assert all(shown.rate is not None and shown.parts and shown.parts.worth for shown in slate)
+    assert all(
+        shown.rate is not None and shown.score_parts and shown.score_parts.worth for shown in slate
+    )
 
 
 def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
     configuration = release.manifest.configuration
     assert configuration["default.ranker.trees"] == 20
     assert configuration["fitted_on"] == "everything"
-    touched = release.second_stage.retrieval.facts[:, :3].any(axis=1)
+    touched = release.second_stage.retrieval.item_features[:, :3].any(axis=1)
     log = read_log(tmp_path / "shop")
     lanes = (BROWSE, CART, PURCHASE)
     every = {e.item for c in log.customers for e in c.events if log.lanes[e.type] in lanes}

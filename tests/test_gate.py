@@ -14,7 +14,7 @@ from throughline.v1 import release_pb2
 from models.errors import BadRelease
 from models.release.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
 from models.release.manifest import Metric
-from models.release.promotion import checked
+from models.release.promotion import override_needed
 from models.release.registry import Entry, Registry
 from tests.patience import PATIENCE
 from tests.refusals import Refusal, refused, wrong
@@ -100,13 +100,13 @@ def test_only_a_measured_release_in_force_holds(tmp_path: Path) -> None:
         write_small_release(registry.directory, seed=seed, metrics=figures)[0]
         for seed, figures in ((1, ()), (2, FIGURES))
     )
-    assert checked(registry, second) == ""
+    assert override_needed(registry, second) == ""
     registry.promote(unmeasured, 1)
-    assert checked(registry, second) == ""
+    assert override_needed(registry, second) == ""
     registry.promote(second, 2)
-    assert checked(registry, second) == ""
+    assert override_needed(registry, second) == ""
     with pytest.raises(Held, match="not compared with the release in force"):
-        checked(registry, unmeasured)
+        override_needed(registry, unmeasured)
 
 
 def test_a_comparison_counts_for_its_own_pair_only(tmp_path: Path) -> None:
@@ -115,13 +115,13 @@ def test_a_comparison_counts_for_its_own_pair_only(tmp_path: Path) -> None:
     against(registry, second, "f" * 64, lead(0.1, 0.01))
     against(registry, first, second, lead(0.1, 0.01))
     with pytest.raises(Held):
-        checked(registry, second)
+        override_needed(registry, second)
     against(registry, second, first, lead(0.1, 0.01))
-    assert checked(registry, second, "not needed") == ""
+    assert override_needed(registry, second, "not needed") == ""
     path = registry.directory / "comparisons" / f"{second}-{first}.json"
     path.write_text("{")
     with pytest.raises(BadRelease, match=path.name):
-        checked(registry, second)
+        override_needed(registry, second)
 
 
 def test_over_the_wire_a_reason_overrides_and_is_recorded(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from models.decision.decide import World
-from models.domain.decisions import Record
+from models.decision.inputs import SharedInputs
+from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
 from models.domain.profile import Profile
-from models.policy.contact_log import lasting
+from models.policy.contact_log import reservation_length
 from models.policy.schema import Cap, Contact, Policy
 from models.ranking.offer_index import OfferIndex
 from service.store.commits import Committed, Known, Overtaken
@@ -29,10 +29,10 @@ POLICY = Policy(
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> SharedInputs:
     """A small release and catalogue under a policy of one message a week."""
     release = small_release(tmp_path_factory.mktemp("releases"))
-    return World(OfferIndex(release, small_catalogue()), POLICY)
+    return SharedInputs(OfferIndex(release, small_catalogue()), POLICY)
 
 
 def customers() -> Iterator[bytes]:
@@ -41,7 +41,7 @@ def customers() -> Iterator[bytes]:
 
 
 def over_deliveries(
-    store: Store, world: World, actors: int, lapse: bool
+    store: Store, world: SharedInputs, actors: int, lapse: bool
 ) -> tuple[int, int, int, int]:
     """Run every order; return how many there are, deliver nothing, one, or more than one."""
     scheduler = Scheduler(store, world, actors, NOW, lapse)
@@ -56,15 +56,17 @@ def over_deliveries(
     return len(orders), none, one, more
 
 
-def test_two_in_every_order_deliver_one(store_url: str, opened: Open, world: World) -> None:
+def test_two_in_every_order_deliver_one(store_url: str, opened: Open, world: SharedInputs) -> None:
     """Of two who decide at once exactly one delivers, in every order of their steps."""
     assert over_deliveries(opened(store_url), world, 2, lapse=False) == (22, 0, 22, 0)
 
 
 @pytest.mark.machine
-def test_two_and_a_lapse_never_deliver_two(store_url: str, opened: Open, world: World) -> None:
+def test_two_and_a_lapse_never_deliver_two(
+    store_url: str, opened: Open, world: SharedInputs
+) -> None:
     """With a lapse at any moment one is delivered, or none; never two."""
-    assert lasting(POLICY.contact) > 0
+    assert reservation_length(POLICY.contact) > 0
     found, none, one, more = over_deliveries(opened(store_url), world, 2, lapse=True)
     assert more == 0
     assert none > 0
@@ -72,14 +74,14 @@ def test_two_and_a_lapse_never_deliver_two(store_url: str, opened: Open, world: 
 
 
 def test_a_store_that_does_not_compare_is_found(
-    tmp_path: Path, opened: Open, world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, opened: Open, world: SharedInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the version check the same orders deliver twice: the enumeration can fail."""
     store = opened(f"sqlite:{tmp_path / 'store'}")
     real = store.commit
 
     def unseen(
-        record: Record, profile: Profile, reserve: list[Event], request: None
+        record: DecisionRecord, profile: Profile, reserve: list[Event], request: None
     ) -> Committed | Overtaken | Known:
         return real(record, store.read([profile.customer]).profile, reserve, request)
 
@@ -89,7 +91,7 @@ def test_a_store_that_does_not_compare_is_found(
 
 @pytest.mark.prove
 def test_three_in_every_order_deliver_one(
-    store_url: str, opened: Open, world: World, proof: Proof
+    store_url: str, opened: Open, world: SharedInputs, proof: Proof
 ) -> None:
     """Of three who decide at once exactly one delivers, in every order of their steps."""
     found, none, one, more = over_deliveries(opened(store_url), world, 3, lapse=False)

@@ -11,7 +11,7 @@ import grpc
 import msgspec
 import pytest
 
-from models.domain.decisions import Decision, Flag, Reason, Withheld
+from models.domain.decisions import Decision, Flag, Reason, WithheldOffer
 from models.domain.events import CHANNELS
 from service.config.environment import WORKERS_FIGURES
 from service.metrics.declared import Metrics
@@ -30,7 +30,7 @@ def decision() -> Decision:
     return msgspec.structs.replace(
         record("one", b"customer", 0).decision,
         flags=(Flag.COLD_START,),
-        withheld=tuple(Withheld("item:a", 1, reason) for reason in reasons),
+        withheld=tuple(WithheldOffer("item:a", 1, reason) for reason in reasons),
     )
 
 

@@ -12,7 +12,7 @@ from models.domain.fold import (
     BUCKET_CAPACITY,
     SEEN_CAPACITY,
     UNDATED_BUCKET,
-    Known,
+    Recognition,
     fold,
     recognise,
 )
@@ -78,13 +78,13 @@ def record_once(compartment: Compartment, events: Sequence[Event], log: set[str]
     """Fold each event unless it is recognised or, where the profile cannot tell, in the log."""
     for one in events:
         known = recognise(compartment, one)
-        if known is Known.NEW or (known is Known.UNSURE and one.event_id not in log):
+        if known is Recognition.NEW or (known is Recognition.UNSURE and one.event_id not in log):
             assert one.event_id not in log
             compartment = fold(compartment, [one])
             log.add(one.event_id)
         else:
             assert one.event_id in log
-            assert known is not Known.CONFLICT
+            assert known is not Recognition.CONFLICT
     return compartment
 
 
@@ -188,15 +188,15 @@ def test_recognition() -> None:
     """What is remembered is a duplicate or a conflict; what is too old for that is unsure."""
     events = [event(f"e{at}", ANN, at) for at in range(SEEN_CAPACITY + 10)]
     few = fold(EMPTY, events[:SEEN_CAPACITY])
-    assert {recognise(few, one) for one in events[:SEEN_CAPACITY]} == {Known.DUPLICATE}
-    assert recognise(few, event("e0", ANN, 0, "other")) is Known.CONFLICT
-    assert recognise(few, event("old", ANN, -1)) is Known.NEW
+    assert {recognise(few, one) for one in events[:SEEN_CAPACITY]} == {Recognition.DUPLICATE}
+    assert recognise(few, event("e0", ANN, 0, "other")) is Recognition.CONFLICT
+    assert recognise(few, event("old", ANN, -1)) is Recognition.NEW
     many = fold(few, events[SEEN_CAPACITY:])
-    assert {recognise(many, one) for one in events[:10]} == {Known.UNSURE}
-    assert {recognise(many, one) for one in events[10:]} == {Known.DUPLICATE}
-    assert recognise(many, event("old", ANN, -1)) is Known.UNSURE
-    assert recognise(many, event("new", ANN, 1000)) is Known.NEW
-    assert recognise(many, event("undated", ANN, None)) is Known.UNSURE
+    assert {recognise(many, one) for one in events[:10]} == {Recognition.UNSURE}
+    assert {recognise(many, one) for one in events[10:]} == {Recognition.DUPLICATE}
+    assert recognise(many, event("old", ANN, -1)) is Recognition.UNSURE
+    assert recognise(many, event("new", ANN, 1000)) is Recognition.NEW
+    assert recognise(many, event("undated", ANN, None)) is Recognition.UNSURE
 
 
 def test_an_attribute_is_what_was_said_last() -> None:

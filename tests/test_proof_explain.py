@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from models.decision.inputs import DecisionInputs
 from models.decision.outcome import Stage
-from models.decision.recorded import profile_of
+from models.decision.recorded import recorded_profile
 from models.domain.decisions import Reason
-from models.explanation.counterfactuals import Case
 from models.explanation.explain import explain
 from models.explanation.minimal_change import MOST
 from models.release.registry import Registry
@@ -35,14 +35,14 @@ def test_each_withheld_offer_is_explained(tmp_path: Path, proof: Proof, decision
     reasons: Counter[str] = Counter()
     sizes: Counter[int] = Counter()
     for record, world in month.live(decisions):
-        asked = Case(profile_of(record), world, record.request, record.time)
+        asked = DecisionInputs(recorded_profile(record), world, record.request, record.time)
         for withheld in record.decision.withheld:
             began = time.perf_counter()
             told = explain(record, world, withheld.offer)
             took.append(1000 * (time.perf_counter() - began))
             assert not told.moved
             assert withheld.reason in Reason
-            assert told.standing.stage != Stage.SHOWN
+            assert told.outcome.stage != Stage.SHOWN
             reasons[Reason(withheld.reason).name] += 1
             sizes[min(map(len, told.sets), default=0)] += 1
             assert told.sets or told.stopped

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from models.decision.replay import replay
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.release.registry import Registry
 from service.decisions.replayer import Replayer
 from service.store.database.backend import StoredDecision
@@ -112,7 +112,7 @@ class Remade:
     def __init__(self, registry: Registry) -> None:
         self._replayer = Replayer(registry)
 
-    def __call__(self, record: Record) -> Record:
+    def __call__(self, record: DecisionRecord) -> DecisionRecord:
         """Return the record as if fewer or more offers had been asked for."""
         replayer = self._replayer
         count = 2 if record.request.count == 1 else 1

@@ -7,12 +7,20 @@ import msgspec
 import pytest
 from scipy.stats import binom
 
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Money
 from models.domain.decisions import Request
 from models.domain.selectors import Selector
 from models.numeric.propensity import PLACES
-from models.policy.schema import Arbitration, AtMost, Eligibility, Exploration, Policy, Searching
+from models.policy.schema import (
+    Arbitration,
+    AtMost,
+    CandidateCounts,
+    Eligibility,
+    Exploration,
+    Policy,
+)
 from tests.decisions import NOW, event, index, profile
 from tests.proof import LONG, Proof
 
@@ -40,7 +48,9 @@ CASES = {
     ),
     "an appended tier": (
         Request(channel="email", count=6),
-        msgspec.structs.replace(ANY, eligibility=(ODD,), candidates=Searching(items=8, sets=1)),
+        msgspec.structs.replace(
+            ANY, eligibility=(ODD,), candidates=CandidateCounts(items=8, sets=1)
+        ),
     ),
     "by value, hot": (
         Request(channel="web", count=10),
@@ -59,7 +69,7 @@ def test_propensities_are_how_often_an_offer_is_shown(proof: Proof, case: str, d
     """Of many people who differ by their draws only, an offer's propensity are shown it."""
     request, policy = CASES[case]
     # Stage one alone proposes as few as the policy says: below them there are others to append.
-    world = World(index(ranked=policy.candidates == ANY.candidates), policy)
+    world = SharedInputs(index(ranked=policy.candidates == ANY.candidates), policy)
     shown: Counter[str] = Counter()
     said: dict[str, float] = {}
     tiers: Counter[int] = Counter()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.recommender.ranker_features import Signal, signals
+from models.recommender.ranker_features import Feature, ranker_features
 from models.recommender.retrieval import Quotas
 from models.recommender.trees import read_trees
 from tests.training_logs import EVENLY, shop
@@ -17,14 +17,14 @@ from training.ranking.groups import Groups, asked_of, make_groups
 pytestmark = pytest.mark.machine
 
 
-def candidates() -> tuple[Groups, tuple[Signal, ...]]:
+def candidates() -> tuple[Groups, tuple[Feature, ...]]:
     """Return the candidates of every question about a small shop, and their signals."""
     log, asked = shop()
     items = sorted(log.items)
     retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
     groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
-    return groups, signals(retrieval.tables.names)
+    return groups, ranker_features(retrieval.tables.names)
 
 
 def test_an_unused_signal_decides_nothing() -> None:
@@ -72,7 +72,7 @@ def test_the_scores_of_bags_are_averaged() -> None:
 
 def test_by_group_a_basket_counts_once() -> None:
     """An item bought alone passes two that more customers buy, but always together."""
-    declared = signals(("any>any",))
+    declared = ranker_features(("any>any",))
     together, alone = 60, 50
     count = together + alone
     matrix = np.zeros((3 * count, len(declared)), np.float32)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.codec import encode
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.decision.replay import NotReplayable, replay
 from models.domain.decisions import Decision, Intent, Reason, Request
 from models.domain.events import Event
@@ -62,7 +63,7 @@ def test_a_record_replays_byte_for_byte(
     count = data.draw(either(1, 2, request.count))
     request = msgspec.structs.replace(request, intent=intent, count=count)
     customer = profile(*events, *contacts)
-    record = recorded(customer, World(found, policy, exhausted), request)
+    record = recorded(customer, SharedInputs(found, policy, exhausted), request)
     again = replay(record, found.release, policy)
     assert msgspec.msgpack.encode(again) == msgspec.msgpack.encode(record.decision)
 
@@ -73,7 +74,7 @@ def test_channels_walk_one_ranking_under_any_policy(
     events: list[Event], first: Request, second: Request, policy: Policy, ranked: bool
 ) -> None:
     """Exploring or not, two channels of one moment give an offer the same rank of tier 0."""
-    world = World(index(ranked), policy)
+    world = SharedInputs(index(ranked), policy)
     ranks = [
         {shown.offer: shown.rank for shown in answer.slate if shown.tier == 0}
         for answer in (decide(profile(*events), world, asked, NOW) for asked in (first, second))
@@ -85,7 +86,7 @@ def test_channels_walk_one_ranking_under_any_policy(
 def test_a_change_of_the_record_changes_the_replay() -> None:
     """Other candidates or another profile do not replay to the decision that the record keeps."""
     customer = profile(event("view", "item1"), event("purchase", "item4"))
-    record = recorded(customer, World(index(True), BUILT_IN), Request(channel="web"))
+    record = recorded(customer, SharedInputs(index(True), BUILT_IN), Request(channel="web"))
     other = msgspec.structs.replace(record, profile=encode(profile(event("view", "item9"))))
     assert replay(other, index(True).release, BUILT_IN) != record.decision
 
@@ -93,7 +94,7 @@ def test_a_change_of_the_record_changes_the_replay() -> None:
 @pytest.mark.parametrize("what", ["release", "policy"])
 def test_a_record_of_something_else_is_refused(what: str) -> None:
     """A record is replayed only under the release and the policy that it names."""
-    record = recorded(profile(), World(index(False), BUILT_IN), Request(channel="web"))
+    record = recorded(profile(), SharedInputs(index(False), BUILT_IN), Request(channel="web"))
     moment = msgspec.structs.replace(record.decision.moment, **{what: "0" * 64})
     decision: Decision = msgspec.structs.replace(record.decision, moment=moment)
     with pytest.raises(NotReplayable, match=what):
@@ -104,7 +105,10 @@ def test_an_offer_used_up_is_withheld() -> None:
     """An offer whose volume is used up is withheld as EXHAUSTED, on every channel."""
     used_up = frozenset({"item:item1"})
     answer = decide(
-        profile(), World(index(False), BUILT_IN, used_up), Request(channel="web", count=60), NOW
+        profile(),
+        SharedInputs(index(False), BUILT_IN, used_up),
+        Request(channel="web", count=60),
+        NOW,
     )
     reasons = {withheld.offer: withheld.reason for withheld in answer.withheld}
     assert reasons["item:item1"] == Reason.EXHAUSTED

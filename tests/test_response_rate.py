@@ -17,8 +17,8 @@ from models.domain.dataset import Metadata
 from models.domain.events import EVENT_TYPES, Event
 from models.errors import BadDataset
 from models.ranking.offer_index import MEMBERS
-from models.recommender.item_history import past_of
-from models.recommender.ranker_features import signals
+from models.recommender.item_history import item_history_of
+from models.recommender.ranker_features import ranker_features
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.gate import worst
@@ -34,7 +34,7 @@ from training.response.rate_model import Described, learn, log_odds, rates_by_of
 WEEK = ResponseConfig(days=7.0)
 OFFERS = ("one", "item:a")
 WHO = bytes(16)
-DECLARED = signals(("any>any",))
+DECLARED = ranker_features(("any>any",))
 FEW = RankerSettings(trees=40, leaves=7, least_rows=20)
 
 
@@ -108,8 +108,8 @@ def test_a_past_counts_what_was_responded_to() -> None:
     log = log_of(at(1, "click"), at(2, "redeem", offer="two"), at(3, "dismiss"), at(4, "sent"))
     view = Folder(log, log.customers[0].events).view()
     config = HistoryConfig(responses=("click", "redeem"))
-    assert past_of(view, {"a": 0}, config, 0).responses == 2
-    assert past_of(view, {"a": 0}, HistoryConfig(), 0).responses == 0
+    assert item_history_of(view, {"a": 0}, config, 0).responses == 2
+    assert item_history_of(view, {"a": 0}, HistoryConfig(), 0).responses == 0
 
 
 def test_offers_are_about_items_that_there_are() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.codec import Damaged
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from service.store.database.decision_ids import decision_id
 from service.store.records.sealing import Erased, Seal, erase, is_erased, mac_of
 from tests.backends import STORE_KEY
@@ -15,7 +15,7 @@ ANN = identifier(1)
 SEAL = Seal(STORE_KEY)
 
 
-def decided(second: int = 0) -> Record:
+def decided(second: int = 0) -> DecisionRecord:
     """Return a record under an id of its own."""
     return record(decision_id(1024, ANN, NOW + second), ANN, NOW + second)
 

@@ -6,13 +6,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.domain.events import LANES, Event
+from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
 from models.recommender.candidates import reached_items, source_names
-from models.recommender.item_history import NEVER, Past, past_of
-from models.recommender.neighbours import Reached, reach
-from models.recommender.ranker_features import Matches, greatest_sums, signal_matrix, signals
-from models.recommender.retrieval import Quotas, propose
+from models.recommender.item_history import NEVER, ItemHistory, item_history_of
+from models.recommender.neighbours import ReachedItems, look_up_neighbours
+from models.recommender.ranker_features import (
+    MatchFeatures,
+    feature_matrix,
+    greatest_sums,
+    ranker_features,
+)
+from models.recommender.retrieval import Quotas, propose_candidates
 from models.recommender.user_features import HistoryConfig
 from tests.training_logs import EVENLY, SMALL, log_of, shop, small_discovery
 from training.counting.candidate_tables import retrieval_of
@@ -31,10 +36,12 @@ from training.splits.cases import Case, Target
 from training.splits.eval_cases import questions, untouched
 
 
-def past_in(log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY) -> Past:
+def past_in(
+    log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY
+) -> ItemHistory:
     """Return the past of one customer of a log."""
     view = Folder(log, log.customers[customer].events).view()
-    return past_of(view, {item: row for row, item in enumerate(items)}, history, 0)
+    return item_history_of(view, {item: row for row, item in enumerate(items)}, history, 0)
 
 
 def test_a_past_remembers_lanes_counts_and_order() -> None:
@@ -69,7 +76,7 @@ def test_reading_a_past_sums_and_maximises_over_its_neighbours() -> None:
     touches = touches_of(log, items, 50)
     found = tables(touches, pairs_for(touches))
     past = past_in(log, 5, items)
-    reached = reach(found, past)
+    reached = look_up_neighbours(found, past)
     for k in range(len(found.names)):
         dense = np.zeros((len(items), len(items)))
         for item in range(len(items)):
@@ -94,7 +101,7 @@ def test_a_table_proposes_its_greatest_sums() -> None:
         sums = random.random((size, 3)).astype(np.float32)
         sums[random.random((size, 3)) < 0.3] = 0.0
         allowed = random.random(400) < 0.7
-        reached = Reached(rows, sums, sums, sums.sum(axis=0), np.zeros(400, np.int32))
+        reached = ReachedItems(rows, sums, sums, sums.sum(axis=0), np.zeros(400, np.int32))
         quotas = np.array([0, 4, 90], np.int64)
         found, bits = reached_items(reached, quotas, allowed)
         for k, most in enumerate(quotas.tolist()):
@@ -111,10 +118,10 @@ def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
     names = source_names(retrieval.tables.names)
     quotas = Quotas(own=2, tables={"any>any": 3}, other=1, popular=2)
     for question in asked[:40]:
-        past = past_of(question.view, {i: r for r, i in enumerate(items)}, EVENLY, 0)
+        past = item_history_of(question.view, {i: r for r, i in enumerate(items)}, EVENLY, 0)
         allowed = np.ones(len(items), np.bool_)
         allowed[past.bought] = False
-        found = propose(retrieval, past, quotas, allowed).candidates
+        found = propose_candidates(retrieval, past, quotas, allowed).candidates
         assert allowed[found.rows].all()
         assert (np.diff(found.rows) > 0).all()
         said = [
@@ -136,16 +143,16 @@ def test_features_say_what_they_are_declared_to() -> None:
     past = past_in(log, 0, items)
     rows = np.array([0, 1, 3], np.int64)
     nothing = np.zeros(3, np.float32)
-    reached = reach(found, past)
-    matrix = signal_matrix(
+    reached = look_up_neighbours(found, past)
+    matrix = feature_matrix(
         rows,
         past,
         reached,
         greatest_sums(rows, reached),
-        Matches(nothing, nothing),
+        MatchFeatures(nothing, nothing),
         item_facts(touches),
     )
-    names = [signal.name for signal in signals(found.names)]
+    names = [signal.name for signal in ranker_features(found.names)]
     assert matrix.shape == (3, len(names))
     assert len(set(names)) == len(names)
     assert np.isfinite(matrix).all()
@@ -154,7 +161,7 @@ def test_features_say_what_they_are_declared_to() -> None:
     assert (values["browse items"], values["open browsed"], values["open carted"]) == (2, 2, 1)
     assert values["log browses"] == pytest.approx(np.log(3))
     assert matrix[2, names.index("steps since")] == NEVER
-    assert len(LANES) == 4
+    assert len(INTERACTION_LANES) == 4
 
 
 def test_a_lesson_that_holds_its_answer_is_refused() -> None:
@@ -190,7 +197,7 @@ def test_a_feature_that_sees_the_target_is_caught() -> None:
     retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
     groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, IntentConfig().quotas)
-    declared = signals(retrieval.tables.names)
+    declared = ranker_features(retrieval.tables.names)
     check_features(groups, declared)
     noise = np.random.default_rng(1).random(len(groups.rows)).astype(np.float32)
     groups.matrix[:, 4] = groups.hit + 0.9 * noise

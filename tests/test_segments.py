@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.domain.profile import Entry
 from models.domain.view import View
-from models.recommender.segments import UNDATED, Moment, segment_popularity, segments_of
+from models.recommender.segments import UNDATED, SegmentBuilder, segment_popularity, segments_of
 from tests.training_logs import log_of
 from training.counting.segment_popularity import popularity
 from training.log.profile_builder import Folder
@@ -22,7 +22,7 @@ def test_a_moment_is_named_by_attributes_purchases_and_the_visit() -> None:
         ["bought:A", "visit:"],
         ["visit:"],
     ]
-    moment = Moment()
+    moment = SegmentBuilder()
     moment.add("purchase", "purchase", "app", "A", ordered=False)
     moment.add("browse", "view", "app", "A", ordered=False)
     assert moment.names({"region": "north", "tier": ""}) == ["region=north", "bought:A", "visit:"]
@@ -43,7 +43,7 @@ def test_a_customer_is_named_as_by_taking_act_after_act(
         for key, (time, lane, item) in enumerate(acts)
     ]
     entries.sort()
-    moment, lanes = Moment(), dict[str, tuple[Entry, ...]]()
+    moment, lanes = SegmentBuilder(), dict[str, tuple[Entry, ...]]()
     for entry, lane in entries:
         ordered = (entry.rank, entry.at) != UNDATED
         moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.policy.schema import AtMost, Policy
 from models.release.registry import Registry
 from service.cli import app
@@ -37,13 +37,13 @@ def test_each_decision_comes_once(store_url: str, opened: Open) -> None:
     """Following a store yields what is there, then what comes, each once, and late ones, too."""
     store, ann = opened(store_url), identifier(1)
 
-    def decide(at: int) -> Record:
+    def decide(at: int) -> DecisionRecord:
         one = record(store.new_decision_id(ann, at), ann, at)
         store.commit(one)
         return one
 
     first = [decide(NOW + number * SECOND) for number in range(3)]
-    later: list[Record] = []
+    later: list[DecisionRecord] = []
     rounds = iter((NOW + 4 * SECOND, NOW + 2 * SECOND, NOW + 4 * SECOND + 2 * LATE, None))
 
     def again() -> bool:

@@ -7,17 +7,18 @@ from hypothesis import given, settings
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.clock_time import DAY
-from models.decision.decide import World, decide
-from models.decision.recorded import rows_used
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
+from models.decision.recorded import catalogue_rows_used
 from models.domain.catalogue import Item
 from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
-from models.domain.events import EVENT_TYPES, LANES, Event
+from models.domain.events import EVENT_TYPES, INTERACTION_LANES, Event
 from models.domain.view import view_of
 from models.numeric.fixed import ONE
-from models.policy.schema import BUILT_IN, Policy, Searching
+from models.policy.schema import BUILT_IN, CandidateCounts, Policy
 from models.ranking.two_stage_scorer import _between
-from models.recommender.item_history import NEVER, past_of
-from models.recommender.ranker import SecondStage, order
+from models.recommender.item_history import NEVER, item_history_of
+from models.recommender.ranker import SecondStage, rank_candidates
 from models.recommender.segments import segments_of
 from service.contract import recommendation_messages
 from tests.decisions import NOW, event, histories, index, offers, profile
@@ -25,7 +26,7 @@ from tests.naive_trees import walked
 from tests.small import small_catalogue
 
 F = np.float32
-EVERYTHING = Policy(candidates=Searching(items=500, sets=500))
+EVERYTHING = Policy(candidates=CandidateCounts(items=500, sets=500))
 
 
 def stage() -> SecondStage:
@@ -38,17 +39,17 @@ def stage() -> SecondStage:
 def asked(*events: Event, **fields: object) -> Decision:
     """Decide for a customer who did this."""
     request = Request(channel="web", **fields)  # type: ignore[arg-type]
-    return decide(profile(*events), World(index(True), BUILT_IN), request, NOW)
+    return decide(profile(*events), SharedInputs(index(True), BUILT_IN), request, NOW)
 
 
 def reference(events: list[Event], intent: str) -> dict[str, int]:
     """Return the score of every item of the release, worked out item by item in plain Python."""
-    tables, facts = stage().retrieval.tables, stage().retrieval.facts
+    tables, facts = stage().retrieval.tables, stage().retrieval.item_features
     names = index(True).release.items
     factor = index(True).release.history.factor
     seen = [
         (entry, lane)
-        for lane, name in enumerate(LANES)
+        for lane, name in enumerate(INTERACTION_LANES)
         for entry in view_of(profile(*events).compartments.values()).lanes.get(name, ())
     ]
     seen.sort(key=lambda pair: pair[0], reverse=True)
@@ -153,7 +154,7 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
     """Every offer scores as a walk down every tree over features counted item by item says."""
     wanted = reference(events, intent)
     request = Request(channel="web", count=100, intent=intent)
-    answer = decide(profile(*events), World(index(True), EVERYTHING), request, NOW)
+    answer = decide(profile(*events), SharedInputs(index(True), EVERYTHING), request, NOW)
     known = [shown for shown in answer.slate if shown.item in wanted]
     assert known
     assert {shown.item: shown.score for shown in known} == {
@@ -173,13 +174,13 @@ def test_scores_are_those_of_a_plain_reference(intent: str, events: list[Event])
 def test_serving_scores_as_golden_requests_do(events: list[Event]) -> None:
     """What the sources propose scores in a decision as in the answer of a golden request."""
     release, view = index(True).release, view_of(profile(*events).compartments.values())
-    past = past_of(view, release.item_row, release.history, NOW)
+    past = item_history_of(view, release.item_row, release.history, NOW)
     allowed = np.ones(len(release.items), np.bool_)
     allowed[list(_closed(events, "discovery"))] = False
     every = np.arange(len(release.items))
-    found = order(stage(), "discovery", past, segments_of(view), allowed, every)
+    found = rank_candidates(stage(), "discovery", past, segments_of(view), allowed, every)
     request = Request(channel="web", count=100, intent="discovery")
-    slate = decide(profile(*events), World(index(True), BUILT_IN), request, NOW).slate
+    slate = decide(profile(*events), SharedInputs(index(True), BUILT_IN), request, NOW).slate
     scores = {shown.item: shown.score for shown in slate}
     assert len(found.rows)
     for row, score in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
@@ -250,7 +251,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     """The contract's message says of each offer what the decision does, no rate where none is."""
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
-    rows = rows_used(decision, index(True).catalogue, "")
+    rows = catalogue_rows_used(decision, index(True).catalogue, "")
     recommendation_messages.answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
@@ -298,7 +299,7 @@ def test_what_the_release_does_not_know_has_places_of_its_own() -> None:
     customer = profile(event("view", "item3"), event("view", "item5"))
     answer = decide(
         customer,
-        World(crowded, Policy(candidates=Searching(items=20))),
+        SharedInputs(crowded, Policy(candidates=CandidateCounts(items=20))),
         Request(channel="web"),
         NOW,
     )
@@ -328,5 +329,5 @@ def test_context_counts_as_touched_just_now() -> None:
 def test_lanes_of_the_reference_are_those_of_events() -> None:
     """What the reference counts is what a profile remembers by lane."""
     assert {EVENT_TYPES[kind] for kind in ("view", "add_to_cart", "purchase", "dismiss")} == {
-        *LANES
+        *INTERACTION_LANES
     }

@@ -12,7 +12,7 @@ from models.recommender.ranker import RANKED
 from models.release.gate import Held
 from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden
-from models.release.promotion import checked
+from models.release.promotion import override_needed
 from models.release.registry import Registry
 from tests.training_logs import QUICK
 from training.evaluation.evaluate_release import as_json, evaluate_release
@@ -173,4 +173,4 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
         assert lead.theirs == measured[IN_FORCE, lead.slice, lead.metric].value
     assert {"all", "warm", "repeat", "discovery"} <= {lead.slice for lead in compared.leads}
     with pytest.raises(Held, match=r"gate (recall|ndcg)@10, [a-z]+: "):
-        checked(registry, trained.release)
+        override_needed(registry, trained.release)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadDataset
-from models.recommender.ranker_features import FACTS, TREND
+from models.recommender.ranker_features import ITEM_FEATURES, TREND
 from models.recommender.retrieval import Quotas
 from tests.training_logs import EVENLY, log_of, ordered_over_all
 from training.counting.candidate_tables import retrieval_of
@@ -53,9 +53,11 @@ def test_there_is_no_trend_without_an_order_over_the_customers() -> None:
 
 def test_a_trend_takes_its_places_among_the_facts() -> None:
     """What else is known of an item stays as it was."""
-    facts = np.zeros((2, len(FACTS)), np.float32)
+    facts = np.zeros((2, len(ITEM_FEATURES)), np.float32)
     found = with_trend(facts, np.ones((2, len(TREND)), np.float32))
-    names = [fact.name for fact, value in zip(FACTS, found[1].tolist(), strict=True) if value]
+    names = [
+        fact.name for fact, value in zip(ITEM_FEATURES, found[1].tolist(), strict=True) if value
+    ]
     assert names == [signal.name for signal in TREND]
     assert found.flags.c_contiguous
     assert not facts.any()
@@ -72,7 +74,7 @@ def test_a_release_holds_the_last_count() -> None:
     touches = touches_of(log, items, 50)
     found = retrieval_of(log, targets, items, touches, 0, trend=config)
     trend = Trend(log, targets, items, config)
-    assert found.facts[:, -len(TREND) :].tolist() == trend.at(None).tolist()
+    assert found.item_features[:, -len(TREND) :].tolist() == trend.at(None).tolist()
     case = Case(0, (Target("A", ""),), None, None)
     rows = {item: row for row, item in enumerate(items)}
     served, trained = (
@@ -81,4 +83,4 @@ def test_a_release_holds_the_last_count() -> None:
     )
     assert served.matrix.tolist() == trained.matrix.tolist()
     apart = retrieval_of(log, targets, items, touches, 0, np.array([True, False]), trend=config)
-    assert not apart.facts[:, -len(TREND) :].any()
+    assert not apart.item_features[:, -len(TREND) :].any()

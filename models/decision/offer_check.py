@@ -8,17 +8,19 @@ they are. The contact that the decision itself was does not count against it.
 
 from typing import NamedTuple
 
-import numpy as np
 from msgspec.structs import replace
 
-from models.decision.decide import Deciding, World
+from models.decision.decide import run_stages
+from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of, unavailable
 from models.domain.catalogue import Money, Row, offer_id
-from models.domain.decisions import Reason, Record, Request
+from models.domain.decisions import DecisionRecord, Reason, Request
 from models.domain.events import CONTACT, RESERVED, SENT, decision_key
+from models.domain.exclusions import Exclusion
 from models.domain.prices import amount
 from models.domain.profile import Profile
 from models.domain.selectors import OfferHas, Selector
+from models.policy.schema import Policy
 
 _STILL = (
     Reason.NOT_ELIGIBLE,
@@ -29,36 +31,42 @@ _STILL = (
 )
 
 
-class Checked(NamedTuple):
-    """Why an offer does not hold (None: it does), the rule that says so, and the prices.
+class OfferCheck(NamedTuple):
+    """Why an offer does not hold (None: it does), and its prices.
 
     `told` is the price of the decision, `price` that of now; None where there is none.
     """
 
-    reason: Reason | None
-    rule: str
+    exclusion: Exclusion | None
     told: Money | None
     price: Money | None
 
 
-def check(
-    record: Record, offer: str, profile: Profile, world: World, place: str, now: int
-) -> Checked:
+def check_offer(
+    record: DecisionRecord,
+    offer: str,
+    profile: Profile,
+    shared: SharedInputs,
+    place: str,
+    now: int,
+) -> OfferCheck:
     """Return whether an offer of the slate of `record` holds at `place` ("": anywhere) and `now`.
 
     `profile` is the customer's present one, `now` in microseconds.
     """
     told = next((row.price for row in record.rows if offer_id(row) == offer), None)
-    row = world.index.catalogue.row(offer)
+    row = shared.index.catalogue.row(offer)
     if row is None:
-        return Checked(Reason.WITHDRAWN, "", told, None)
-    reason, rule = _held_back(record, row, profile, world, place, now)
-    if reason is None and _dearer(told, row.price):
-        reason = Reason.PRICE_CHANGED
-    return Checked(reason, rule, told, row.price)
+        return OfferCheck(Exclusion(Reason.WITHDRAWN), told, None)
+    request = replacement_request(record.request, record.request.channel, place)
+    asked = DecisionInputs(_without_contact(profile, record.id), shared, request, now)
+    exclusion = _excluded(asked, row)
+    if exclusion is None and _dearer(told, row.price):
+        exclusion = Exclusion(Reason.PRICE_CHANGED)
+    return OfferCheck(exclusion, told, row.price)
 
 
-def asked_again(request: Request, channel: str, place: str) -> Request:
+def replacement_request(request: Request, channel: str, place: str) -> Request:
     """Return the request for one offer in the stead of one that does not hold."""
     return replace(
         request,
@@ -74,32 +82,28 @@ def asked_again(request: Request, channel: str, place: str) -> Request:
     )
 
 
-def _held_back(
-    record: Record, row: Row, profile: Profile, world: World, place: str, now: int
-) -> tuple[Reason | None, str]:
-    """Return the first reason why the customer may not have an offer, and its rule."""
-    request = asked_again(record.request, record.request.channel, place)
-    deciding = Deciding(_without_contact(profile, record.id), world, request, now)
-    index, offer = world.index, offer_id(row)
+def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
+    """Return the first reason why the customer may not have an offer."""
+    index, offer = asked.shared.index, offer_id(row)
     at = index.row_of(offer)
-    if at is None or not index.eligible(now).mask[at]:
-        return unavailable(row, now), ""
-    closed = deciding.closed.get(offer)
+    if at is None or not index.eligible(asked.now).mask[at]:
+        return Exclusion(unavailable(row, asked.now))
+    stages = run_stages(asked)
+    closed = stages.gathered.closed.get(offer)
     if closed is not None and closed.reason == Reason.PURCHASED:
-        return closed.reason, closed.rule
-    lead = np.int64(lead_of(deciding, at))
-    for barrier in (*deciding.shared, *deciding.barriers):
-        if barrier.reason not in _STILL or _about_messages(world, barrier.rule, barrier.reason):
-            continue
-        if barrier.rows[at] or (barrier.leads and barrier.rows[lead]):
-            return barrier.reason, barrier.rule
-    return None, ""
+        return closed
+    lead = lead_of(stages, at)
+    for one in (*stages.everywhere.filters, *stages.channel.filters):
+        about_messages = _about_messages(asked.shared.policy, one.exclusion)
+        if one.exclusion.reason in _STILL and not about_messages and one.excludes(at, lead):
+            return one.exclusion
+    return None
 
 
-def _about_messages(world: World, rule: str, reason: Reason) -> bool:
+def _about_messages(policy: Policy, exclusion: Exclusion) -> bool:
     """Tell whether a cap counts messages: who comes for an offer is not sent one."""
-    return reason == Reason.CAPPED and any(
-        cap.name == rule and cap.per == "person" for cap in world.policy.contact.caps
+    return exclusion.reason == Reason.CAPPED and any(
+        cap.name == exclusion.rule and cap.per == "person" for cap in policy.contact.caps
     )
 
 

@@ -1,17 +1,18 @@
-"""Where an offer stands in a decision: shown, or the first stage that dropped it, and why."""
+"""What became of an offer in a decision: shown, or the first stage that dropped it, and why."""
 
 from enum import IntEnum
 
 import msgspec
 import numpy as np
 
-from models.decision.decide import Deciding
+from models.decision.stages import Stages
 from models.domain.catalogue import Row
 from models.domain.decisions import Reason
+from models.domain.exclusions import Exclusion
 
 
 class Stage(IntEnum):
-    """The stages of a decision, in their order; the numbers are the contract's."""
+    """Where a decision drops an offer, in order; the numbers are the contract's."""
 
     SHOWN = 1
     CATALOGUE = 2  # it is not in the catalogue
@@ -22,45 +23,54 @@ class Stage(IntEnum):
     RANKING = 7  # below the last offer shown
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One offer's standing; `rank` from 1 in the one ranking, 0 where it is not in it.
+class OfferOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one offer; `rank` from 1 in the one ranking, 0 where it is not in it.
 
-    `reason` and `rule` are those of the barrier, None and "" where there is none.
+    `exclusion` is None where the offer is shown, and where no reason but its place keeps it away.
     """
 
     stage: Stage
-    reason: Reason | None = None
-    rule: str = ""
+    exclusion: Exclusion | None = None
     rank: int = 0
 
+    @property
+    def reason(self) -> Reason | None:
+        """Return the reason of the exclusion, None without one."""
+        return None if self.exclusion is None else self.exclusion.reason
 
-def standing(deciding: Deciding, offer: str) -> Standing:
-    """Return where `offer` stands."""
-    index, walk = deciding.world.index, deciding.walk
+    @property
+    def rule(self) -> str:
+        """Return the rule of the exclusion, "" without one."""
+        return "" if self.exclusion is None else self.exclusion.rule
+
+
+def offer_outcome(stages: Stages, offer: str) -> OfferOutcome:
+    """Return what became of `offer`."""
+    index, filled = stages.inputs.shared.index, stages.filled
     row = index.row_of(offer)
     if row is None:
-        return Standing(stage=Stage.CATALOGUE)
-    for place in walk.shown:
+        return OfferOutcome(stage=Stage.CATALOGUE)
+    for place in filled.shown:
         if place.row == row:
-            return Standing(stage=Stage.SHOWN, rank=place.rank)
-    if not index.eligible(deciding.now).mask[row]:
+            return OfferOutcome(stage=Stage.SHOWN, rank=place.rank)
+    now = stages.inputs.now
+    if not index.eligible(now).mask[row]:
         known = index.catalogue.row(offer)
         assert known is not None, "the index has only what the catalogue has"
-        return Standing(stage=Stage.AVAILABILITY, reason=unavailable(known, deciding.now))
-    for barrier in deciding.shared:
-        if barrier.rows[row]:
-            return Standing(stage=Stage.ELIGIBILITY, reason=barrier.reason, rule=barrier.rule)
-    for withheld in walk.withheld:
+        return OfferOutcome(stage=Stage.AVAILABILITY, exclusion=Exclusion(unavailable(known, now)))
+    for one in stages.everywhere.filters:
+        if one.rows[row]:
+            return OfferOutcome(stage=Stage.ELIGIBILITY, exclusion=one.exclusion)
+    for withheld in filled.withheld:
         if withheld.offer == offer:
-            return Standing(
-                stage=Stage.CHANNEL, reason=withheld.reason, rule=withheld.rule, rank=withheld.rank
-            )
-    return _below(deciding, offer, row)
+            exclusion = Exclusion(withheld.reason, withheld.rule)
+            return OfferOutcome(stage=Stage.CHANNEL, exclusion=exclusion, rank=withheld.rank)
+    return _not_reached(stages, offer, row)
 
 
-def lead_of(deciding: Deciding, row: int) -> int:
+def lead_of(stages: Stages, row: int) -> int:
     """Return the item row that leads the offer of `row`, which has items."""
-    return int(deciding.ranker.rank(np.array([row], np.int64)).leads[0])
+    return int(stages.scored.ranker.rank(np.array([row], np.int64)).leads[0])
 
 
 def unavailable(row: Row, now: int) -> Reason:
@@ -74,21 +84,22 @@ def unavailable(row: Row, now: int) -> Reason:
     return Reason.OUT_OF_STOCK
 
 
-def _below(deciding: Deciding, offer: str, row: int) -> Standing:
-    """Return the standing of an offer that the walk did not come to."""
+def _not_reached(stages: Stages, offer: str, row: int) -> OfferOutcome:
+    """Return what became of an offer that the slate was full before, or that is no candidate."""
     rank = 0
     before = 0
-    for ranking in deciding.walk.rankings:
+    for ranking in stages.filled.rankings:
         found = np.flatnonzero(ranking.rows == row)
         if found.size:
             rank = before + int(found[0]) + 1
         before += len(ranking)
-    closed = deciding.closed.get(offer)
-    if closed is not None:
-        return Standing(stage=Stage.CHANNEL, reason=closed.reason, rule=closed.rule, rank=rank)
-    barrier = deciding.walk.barrier(row, lead_of(deciding, row))
-    if barrier is not None:
-        return Standing(stage=Stage.CHANNEL, reason=barrier.reason, rule=barrier.rule, rank=rank)
+    excluded = stages.gathered.closed.get(offer)
+    if excluded is None:
+        excluded = stages.filled.rules.filtered(row, lead_of(stages, row))
+    if excluded is not None:
+        # Without the end of a cool-down: two outcomes are the same that differ in it alone.
+        exclusion = excluded._replace(until=None)
+        return OfferOutcome(stage=Stage.CHANNEL, exclusion=exclusion, rank=rank)
     if rank:
-        return Standing(stage=Stage.RANKING, reason=Reason.BELOW_CUT, rank=rank)
-    return Standing(stage=Stage.RETRIEVAL)
+        return OfferOutcome(stage=Stage.RANKING, exclusion=Exclusion(Reason.BELOW_CUT), rank=rank)
+    return OfferOutcome(stage=Stage.RETRIEVAL)

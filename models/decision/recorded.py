@@ -14,54 +14,55 @@ from numpy.typing import NDArray
 
 from models.codec import Damaged, encode
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.domain.decisions import Candidates, Decision, Reason, Record
+from models.domain.decisions import Decision, DecisionRecord, KeptCandidates, Reason
 from models.domain.profile import Profile, decode_customer
 from models.numeric.array_types import Fixed, Mask, Rows
+from models.ranking.candidate_scope import SeededCandidates
 from models.ranking.offer_index import OfferIndex
 from models.ranking.ranking import Ranking
-from models.ranking.two_stage_scorer import Named
 from models.release.release import Release
 
 
 @dataclass(frozen=True)
-class Given:
+class RecordedCandidates:
     """The candidates of a decision made before, over the small index made of its record.
 
-    `shared` and `appended` are rows of tier 0 and of tier 1. By row: `sources`, `worths`, `open`
-    (might have been shown) and `classes` (rules, rows), which diversity looks at.
+    `base_rows` are those of tier 0, `backfill_rows` those of tier 1. By row: `sources`,
+    `value_terms`, `open` (might have been shown) and `classes` (rules, rows), which diversity looks
+    at.
     """
 
-    shared: Rows
-    appended: Rows
+    base_rows: Rows
+    backfill_rows: Rows
     sources: Rows
-    worths: Fixed
+    value_terms: Fixed
     open: Mask
     classes: NDArray[np.int64]
     unknown_ids: int
 
-    def first(self, closed: Rows, items: int) -> Named:
+    def seeded(self, closed: Rows, items: int) -> SeededCandidates:
         """Return the item candidates of tier 0 that are not `closed`; `items` as in the index."""
-        rows = self.shared[self.shared < items]
+        rows = self.base_rows[self.base_rows < items]
         rows = np.setdiff1d(rows, closed, assume_unique=True)
-        return Named(rows, self.sources[rows])
+        return SeededCandidates(rows, self.sources[rows])
 
 
-def candidates_of(
+def kept_candidates(
     index: OfferIndex,
     rankings: Sequence[Ranking],
     sources: Sequence[Rows],
     open_: Mask | None,
     classes: NDArray[np.int64] | None,
-) -> Candidates:
+) -> KeptCandidates:
     """Return the candidates of a decision as its record keeps them."""
     rows = np.concatenate([ranking.rows for ranking in rankings])
     leads = np.concatenate([ranking.leads for ranking in rankings])
-    worths = np.concatenate([ranking.worths for ranking in rankings])
+    worths = np.concatenate([ranking.value_terms for ranking in rankings])
     known = np.full(len(rows), -1, np.int32)
     items = rows < index.item_count
     known[items] = index.release_row[rows[items]]
     named = known < 0
-    return Candidates(
+    return KeptCandidates(
         rows=known.astype("<i4").tobytes(),
         named=tuple(index.ids[row] for row in rows[named].tolist()),
         leads=tuple(index.item_ids[lead] for lead in leads[named].tolist()),
@@ -72,7 +73,7 @@ def candidates_of(
     )
 
 
-def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
+def catalogue_rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
     """Return the catalogue's rows that a record needs.
 
     They are those of all that was walked past, of new items, and of what caps of a group looked at.
@@ -101,7 +102,7 @@ def rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row
     return tuple(found.values())
 
 
-def index_of(decision: Decision, rows: Sequence[Row], release: Release) -> OfferIndex:
+def recorded_index(decision: Decision, rows: Sequence[Row], release: Release) -> OfferIndex:
     """Return the index of just the candidates of a recorded decision."""
     candidates = decision.candidates
     items: dict[str, Item] = {}
@@ -120,7 +121,7 @@ def index_of(decision: Decision, rows: Sequence[Row], release: Release) -> Offer
     return OfferIndex(release, Catalogue(decision.moment.catalogue_revision, items, offers))
 
 
-def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
+def recorded_candidates(decision: Decision, index: OfferIndex, rules: int) -> RecordedCandidates:
     """Return the candidates of a recorded decision by rows of its small index.
 
     `rules` is how many rules of diversity its policy has.
@@ -139,18 +140,18 @@ def given_of(decision: Decision, index: OfferIndex, rules: int) -> Given:
     classes = np.full((rules, count), -1, np.int64)
     if candidates.classes:
         classes[:, rows] = np.frombuffer(candidates.classes, "<i4").reshape(rules, len(rows))
-    return Given(
-        shared=rows[: decision.shared],
-        appended=rows[decision.shared :],
+    return RecordedCandidates(
+        base_rows=rows[: decision.shared],
+        backfill_rows=rows[decision.shared :],
         sources=sources,
-        worths=worths,
+        value_terms=worths,
         open=open_,
         classes=classes,
         unknown_ids=decision.unknown_ids,
     )
 
 
-def kept_profile(profile: Profile) -> bytes:
+def profile_to_keep(profile: Profile) -> bytes:
     """Return the customer as a record keeps it: without what no decision looks at."""
     compartments = {
         identifier: replace(compartment, seen=b"")
@@ -159,7 +160,7 @@ def kept_profile(profile: Profile) -> bytes:
     return encode(replace(profile, compartments=compartments, once_with=()))
 
 
-def profile_of(record: Record) -> Profile:
+def recorded_profile(record: DecisionRecord) -> Profile:
     """Return the customer as the decision read it; raises `Damaged` where that is no profile."""
     profile = decode_customer(record.profile)
     if not isinstance(profile, Profile):
@@ -167,7 +168,7 @@ def profile_of(record: Record) -> Profile:
     return profile
 
 
-def exhausted_of(decision: Decision) -> frozenset[str]:
+def recorded_exhausted(decision: Decision) -> frozenset[str]:
     """Return the offers that were used up, as far as the decision met them."""
     return frozenset(
         withheld.offer for withheld in decision.withheld if withheld.reason == Reason.EXHAUSTED

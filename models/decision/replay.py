@@ -6,9 +6,15 @@ rest follows from the customer's profile, the release and the policy, which the 
 
 import msgspec
 
-from models.decision.decide import World, decide
-from models.decision.recorded import exhausted_of, given_of, index_of, profile_of
-from models.domain.decisions import Decision, Flag, Record
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
+from models.decision.recorded import (
+    recorded_candidates,
+    recorded_exhausted,
+    recorded_index,
+    recorded_profile,
+)
+from models.domain.decisions import Decision, DecisionRecord, Flag
 from models.errors import ThroughlineError
 from models.policy.schema import Policy
 from models.release.release import Release
@@ -21,7 +27,7 @@ class NotReplayable(ThroughlineError):
     """A record that another release or policy made, or one of a version that kept too little."""
 
 
-def replay(record: Record, release: Release, policy: Policy) -> Decision:
+def replay(record: DecisionRecord, release: Release, policy: Policy) -> Decision:
     """Return the decision that `record` keeps, worked out anew.
 
     Raises `NotReplayable`, and `Damaged` where the record's profile cannot be read.
@@ -33,11 +39,17 @@ def replay(record: Record, release: Release, policy: Policy) -> Decision:
         raise NotReplayable(f"policy: the record's is {before.moment.policy}")
     if len(before.candidates.sources) != len(before.candidates.known):
         raise NotReplayable("record: kept by an earlier version, without the sources")
-    profile = profile_of(record)
-    index = index_of(before, record.rows, release)
-    world = World(index, policy, exhausted_of(before))
-    given = given_of(before, index, len(policy.diversity))
-    blind = Flag.STATE_UNAVAILABLE in before.flags
-    again = decide(profile, world, record.request, record.time, given, blind=blind)
+    profile = recorded_profile(record)
+    index = recorded_index(before, record.rows, release)
+    shared = SharedInputs(index, policy, recorded_exhausted(before))
+    recorded = recorded_candidates(before, index, len(policy.diversity))
+    again = decide(
+        profile,
+        shared,
+        record.request,
+        record.time,
+        recorded,
+        profile_unavailable=Flag.STATE_UNAVAILABLE in before.flags,
+    )
     told = {flag for flag in before.flags if flag in _OF_THE_SERVER}
     return msgspec.structs.replace(again, flags=tuple(sorted({*again.flags, *told})))

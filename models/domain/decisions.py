@@ -109,7 +109,7 @@ class Because(msgspec.Struct, frozen=True, array_like=True):
     item: str
 
 
-class Parts(msgspec.Struct, frozen=True, array_like=True):
+class ScoreParts(msgspec.Struct, frozen=True, array_like=True):
     """What a score is the sum of, in units of 2^-20.
 
     `base` is what the customer's history says, `worth` the logarithm of value and levers, `noise`
@@ -121,7 +121,7 @@ class Parts(msgspec.Struct, frozen=True, array_like=True):
     noise: int = 0
 
 
-class Shown(msgspec.Struct, frozen=True, array_like=True):
+class ShownOffer(msgspec.Struct, frozen=True, array_like=True):
     """One offer of the slate; `score` in units of 2^-20, `rank` from 1 in the one ranking.
 
     `rate` is what the score is worth by the release's calibration, None where it has none.
@@ -137,10 +137,10 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     because: tuple[Because, ...] = ()
     propensity: float = 1.0
     rate: float | None = None
-    parts: Parts | None = None
+    score_parts: ScoreParts | None = None
 
 
-class Withheld(msgspec.Struct, frozen=True, array_like=True):
+class WithheldOffer(msgspec.Struct, frozen=True, array_like=True):
     """One offer of the ranking that is not shown; `stock_as_of` in microseconds or None.
 
     `rule` names what of the policy barred it, "" where nothing of it did.
@@ -165,7 +165,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     context: str
 
 
-class Candidates(msgspec.Struct, frozen=True, array_like=True):
+class KeptCandidates(msgspec.Struct, frozen=True, array_like=True):
     """The offers of the ranking, in order, as small as they can be kept.
 
     `rows` are rows of the release's items as little-endian int32, -1 for what the release does not
@@ -206,17 +206,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     moment: Moment
-    slate: tuple[Shown, ...]
-    withheld: tuple[Withheld, ...]
+    slate: tuple[ShownOffer, ...]
+    withheld: tuple[WithheldOffer, ...]
     flags: tuple[Flag, ...]
     unknown_ids: int
-    candidates: Candidates
+    candidates: KeptCandidates
     shared: int
     label: str = ""
     contacted: tuple[str, ...] = ()
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that replaying a decision needs beside the release.
 
     `profile` is the customer's blob as it was stored at that version; `rows` are what the decision

@@ -25,8 +25,13 @@ BROWSE, CART, PURCHASE, CONTACT, RESPONSE, ATTRIBUTE = (
 # that nobody confirmed push a message that was sent out of memory.
 SENT, RESERVED, GRANTED = ("sent", "reserved", "granted")
 # What the customer did, which the model reads and a cool-down looks at.
-LANES = (BROWSE, CART, PURCHASE, RESPONSE)
-CONTACTS = (CONTACT, SENT, RESERVED, GRANTED)  # what was done to the customer, or is about to be
+INTERACTION_LANES = (BROWSE, CART, PURCHASE, RESPONSE)
+CONTACT_LANES = (
+    CONTACT,
+    SENT,
+    RESERVED,
+    GRANTED,
+)  # what was done to the customer, or is about to be
 
 EVENT_TYPES: Mapping[str, str] = {
     "view": BROWSE,

@@ -11,7 +11,7 @@ from enum import Enum
 
 from models.domain.events import (
     ATTRIBUTE,
-    CONTACTS,
+    CONTACT_LANES,
     EVENT_TYPES,
     Event,
     Stamp,
@@ -29,7 +29,7 @@ UNDATED_BUCKET = -1
 _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
-class Known(Enum):
+class Recognition(Enum):
     """What a compartment knows of an event."""
 
     NEW = "new"
@@ -38,17 +38,21 @@ class Known(Enum):
     UNSURE = "unsure"  # older than what is remembered: only the log can tell
 
 
-def recognise(compartment: Compartment, event: Event) -> Known:
+def recognise(compartment: Compartment, event: Event) -> Recognition:
     """Tell whether `event` was folded into `compartment` before."""
     stamp = stamp_of(event)
     # Most events are new: one search for the bytes of the key spares a look at each entry.
     if stamp.key.to_bytes(8, "big") in compartment.seen:
         for _, _, key, content in _SEEN.iter_unpack(compartment.seen):
             if key == stamp.key:
-                return Known.DUPLICATE if content == content_hash(event) else Known.CONFLICT
+                return (
+                    Recognition.DUPLICATE
+                    if content == content_hash(event)
+                    else Recognition.CONFLICT
+                )
     if compartment.floor is not None and stamp <= compartment.floor:
-        return Known.UNSURE
-    return Known.NEW
+        return Recognition.UNSURE
+    return Recognition.NEW
 
 
 def fold(
@@ -84,7 +88,7 @@ def fold(
                 event.channel,
                 event.item,
                 event.offer,
-                decision_key(event.decision_id) if lane in CONTACTS else 0,
+                decision_key(event.decision_id) if lane in CONTACT_LANES else 0,
             )
             added.setdefault(lane, []).append(entry)
 

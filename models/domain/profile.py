@@ -74,7 +74,7 @@ class Compartment(msgspec.Struct, frozen=True, array_like=True):
     floor: Stamp | None = None
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True, order=True):
+class LinkAssertion(msgspec.Struct, frozen=True, array_like=True, order=True):
     """Something said of two identifiers; `time` in microseconds, or -1 when undated."""
 
     time: int
@@ -88,11 +88,11 @@ class Said(msgspec.Struct, frozen=True, array_like=True, order=True):
         return frozenset((self.a, self.b))
 
 
-class Link(Said, frozen=True):
+class Link(LinkAssertion, frozen=True):
     """Two identifiers were said to be one customer."""
 
 
-class Unlink(Said, frozen=True):
+class Unlink(LinkAssertion, frozen=True):
     """It was said that two identifiers are not one customer, whoever had linked them."""
 
 

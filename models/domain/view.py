@@ -6,7 +6,7 @@ from typing import NamedTuple
 from models.domain.events import (
     CONTACT,
     GRANTED,
-    LANES,
+    INTERACTION_LANES,
     RESERVED,
     SENT,
     Event,
@@ -31,7 +31,10 @@ class View(NamedTuple):
         Acts are what the customer did; contacts are what was done to them.
         """
         entries = [
-            entry for lane in LANES for entry in self.lanes.get(lane, ()) if entry.type in types
+            entry
+            for lane in INTERACTION_LANES
+            for entry in self.lanes.get(lane, ())
+            if entry.type in types
         ]
         entries.sort()
         return entries[-length:]

@@ -4,12 +4,15 @@ import dataclasses
 
 import msgspec
 
-from models.decision.decide import Deciding, World
-from models.decision.outcome import Stage, Standing, standing
-from models.decision.recorded import exhausted_of, profile_of
-from models.domain.decisions import Flag, Record, Shown, Source
-from models.explanation.counterfactuals import Case, Change
-from models.explanation.minimal_change import smallest
+from models.decision.decide import run_stages
+from models.decision.inputs import DecisionInputs, SharedInputs
+from models.decision.outcome import OfferOutcome, Stage, offer_outcome
+from models.decision.record import record as record_stages
+from models.decision.recorded import recorded_exhausted, recorded_profile
+from models.decision.stages import Stages
+from models.domain.decisions import DecisionRecord, Flag, ShownOffer, Source
+from models.explanation.counterfactuals import Counterfactual
+from models.explanation.minimal_change import minimal_change
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,52 +27,52 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     offer: str
-    standing: Standing
-    shown: Shown | None = None
+    outcome: OfferOutcome
+    shown: ShownOffer | None = None
     attributes: tuple[str, ...] = ()
     score: int | None = None
     least: int | None = None
-    sets: tuple[tuple[Change, ...], ...] = ()
-    stopped: tuple[Standing, ...] = ()
+    sets: tuple[tuple[Counterfactual, ...], ...] = ()
+    stopped: tuple[OfferOutcome, ...] = ()
     moved: bool = False
 
 
-def explain(record: Record, world: World, offer: str) -> Explanation:
+def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explanation:
     """Explain `offer` in the decision that `record` keeps.
 
-    `world` is of the record's release and policy, and of a catalogue: that of the moment, where it
+    `shared` is of the record's release and policy, and of a catalogue: that of the moment, where it
     is at hand. Raises `Damaged` where the record's profile cannot be read.
     """
-    profile = profile_of(record)
+    profile = recorded_profile(record)
     before = record.decision
-    case = Case(
+    inputs = DecisionInputs(
         profile,
-        dataclasses.replace(world, exhausted=world.exhausted | exhausted_of(before)),
+        dataclasses.replace(shared, exhausted=shared.exhausted | recorded_exhausted(before)),
         record.request,
         record.time,
-        Flag.STATE_UNAVAILABLE in before.flags,
+        profile_unavailable=Flag.STATE_UNAVAILABLE in before.flags,
     )
-    deciding = case.deciding()
-    again = deciding.decision()
-    stands = standing(deciding, offer)
+    stages = run_stages(inputs)
+    again = record_stages(stages)
+    outcome = offer_outcome(stages, offer)
     moved = [one.offer for one in again.slate] != [one.offer for one in before.slate]
     least = min((one.score for one in again.slate), default=None)
-    if stands.stage == Stage.SHOWN:
+    if outcome.stage == Stage.SHOWN:
         shown = next(one for one in again.slate if one.offer == offer)
         return Explanation(
             offer=offer,
-            standing=stands,
+            outcome=outcome,
             shown=shown,
-            attributes=_attributes(deciding, shown),
+            attributes=_attributes(stages, shown),
             score=shown.score,
             least=least,
             moved=moved,
         )
-    found = smallest(case, deciding, offer)
+    found = minimal_change(stages, offer)
     return Explanation(
         offer=offer,
-        standing=stands,
-        score=_score(deciding, offer),
+        outcome=outcome,
+        score=_score(stages, offer),
         least=least,
         sets=found.sets,
         stopped=found.stopped,
@@ -77,18 +80,18 @@ def explain(record: Record, world: World, offer: str) -> Explanation:
     )
 
 
-def _attributes(deciding: Deciding, shown: Shown) -> tuple[str, ...]:
+def _attributes(stages: Stages, shown: ShownOffer) -> tuple[str, ...]:
     """Return the attributes that an offer by popularity was chosen by."""
     if shown.source != Source.POPULAR:
         return ()
-    told = (f"{name}={value}" for name, value in deciding.view.attributes.items())
-    return tuple(name for name in told if name in deciding.world.index.release.segment_row)
+    told = (f"{name}={value}" for name, value in stages.gathered.view.attributes.items())
+    return tuple(name for name in told if name in stages.inputs.shared.index.release.segment_row)
 
 
-def _score(deciding: Deciding, offer: str) -> int | None:
+def _score(stages: Stages, offer: str) -> int | None:
     """Return the score of a candidate, None of what is none."""
-    row = deciding.world.index.row_of(offer)
-    for ranking in deciding.walk.rankings:
+    row = stages.inputs.shared.index.row_of(offer)
+    for ranking in stages.filled.rankings:
         for at in (ranking.rows == row).nonzero()[0].tolist():
             return int(ranking.scores[at])
     return None

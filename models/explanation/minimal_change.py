@@ -8,59 +8,63 @@ can be dropped is dropped, so that without any member of the set the offer is st
 from itertools import combinations
 from typing import NamedTuple
 
-from models.decision.decide import Deciding
-from models.decision.outcome import Stage, Standing, standing
-from models.explanation.counterfactuals import Case, Change, Kind, changed
+from models.decision.decide import run_stages
+from models.decision.outcome import OfferOutcome, Stage, offer_outcome
+from models.decision.stages import Stages
+from models.explanation.counterfactuals import (
+    Counterfactual,
+    CounterfactualKind,
+    apply_counterfactual,
+)
 from models.explanation.proposals import proposals
 
 MOST = 3  # changes in one set
-DECISIONS = 40  # made again at most
+DECISIONS = 40  # tried again at most
 
 
-class Smallest(NamedTuple):
+class MinimalChange(NamedTuple):
     """`sets` of changes, each of which shows the offer; none: no small change does.
 
     `stopped` is where the offer stands, and then where it stood after each change tried on the way
     that led farthest.
     """
 
-    sets: tuple[tuple[Change, ...], ...]
-    stopped: tuple[Standing, ...]
+    sets: tuple[tuple[Counterfactual, ...], ...]
+    stopped: tuple[OfferOutcome, ...]
 
 
 class _Spent(Exception):
-    """So many decisions have been made that no more are."""
+    """So many decisions have been tried that no more are."""
 
 
-class _Made(NamedTuple):
-    """A case, what was decided in it, and where the offer then stands."""
+class _Tried(NamedTuple):
+    """The stages of a decision, and what became of the offer in it."""
 
-    case: Case
-    deciding: Deciding
-    standing: Standing
+    stages: Stages
+    outcome: OfferOutcome
 
 
 class _Search:
     """Looks for what shows one offer."""
 
-    def __init__(self, case: Case, deciding: Deciding, offer: str) -> None:
+    def __init__(self, stages: Stages, offer: str) -> None:
         self._offer = offer
         self._left = DECISIONS
-        self._first = _Made(case, deciding, standing(deciding, offer))
-        self.stopped: tuple[Standing, ...] = (self._first.standing,)
+        self._first = _Tried(stages, offer_outcome(stages, offer))
+        self.stopped: tuple[OfferOutcome, ...] = (self._first.outcome,)
 
-    def single(self) -> tuple[tuple[Change, ...], ...]:
+    def single(self) -> tuple[tuple[Counterfactual, ...], ...]:
         """Return the changes that suffice by themselves, the least of each kind."""
-        found: dict[tuple[Kind, str], tuple[Change, ...]] = {}
-        for change in proposals(*self._first[:2], self._offer, self._first.standing):
+        found: dict[tuple[CounterfactualKind, str], tuple[Counterfactual, ...]] = {}
+        for change in proposals(self._first.stages, self._offer, self._first.outcome):
             key = (change.kind, change.about)
             if key not in found and self._shown((change,)):
                 found[key] = (change,)
         return tuple(found.values())
 
-    def several(self) -> tuple[tuple[Change, ...], ...]:
+    def several(self) -> tuple[tuple[Counterfactual, ...], ...]:
         """Return one set of changes that suffices, of which none can be dropped."""
-        found = self._deeper(self._first, (), (self._first.standing,))
+        found = self._deeper(self._first, (), (self._first.outcome,))
         if found is None:
             return ()
         for size in range(1, len(found)):
@@ -70,45 +74,44 @@ class _Search:
         return (found,)
 
     def _deeper(
-        self, made: _Made, changes: tuple[Change, ...], path: tuple[Standing, ...]
-    ) -> tuple[Change, ...] | None:
+        self, tried: _Tried, changes: tuple[Counterfactual, ...], path: tuple[OfferOutcome, ...]
+    ) -> tuple[Counterfactual, ...] | None:
         if len(path) > len(self.stopped):
             self.stopped = path
         if len(changes) == MOST:
             return None
-        for change in proposals(made.case, made.deciding, self._offer, made.standing):
-            if change.kind == Kind.RATE:
+        for change in proposals(tried.stages, self._offer, tried.outcome):
+            if change.kind == CounterfactualKind.RATE:
                 continue  # what a lever is, of a rate that nobody sets
-            later = self._after(made, change)
-            if later.standing.stage == Stage.SHOWN:
+            later = self._after(tried, change)
+            if later.outcome.stage == Stage.SHOWN:
                 return (*changes, change)
-            if later.standing in path:
+            if later.outcome in path:
                 continue  # it lifted nothing
-            found = self._deeper(later, (*changes, change), (*path, later.standing))
+            found = self._deeper(later, (*changes, change), (*path, later.outcome))
             if found is not None:
                 return found
         return None
 
-    def _shown(self, changes: tuple[Change, ...]) -> bool:
-        made = self._first
+    def _shown(self, changes: tuple[Counterfactual, ...]) -> bool:
+        tried = self._first
         for change in changes:
-            made = self._after(made, change)
-        return made.standing.stage == Stage.SHOWN
+            tried = self._after(tried, change)
+        return tried.outcome.stage == Stage.SHOWN
 
-    def _after(self, made: _Made, change: Change) -> _Made:
+    def _after(self, tried: _Tried, change: Counterfactual) -> _Tried:
         if self._left <= 0:
             raise _Spent
         self._left -= 1
-        case = changed(made.case, made.deciding, self._offer, change)
-        deciding = case.deciding()
-        return _Made(case, deciding, standing(deciding, self._offer))
+        stages = run_stages(apply_counterfactual(tried.stages, self._offer, change))
+        return _Tried(stages, offer_outcome(stages, self._offer))
 
 
-def smallest(case: Case, deciding: Deciding, offer: str) -> Smallest:
-    """Return what would have shown `offer` in `deciding`, the decision of `case`."""
-    search = _Search(case, deciding, offer)
+def minimal_change(stages: Stages, offer: str) -> MinimalChange:
+    """Return what would have shown `offer` in a decision."""
+    search = _Search(stages, offer)
     try:
         found = search.single() or search.several()
     except _Spent:
         found = ()
-    return Smallest(found, search.stopped)
+    return MinimalChange(found, search.stopped)

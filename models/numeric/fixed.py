@@ -77,15 +77,15 @@ def weighted_sum(table: Table, rows: Rows, weights: Fixed) -> Fixed:
 
 
 @compiled("int64[::1](int64[::1], int64[::1], int64)")
-def best(scores: Fixed, ranks: Rows, most: int) -> Rows:
+def top_by_score(scores: Fixed, tie_ranks: Rows, limit: int) -> Rows:
     """Return the positions of the `most` greatest scores, greatest first, the lesser rank at a tie.
 
     `ranks` are distinct.
     """
     kept = np.arange(scores.size)
-    if scores.size > 2 * most and most > 0:
-        least = np.partition(scores, scores.size - most)[scores.size - most]
+    if scores.size > 2 * limit and limit > 0:
+        least = np.partition(scores, scores.size - limit)[scores.size - limit]
         kept = np.flatnonzero(scores >= least)
-    kept = kept[np.argsort(ranks[kept])]
+    kept = kept[np.argsort(tie_ranks[kept])]
     order = np.argsort(-scores[kept], kind="mergesort")
-    return kept[order[:most]]
+    return kept[order[:limit]]

@@ -16,19 +16,18 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer, Row, offer_id
 from models.domain.decisions import ContextItem, Reason
 from models.domain.events import CONTACT, RESERVED, SENT
+from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.profile import LANE_CAPACITY
 from models.domain.selectors import Selector, selects
 from models.domain.view import View
-from models.policy.contact_log import Ledger, Line, lasting, ledger_of
+from models.policy.contact_log import ContactLog, LoggedContact, contact_log_of, reservation_length
 from models.policy.cool_downs import (
-    Closed,
     category_selector,
     category_values,
     closed_categories,
@@ -43,22 +42,11 @@ MARKETING = Selector(classes=("marketing",))
 NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
 
 
-class Capped(NamedTuple):
-    """A cap that is reached: for the `offers` of `about` (None: for all), transactional ones apart.
-
-    `rule` is the cap's name.
-    """
-
-    rule: str
-    about: Selector
-    offers: frozenset[str] | None
-
-
-class Contacts:
+class ContactRules:
     """What the contact policy says of one customer at `now` (microseconds); made once a decision.
 
-    `like` is the built-in intent that the one asked for behaves like. Where the customer is not
-    `known`, as the store does not answer, every hard cap counts as reached. Nothing is counted
+    `base_intent` is the built-in intent that the one asked for behaves like. Where the customer is
+    not `known`, as the store does not answer, every hard cap counts as reached. Nothing is counted
     before it is asked for, and nothing at all where the policy has no caps.
     """
 
@@ -67,7 +55,7 @@ class Contacts:
         view: View,
         policy: Policy,
         now: int,
-        like: str,
+        base_intent: str,
         context: tuple[ContextItem, ...],
         catalogue: Catalogue,
         *,
@@ -76,66 +64,68 @@ class Contacts:
         self._view = view
         self._policy = policy.contact
         self._now = now
-        self._like = like
+        self._base_intent = base_intent
         self._context = context
         self._catalogue = catalogue
         self._known = known
-        self._suspended: dict[str, list[tuple[Reason, str, Selector]]] = {}
-        self._capped: dict[str, list[tuple[Cap, Capped]]] = {}
+        self._suspended: dict[str, list[SelectorExclusion]] = {}
+        self._capped: dict[str, list[tuple[Cap, SelectorExclusion]]] = {}
         self._windows: dict[Calendar, int] = {}
         self._groups: dict[tuple[str, str], bool] = {}
 
-    def closed(self) -> dict[str, Closed]:
+    def closed(self) -> dict[str, Exclusion]:
         """Return the offers that are not to be shown on any channel, by id, each with why."""
         cool_downs = self._policy.cool_downs
-        return closed_offers(self._view, cool_downs, self._now, self._like, self._context)
+        return closed_offers(self._view, cool_downs, self._now, self._base_intent, self._context)
 
-    def closed_about(self) -> list[tuple[Reason, str, Selector]]:
-        """Return which offers are closed on any channel beside these: those of a category bought.
-
-        Each comes with its reason and the name of the cool-down.
-        """
+    def closed_categories(self) -> list[SelectorExclusion]:
+        """Return which further offers are closed on any channel: those of a category bought."""
         if not self._categories:
             return []
         about = category_selector(self._policy.cool_downs, self._categories)
-        return [(Reason.PURCHASED, "category", about)]
+        return [SelectorExclusion(Exclusion(Reason.PURCHASED, "category"), about)]
 
     def category_free_at(self, offer: Row) -> int | None:
         """Return when no category that an offer is in is closed any more; None: none is closed."""
         values = category_values(self._policy.cool_downs, offer)
         return max((self._categories[at] for at in values & self._categories.keys()), default=None)
 
-    def suspended(self, channel: str) -> list[tuple[Reason, str, Selector]]:
+    def suspended(self, channel: str) -> list[SelectorExclusion]:
         """Return why no offer of some selectors is shown on `channel`: an open case, quiet hours.
 
-        Each comes with its reason and the name of the rule, the case's being its attribute.
+        The rule of an open case is its attribute.
         """
         known = self._suspended.get(channel)
         if known is not None:
             return known
         found = self._suspended[channel] = []
         if self._view.attributes.get(self._policy.case_attribute):
-            found.append((Reason.OPEN_CASE, self._policy.case_attribute, MARKETING))
+            case = Exclusion(Reason.OPEN_CASE, self._policy.case_attribute)
+            found.append(SelectorExclusion(case, MARKETING))
         for hours in self._policy.quiet_hours:
             if channel in hours.channels and quiet_at(hours, self._now, self._zone):
-                found.append((Reason.QUIET_HOURS, hours.name, NOT_TRANSACTIONAL))
+                quiet = Exclusion(Reason.QUIET_HOURS, hours.name)
+                found.append(SelectorExclusion(quiet, NOT_TRANSACTIONAL))
         return found
 
-    def capped(self, channel: str) -> list[Capped]:
-        """Return the caps that are reached for `channel`, in the policy's order."""
+    def capped(self, channel: str) -> list[SelectorExclusion]:
+        """Return the caps that are reached for `channel`, in the policy's order.
+
+        Transactional offers are no part of them.
+        """
         return [capped for _, capped in self._reached(channel)]
 
-    def withheld(self, offer: Row, channel: str) -> tuple[Reason, str] | None:
-        """Return why an offer is withheld on `channel`, and the rule's name.
+    def withheld(self, offer: Row, channel: str) -> Exclusion | None:
+        """Return why an offer is withheld on `channel`.
 
         The first that holds of: an open case, quiet hours, a cap; None where none does.
         """
-        for reason, rule, about in self.suspended(channel):
-            if selects(about, offer):
-                return reason, rule
-        for _, (rule, about, offers) in self._reached(channel):
-            if _held(offer, about, offers):
-                return Reason.CAPPED, rule
+        for suspended in self.suspended(channel):
+            if selects(suspended.about, offer):
+                return suspended.exclusion
+        for _, capped in self._reached(channel):
+            if _held(offer, capped):
+                return capped.exclusion
         return None
 
     def free_at(self, offer: Row, channel: str) -> int | None:
@@ -145,15 +135,15 @@ class Contacts:
         nothing else happens; None where it is not withheld, or where time alone never frees it.
         """
         withheld = self.withheld(offer, channel)
-        if withheld is None or withheld[0] == Reason.OPEN_CASE:
+        if withheld is None or withheld.reason == Reason.OPEN_CASE:
             return None
-        if withheld[0] == Reason.QUIET_HOURS:
+        if withheld.reason == Reason.QUIET_HOURS:
             hours = [one for one in self._policy.quiet_hours if channel in one.channels]
             return quiet_until(hours, self._now, self._zone)
         ends = [
             self._cap_free_at(cap, offer_id(offer), channel)
-            for cap, (_, about, offers) in self._reached(channel)
-            if _held(offer, about, offers)
+            for cap, capped in self._reached(channel)
+            if _held(offer, capped)
         ]
         return None if None in ends else max(end for end in ends if end is not None)
 
@@ -174,7 +164,7 @@ class Contacts:
             *(offer_id(offer) for offer in slate if any(selects(one, offer) for one in about)),
         )
 
-    def looked_up(self) -> tuple[str, ...]:
+    def consulted_offers(self) -> tuple[str, ...]:
         """Return the ids of offers shown before that caps of a group have looked at, ascending."""
         return tuple(sorted({shown for _, shown in self._groups}))
 
@@ -185,19 +175,19 @@ class Contacts:
     @cached_property
     def _categories(self) -> dict[str, int]:
         return closed_categories(
-            self._view, self._policy.cool_downs, self._now, self._like, self._catalogue.items
+            self._view, self._policy.cool_downs, self._now, self._base_intent, self._catalogue.items
         )
 
     @cached_property
-    def _ledger(self) -> Ledger:
+    def _ledger(self) -> ContactLog:
         lanes = (self._view.lanes.get(lane, ()) for lane in (CONTACT, SENT, RESERVED))
-        return ledger_of(chain.from_iterable(lanes), self._policy, self._now)
+        return contact_log_of(chain.from_iterable(lanes), self._policy, self._now)
 
     def _is_hard(self, cap: Cap, channel: str) -> bool:
         """Tell whether a cap counts on `channel`, and is hard there."""
         return _counts_on(cap, channel) and (cap.hard or channel in self._policy.outbound)
 
-    def _reached(self, channel: str) -> list[tuple[Cap, Capped]]:
+    def _reached(self, channel: str) -> list[tuple[Cap, SelectorExclusion]]:
         found = self._capped.get(channel)
         if found is None:
             found = self._capped[channel] = [
@@ -207,9 +197,9 @@ class Contacts:
             ]
         return found
 
-    def _count(self, cap: Cap, channel: str) -> Capped | None:
+    def _count(self, cap: Cap, channel: str) -> SelectorExclusion | None:
         """Return a cap as reached, or None where it is not."""
-        whole = Capped(cap.name, cap.about, None)
+        whole = SelectorExclusion(Exclusion(Reason.CAPPED, cap.name), cap.about)
         hard = self._is_hard(cap, channel)
         if cap.limit <= 0 or (hard and not self._known):
             return whole
@@ -232,7 +222,7 @@ class Contacts:
         ends: dict[int, int] = {}
         lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]
         if self._is_hard(cap, channel):
-            lapse = lasting(self._policy)
+            lapse = reservation_length(self._policy)
             lines += [(line, line.at + lapse) for line in self._pending(cap)]
         for line, end in lines:
             if cap.per != "offer" or line.offer == offer:
@@ -255,19 +245,19 @@ class Contacts:
             return at + _length(cap)
         return window_of(at, cap.calendar, self._zone)[1]
 
-    def _delivered(self, cap: Cap) -> list[Line]:
+    def _delivered(self, cap: Cap) -> list[LoggedContact]:
         """Return the deliveries that a cap is about, whenever they were."""
         ledger = self._ledger
         lines = ledger.messages if cap.per == "person" else ledger.offers
         return self._about(cap, lines)
 
-    def _pending(self, cap: Cap) -> list[Line]:
+    def _pending(self, cap: Cap) -> list[LoggedContact]:
         """Return the reservations that a cap is about and that may still be delivered."""
         ledger = self._ledger
         lines = ledger.pending_messages if cap.per == "person" else ledger.pending_offers
         return self._about(cap, lines)
 
-    def _about(self, cap: Cap, lines: list[Line]) -> list[Line]:
+    def _about(self, cap: Cap, lines: list[LoggedContact]) -> list[LoggedContact]:
         if cap.channels:
             lines = [line for line in lines if line.channel in cap.channels]
         if cap.per == "group":
@@ -299,7 +289,7 @@ class Contacts:
         ]
         reserved = self._view.complete_since(RESERVED)
         if reserved is not None:
-            ends.append(reserved + lasting(self._policy))
+            ends.append(reserved + reservation_length(self._policy))
         return max(ends, default=0)
 
 
@@ -307,12 +297,12 @@ def _counts_on(cap: Cap, channel: str) -> bool:
     return not cap.channels or channel in cap.channels
 
 
-def _held(offer: Row, about: Selector, offers: frozenset[str] | None) -> bool:
+def _held(offer: Row, capped: SelectorExclusion) -> bool:
     """Tell whether a cap that is reached withholds an offer."""
     return (
         offer.offer_class != "transactional"
-        and (offers is None or offer_id(offer) in offers)
-        and selects(about, offer)
+        and (capped.offers is None or offer_id(offer) in capped.offers)
+        and selects(capped.about, offer)
     )
 
 

@@ -19,6 +19,7 @@ from models.policy.schema import (
     AtMost,
     AtTime,
     AttributeIs,
+    CandidateCounts,
     Cap,
     Contact,
     CoolDowns,
@@ -31,7 +32,6 @@ from models.policy.schema import (
     Placement,
     Policy,
     QuietHours,
-    Searching,
 )
 
 LOOK_BACK_DAYS = 366
@@ -44,7 +44,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 Said = Iterator[tuple[str, str]]
 
 
-class Known(NamedTuple):
+class DeclaredNames(NamedTuple):
     """The names that a policy may use; `event_types` gives each type its lane of a profile."""
 
     channels: frozenset[str] = frozenset(CHANNELS)
@@ -52,9 +52,9 @@ class Known(NamedTuple):
     intents: frozenset[str] = frozenset(Intent.ALL)
 
 
-def rules_of(part: Any, known: Known) -> Said:
+def rules_of(part: Any, known: DeclaredNames) -> Said:
     """Yield what is wrong with one part of a policy, its own parts not looked at."""
-    rule: Callable[[Any, Known], Said] | None = _RULES.get(type(part))
+    rule: Callable[[Any, DeclaredNames], Said] | None = _RULES.get(type(part))
     if rule is not None:
         yield from rule(part, known)
 
@@ -97,7 +97,7 @@ def _hours(start: str, end: str, weekdays: tuple[int, ...]) -> Said:
         yield "weekdays", "want each day once"
 
 
-def _attribute(part: AttributeIs, known: Known) -> Said:
+def _attribute(part: AttributeIs, known: DeclaredNames) -> Said:
     if not part.name:
         yield "name", "want an attribute's name"
     yield from _finite("at_least", part.at_least)
@@ -105,7 +105,7 @@ def _attribute(part: AttributeIs, known: Known) -> Said:
     yield from _ordered("at_most", part.at_least, part.at_most)
 
 
-def _event(part: HappenedLately, known: Known) -> Said:
+def _event(part: HappenedLately, known: DeclaredNames) -> Said:
     kept = [kind for kind, lane in known.event_types.items() if lane != ATTRIBUTE]
     yield from _of("type", (part.type,), kept, "event type")
     yield from _of("channels", part.channels, known.channels, "channel")
@@ -123,7 +123,7 @@ def _event(part: HappenedLately, known: Known) -> Said:
         yield "at_least", "want 1 or more, or at_most: 0 or more always holds"
 
 
-def _time(part: AtTime, known: Known) -> Said:
+def _time(part: AtTime, known: DeclaredNames) -> Said:
     yield from _hours(part.start, part.end, part.weekdays)
     if part == AtTime():
         yield "", "want since, until, weekdays, start or end: without any it always holds"
@@ -134,7 +134,7 @@ def _time(part: AtTime, known: Known) -> Said:
             yield "until", "want a time after since"
 
 
-def _offer(part: OfferHas, known: Known) -> Said:
+def _offer(part: OfferHas, known: DeclaredNames) -> Said:
     if part == OfferHas():
         yield "", "want a bound: without any it always holds"
     yield from _finite("price_at_least", part.price_at_least, 0)
@@ -144,7 +144,7 @@ def _offer(part: OfferHas, known: Known) -> Said:
     yield from _ordered("price_at_most", part.price_at_least, part.price_at_most)
 
 
-def _eligibility(part: Eligibility, known: Known) -> Said:
+def _eligibility(part: Eligibility, known: DeclaredNames) -> Said:
     yield from _named(part.name)
     yield from _of("channels", part.channels, known.channels, "channel")
     if not part.bar and not part.when:
@@ -153,7 +153,7 @@ def _eligibility(part: Eligibility, known: Known) -> Said:
         yield "bar", "want about, channels or when: this bars every offer everywhere"
 
 
-def _cap(part: Cap, known: Known) -> Said:
+def _cap(part: Cap, known: DeclaredNames) -> Said:
     yield from _named(part.name)
     yield from _between("limit", part.limit, 0, CAP_LIMIT)
     yield from _of("channels", part.channels, known.channels, "channel")
@@ -165,18 +165,18 @@ def _cap(part: Cap, known: Known) -> Said:
         yield "about", "want the offers of the group"
 
 
-def _quiet(part: QuietHours, known: Known) -> Said:
+def _quiet(part: QuietHours, known: DeclaredNames) -> Said:
     yield from _named(part.name)
     yield from _of("channels", part.channels, known.channels, "channel")
     yield from _hours(part.start or "?", part.end or "?", part.weekdays)
 
 
-def _cooling(part: CoolDowns, known: Known) -> Said:
+def _cooling(part: CoolDowns, known: DeclaredNames) -> Said:
     for key in ("purchase", "decline", "category_days"):
         yield from _between(key, getattr(part, key), 0, LOOK_BACK_DAYS)
 
 
-def _contact(part: Contact, known: Known) -> Said:
+def _contact(part: Contact, known: DeclaredNames) -> Said:
     yield from _of("outbound", part.outbound, known.channels, "channel")
     if zone_named(part.zone) is None:
         yield "zone", 'want a time zone such as "Europe/Vienna"'
@@ -187,7 +187,7 @@ def _contact(part: Contact, known: Known) -> Said:
             yield key, "want an attribute's name"
 
 
-def _lever(part: Lever, known: Known) -> Said:
+def _lever(part: Lever, known: DeclaredNames) -> Said:
     yield from _named(part.name)
     if not part.owner.strip():
         yield "owner", "want who answers for it"
@@ -204,7 +204,7 @@ def _lever(part: Lever, known: Known) -> Said:
         yield "until", "want a time after since"
 
 
-def _arbitration(part: Arbitration, known: Known) -> Said:
+def _arbitration(part: Arbitration, known: DeclaredNames) -> Said:
     money = part.value_unknown
     if money is None:
         return
@@ -214,40 +214,40 @@ def _arbitration(part: Arbitration, known: Known) -> Said:
         yield "value_unknown", "want units of 0 or more, and nanos below 1000000000"
 
 
-def _diversity(part: AtMost, known: Known) -> Said:
+def _diversity(part: AtMost, known: DeclaredNames) -> Said:
     if not part.feature:
         yield "feature", "want a feature's name"
     yield from _between("limit", part.limit, 1, 100)
 
 
-def _exploration(part: Exploration, known: Known) -> Said:
+def _exploration(part: Exploration, known: DeclaredNames) -> Said:
     yield from _between("temperature", part.temperature, 0, 2)
     yield from _between("minutes", part.minutes, 1, WEEK_MINUTES)
 
 
-def _holdout(part: Holdout, known: Known) -> Said:
+def _holdout(part: Holdout, known: DeclaredNames) -> Said:
     yield from _between("share", part.share, 0, 0.5)
     if part.name:
         yield from _named(part.name)
 
 
-def _intent(part: IntentRule, known: Known) -> Said:
+def _intent(part: IntentRule, known: DeclaredNames) -> Said:
     if len(set(part.classes)) < len(part.classes):
         yield "classes", "want each class once"
 
 
-def _placement(part: Placement, known: Known) -> Said:
+def _placement(part: Placement, known: DeclaredNames) -> Said:
     if part.intent:
         yield from _of("intent", (part.intent,), known.intents, "intent")
     yield from _between("count", part.count, 0, 100)
 
 
-def _searching(part: Searching, known: Known) -> Said:
+def _searching(part: CandidateCounts, known: DeclaredNames) -> Said:
     yield from _between("items", part.items, 1, 1000)
     yield from _between("sets", part.sets, 0, 1000)
 
 
-def _policy(part: Policy, known: Known) -> Said:
+def _policy(part: Policy, known: DeclaredNames) -> Said:
     if part.exploration.temperature > 0 and len(part.diversity) > 1:
         yield (
             "diversity",
@@ -256,7 +256,7 @@ def _policy(part: Policy, known: Known) -> Said:
         )
 
 
-_RULES: Mapping[type, Callable[[Any, Known], Said]] = {
+_RULES: Mapping[type, Callable[[Any, DeclaredNames], Said]] = {
     AttributeIs: _attribute,
     HappenedLately: _event,
     AtTime: _time,
@@ -274,5 +274,5 @@ _RULES: Mapping[type, Callable[[Any, Known], Said]] = {
     IntentRule: _intent,
     Placement: _placement,
     Policy: _policy,
-    Searching: _searching,
+    CandidateCounts: _searching,
 }

@@ -18,7 +18,7 @@ from models.policy.schema import Contact
 IMPRESSION = "impression"
 
 
-class Line(NamedTuple):
+class LoggedContact(NamedTuple):
     """One contact: `at` is when it was delivered, or when it was reserved.
 
     Lines of the same `message` are one contact. `offer` is "" for the message as a whole.
@@ -30,27 +30,27 @@ class Line(NamedTuple):
     at: int
 
 
-class Ledger(NamedTuple):
+class ContactLog(NamedTuple):
     """What counts: by message for caps per person, by offer for the others.
 
     `pending` are the reservations that are neither delivered nor lapsed.
     """
 
-    messages: list[Line]
-    offers: list[Line]
-    pending_messages: list[Line]
-    pending_offers: list[Line]
+    messages: list[LoggedContact]
+    offers: list[LoggedContact]
+    pending_messages: list[LoggedContact]
+    pending_offers: list[LoggedContact]
 
 
-def ledger_of(entries: Iterable[Entry], contact: Contact, now: int) -> Ledger:
+def contact_log_of(entries: Iterable[Entry], contact: Contact, now: int) -> ContactLog:
     """Return what counts among the contacts of a customer at `now` (microseconds).
 
     A `sent` delivers its whole message, an impression its offer; the latest delivery of a message
     says when it was.
     """
-    sent: list[Line] = []
-    seen: list[Line] = []
-    reserved: list[Line] = []
+    sent: list[LoggedContact] = []
+    seen: list[LoggedContact] = []
+    reserved: list[LoggedContact] = []
     outbound = contact.outbound
     for number, entry in enumerate(entries, 1):
         if entry.rank != 1:
@@ -64,15 +64,19 @@ def ledger_of(entries: Iterable[Entry], contact: Contact, now: int) -> Ledger:
         else:
             continue
         offer = entry.offer or offer_of(entry)
-        lines.append(Line(entry.decision or -number, entry.channel, offer, entry.at))
-    ledger = Ledger(sent + seen, [line for line in sent + seen if line.offer], [], [])
+        lines.append(LoggedContact(entry.decision or -number, entry.channel, offer, entry.at))
+    ledger = ContactLog(sent + seen, [line for line in sent + seen if line.offer], [], [])
     if reserved:
-        _reserve(ledger, sent, seen, reserved, now - lasting(contact))
+        _reserve(ledger, sent, seen, reserved, now - reservation_length(contact))
     return ledger
 
 
 def _reserve(
-    ledger: Ledger, sent: list[Line], seen: list[Line], reserved: list[Line], lapsed: int
+    ledger: ContactLog,
+    sent: list[LoggedContact],
+    seen: list[LoggedContact],
+    reserved: list[LoggedContact],
+    lapsed: int,
 ) -> None:
     """Add reservations to `ledger`: as delivered, or as pending if made after `lapsed`."""
     ours = {line.message for line in reserved}
@@ -87,17 +91,17 @@ def _reserve(
         message, channel, offer, at = line
         pending = at > lapsed
         if pending and message not in delivered:
-            ledger.pending_messages.append(Line(message, channel, "", at))
+            ledger.pending_messages.append(LoggedContact(message, channel, "", at))
         if not offer:
             continue
         times = [told[key] for key in ((message, ""), (message, offer)) if key in told]
         if times:
-            ledger.offers.append(Line(message, channel, offer, max(times)))
+            ledger.offers.append(LoggedContact(message, channel, offer, max(times)))
         elif pending:
             ledger.pending_offers.append(line)
 
 
-def lasting(contact: Contact) -> int:
+def reservation_length(contact: Contact) -> int:
     """Return how long a reservation counts that nothing confirms, in microseconds."""
     return round(contact.reserve_minutes * MINUTE)
 

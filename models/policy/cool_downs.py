@@ -5,12 +5,12 @@ cool-down of some days holds from the event on and is over exactly that long aft
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from models.clock_time import DAY
 from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
 from models.domain.decisions import ContextItem, Intent, Reason
-from models.domain.events import LANES, PURCHASE, RESPONSE
+from models.domain.events import INTERACTION_LANES, PURCHASE, RESPONSE
+from models.domain.exclusions import Exclusion
 from models.domain.profile import Entry
 from models.domain.selectors import Selector
 from models.domain.view import View
@@ -21,20 +21,9 @@ TAKEN = ("accept", "redeem")
 DECLINED = "dismiss"
 
 
-class Closed(NamedTuple):
-    """Why an offer is closed, by which rule, and until when (microseconds).
-
-    `rule` is "" where nothing of the policy closes it, `until` None where no time ends it.
-    """
-
-    reason: Reason
-    rule: str = ""
-    until: int | None = None
-
-
 def closed_offers(
-    view: View, cool_downs: CoolDowns, now: int, like: str, context: tuple[ContextItem, ...]
-) -> dict[str, Closed]:
+    view: View, cool_downs: CoolDowns, now: int, base_intent: str, context: tuple[ContextItem, ...]
+) -> dict[str, Exclusion]:
     """Return the offers that are not to be shown to this customer at `now`, by id.
 
     An item bought within the cool-down closes its default offer; an offer accepted, redeemed or
@@ -44,37 +33,37 @@ def closed_offers(
     remembered to have touched. A purchase is told before a decline, and that before the context.
     """
     closed = {
-        DEFAULT_PREFIX + before_them.item: Closed(Reason.IN_CONTEXT) for before_them in context
+        DEFAULT_PREFIX + before_them.item: Exclusion(Reason.IN_CONTEXT) for before_them in context
     }
     responses = view.lanes.get(RESPONSE, ())
     for entry, until in _within(responses, cool_downs.decline, now):
         if entry.type == DECLINED:
-            _close(closed, offer_of(entry), Closed(Reason.DECLINED, "decline", until))
-    if like != Intent.REPLENISH:
+            _close(closed, offer_of(entry), Exclusion(Reason.DECLINED, "decline", until))
+    if base_intent != Intent.REPLENISH:
         for entry, until in _within(responses, cool_downs.purchase, now):
             if entry.type in TAKEN:
-                _close(closed, offer_of(entry), Closed(Reason.PURCHASED, "purchase", until))
+                _close(closed, offer_of(entry), Exclusion(Reason.PURCHASED, "purchase", until))
         for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.purchase, now):
-            bought = Closed(Reason.PURCHASED, "purchase", until)
+            bought = Exclusion(Reason.PURCHASED, "purchase", until)
             _close(closed, entry.offer, bought)
             if entry.item:
                 _close(closed, DEFAULT_PREFIX + entry.item, bought)
-    if like == Intent.DISCOVERY:
+    if base_intent == Intent.DISCOVERY:
         for item in touched(view):
-            closed.setdefault(DEFAULT_PREFIX + item, Closed(Reason.TOUCHED))
+            closed.setdefault(DEFAULT_PREFIX + item, Exclusion(Reason.TOUCHED))
     closed.pop("", None)
     return closed
 
 
 def closed_categories(
-    view: View, cool_downs: CoolDowns, now: int, like: str, items: Mapping[str, Item]
+    view: View, cool_downs: CoolDowns, now: int, base_intent: str, items: Mapping[str, Item]
 ) -> dict[str, int]:
     """Return the categories that a purchase closes at `now`, each with when it opens again.
 
     They are the values that the items bought have in the feature that the policy names.
     """
     found: dict[str, int] = {}
-    if not cool_downs.category or like == Intent.REPLENISH:
+    if not cool_downs.category or base_intent == Intent.REPLENISH:
         return found
     for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.category_days, now):
         item = items.get(entry.item)
@@ -96,7 +85,9 @@ def category_values(cool_downs: CoolDowns, offer: Row) -> set[str]:
 
 def touched(view: View) -> set[str]:
     """Return the items that the customer is remembered to have acted on in any way."""
-    return {entry.item for lane in LANES for entry in view.lanes.get(lane, ()) if entry.item}
+    return {
+        entry.item for lane in INTERACTION_LANES for entry in view.lanes.get(lane, ()) if entry.item
+    }
 
 
 def _within(entries: tuple[Entry, ...], days: float, now: int) -> Iterator[tuple[Entry, int]]:
@@ -107,7 +98,7 @@ def _within(entries: tuple[Entry, ...], days: float, now: int) -> Iterator[tuple
             yield entry, entry.at + lasting
 
 
-def _close(closed: dict[str, Closed], offer: str, said: Closed) -> None:
+def _close(closed: dict[str, Exclusion], offer: str, said: Exclusion) -> None:
     """Close an offer; of several of one reason the one that lasts longest stands."""
     present = closed.get(offer)
     if present is None or present.reason != said.reason or (present.until or 0) < (said.until or 0):

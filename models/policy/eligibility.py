@@ -8,10 +8,10 @@ from models.domain.selectors import OfferHas
 from models.numeric.array_types import Mask
 from models.policy.conditions import Situation, holds
 from models.policy.schema import AllOf, AnyOf, Condition, Eligibility, NoneOf
-from models.policy.selector_masks import Selections
+from models.policy.selector_masks import SelectorMasks
 
 
-def barred(selections: Selections, rule: Eligibility, situation: Situation) -> Mask:
+def barred(selections: SelectorMasks, rule: Eligibility, situation: Situation) -> Mask:
     """Return the rows that an eligibility rule bars."""
     about = selections.mask(rule.about)
     found: bool | Mask = True
@@ -22,7 +22,7 @@ def barred(selections: Selections, rule: Eligibility, situation: Situation) -> M
     return about & ~np.asarray(found, np.bool_)
 
 
-def met(selections: Selections, condition: Condition, situation: Situation) -> bool | Mask:
+def met(selections: SelectorMasks, condition: Condition, situation: Situation) -> bool | Mask:
     """Tell whether a condition holds: for all offers alike, or by row where it is about offers."""
     match condition:
         case OfferHas():
@@ -40,7 +40,7 @@ def met(selections: Selections, condition: Condition, situation: Situation) -> b
 
 
 def _folded(
-    selections: Selections,
+    selections: SelectorMasks,
     conditions: tuple[Condition, ...],
     situation: Situation,
     join: Callable[[bool | Mask, bool | Mask], bool | Mask],
@@ -52,7 +52,7 @@ def _folded(
     return found
 
 
-def offers_having(selections: Selections, wanted: OfferHas) -> Mask:
+def offers_having(selections: SelectorMasks, wanted: OfferHas) -> Mask:
     """Return the rows whose price and value are within bounds; unknown ones are within none."""
     prices = selections.prices
     found = np.ones(len(prices), np.bool_)

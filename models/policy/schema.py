@@ -217,7 +217,7 @@ class Placement(StrictStruct, frozen=True, kw_only=True):
     about: Selector = Selector()
 
 
-class Searching(StrictStruct, frozen=True, kw_only=True):
+class CandidateCounts(StrictStruct, frozen=True, kw_only=True):
     """How many items and explicit offers are looked at for one customer."""
 
     items: int = 200
@@ -236,7 +236,7 @@ class Policy(StrictStruct, frozen=True, kw_only=True, dict=True):
     diversity: tuple[AtMost, ...] = ()
     exploration: Exploration = Exploration()
     holdout: Holdout = Holdout()
-    candidates: Searching = Searching()
+    candidates: CandidateCounts = CandidateCounts()
 
     @cached_property
     def canonical(self) -> bytes:

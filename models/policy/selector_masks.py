@@ -17,16 +17,16 @@ from models.numeric.array_types import NO_ROWS, Doubles, Mask, Rows
 KEPT = 256  # masks of a policy's selectors
 
 
-class Selections:
+class SelectorMasks:
     """Answers for the `rows` of one index; row k of it is row k there."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._kept: dict[int, tuple[Selector, Mask]] = {}
 
-    def after(self, rows: Sequence[Row]) -> "Selections":
+    def updated(self, rows: Sequence[Row]) -> "SelectorMasks":
         """Return the same for rows of the same ids, sharing what their change leaves true."""
-        later = Selections(rows)
+        later = SelectorMasks(rows)
         if all(
             new is old or _said(new) == _said(old)
             for new, old in zip(rows, self._rows, strict=True)

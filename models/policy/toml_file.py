@@ -14,7 +14,7 @@ from models.domain.decisions import Intent
 from models.domain.events import CHANNELS, EVENT_TYPES
 from models.domain.names import is_name
 from models.errors import ThroughlineError
-from models.policy.checks import Known, rules_of
+from models.policy.checks import DeclaredNames, rules_of
 from models.policy.schema import Policy
 
 BYTES = 256 * 1024
@@ -72,7 +72,7 @@ def read_policy(
         raise BadPolicy((_unparsed(text, error),)) from None
     intents = said.get("intents")
     declared = [*intents] if isinstance(intents, dict) else []
-    known = Known(channels, event_types, frozenset((*Intent.ALL, *declared)))
+    known = DeclaredNames(channels, event_types, frozenset((*Intent.ALL, *declared)))
     wrong = list(_part(said, inspect.type_info(Policy), (), known))
     if wrong:
         lines = _Lines(text)
@@ -84,7 +84,7 @@ def read_policy(
 Wrong = Iterator[tuple[Path, str]]
 
 
-def _part(value: Any, kind: inspect.Type, at: Path, known: Known) -> Wrong:
+def _part(value: Any, kind: inspect.Type, at: Path, known: DeclaredNames) -> Wrong:
     """Yield what is wrong with a value that should be of `kind`, and all below it."""
     if isinstance(kind, inspect.UnionType):
         kind = _member(value, kind)
@@ -112,7 +112,7 @@ def _part(value: Any, kind: inspect.Type, at: Path, known: Known) -> Wrong:
         yield at, f"want {_wanted(kind)}"
 
 
-def _table(value: Any, kind: inspect.StructType, at: Path, known: Known) -> Wrong:
+def _table(value: Any, kind: inspect.StructType, at: Path, known: DeclaredNames) -> Wrong:
     if not isinstance(value, dict):
         yield at, "want a table"
         return

@@ -22,7 +22,7 @@ def counts_value(policy: Policy, label: str) -> bool:
     return policy.arbitration.value and label == RESPONSE
 
 
-def worths(
+def value_terms(
     index: OfferIndex, policy: Policy, label: str, intent: str, minute: int, rows: Rows
 ) -> Fixed:
     """Return what multiplies the rate of each of `rows`, as a logarithm; 0 where nothing does."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Offer, Row, in_stock
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import to_fixed
-from models.policy.selector_masks import Selections
+from models.policy.selector_masks import SelectorMasks
 from models.recommender.new_items import NewItems
 from models.recommender.vector_search import Allowed, VectorSearch, allow
 from models.release.release import Release
@@ -26,7 +26,7 @@ SEGMENTS_KEPT = 64  # rankings by popularity kept, one a combination of segments
 ALWAYS, NEVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
 
-class Popularity(NamedTuple):
+class PopularItems(NamedTuple):
     """Items by popularity in some segments: `scores` (items,) in units of 2^-20, and the order."""
 
     scores: Fixed
@@ -63,21 +63,21 @@ class OfferIndex:
         self.set_ids = sorted(catalogue.offers)
         self.set_row = {offer_id: row for row, offer_id in enumerate(self.set_ids)}
         self.ids = [*(DEFAULT_PREFIX + item_id for item_id in self.item_ids), *self.set_ids]
-        self.ranks = _ranks(self.ids)
+        self.tie_ranks = _ranks(self.ids)
         self.release_row = np.array(
             [release.item_row.get(item_id, -1) for item_id in self.item_ids], np.int64
         )
         known = np.flatnonzero(self.release_row >= 0)
-        self.item_row_of = np.full(len(release.items), -1, np.int64)
-        self.item_row_of[self.release_row[known]] = known
+        self.item_of_release_row = np.full(len(release.items), -1, np.int64)
+        self.item_of_release_row[self.release_row[known]] = known
         self.new_rows = np.flatnonzero(self.release_row < 0)
         self.vectors = self._item_vectors()
-        self.fixed = to_fixed(self.vectors)
-        self.search = VectorSearch(self.vectors, self.fixed)
+        self.fixed_vectors = to_fixed(self.vectors)
+        self.search = VectorSearch(self.vectors, self.fixed_vectors)
         self._place_sets()
-        self.selections = Selections(self._rows())
+        self.selections = SelectorMasks(self._rows())
         self.new_items = self._new_items()
-        self._popular: dict[tuple[int, ...], Popularity] = {}
+        self._popular: dict[tuple[int, ...], PopularItems] = {}
         self._eligible: _Eligible
         self._refresh()
 
@@ -92,7 +92,7 @@ class OfferIndex:
         index = object.__new__(OfferIndex)
         index.__dict__.update(self.__dict__)
         index.catalogue = catalogue
-        index.selections = self.selections.after(index._rows())
+        index.selections = self.selections.updated(index._rows())
         index._refresh()
         return index
 
@@ -139,21 +139,21 @@ class OfferIndex:
             )
         return kept.allowed
 
-    def known(self, allowed: Allowed) -> Mask:
+    def known_to_release(self, allowed: Allowed) -> Mask:
         """Return which of the release's items are among `allowed`."""
         kept = self._eligible
         return kept.known if kept.allowed is allowed else self._known(allowed.mask)
 
-    def sets_near(self, point: NDArray[np.float32], most: int, allowed: Mask) -> Rows:
+    def nearest_sets(self, point: NDArray[np.float32], limit: int, allowed: Mask) -> Rows:
         """Return up to `most` rows of explicit offers nearest to `point` (D,) among `allowed`."""
         sets = np.flatnonzero(allowed[self.item_count :])
-        if len(sets) > most:
+        if len(sets) > limit:
             scores = (self.set_vectors @ point)[sets]
-            kept = np.argpartition(-scores, most)[:most]
+            kept = np.argpartition(-scores, limit)[:limit]
             sets = sets[kept[np.lexsort((sets[kept], -scores[kept]))]]
         return sets + self.item_count
 
-    def popular(self, segments: list[int]) -> Popularity:
+    def popular(self, segments: list[int]) -> PopularItems:
         """Return the items by their mean log share over `segments`, most popular first."""
         key = tuple(segments)
         found = self._popular.get(key)
@@ -163,7 +163,7 @@ class OfferIndex:
             scores = np.full(self.item_count, int(mean.min()), np.int64)
             known = self.release_row >= 0
             scores[known] = mean[self.release_row[known]]
-            found = Popularity(scores, np.argsort(-scores, kind="stable"))
+            found = PopularItems(scores, np.argsort(-scores, kind="stable"))
             if len(self._popular) < SEGMENTS_KEPT:
                 self._popular[key] = found
         return found
@@ -245,7 +245,7 @@ class OfferIndex:
         self.members = np.concatenate([np.empty(0, np.int64), *members])
 
     def _members(self, offer: Offer, weights: NDArray[np.float32]) -> Rows:
-        return judged_by({self.item_row[i] for i in offer.items if i in self.item_row}, weights)
+        return top_members({self.item_row[i] for i in offer.items if i in self.item_row}, weights)
 
     def _same_vectors(self, catalogue: Catalogue) -> bool:
         mine = self.catalogue
@@ -290,8 +290,8 @@ class OfferIndex:
 
     def _known(self, mask: Mask) -> Mask:
         found = np.zeros(len(self.release.items), np.bool_)
-        here = self.item_row_of >= 0
-        found[here] = mask[self.item_row_of[here]]
+        here = self.item_of_release_row >= 0
+        found[here] = mask[self.item_of_release_row[here]]
         return found
 
     def _stock_mask(self, place: str) -> Mask:
@@ -309,7 +309,7 @@ class OfferIndex:
         return np.concatenate([mask, sets])
 
 
-def judged_by(rows: Collection[int], weights: NDArray[np.float32]) -> Rows:
+def top_members(rows: Collection[int], weights: NDArray[np.float32]) -> Rows:
     """Return the item rows, ascending, that an offer over `rows` is judged by: the most popular.
 
     `weights` (items,) grow with popularity; of equal ones the first count.

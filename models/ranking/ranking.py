@@ -11,8 +11,8 @@ import numpy as np
 
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.compiled import compiled
-from models.numeric.fixed import ONE, best
-from models.policy.schema import Policy
+from models.numeric.fixed import ONE, top_by_score
+from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
 from models.ranking.scorers import Scorer
 from models.recommender.vector_search import Allowed
@@ -22,72 +22,66 @@ from models.recommender.vector_search import Allowed
 class Ranking:
     """Offers in order, best first: rows of the index, the item rows that lead them, their scores.
 
-    All are (n,). A score is the sum of `bases` (what the history says), `worths` (value and levers)
-    and `noises` (exploration), in units of 2^-20. `judged` is what the scorer said of the leads:
-    the bases, or where value counts that of which the bases are the logarithm of the rate.
+    All are (n,), in units of 2^-20. A score is the sum of `base_scores` (what the history says),
+    `value_terms` (value and levers) and `noise_terms` (exploration). `raw_scores` are what the
+    scorer gave the leads: the base scores, or where value counts, the scores whose rates the base
+    scores are the logarithms of.
     """
 
     rows: Rows
     leads: Rows
-    judged: Fixed
-    bases: Fixed
-    worths: Fixed
-    noises: Fixed
+    raw_scores: Fixed
+    base_scores: Fixed
+    value_terms: Fixed
+    noise_terms: Fixed
     scores: Fixed
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def ordered(self, order: Rows) -> "Ranking":
+    def reordered(self, order: Rows) -> "Ranking":
         """Return the offers at the places `order` (m,), one after the other."""
         return Ranking(
             self.rows[order],
             self.leads[order],
-            self.judged[order],
-            self.bases[order],
-            self.worths[order],
-            self.noises[order],
+            self.raw_scores[order],
+            self.base_scores[order],
+            self.value_terms[order],
+            self.noise_terms[order],
             self.scores[order],
         )
 
 
 @dataclass(frozen=True)
-class Weighing:
+class ScoreTerms:
     """What is added to what the history says of offers (rows of an index, n): logarithms (n,)."""
 
     by_value: bool
-    worths: Callable[[Rows], Fixed]
-    noises: Callable[[Rows], Fixed]
+    value_terms: Callable[[Rows], Fixed]
+    noise_terms: Callable[[Rows], Fixed]
 
 
 def _nothing(rows: Rows) -> Fixed:
     return np.zeros(len(rows), np.int64)
 
 
-BY_HISTORY = Weighing(by_value=False, worths=_nothing, noises=_nothing)
+BY_HISTORY = ScoreTerms(by_value=False, value_terms=_nothing, noise_terms=_nothing)
 
 
-class Ranker:
+class OfferRanker:
     """Ranks offers of one index for one customer.
 
-    `barred` are item rows, ascending, that must not lead an offer: bought lately, or before the
-    customer.
+    `barred_leads` are item rows, ascending, that must not lead an offer: bought lately, or before
+    the customer. `terms` are added to what the history says.
     """
 
     def __init__(
-        self, index: OfferIndex, barred: Rows, scorer: Scorer, weighing: Weighing = BY_HISTORY
+        self, index: OfferIndex, barred_leads: Rows, scorer: Scorer, terms: ScoreTerms = BY_HISTORY
     ) -> None:
         self.index = index
-        self.barred = barred
+        self.barred_leads = barred_leads
         self.scorer = scorer
-        self.weighing = weighing
-
-    def nearest_sets(self, most: int, allowed: Mask) -> Rows:
-        """Return up to `most` rows of explicit offers that promise most among `allowed`."""
-        if not self.index.set_ids:
-            return NO_ROWS
-        point = (self.scorer.vector / ONE).astype(np.float32)
-        return self.index.sets_near(point, most, allowed)
+        self.terms = terms
 
     def rank(self, rows: Rows) -> Ranking:
         """Return `rows` (distinct offers that have items) in descending score, then offer id."""
@@ -99,42 +93,48 @@ class Ranker:
             items = np.unique(np.concatenate([members, rows[~sets]]))
             every = self.scorer.scores(items)
             found = every[np.searchsorted(items, members)]
-            leads[sets] = _leads(members, starts, found, index.live, self.barred)
+            leads[sets] = _leads(members, starts, found, index.live, self.barred_leads)
             judged = every[np.searchsorted(items, leads)]
         else:
             judged = self.scorer.scores(leads)
-        bases = self.scorer.log_rates(judged) if self.weighing.by_value else judged
-        worths, noises = self.weighing.worths(rows), self.weighing.noises(rows)
+        bases = self.scorer.log_rates(judged) if self.terms.by_value else judged
+        worths, noises = self.terms.value_terms(rows), self.terms.noise_terms(rows)
         scores = bases + worths + noises
-        order = best(scores, index.ranks[rows], len(rows))
-        return Ranking(rows, leads, judged, bases, worths, noises, scores).ordered(order)
+        order = top_by_score(scores, index.tie_ranks[rows], len(rows))
+        return Ranking(rows, leads, judged, bases, worths, noises, scores).reordered(order)
 
 
-def tier_zero(
-    ranker: Ranker, policy: Policy, eligible: Allowed, closed: Rows, *, replenish: bool
-) -> Ranking:
-    """Return the ranking that every channel shares.
+def base_candidates(
+    index: OfferIndex, scorer: Scorer, scope: CandidateScope, sets_limit: int
+) -> Rows:
+    """Return the rows that every channel's ranking is made of: items, sets, and what is closed.
 
-    Candidates are retrieved under *eligible on any channel*; `closed` rows (ascending) do not take
-    their places but stand in the ranking where their score puts them, so that it can be said why
-    they are absent.
+    Candidates are retrieved under *eligible on any channel*. Closed rows do not take their places
+    but stand in the ranking where their score puts them, so that it can be said why they are
+    absent.
     """
-    items = ranker.scorer.first
-    if replenish:
-        return ranker.rank(items)
-    closed = closed[eligible.mask[closed]]
-    if not ranker.index.set_ids:
-        return ranker.rank(np.concatenate([items, closed]))
-    open_sets = eligible.mask.copy()
+    closed = scope.closed[scope.eligible.mask[scope.closed]]
+    if not index.set_ids:
+        return np.concatenate([scorer.candidates, closed])
+    open_sets = scope.eligible.mask.copy()
     open_sets[closed] = False
-    sets = ranker.nearest_sets(policy.candidates.sets, open_sets)
-    return ranker.rank(np.concatenate([items, sets, closed]))
+    sets = _nearest_sets(index, scorer, sets_limit, open_sets)
+    return np.concatenate([scorer.candidates, sets, closed])
 
 
-def tier_one(ranker: Ranker, allowed: Allowed, most: int) -> Ranking:
-    """Return the ranking of up to `most` items and as many sets that promise most of `allowed`."""
-    items, sets = ranker.scorer.more(most, allowed), ranker.nearest_sets(most, allowed.mask)
+def backfill_ranking(ranker: OfferRanker, allowed: Allowed, limit: int) -> Ranking:
+    """Return the ranking of up to `limit` items and as many sets that promise most of `allowed`."""
+    items = ranker.scorer.more_candidates(limit, allowed)
+    sets = _nearest_sets(ranker.index, ranker.scorer, limit, allowed.mask)
     return ranker.rank(np.concatenate([items, sets]))
+
+
+def _nearest_sets(index: OfferIndex, scorer: Scorer, limit: int, allowed: Mask) -> Rows:
+    """Return up to `limit` rows of explicit offers that promise most among `allowed`."""
+    if not index.set_ids:
+        return NO_ROWS
+    point = (scorer.vector / ONE).astype(np.float32)
+    return index.nearest_sets(point, limit, allowed)
 
 
 @compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1])")

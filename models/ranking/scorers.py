@@ -13,11 +13,12 @@ from models.domain.events import PURCHASE
 from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.fixed import dot
-from models.ranking.offer_index import OfferIndex, Popularity
-from models.ranking.two_stage_scorer import Named, Staged, near_acts
+from models.ranking.candidate_scope import CandidateScope, SeededCandidates
+from models.ranking.offer_index import OfferIndex, PopularItems
+from models.ranking.two_stage_scorer import TwoStageScorer, history_attribution
 from models.recommender.candidates import listed_items
-from models.recommender.item_history import past_of
-from models.recommender.user_vector import Customer, Placing
+from models.recommender.item_history import item_history_of
+from models.recommender.user_vector import LazyPlacement, PlacedCustomer
 from models.recommender.vector_search import Allowed
 
 
@@ -33,11 +34,11 @@ class Scorer(Protocol):
         """Return where stage one places the customer."""
 
     @property
-    def first(self) -> Rows:
+    def candidates(self) -> Rows:
         """Return the candidates that every channel shares."""
 
-    def more(self, most: int, allowed: Allowed) -> Rows:
-        """Return up to `most` further items that promise most among `allowed`."""
+    def more_candidates(self, limit: int, allowed: Allowed) -> Rows:
+        """Return up to `limit` further items that promise most among `allowed`."""
 
     def scores(self, items: Rows) -> Fixed:
         """Return the score of each item."""
@@ -51,23 +52,23 @@ class Scorer(Protocol):
     def log_rates(self, scores: Fixed) -> Fixed:
         """Return the logarithm of the rate of each score; the score where rates are not known."""
 
-    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
-        """Return up to `most` things the customer did that carried each item, most first."""
+    def attribution(self, items: Rows, limit: int) -> list[tuple[Because, ...]]:
+        """Return up to `limit` things the customer did that led to each item, strongest first."""
 
 
-class ByPopularity:
+class PopularityScorer:
     """Ranks by the popularity among customers with the same attributes: no history is needed."""
 
     cold = True
 
-    def __init__(self, popular: Popularity, vector: Fixed, first: Rows) -> None:
+    def __init__(self, popular: PopularItems, vector: Fixed, candidates: Rows) -> None:
         self._popular = popular
         self.vector = vector
-        self.first = first
+        self.candidates = candidates
 
-    def more(self, most: int, allowed: Allowed) -> Rows:
+    def more_candidates(self, limit: int, allowed: Allowed) -> Rows:
         """Return the most popular of `allowed`."""
-        return listed_items(self._popular.order, most, allowed.mask)
+        return listed_items(self._popular.order, limit, allowed.mask)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the mean log share of each item."""
@@ -85,29 +86,29 @@ class ByPopularity:
         """Return the scores: they are logarithms themselves."""
         return scores
 
-    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
-        """Return that nothing the customer did carried them."""
+    def attribution(self, items: Rows, limit: int) -> list[tuple[Because, ...]]:
+        """Return that nothing the customer did led to them."""
         return [()] * len(items)
 
 
-class ByHistory:
+class HistoryScorer:
     """Ranks by stage one: how near an item is to what the customer did."""
 
     cold = False
 
-    def __init__(self, index: OfferIndex, customer: Customer, first: Rows) -> None:
+    def __init__(self, index: OfferIndex, customer: PlacedCustomer, candidates: Rows) -> None:
         self._index = index
         self._customer = customer
         self.vector = customer.vector
-        self.first = first
+        self.candidates = candidates
 
-    def more(self, most: int, allowed: Allowed) -> Rows:
+    def more_candidates(self, limit: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed`."""
-        return self._index.search.nearest(self.vector, most, allowed, NO_ROWS)
+        return self._index.search.nearest(self.vector, limit, allowed, NO_ROWS)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the inner product of each item, biases included."""
-        return dot(self._index.fixed, items, self._customer.vector) + self._customer.bias
+        return dot(self._index.fixed_vectors, items, self._customer.vector) + self._customer.bias
 
     def sources(self, items: Rows) -> Rows:
         """Return that all are near the history."""
@@ -121,55 +122,47 @@ class ByHistory:
         """Return the scores: they are logarithms themselves."""
         return scores
 
-    def because(self, items: Rows, most: int) -> list[tuple[Because, ...]]:
-        """Return the acts whose columns speak most for each item."""
-        return near_acts(self._index, self._customer, items, most)
+    def attribution(self, items: Rows, limit: int) -> list[tuple[Because, ...]]:
+        """Return the interactions whose features speak most for each item."""
+        return history_attribution(self._index, self._customer, items, limit)
 
 
 def scorer_for(
-    index: OfferIndex,
-    view: View,
-    intent: str,
-    minute: int,
-    most: int,
-    eligible: Allowed,
-    closed: Rows,
-    given: Named | None = None,
+    index: OfferIndex, view: View, base_intent: str, minute: int, scope: CandidateScope
 ) -> Scorer:
     """Return what ranks for this customer and intent at `minute` (microseconds).
 
-    First candidates, about `most`, are `eligible` and not `closed` (ascending); where they are
-    `given` nothing is searched for. Under `replenish` they are the items that the customer bought,
-    closed or not, and nothing else.
+    Under `replenish` the candidates are the items that the customer bought, closed or not, and
+    nothing else.
     """
     release = index.release
-    if given is None and intent == Intent.REPLENISH:
-        bought = _bought(index, view, eligible.mask)
-        given = Named(bought, np.full(len(bought), Source.REPLENISH, np.int64))
-    placing = Placing(view, release, minute)
+    if scope.seeded is None and base_intent == Intent.REPLENISH:
+        bought = _bought(index, view, scope.eligible.mask)
+        sources = np.full(len(bought), Source.REPLENISH, np.int64)
+        scope = scope._replace(seeded=SeededCandidates(bought, sources))
+    placement = LazyPlacement(view, release, minute)
     stage = release.second_stage
     if stage is not None:
-        past = past_of(view, release.item_row, release.history, minute)
-        if past.rows.size or not placing.customer.cold:
-            ensemble = stage.ensembles.get(intent) or stage.ensembles[Intent.DEFAULT]
-            return Staged(
-                index, view, placing, stage, ensemble, past, most, eligible, closed, given
-            )
-    customer = placing.customer
+        history = item_history_of(view, release.item_row, release.history, minute)
+        if history.rows.size or not placement.customer.cold:
+            ensemble = stage.ensembles.get(base_intent) or stage.ensembles[Intent.DEFAULT]
+            return TwoStageScorer(index, view, placement, ensemble, history, scope)
+    customer = placement.customer
+    seeded = scope.seeded
     if customer.cold:
         popular = index.popular(customer.segments)
-        first = (
-            listed_items(popular.order, most, eligible.mask, closed)
-            if given is None
-            else given.items
+        candidates = (
+            listed_items(popular.order, scope.limit, scope.eligible.mask, scope.closed)
+            if seeded is None
+            else seeded.items
         )
-        return ByPopularity(popular, customer.vector, first)
-    first = (
-        index.search.nearest(customer.vector, most, eligible, closed)
-        if given is None
-        else given.items
+        return PopularityScorer(popular, customer.vector, candidates)
+    candidates = (
+        index.search.nearest(customer.vector, scope.limit, scope.eligible, scope.closed)
+        if seeded is None
+        else seeded.items
     )
-    return ByHistory(index, customer, first)
+    return HistoryScorer(index, customer, candidates)
 
 
 def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:

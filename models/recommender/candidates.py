@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.events import CART, LANES
+from models.domain.events import CART, INTERACTION_LANES
 from models.numeric.array_types import NO_ROWS, Mask, Rows
 from models.numeric.compiled import compiled
-from models.recommender.item_history import Past
-from models.recommender.neighbours import Reached
+from models.recommender.item_history import ItemHistory
+from models.recommender.neighbours import ReachedItems
 
 OWN, EMBEDDING, POPULAR, NEW = "own", "embedding", "popular", "new"
 MOST_SOURCES = 31  # bits
@@ -35,15 +35,15 @@ def source_names(tables: Sequence[str]) -> tuple[str, ...]:
     return (OWN, *tables, EMBEDDING, POPULAR, NEW)
 
 
-def own_items(past: Past, most: int, allowed: Mask) -> Rows:
+def own_items(past: ItemHistory, limit: int, allowed: Mask) -> Rows:
     """Return up to `most` allowed items that the customer touched: carted ones, then the latest."""
     at = np.flatnonzero(allowed[past.rows])
-    carted = past.strength[at, LANES.index(CART)] > 0
+    carted = past.strength[at, INTERACTION_LANES.index(CART)] > 0
     at = at[np.lexsort((past.latest[at], ~carted))]
-    return past.rows[at[:most]]
+    return past.rows[at[:limit]]
 
 
-def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
+def reached_items(reached: ReachedItems, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
     """Return the allowed items with the greatest sums, up to `quotas[k]` of each table k.
 
     Each comes with the bits of the tables, from 0, whose best it is among; ties go to those reached
@@ -52,9 +52,9 @@ def reached_items(reached: Reached, quotas: Rows, allowed: Mask) -> tuple[Rows, 
     return _greatest(reached.rows, reached.sums, quotas, allowed)
 
 
-def listed_items(order: Rows, most: int, allowed: Mask, closed: Rows = NO_ROWS) -> Rows:
+def listed_items(order: Rows, limit: int, allowed: Mask, closed: Rows = NO_ROWS) -> Rows:
     """Return the first `most` of `order` that are allowed and not `closed` (ascending)."""
-    return _first(order, most, allowed, closed)
+    return _first(order, limit, allowed, closed)
 
 
 def union(parts: Sequence[tuple[Rows, Bits]]) -> Candidates:
@@ -64,7 +64,7 @@ def union(parts: Sequence[tuple[Rows, Bits]]) -> Candidates:
     )
 
 
-def under(rows: Rows, bit: int) -> tuple[Rows, Bits]:
+def from_source(rows: Rows, bit: int) -> tuple[Rows, Bits]:
     """Return `rows` as proposals of the source with this bit."""
     return rows, np.full(len(rows), 1 << bit, np.int64)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.clock_time import DAY
-from models.domain.events import LANES, PURCHASE
+from models.domain.events import INTERACTION_LANES, PURCHASE
 from models.domain.view import View
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
@@ -20,10 +20,10 @@ from models.recommender.user_features import HistoryConfig
 
 NEVER = 10_000.0  # steps or days: longer ago than any profile remembers
 OLDEST = 10_000  # acts or days beyond which nothing decays any further
-_BOUGHT = LANES.index(PURCHASE)
+_BOUGHT = INTERACTION_LANES.index(PURCHASE)
 
 
-class Past(NamedTuple):
+class ItemHistory(NamedTuple):
     """A customer's items, by ascending row.
 
     `strength` and `counts` are (items, lanes): the decay of the latest touch, 0 without one, and
@@ -42,7 +42,7 @@ class Past(NamedTuple):
     responses: int
 
     @property
-    def touches(self) -> NDArray[np.float64]:
+    def interactions(self) -> NDArray[np.float64]:
         """Return how many touches of each item (items,) are remembered, of whatever kind."""
         found: NDArray[np.float64] = self.counts.sum(axis=1, dtype=np.float64)
         return found
@@ -53,11 +53,13 @@ class Past(NamedTuple):
         return self.rows[self.counts[:, _BOUGHT] > 0]
 
 
-def past_of(view: View, row_of: Mapping[str, int], config: HistoryConfig, minute: int) -> Past:
+def item_history_of(
+    view: View, row_of: Mapping[str, int], config: HistoryConfig, minute: int
+) -> ItemHistory:
     """Return the past of a customer at `minute` (microseconds) over the items in `row_of`."""
     acts = [
         (entry.rank, entry.at, entry.key, row, lane)
-        for lane, name in enumerate(LANES)
+        for lane, name in enumerate(INTERACTION_LANES)
         for entry in view.lanes.get(name, ())
         if (row := row_of.get(entry.item)) is not None
     ]
@@ -71,9 +73,11 @@ def past_of(view: View, row_of: Mapping[str, int], config: HistoryConfig, minute
     strengths = _decays(config.factor)[np.minimum(age, OLDEST).astype(np.int64)]
     responses = 0
     if config.responses:
-        entries = (entry for name in LANES for entry in view.lanes.get(name, ()))
+        entries = (entry for name in INTERACTION_LANES for entry in view.lanes.get(name, ()))
         responses = sum(entry.type in config.responses for entry in entries)
-    return Past(*_by_item(rows, lanes, strengths, steps, days, len(LANES)), responses)
+    return ItemHistory(
+        *_by_item(rows, lanes, strengths, steps, days, len(INTERACTION_LANES)), responses
+    )
 
 
 @lru_cache(16)

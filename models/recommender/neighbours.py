@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
-from models.recommender.item_history import Past
+from models.recommender.item_history import ItemHistory
 
 _BITS = 4095  # of a row, as a mask
 
 
-class Neighbours(NamedTuple):
+class NeighbourTables(NamedTuple):
     """All tables of a release, those of one item side by side: they are read together.
 
     `lanes` (tables, lanes) is what a touch in each lane weighs when a table is read. `starts` is
@@ -33,7 +33,7 @@ class Neighbours(NamedTuple):
     weights: Floats
 
 
-class Reached(NamedTuple):
+class ReachedItems(NamedTuple):
     """The items that a past leads to, in no certain order.
 
     `sums` and `bests` are (reached, tables); `totals` (tables,) is the weight of the past as each
@@ -47,9 +47,9 @@ class Reached(NamedTuple):
     slot: NDArray[np.int32]
 
 
-def reach(tables: Neighbours, past: Past) -> Reached:
+def look_up_neighbours(tables: NeighbourTables, past: ItemHistory) -> ReachedItems:
     """Read `past` against every table."""
-    return Reached(
+    return ReachedItems(
         *_reach(
             tables.lanes,
             tables.starts,
@@ -61,7 +61,9 @@ def reach(tables: Neighbours, past: Past) -> Reached:
     )
 
 
-def carriers(tables: Neighbours, past: Past, items: Rows, most: int) -> Rows:
+def attribute_to_history(
+    tables: NeighbourTables, past: ItemHistory, items: Rows, limit: int
+) -> Rows:
     """Return (items, most) places in `past` of what led to each item most, -1 for nothing more.
 
     What leads to an item is summed over all tables; equal ones stand in the order of the past.
@@ -74,7 +76,7 @@ def carriers(tables: Neighbours, past: Past, items: Rows, most: int) -> Rows:
         past.rows,
         past.strength,
         items,
-        most,
+        limit,
     )
 
 

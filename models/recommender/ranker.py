@@ -11,17 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.decisions import Intent
-from models.domain.events import LANES
+from models.domain.events import INTERACTION_LANES
 from models.errors import BadRelease
 from models.numeric.array_types import Fixed, Mask, Rows
-from models.numeric.fixed import ONE, best
+from models.numeric.fixed import ONE, top_by_score
 from models.recommender.calibration import Calibration
 from models.recommender.candidates import MOST_SOURCES, source_names
-from models.recommender.item_history import Past
-from models.recommender.neighbours import Neighbours, Reached
-from models.recommender.ranker_features import FACTS, Matches, greatest_sums, signal_matrix, signals
-from models.recommender.retrieval import Quotas, Retrieval, propose
-from models.recommender.segments import EVERYBODY, Shares, segment_popularity
+from models.recommender.item_history import ItemHistory
+from models.recommender.neighbours import NeighbourTables, ReachedItems
+from models.recommender.ranker_features import (
+    ITEM_FEATURES,
+    MatchFeatures,
+    feature_matrix,
+    greatest_sums,
+    ranker_features,
+)
+from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
+from models.recommender.segments import EVERYBODY, SegmentPopularity, segment_popularity
 from models.recommender.trees import Trees
 
 RANKED = (Intent.DEFAULT, Intent.DISCOVERY)  # the intents with an ensemble of their own
@@ -40,11 +46,11 @@ class Ensemble(NamedTuple):
 class SecondStage(NamedTuple):
     """What a release holds of the second stage: retrieval, and an ensemble by intent."""
 
-    retrieval: Retrieval
+    retrieval: RetrievalTables
     ensembles: Mapping[str, Ensemble]
 
 
-class Judge:
+class CandidateScorer:
     """Scores items for one customer under one intent, each against the same candidates.
 
     What an item scores depends on the customer, the `segments` of the moment, the ensemble and
@@ -55,12 +61,12 @@ class Judge:
         self,
         stage: SecondStage,
         ensemble: Ensemble,
-        past: Past,
+        past: ItemHistory,
         segments: Sequence[str],
-        reached: Reached,
+        reached: ReachedItems,
         candidates: Rows,
     ) -> None:
-        self._facts = stage.retrieval.facts
+        self._facts = stage.retrieval.item_features
         self._shares = stage.retrieval.shares
         self._segments = segments
         self._trees = ensemble.trees
@@ -70,17 +76,17 @@ class Judge:
 
     def scores(self, rows: Rows) -> Fixed:
         """Return the score of each item row, in units of 2^-20."""
-        matches = Matches(
+        matches = MatchFeatures(
             embedding=np.zeros(len(rows), np.float32),
             popularity=segment_popularity(self._shares, self._segments, rows),
         )
-        matrix = signal_matrix(
+        matrix = feature_matrix(
             rows, self._past, self._reached, self._greatest, matches, self._facts
         )
         return np.rint(self._trees.score(matrix) * ONE).astype(np.int64)
 
 
-class Ordered(NamedTuple):
+class RankedCandidates(NamedTuple):
     """Candidates, best first: item rows, scores in units of 2^-20, and bits of sources."""
 
     rows: Rows
@@ -88,25 +94,25 @@ class Ordered(NamedTuple):
     sources: NDArray[np.int64]
 
 
-def order(
+def rank_candidates(
     stage: SecondStage,
     intent: str,
-    past: Past,
+    past: ItemHistory,
     segments: Sequence[str],
     allowed: Mask,
     ranks: Rows,
-) -> Ordered:
+) -> RankedCandidates:
     """Return the candidates of `past` among `allowed` item rows in descending score.
 
     `segments` are those of the moment. Equal scores stand in the order of `ranks` (items,), which
     are distinct.
     """
     ensemble = stage.ensembles[intent]
-    proposed = propose(stage.retrieval, past, ensemble.quotas, allowed)
+    proposed = propose_candidates(stage.retrieval, past, ensemble.quotas, allowed)
     rows, sources = proposed.candidates
-    scores = Judge(stage, ensemble, past, segments, proposed.reached, rows).scores(rows)
-    order_ = best(scores, ranks[rows], len(rows))
-    return Ordered(rows[order_], scores[order_], sources[order_])
+    scores = CandidateScorer(stage, ensemble, past, segments, proposed.reached, rows).scores(rows)
+    order_ = top_by_score(scores, ranks[rows], len(rows))
+    return RankedCandidates(rows[order_], scores[order_], sources[order_])
 
 
 def check_second_stage(stage: SecondStage, items: int) -> None:
@@ -116,13 +122,13 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
     """
     tables = stage.retrieval.tables
     _check_tables(tables, items)
-    facts = stage.retrieval.facts
-    if facts.shape != (items, len(FACTS)) or not np.isfinite(facts).all():
+    facts = stage.retrieval.item_features
+    if facts.shape != (items, len(ITEM_FEATURES)) or not np.isfinite(facts).all():
         raise BadRelease("item_facts.npy: want finite facts of each item")
     if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
         raise BadRelease("popular.npy: want each item once")
     _check_shares(stage.retrieval.shares, items)
-    declared = tuple(signal.column for signal in signals(tables.names))
+    declared = tuple(signal.column for signal in ranker_features(tables.names))
     for intent, ensemble in stage.ensembles.items():
         if ensemble.trees.features != declared:
             raise BadRelease(f"{intent}.txt: features are not those of this version and tables")
@@ -134,11 +140,11 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
             raise BadRelease(f"{where}: quotas: want 0 to {MOST_PROPOSED:,}")
 
 
-def _check_tables(tables: Neighbours, items: int) -> None:
+def _check_tables(tables: NeighbourTables, items: int) -> None:
     count, total = len(tables.names), len(tables.rows)
     if not 1 <= count <= MOST_TABLES or len(set(tables.names)) != count:
         raise BadRelease(f"second_stage.json: tables: want 1 to {MOST_TABLES}, each once")
-    if tables.lanes.shape != (count, len(LANES)) or not (tables.lanes >= 0).all():
+    if tables.lanes.shape != (count, len(INTERACTION_LANES)) or not (tables.lanes >= 0).all():
         raise BadRelease("table_lanes.npy: want a weight of each table and lane")
     starts = tables.starts
     if starts.shape != (items * count + 1,):
@@ -163,7 +169,7 @@ def _check_calibration(where: str, calibration: Calibration) -> None:
         raise BadRelease(f"{where}: calibration: not a rate")
 
 
-def _check_shares(shares: Shares, items: int) -> None:
+def _check_shares(shares: SegmentPopularity, items: int) -> None:
     if shares.logs.shape[1:] != (items,) or not np.isfinite(shares.logs).all():
         raise BadRelease("popularity.npy: want finite shares of each item")
     rows = sorted(shares.row_of.values())

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.events import BROWSE, CART, LANES, PURCHASE
+from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
-from models.recommender.item_history import NEVER, Past
-from models.recommender.neighbours import Reached
+from models.recommender.item_history import NEVER, ItemHistory
+from models.recommender.neighbours import ReachedItems
 
 
-class Signal(NamedTuple):
+class Feature(NamedTuple):
     """One feature: its name, what it means, and whether the score may only rise (1) with it."""
 
     name: str
@@ -32,73 +32,78 @@ class Signal(NamedTuple):
 
 
 _BY_TABLE = (
-    Signal("sum", "weight of all neighbours of what the customer did, by this table", 1),
-    Signal("best", "weight of the nearest of them"),
-    Signal("mean", "the sum over the weight of the customer's past"),
-    Signal("share", "the sum over the greatest sum among the candidates"),
+    Feature("sum", "weight of all neighbours of what the customer did, by this table", 1),
+    Feature("best", "weight of the nearest of them"),
+    Feature("mean", "the sum over the weight of the customer's past"),
+    Feature("share", "the sum over the greatest sum among the candidates"),
 )
 _OWN = (
     *(
-        Signal(f"{lane} strength", f"decayed latest {lane} of this item, 0 if none")
-        for lane in LANES
+        Feature(f"{lane} strength", f"decayed latest {lane} of this item, 0 if none")
+        for lane in INTERACTION_LANES
     ),
-    *(Signal(f"{lane} count", f"how often this item is remembered under {lane}") for lane in LANES),
-    Signal("steps since", f"acts since the latest touch of this item; {NEVER:g} if never"),
-    Signal("days since", f"days since the latest touch of this item; {NEVER:g} if never"),
+    *(
+        Feature(f"{lane} count", f"how often this item is remembered under {lane}")
+        for lane in INTERACTION_LANES
+    ),
+    Feature("steps since", f"acts since the latest touch of this item; {NEVER:g} if never"),
+    Feature("days since", f"days since the latest touch of this item; {NEVER:g} if never"),
 )
 _CUSTOMER = (
     *(
-        Signal(f"{lane} items", f"different items the customer remembers under {lane}")
-        for lane in LANES
+        Feature(f"{lane} items", f"different items the customer remembers under {lane}")
+        for lane in INTERACTION_LANES
     ),
-    Signal("open browsed", "items browsed and not bought"),
-    Signal("open carted", "items carted and not bought"),
-    Signal("bought after browsing", "share of the customer's bought items that were browsed too"),
-    Signal("bought after carting", "share of the customer's bought items that were carted too"),
-    Signal("taste for the popular, bought", "mean log purchases of the items the customer bought"),
-    Signal("taste for the popular, browsed", "mean log purchases of the items browsed"),
-    Signal("responses", "responses to offers that are remembered; 0 where none are counted"),
+    Feature("open browsed", "items browsed and not bought"),
+    Feature("open carted", "items carted and not bought"),
+    Feature("bought after browsing", "share of the customer's bought items that were browsed too"),
+    Feature("bought after carting", "share of the customer's bought items that were carted too"),
+    Feature("taste for the popular, bought", "mean log purchases of the items the customer bought"),
+    Feature("taste for the popular, browsed", "mean log purchases of the items browsed"),
+    Feature("responses", "responses to offers that are remembered; 0 where none are counted"),
 )
 _MATCH = (
-    Signal("embedding", "history embedding times item vector, biases included"),
-    Signal("segment popularity", "log share of this item at moments like this one, by segments", 1),
+    Feature("embedding", "history embedding times item vector, biases included"),
+    Feature(
+        "segment popularity", "log share of this item at moments like this one, by segments", 1
+    ),
 )
 TREND = (  # 0 without a trend
-    Signal("alone", "log of this item's share where a basket counts once, over its share"),
-    Signal("lately, shortest", "log of its share of the latest few targets, over its share"),
-    Signal("lately, middle", "log of its share of more of the latest, over its share"),
-    Signal("lately, longest", "log of its share of most of the latest, over its share"),
+    Feature("alone", "log of this item's share where a basket counts once, over its share"),
+    Feature("lately, shortest", "log of its share of the latest few targets, over its share"),
+    Feature("lately, middle", "log of its share of more of the latest, over its share"),
+    Feature("lately, longest", "log of its share of most of the latest, over its share"),
 )
-FACTS = (
-    Signal("log browses", "log of 1 + customers who browsed this item"),
-    Signal("log carts", "log of 1 + customers who carted it"),
-    Signal("log purchases", "log of 1 + customers who bought it"),
-    Signal("bought per browse", "customers who bought it over those who browsed it, smoothed"),
-    Signal("carted per browse", "customers who carted it over those who browsed it, smoothed"),
-    Signal("bought unseen", "share of its buyers who never browsed or carted it, smoothed"),
+ITEM_FEATURES = (
+    Feature("log browses", "log of 1 + customers who browsed this item"),
+    Feature("log carts", "log of 1 + customers who carted it"),
+    Feature("log purchases", "log of 1 + customers who bought it"),
+    Feature("bought per browse", "customers who bought it over those who browsed it, smoothed"),
+    Feature("carted per browse", "customers who carted it over those who browsed it, smoothed"),
+    Feature("bought unseen", "share of its buyers who never browsed or carted it, smoothed"),
     *TREND,
 )
-BOUGHT_FACT = 2  # of FACTS: log purchases
-BOUGHT = FACTS[BOUGHT_FACT].name
-_BROWSE, _CART, _PURCHASE = (LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
+BOUGHT_FEATURE = 2  # of FACTS: log purchases
+BOUGHT = ITEM_FEATURES[BOUGHT_FEATURE].name
+_BROWSE, _CART, _PURCHASE = (INTERACTION_LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
 
 
-def signals(tables: Sequence[str]) -> tuple[Signal, ...]:
+def ranker_features(tables: Sequence[str]) -> tuple[Feature, ...]:
     """Return every feature over these item-to-item tables, in the order of the columns."""
     return (
         *(
-            Signal(f"{table} {part.name}", f"{table}: {part.meaning}", part.monotone)
+            Feature(f"{table} {part.name}", f"{table}: {part.meaning}", part.monotone)
             for table in tables
             for part in _BY_TABLE
         ),
         *_OWN,
         *_CUSTOMER,
         *_MATCH,
-        *FACTS,
+        *ITEM_FEATURES,
     )
 
 
-class Matches(NamedTuple):
+class MatchFeatures(NamedTuple):
     """What is said of each candidate elsewhere, (candidates,) each.
 
     `embedding` is stage one's score, `popularity` that of the segments of the moment.
@@ -108,13 +113,18 @@ class Matches(NamedTuple):
     popularity: Floats
 
 
-def greatest_sums(rows: Rows, reached: Reached) -> Floats:
+def greatest_sums(rows: Rows, reached: ReachedItems) -> Floats:
     """Return the greatest sum of each table (tables,) among the candidates `rows`."""
     return _greatest(rows, reached.slot, reached.sums)
 
 
-def signal_matrix(
-    rows: Rows, past: Past, reached: Reached, greatest: Floats, matches: Matches, facts: Floats
+def feature_matrix(
+    rows: Rows,
+    past: ItemHistory,
+    reached: ReachedItems,
+    greatest: Floats,
+    matches: MatchFeatures,
+    facts: Floats,
 ) -> Floats:
     """Return (rows, features) for the item rows `rows`; `facts` is (items, FACTS).
 
@@ -133,7 +143,7 @@ def signal_matrix(
         past.steps,
         past.days,
         _customer(
-            past.rows, past.counts, facts, past.responses, _BROWSE, _CART, _PURCHASE, BOUGHT_FACT
+            past.rows, past.counts, facts, past.responses, _BROWSE, _CART, _PURCHASE, BOUGHT_FEATURE
         ),
         matches.embedding,
         matches.popularity,

@@ -16,17 +16,17 @@ from models.recommender.candidates import (
     OWN,
     POPULAR,
     Candidates,
+    from_source,
     listed_items,
     own_items,
     reached_items,
     source_names,
-    under,
     union,
 )
-from models.recommender.item_history import Past
-from models.recommender.neighbours import Neighbours, Reached, reach
-from models.recommender.ranker_features import BOUGHT_FACT
-from models.recommender.segments import Shares
+from models.recommender.item_history import ItemHistory
+from models.recommender.neighbours import NeighbourTables, ReachedItems, look_up_neighbours
+from models.recommender.ranker_features import BOUGHT_FEATURE
+from models.recommender.segments import SegmentPopularity
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,30 +65,30 @@ DISCOVERY_QUOTAS = Quotas(
 )
 
 
-class Retrieval(NamedTuple):
+class RetrievalTables(NamedTuple):
     """Tables, what is known of each item (items, FACTS), the most popular rows in order, shares."""
 
-    tables: Neighbours
-    facts: Floats
+    tables: NeighbourTables
+    item_features: Floats
     popular: Rows
-    shares: Shares
+    shares: SegmentPopularity
 
     @property
     def buyers(self) -> NDArray[np.float64]:
         """Return how many customers bought each item (items,)."""
-        return np.expm1(self.facts[:, BOUGHT_FACT].astype(np.float64)).round()
+        return np.expm1(self.item_features[:, BOUGHT_FEATURE].astype(np.float64)).round()
 
 
 class Proposed(NamedTuple):
     """Candidates of a customer, and what of the past led to them."""
 
     candidates: Candidates
-    reached: Reached
+    reached: ReachedItems
 
 
-def propose(
-    retrieval: Retrieval,
-    past: Past,
+def propose_candidates(
+    retrieval: RetrievalTables,
+    past: ItemHistory,
     quotas: Quotas,
     allowed: Mask,
     extra: Mapping[str, Rows] | None = None,
@@ -99,13 +99,13 @@ def propose(
     """
     names = retrieval.tables.names
     bit = {name: at for at, name in enumerate(source_names(names))}
-    reached = reach(retrieval.tables, past)
+    reached = look_up_neighbours(retrieval.tables, past)
     wanted = np.array([quotas.tables.get(name, quotas.other) for name in names], np.int64)
     rows, bits = reached_items(reached, wanted, allowed)
     parts = [
         (rows, bits << bit[names[0]]),
-        under(own_items(past, quotas.own, allowed), bit[OWN]),
-        under(listed_items(retrieval.popular, quotas.popular, allowed), bit[POPULAR]),
+        from_source(own_items(past, quotas.own, allowed), bit[OWN]),
+        from_source(listed_items(retrieval.popular, quotas.popular, allowed), bit[POPULAR]),
     ]
-    parts += [under(found, bit[name]) for name, found in (extra or {}).items()]
+    parts += [from_source(found, bit[name]) for name, found in (extra or {}).items()]
     return Proposed(union(parts), reached)

@@ -21,7 +21,7 @@ UNDATED = (0, 0)  # rank and place of what has neither time nor sequence
 MOST_TIMES = 3  # of one kind of act in a visit; more counts as this many
 
 
-class Moment:
+class SegmentBuilder:
     """What a customer did up to a moment, grown act by act in canonical order."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Moment:
 
 def segments_of(view: View) -> list[str]:
     """Return the segments of a customer as a decision sees it."""
-    moment, latest = Moment(), None
+    moment, latest = SegmentBuilder(), None
     for latest in view.lanes.get(PURCHASE, ()):
         moment.add(PURCHASE, latest.type, latest.channel, latest.item, ordered=True)
     for lane in (BROWSE, CART, RESPONSE):
@@ -60,7 +60,7 @@ def segments_of(view: View) -> list[str]:
     return moment.names(view.attributes)
 
 
-class Shares(NamedTuple):
+class SegmentPopularity(NamedTuple):
     """The natural log of each item's share of what a segment turns to.
 
     `logs` is (segments, items), everybody first; `row_of` maps the names of segments to its rows.
@@ -70,7 +70,7 @@ class Shares(NamedTuple):
     logs: Floats
 
 
-def segment_popularity(shares: Shares, segments: Iterable[str], rows: Rows) -> Floats:
+def segment_popularity(shares: SegmentPopularity, segments: Iterable[str], rows: Rows) -> Floats:
     """Return for each item row its log share, plus how much more its segments turn to it.
 
     Segments of one kind say much the same: their differences are summed over the root of how many

@@ -47,7 +47,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     responses: tuple[str, ...] = ()
 
 
-class Column(NamedTuple):
+class UserFeature(NamedTuple):
     """One weighted column of a customer; `weight` in units of 2^-20."""
 
     name: str
@@ -56,7 +56,7 @@ class Column(NamedTuple):
     item: str
 
 
-def history_columns(view: View, config: HistoryConfig, minute: int) -> list[Column]:
+def history_features(view: View, config: HistoryConfig, minute: int) -> list[UserFeature]:
     """Return the history columns of a customer at `minute` (microseconds), oldest first.
 
     The weights of all columns together have Euclidean length 1; no history gives no columns.
@@ -85,15 +85,15 @@ def history_columns(view: View, config: HistoryConfig, minute: int) -> list[Colu
         return []
     half = length // 2
     return [
-        Column(name, ((weight << BITS) + half) // length, entry.type, entry.item)
+        UserFeature(name, ((weight << BITS) + half) // length, entry.type, entry.item)
         for name, weight, entry in named
     ]
 
 
-def attribute_columns(view: View) -> list[Column]:
+def attribute_features(view: View) -> list[UserFeature]:
     """Return the constant and one column for each attribute, `attribute=value`, all of weight 1."""
     names = [CONSTANT, *(f"{name}={value}" for name, value in view.attributes.items())]
-    return [Column(name, ONE, "", "") for name in names]
+    return [UserFeature(name, ONE, "", "") for name in names]
 
 
 @cache

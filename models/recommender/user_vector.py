@@ -16,10 +16,10 @@ from models.numeric.array_types import Fixed, Rows, Table
 from models.numeric.compiled import compiled
 from models.numeric.fixed import BITS, ONE, weighted_sum
 from models.recommender.user_features import (
-    Column,
     HistoryConfig,
-    attribute_columns,
-    history_columns,
+    UserFeature,
+    attribute_features,
+    history_features,
 )
 
 
@@ -36,7 +36,7 @@ class UserSpace(Protocol):
     segment_row: Mapping[str, int]
 
 
-class Customer(NamedTuple):
+class PlacedCustomer(NamedTuple):
     """A customer in a release's space.
 
     `vector` (D,) and `bias` are in units of 2^-20; `columns` are the history columns the release
@@ -46,7 +46,7 @@ class Customer(NamedTuple):
 
     vector: Fixed
     bias: int
-    columns: list[Column]
+    columns: list[UserFeature]
     rows: Rows
     segments: list[int]
 
@@ -56,17 +56,17 @@ class Customer(NamedTuple):
         return not self.columns
 
 
-def place_customer(view: View, space: UserSpace, minute: int) -> Customer:
+def place_customer(view: View, space: UserSpace, minute: int) -> PlacedCustomer:
     """Return the customer of `view` in `space` at `minute` (microseconds)."""
     row_of = space.user_feature_row
     columns, rows, weights = [], [], []
-    for column in history_columns(view, space.history, minute):
+    for column in history_features(view, space.history, minute):
         row = row_of.get(column.name)
         if row is not None:
             columns.append(column)
             rows.append(row)
             weights.append(column.weight)
-    for column in attribute_columns(view):
+    for column in attribute_features(view):
         row = row_of.get(column.name)
         if row is not None:
             rows.append(row)
@@ -81,24 +81,24 @@ def place_customer(view: View, space: UserSpace, minute: int) -> Customer:
         for name in (f"{name}={value}" for name, value in view.attributes.items())
         if name in segment_row
     ]
-    return Customer(total, bias, columns, known[: len(columns)], segments or [0])
+    return PlacedCustomer(total, bias, columns, known[: len(columns)], segments or [0])
 
 
-class Placing:
+class LazyPlacement:
     """A customer's place in a space, found when it is first asked for."""
 
     def __init__(self, view: View, space: UserSpace, minute: int) -> None:
         self._view, self._space, self._minute = view, space, minute
 
     @cached_property
-    def customer(self) -> Customer:
+    def customer(self) -> PlacedCustomer:
         """Return the customer there."""
         return place_customer(self._view, self._space, self._minute)
 
 
-def carried_by(
-    customer: Customer, items: Table, leads: Rows, space: UserSpace, most: int
-) -> list[list[Column]]:
+def strongest_features(
+    customer: PlacedCustomer, items: Table, leads: Rows, space: UserSpace, limit: int
+) -> list[list[UserFeature]]:
     """Return, for each of `leads` (rows of `items`), the columns that speak most for that item.
 
     `items` is (n, D) in units of 2^-20. Each list holds up to `most` history columns, most first;
@@ -107,7 +107,7 @@ def carried_by(
     if not customer.columns:
         return [[] for _ in leads]
     weights = np.array([column.weight for column in customer.columns], np.int64)
-    found = _strongest(space.users_fixed, customer.rows, weights, items, leads, most)
+    found = _strongest(space.users_fixed, customer.rows, weights, items, leads, limit)
     columns = customer.columns
     return [[columns[at] for at in row if at >= 0] for row in found.tolist()]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.numeric.array_types import Fixed, Mask, Rows, Table
 from models.numeric.compiled import compiled
-from models.numeric.fixed import ONE, best, dot
+from models.numeric.fixed import ONE, dot, top_by_score
 
 EXACT_UP_TO = 20_000
 TRAINED_ON = 8_192  # vectors that the 16 levels of each dimension are made from
@@ -51,7 +51,7 @@ class VectorSearch:
         self._exact = len(vectors) <= EXACT_UP_TO
         self._index = _flat(vectors) if self._exact else _quantised(vectors)
 
-    def nearest(self, query: Fixed, most: int, allowed: Allowed, closed: Rows) -> Rows:
+    def nearest(self, query: Fixed, limit: int, allowed: Allowed, closed: Rows) -> Rows:
         """Return up to `most` rows with the greatest scores for `query` (d,), greatest first.
 
         Only `allowed` rows that are not in `closed` (ascending) are found.
@@ -59,11 +59,11 @@ class VectorSearch:
         if allowed.rows is not None:
             found = _open(allowed.rows, allowed.mask, closed)
         elif self._exact:
-            found = self._search(query, most + len(closed), allowed.mask)
+            found = self._search(query, limit + len(closed), allowed.mask)
             found = _open(found, allowed.mask, closed)
         else:
-            found = self._propose(query, most, allowed, closed)
-        return found[best(dot(self._fixed, found, query), found, most)]
+            found = self._propose(query, limit, allowed, closed)
+        return found[top_by_score(dot(self._fixed, found, query), found, limit)]
 
     def _propose(self, query: Fixed, most: int, allowed: Allowed, closed: Rows) -> Rows:
         """Return more rows than are wanted, the filter applied after the search."""

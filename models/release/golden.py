@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.clock_time import DAY
-from models.domain.events import BROWSE, EVENT_TYPES, LANES
+from models.domain.events import BROWSE, EVENT_TYPES, INTERACTION_LANES
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.errors import BadRelease
 from models.numeric.fixed import dot, to_fixed
-from models.recommender.item_history import past_of
-from models.recommender.ranker import order
+from models.recommender.item_history import item_history_of
+from models.recommender.ranker import rank_candidates
 from models.recommender.segments import segments_of
 from models.recommender.user_vector import place_customer
 from models.release.manifest import GOLDEN, Golden, GoldenEvent
@@ -24,7 +24,7 @@ from models.release.release import Release
 
 
 def answer_golden(
-    release: Release, history: Sequence[GoldenEvent], attributes: Mapping[str, str], most: int
+    release: Release, history: Sequence[GoldenEvent], attributes: Mapping[str, str], limit: int
 ) -> tuple[tuple[str, int], ...]:
     """Return the `most` items that stage one ranks first for a synthetic customer, with scores.
 
@@ -38,12 +38,12 @@ def answer_golden(
     else:
         every = np.arange(len(release.items))
         scores = dot(to_fixed(release.vectors), every, customer.vector) + customer.bias
-    order_ = np.argsort(-scores, kind="stable")[:most]
+    order_ = np.argsort(-scores, kind="stable")[:limit]
     return tuple((release.items[row], int(scores[row])) for row in order_)
 
 
 def answer_ranked(
-    release: Release, history: Sequence[GoldenEvent], most: int
+    release: Release, history: Sequence[GoldenEvent], limit: int
 ) -> dict[str, tuple[tuple[str, int], ...]]:
     """Return, for each intent, what the second stage ranks first: likewise, of all candidates.
 
@@ -53,26 +53,26 @@ def answer_ranked(
     if stage is None:
         return {}
     view = _view(history, {})
-    past, segments = past_of(view, release.item_row, release.history, 0), segments_of(view)
+    past, segments = item_history_of(view, release.item_row, release.history, 0), segments_of(view)
     items = len(release.items)
     every, ranks = np.ones(items, np.bool_), np.arange(items)
     found = {}
     for intent in sorted(stage.ensembles):
-        rows, scores, _ = order(stage, intent, past, segments, every, ranks)
-        best = zip(rows[:most].tolist(), scores[:most].tolist(), strict=True)
+        rows, scores, _ = rank_candidates(stage, intent, past, segments, every, ranks)
+        best = zip(rows[:limit].tolist(), scores[:limit].tolist(), strict=True)
         found[intent] = tuple((release.items[row], score) for row, score in best)
     return found
 
 
 def make_golden(
-    release: Release, history: tuple[GoldenEvent, ...], attributes: dict[str, str], most: int
+    release: Release, history: tuple[GoldenEvent, ...], attributes: dict[str, str], limit: int
 ) -> Golden:
     """Return the golden request of a synthetic customer, answered by both stages."""
     return Golden(
         history=history,
         attributes=attributes,
-        expected=answer_golden(release, history, attributes, most),
-        ranked=answer_ranked(release, history, most),
+        expected=answer_golden(release, history, attributes, limit),
+        ranked=answer_ranked(release, history, limit),
     )
 
 
@@ -91,5 +91,5 @@ def _view(history: Sequence[GoldenEvent], attributes: Mapping[str, str]) -> View
     for at, event in enumerate(history):
         lane = EVENT_TYPES.get(event.type, BROWSE)
         entry = Entry(1, -event.step * DAY, at, event.type, event.channel, event.item, "")
-        lanes.setdefault(lane if lane in LANES else BROWSE, []).append(entry)
+        lanes.setdefault(lane if lane in INTERACTION_LANES else BROWSE, []).append(entry)
     return View({lane: tuple(sorted(entries)) for lane, entries in lanes.items()}, attributes)

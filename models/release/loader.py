@@ -11,7 +11,7 @@ import msgspec
 
 from models.canonical import NotCanonical, decode_json
 from models.errors import BadRelease
-from models.recommender.segments import Shares
+from models.recommender.segments import SegmentPopularity
 from models.recommender.user_features import HistoryConfig
 from models.release.arrays import ARRAYS, check_arrays
 from models.release.files import ReleaseFiles, foreign, read_json
@@ -26,7 +26,7 @@ from models.release.manifest import (
     Vocabulary,
 )
 from models.release.ranker_files import STAGE, read_stage
-from models.release.release import Content, Release, row_numbers
+from models.release.release import Release, ReleaseContent, row_numbers
 
 HISTORY_LENGTH = 1000
 TYPE_WEIGHT = 1000.0
@@ -62,9 +62,9 @@ def load_release(directory: Path) -> Release:
     _check_history(manifest.history)
     sizes = {kind: len(names) for kind, names in msgspec.structs.asdict(vocabulary).items()}
     arrays = check_arrays(ARRAYS, sizes, data)
-    shares = Shares(row_numbers(vocabulary.segments), arrays["popularity"])
+    shares = SegmentPopularity(row_numbers(vocabulary.segments), arrays["popularity"])
     stage = read_stage(len(vocabulary.items), shares, data) if STAGE in data else None
-    content = Content(vocabulary=vocabulary, second_stage=stage, **arrays)
+    content = ReleaseContent(vocabulary=vocabulary, second_stage=stage, **arrays)
     return Release(release_id, manifest, content)
 
 

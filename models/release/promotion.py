@@ -7,7 +7,7 @@ from models.release.manifest import Manifest
 from models.release.registry import Registry
 
 
-def checked(registry: Registry, release_id: str, override: str = "") -> str:
+def override_needed(registry: Registry, release_id: str, override: str = "") -> str:
     """Return the reason to record with a promotion: `override` where the gate holds it, else "".
 
     Raises `Held` where it does and no reason is given, `BadRelease` for a damaged comparison.

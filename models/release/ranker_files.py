@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.canonical import encode_canonical
-from models.domain.events import LANES
+from models.domain.events import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
-from models.recommender.neighbours import Neighbours
+from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import (
     MOST_TABLES,
     RANKED,
@@ -25,9 +25,9 @@ from models.recommender.ranker import (
     SecondStage,
     check_second_stage,
 )
-from models.recommender.ranker_features import FACTS
-from models.recommender.retrieval import Quotas, Retrieval
-from models.recommender.segments import Shares
+from models.recommender.ranker_features import ITEM_FEATURES
+from models.recommender.retrieval import Quotas, RetrievalTables
+from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees
 from models.release.arrays import STAGE_ARRAYS, check_arrays
 from models.release.files import Bytes, read_json
@@ -61,8 +61,8 @@ def stage_texts(stage: SecondStage) -> dict[str, bytes]:
     """Return the content of every file of `stage` that is no array."""
     said = _Stage(
         tables=list(stage.retrieval.tables.names),
-        lanes=list(LANES),
-        facts=[fact.name for fact in FACTS],
+        lanes=list(INTERACTION_LANES),
+        facts=[fact.name for fact in ITEM_FEATURES],
         intents={
             name: _Intent(
                 quotas=ensemble.quotas,
@@ -84,19 +84,19 @@ def stage_arrays(stage: SecondStage) -> dict[str, NDArray[Any]]:
         "table_starts": tables.starts,
         "table_rows": tables.rows,
         "table_weights": tables.weights,
-        "item_facts": stage.retrieval.facts,
+        "item_facts": stage.retrieval.item_features,
         "popular": stage.retrieval.popular,
     }
 
 
-def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondStage:
+def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes]) -> SecondStage:
     """Return the second stage over `items` items from the content of its files.
 
     `shares` are the release's own, which both stages read. Raises `BadRelease` with the file at
     fault.
     """
     said = read_json(STAGE, data[STAGE].tobytes(), _Stage)
-    if said.lanes != list(LANES) or said.facts != [fact.name for fact in FACTS]:
+    if said.lanes != list(INTERACTION_LANES) or said.facts != [fact.name for fact in ITEM_FEATURES]:
         raise BadRelease(f"{STAGE}: lanes or facts are not those of this version")
     if not 1 <= len(said.tables) <= MOST_TABLES:
         raise BadRelease(f"{STAGE}: tables: want 1 to {MOST_TABLES}")
@@ -106,11 +106,11 @@ def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondS
         "items": items,
         "lists and one": items * len(said.tables) + 1,
         "tables": len(said.tables),
-        "lanes": len(LANES),
-        "facts": len(FACTS),
+        "lanes": len(INTERACTION_LANES),
+        "facts": len(ITEM_FEATURES),
     }
     arrays = check_arrays(STAGE_ARRAYS, sizes, data)
-    tables = Neighbours(
+    tables = NeighbourTables(
         tuple(said.tables),
         arrays["table_lanes"],
         arrays["table_starts"],
@@ -125,7 +125,7 @@ def read_stage(items: int, shares: Shares, data: Mapping[str, Bytes]) -> SecondS
         )
         for name, one in sorted(said.intents.items())
     }
-    retrieval = Retrieval(tables, arrays["item_facts"], arrays["popular"], shares)
+    retrieval = RetrievalTables(tables, arrays["item_facts"], arrays["popular"], shares)
     stage = SecondStage(retrieval, ensembles)
     check_second_stage(stage, items)
     return stage

@@ -11,7 +11,7 @@ from models.recommender.ranker import SecondStage
 from models.release.manifest import Manifest, Vocabulary
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseContent(msgspec.Struct, frozen=True, kw_only=True):
     """What training hands over to be written.
 
     With D a multiple of 8 and the bias as last dimension: `item_vectors` (items, D) and
@@ -39,7 +39,7 @@ class Release:
     `user_feature_row` and `segment_row` map names to rows.
     """
 
-    def __init__(self, release_id: str, manifest: Manifest, content: Content) -> None:
+    def __init__(self, release_id: str, manifest: Manifest, content: ReleaseContent) -> None:
         self.id = release_id
         self.manifest = manifest
         self.history = manifest.history

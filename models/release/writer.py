@@ -13,11 +13,11 @@ from models.release.arrays import ARRAYS, STAGE_ARRAYS
 from models.release.files import FileDigest
 from models.release.manifest import FILES_OF, GOLDEN, MANIFEST, VOCABULARY, Golden, Manifest
 from models.release.ranker_files import stage_arrays, stage_texts
-from models.release.release import Content
+from models.release.release import ReleaseContent
 
 
 def write_release(
-    parent: Path, content: Content, golden: tuple[Golden, ...], **manifest: Any
+    parent: Path, content: ReleaseContent, golden: tuple[Golden, ...], **manifest: Any
 ) -> tuple[str, Path]:
     """Write a release below `parent` under its id and return (id, directory).
 

@@ -73,7 +73,7 @@ def explain(
     """
     from throughline.v1.recommendation_pb2 import ExplainDecisionResponse
 
-    from models.decision.decide import World
+    from models.decision.inputs import SharedInputs
     from models.domain.catalogue import Catalogue
     from models.errors import BadInput
     from models.explanation.explain import explain
@@ -95,7 +95,7 @@ def explain(
             raise BadInput("decision", "not in the store")
         catalogue = caught_up(opened, Catalogue())
         index = OfferIndex(replayer.release(record), catalogue)
-        world = World(index, replayer.policy(record))
+        world = SharedInputs(index, replayer.policy(record))
         fill(response, explain(record, world, offer), catalogue)
     if as_json:
         print_json(response)
@@ -203,7 +203,7 @@ def shadow(
 
     import msgspec
 
-    from models.decision.decide import World
+    from models.decision.inputs import SharedInputs
     from models.domain.catalogue import Catalogue
     from models.errors import BadInput, Unreadable
     from models.ranking.offer_index import OfferIndex
@@ -232,7 +232,9 @@ def shadow(
 
         opened = stack.enter_context(existing_store(settings))
         catalogue = caught_up(opened, Catalogue())
-        world = World(OfferIndex(load_release(held.path(name)), catalogue), held.policy(digest))
+        world = SharedInputs(
+            OfferIndex(load_release(held.path(name)), catalogue), held.policy(digest)
+        )
         deciding = Shadow(keep)
 
         def again() -> bool:
@@ -241,7 +243,7 @@ def shadow(
                 time.sleep(FOLLOW_SECONDS)
                 changed = caught_up(opened, world.index.catalogue)
                 if changed is not world.index.catalogue:
-                    world = World(world.index.update(changed), world.policy)
+                    world = SharedInputs(world.index.update(changed), world.policy)
             return follow
 
         with busy("Deciding again"), contextlib.suppress(KeyboardInterrupt):

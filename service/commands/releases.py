@@ -98,7 +98,7 @@ def promote(
 
     from throughline.v1.release_pb2 import PromoteReleaseRequest
 
-    from models.release.promotion import checked
+    from models.release.promotion import override_needed
     from models.release.registry import Registry
     from service.commands.terminal import busy
     from service.contract import limits
@@ -118,7 +118,7 @@ def promote(
     check.done()
     held = Registry(registry)
     release_id = held.resolve(release)
-    reason = checked(held, release_id, override)
+    reason = override_needed(held, release_id, override)
     with busy("Trying the release"):
         try_release(held.path(release_id))
     before = held.pointer().in_force

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.decision.outcome import Stage, Standing
+from models.decision.outcome import OfferOutcome, Stage
 from models.domain.catalogue import Catalogue
 from models.domain.decisions import Because, Source
-from models.explanation.counterfactuals import ADVISED, Change, Kind
+from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import Explanation
 from service.contract.common_messages import timestamp
 from service.contract.recommendation_messages import fill_offer
@@ -22,14 +22,14 @@ def fill(
 ) -> None:
     """Fill `response`; `catalogue` has the titles."""
     response.offer_id = explanation.offer
-    _fill_standing(response.standing, explanation.standing)
+    _fill_outcome(response.standing, explanation.outcome)
     shown = explanation.shown
     if shown is not None:
         offer = catalogue.offer(shown.offer)
         assert offer is not None, "what is shown is in the catalogue"
         fill_offer(response.shown, shown, offer)
-        if shown.parts is not None:
-            parts = shown.parts
+        if shown.score_parts is not None:
+            parts = shown.score_parts
             response.parts.base, response.parts.worth = parts.base, parts.worth
             response.parts.noise = parts.noise
     response.attributes.extend(explanation.attributes)
@@ -43,7 +43,7 @@ def fill(
             _fill_change(told.changes.add(), change)
     if shown is None and not explanation.sets:
         for stopped in explanation.stopped:
-            _fill_standing(response.in_the_way.add(), stopped)
+            _fill_outcome(response.in_the_way.add(), stopped)
     response.catalogue_moved = explanation.moved
     response.words.extend(in_words(explanation, catalogue))
 
@@ -51,12 +51,12 @@ def fill(
 def in_words(explanation: Explanation, catalogue: Catalogue) -> Iterator[str]:
     """Yield the sentences."""
     name = _named(explanation.offer, catalogue)
-    stands = explanation.standing
+    outcome = explanation.outcome
     if explanation.shown is not None:
         carried = _carried(explanation, catalogue)
-        yield f"{name} is number {stands.rank}{carried and f': {carried}'}."
+        yield f"{name} is number {outcome.rank}{carried and f': {carried}'}."
     else:
-        yield f"{name} is not shown: {_stopped(stands)}."
+        yield f"{name} is not shown: {_stopped(outcome)}."
         for changes in explanation.sets:
             yield f"It would be shown {' and '.join(map(_change, changes))}."
         if not explanation.sets:
@@ -89,53 +89,53 @@ def _act(because: Because, catalogue: Catalogue) -> str:
     return f"{verb} {(item.title if item is not None else '') or because.item}".rstrip()
 
 
-def _stopped(stands: Standing) -> str:
-    if stands.stage == Stage.CATALOGUE:
+def _stopped(outcome: OfferOutcome) -> str:
+    if outcome.stage == Stage.CATALOGUE:
         return "it is not in the catalogue"
-    if stands.stage == Stage.RETRIEVAL:
+    if outcome.stage == Stage.RETRIEVAL:
         return "nothing that this customer did leads to it"
-    if stands.stage == Stage.RANKING or stands.reason is None:
-        return f"it is number {stands.rank}, below the last one shown"
-    said = reason_in_words(int(stands.reason))
-    return f"{said} ({stands.rule})" if stands.rule else said
+    if outcome.stage == Stage.RANKING or outcome.reason is None:
+        return f"it is number {outcome.rank}, below the last one shown"
+    said = reason_in_words(int(outcome.reason))
+    return f"{said} ({outcome.rule})" if outcome.rule else said
 
 
-def _change(change: Change) -> str:
+def _change(change: Counterfactual) -> str:
     match change.kind:
-        case Kind.STOCK:
+        case CounterfactualKind.STOCK:
             place = f" at {change.about}" if change.about else ""
             return f"with {change.value:.0f} in stock{place}"
-        case Kind.TIME:
+        case CounterfactualKind.TIME:
             return f"from {timestamp(change.at).ToJsonString()} on"
-        case Kind.PRICE:
+        case CounterfactualKind.PRICE:
             return f"at a price of {change.value:.2f}"
-        case Kind.LEVER:
+        case CounterfactualKind.LEVER:
             return f"with a lever of {change.value:.3f} on it"
-        case Kind.RATE:
+        case CounterfactualKind.RATE:
             return f"to a customer who turns to it at a rate of {change.value:.4f}"
-        case Kind.EVENT:
+        case CounterfactualKind.EVENT:
             return f"after one more {change.about} of it"
-        case Kind.CASE:
+        case CounterfactualKind.CASE:
             return "once the open case is closed"
-        case Kind.ATTRIBUTE:
+        case CounterfactualKind.ATTRIBUTE:
             return f"to a customer whose {change.about} is {change.text}"
-        case Kind.VOLUME:
+        case CounterfactualKind.VOLUME:
             return "with one more of its volume"
 
 
-def _fill_standing(message: pb.OfferStanding, stands: Standing) -> None:
-    message.stage = int(stands.stage)  # type: ignore[assignment]
-    if stands.reason is not None:
-        message.reason = int(stands.reason)  # type: ignore[assignment]
-    message.rule = stands.rule
-    message.rank = stands.rank
+def _fill_outcome(message: pb.OfferStanding, outcome: OfferOutcome) -> None:
+    message.stage = int(outcome.stage)  # type: ignore[assignment]
+    if outcome.reason is not None:
+        message.reason = int(outcome.reason)  # type: ignore[assignment]
+    message.rule = outcome.rule
+    message.rank = outcome.rank
 
 
-def _fill_change(message: pb.DecisionChange, change: Change) -> None:
+def _fill_change(message: pb.DecisionChange, change: Counterfactual) -> None:
     message.kind = int(change.kind)  # type: ignore[assignment]
     message.about = change.about
     message.value = change.value
-    if change.kind == Kind.TIME:
+    if change.kind == CounterfactualKind.TIME:
         message.time.FromMicroseconds(change.at)
     message.text = change.text
     message.advised = change.kind in ADVISED

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.domain.catalogue import Item, Offer, Row, default_offer, offer_id
-from models.domain.decisions import ContextItem, Decision, Intent, Request, Shown
+from models.domain.decisions import ContextItem, Decision, Intent, Request, ShownOffer
 from models.policy.schema import Placement, Policy
 from service.contract import limits
 from service.contract.common_messages import fill_money
@@ -73,7 +73,7 @@ def answer(
     response.rate_label = _LABELS.get(decision.label, pb.RATE_LABEL_UNSPECIFIED)
 
 
-def fill_offer(entry: pb.RecommendedOffer, shown: Shown, offer: Offer) -> None:
+def fill_offer(entry: pb.RecommendedOffer, shown: ShownOffer, offer: Offer) -> None:
     """Fill `entry` with one offer of a slate."""
     entry.offer_id = shown.offer
     entry.item_id = shown.item

@@ -19,7 +19,7 @@ from models.domain.catalogue import (
     Row,
     Stock,
 )
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
 from models.domain.profile import Link, Unlink
 from models.errors import BadInput
@@ -195,7 +195,7 @@ def link_row(link: Link | Unlink) -> Values:
     )
 
 
-def record_row(record: Record) -> Values:
+def record_row(record: DecisionRecord) -> Values:
     """Return the row of `decisions` for a decision record; bytes in its JSON are base64."""
     moment = record.decision.moment
     return (

@@ -16,7 +16,8 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
-from models.decision.decide import World, decide
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue
 from models.domain.decisions import Request
 from models.domain.profile import Profile
@@ -24,7 +25,7 @@ from models.errors import BadRelease
 from models.policy.schema import BUILT_IN, Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.loader import load_release
-from models.release.promotion import checked
+from models.release.promotion import override_needed
 from models.release.registry import NothingToRollBack, Pair, Pointer, Registry
 from models.release.release import Release
 from service.config.clock import Clock
@@ -47,11 +48,11 @@ class Serving:
     index: OfferIndex | None
     policy: Policy
 
-    def world(self) -> World:
+    def world(self) -> SharedInputs:
         """Return what a decision looks at; raises `NoRelease` while there is nothing in force."""
         if self.index is None:
             raise NoRelease("model: none loaded")
-        return World(self.index, self.policy)
+        return SharedInputs(self.index, self.policy)
 
 
 class Promoted(NamedTuple):
@@ -141,7 +142,7 @@ class Runtime:
         with self._alone():
             release_id = self.registry.resolve(prefix)
             previous = _in_force(self.registry.pointer())
-            reason = checked(self.registry, release_id, override)
+            reason = override_needed(self.registry, release_id, override)
             self._swap(
                 release_id,
                 self._serving.policy,
@@ -250,7 +251,7 @@ def _load(directory: Path) -> Release:
 
 def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
     """Decide once for nobody, so that no caller pays for what is made on first use."""
-    decide(Profile(customer=b""), World(index, policy), Request(channel="web"), now)
+    decide(Profile(customer=b""), SharedInputs(index, policy), Request(channel="web"), now)
 
 
 def _in_force(pointer: Pointer) -> str:

@@ -9,9 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.decision.decide import Deciding, World
-from models.decision.recorded import kept_profile, rows_used
-from models.domain.decisions import Flag, Record, Request
+from models.decision.decide import run_stages
+from models.decision.inputs import DecisionInputs, SharedInputs
+from models.decision.record import record as record_stages
+from models.decision.record import reservations
+from models.decision.recorded import catalogue_rows_used, profile_to_keep
+from models.decision.stages import Stages
+from models.domain.decisions import DecisionRecord, Flag, Request
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.domain.reservations import granted, reserved
@@ -40,7 +44,7 @@ class Asked(NamedTuple):
 class Made(NamedTuple):
     """A decision that is not kept yet: its record, its contacts, and what it claimed."""
 
-    record: Record
+    record: DecisionRecord
     events: list[Event]
     claimed: list[str]
 
@@ -53,7 +57,9 @@ class Decider:
         self._clock = clock
         self._volumes = volumes
 
-    def decide(self, asked: Asked, world: World, customer: Customer | None, laps: Laps) -> Record:
+    def decide(
+        self, asked: Asked, world: SharedInputs, customer: Customer | None, laps: Laps
+    ) -> DecisionRecord:
         """Return the record of a decision that is kept, unless `asked` is dry; its id is "" then.
 
         `customer` as it was read, None while the store is away. Raises `AlreadyUsed`, and
@@ -79,7 +85,7 @@ class Decider:
             laps.end("read")
         raise Conflict("customer: too many decisions at once; ask again")
 
-    def _answered(self, asked: Asked, customer: Customer | None) -> Record | None:
+    def _answered(self, asked: Asked, customer: Customer | None) -> DecisionRecord | None:
         """Return the decision that answered this request before; raises `AlreadyUsed`."""
         if asked.key is None or customer is None:
             return None
@@ -94,52 +100,54 @@ class Decider:
             raise StoreUnavailable("decision: not found; send it again")
         return record
 
-    def make(self, asked: Asked, world: World, customer: Customer | None) -> Made:
+    def make(self, asked: Asked, world: SharedInputs, customer: Customer | None) -> Made:
         """Decide once; of a limited volume only what could be claimed is in it."""
         # Read after the customer: what is counted as over must be over for what was read, too.
         now = self._clock.now()
         blind = customer is None
         profile = Profile(customer=asked.identifiers[0]) if customer is None else customer.profile
-        deciding, claimed = self._claimed(asked, world, profile, now, blind)
-        decision = deciding.decision()
+        stages, claimed = self._claimed(asked, world, profile, now, blind)
+        decision = record_stages(stages)
         told = lesser(self._clock, customer is not None and customer.disagree)
         flags = tuple(sorted({*decision.flags, *told}))
         decision = msgspec.structs.replace(decision, flags=flags)
-        record = Record(
+        record = DecisionRecord(
             id=self._store.new_decision_id(profile.customer, now),
             customer=profile.customer,
             time=now,
             request=asked.request,
-            profile=kept_profile(profile),
+            profile=profile_to_keep(profile),
             decision=decision,
-            rows=rows_used(decision, world.index.catalogue, asked.request.place),
+            rows=catalogue_rows_used(decision, world.index.catalogue, asked.request.place),
         )
         if customer is None:
             return Made(record, [], claimed)
         under, channel = customer.reached_by(asked.identifiers), asked.request.channel
-        events = [
-            reserved(under, record.id, channel, now, offer) for offer in deciding.reservations()
-        ]
+        events = [reserved(under, record.id, channel, now, offer) for offer in reservations(stages)]
         events += [granted(under, record.id, channel, now, offer) for offer in claimed]
         return Made(record, events, claimed)
 
     def _claimed(
-        self, asked: Asked, world: World, profile: Profile, now: int, blind: bool
-    ) -> tuple[Deciding, list[str]]:
+        self, asked: Asked, world: SharedInputs, profile: Profile, now: int, blind: bool
+    ) -> tuple[Stages, list[str]]:
         """Decide until one of everything limited that is shown is claimed, or had before."""
         volumes, catalogue = self._volumes, world.index.catalogue
         limited = volumes.limited(catalogue)
         over = frozenset(limited) if blind else volumes.exhausted(catalogue)
         while True:
             seen = dataclasses.replace(world, exhausted=over)
-            deciding = Deciding(profile, seen, asked.request, now, blind=blind)
+            inputs = DecisionInputs(profile, seen, asked.request, now, profile_unavailable=blind)
+            stages = run_stages(inputs)
             if not limited or asked.dry:
-                return deciding, []
-            shown, had = (place.offer for place in deciding.walk.shown), deciding.view.granted()
+                return stages, []
+            shown, had = (
+                (place.offer for place in stages.filled.shown),
+                stages.gathered.view.granted(),
+            )
             claimed = [offer for offer in shown if offer in limited and offer not in had]
             gone = volumes.claim(claimed, catalogue)
             if not gone:
-                return deciding, claimed
+                return stages, claimed
             over |= gone
 
     def keep(self, made: Made, asked: Asked, customer: Customer | None) -> bool:

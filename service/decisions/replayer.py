@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.decision.replay import replay
-from models.domain.decisions import Decision, Record
+from models.domain.decisions import Decision, DecisionRecord
 from models.errors import BadRelease, ThroughlineError, Unreadable
 from models.policy.schema import Policy
 from models.release.loader import load_release
@@ -50,7 +50,7 @@ class Replayer:
         else:
             self.same += 1
 
-    def release(self, record: Record) -> Release:
+    def release(self, record: DecisionRecord) -> Release:
         """Return the release that decided; raises `BadRelease`."""
         name = record.decision.moment.release
         if name not in self._releases:
@@ -60,7 +60,7 @@ class Replayer:
             self._releases[name] = load_release(directory)
         return self._releases[name]
 
-    def policy(self, record: Record) -> Policy:
+    def policy(self, record: DecisionRecord) -> Policy:
         """Return the policy that decided; raises `BadRelease`."""
         digest = record.decision.moment.policy
         if digest not in self._policies:

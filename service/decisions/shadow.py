@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from models.decision.decide import World, decide
-from models.decision.recorded import exhausted_of, profile_of
-from models.domain.decisions import Flag, Record
+from models.decision.decide import decide
+from models.decision.inputs import SharedInputs
+from models.decision.recorded import recorded_exhausted, recorded_profile
+from models.domain.decisions import DecisionRecord, Flag
 from service.store.database.decision_ids import place_of
 from service.store.store import Kept, Store
 
@@ -54,16 +55,16 @@ class Shadow:
         self._keep = keep
         self.by_channel: dict[str, Agreement] = {}
 
-    def add(self, record: Record, world: World) -> None:
+    def add(self, record: DecisionRecord, world: SharedInputs) -> None:
         """Decide one again; raises `Damaged` where its profile cannot be read."""
-        profile = profile_of(record)
-        over = exhausted_of(record.decision)
+        profile = recorded_profile(record)
+        over = recorded_exhausted(record.decision)
         again = decide(
             profile,
-            World(world.index, world.policy, over),
+            SharedInputs(world.index, world.policy, over),
             record.request,
             record.time,
-            blind=Flag.STATE_UNAVAILABLE in record.decision.flags,
+            profile_unavailable=Flag.STATE_UNAVAILABLE in record.decision.flags,
         )
         live = tuple(shown.offer for shown in record.decision.slate)
         shadow = tuple(shown.offer for shown in again.slate)

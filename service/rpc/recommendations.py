@@ -7,11 +7,11 @@ import grpc
 from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
-from models.decision.decide import World
-from models.decision.offer_check import asked_again
-from models.decision.offer_check import check as holds
+from models.decision.inputs import SharedInputs
+from models.decision.offer_check import check_offer as holds
+from models.decision.offer_check import replacement_request
 from models.decision.replay import replay
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.errors import BadInput, StoreUnavailable, ThroughlineError, Unreadable
 from models.explanation.explain import explain
 from models.policy.schema import Policy
@@ -131,17 +131,18 @@ class Recommendations(RecommendationServiceServicer):
         customer = self._parts.store.read([record.customer])
         now = self._parts.clock.now()
         found = holds(record, request.offer_id, customer.profile, world, place, now)
-        response = pb.CheckOfferResponse(
-            holds=found.reason is None,
-            reason=int(found.reason or 0),  # type: ignore[arg-type]
-            rule=found.rule,
-        )
+        response = pb.CheckOfferResponse(holds=found.exclusion is None)
+        if found.exclusion is not None:
+            response.reason = int(found.exclusion.reason)  # type: ignore[assignment]
+            response.rule = found.exclusion.rule
         if found.price is not None:
             fill_money(response.price, found.price)
         if found.told is not None:
             fill_money(response.told_price, found.told)
-        if found.reason is not None:
-            asked = Asked(asked_again(record.request, request.channel, place), [record.customer])
+        if found.exclusion is not None:
+            asked = Asked(
+                replacement_request(record.request, request.channel, place), [record.customer]
+            )
             self._decide(response.alternative, asked, world, customer, Laps())
         return response
 
@@ -161,7 +162,7 @@ class Recommendations(RecommendationServiceServicer):
         answer(response.answer, record.id, again, record.rows)
         return response
 
-    def _record(self, decision_id: str) -> Record:
+    def _record(self, decision_id: str) -> DecisionRecord:
         """Return a decision's record; raises `NotFound`."""
         record = self._parts.store.decision(decision_id)
         if record is None:
@@ -191,7 +192,7 @@ class Recommendations(RecommendationServiceServicer):
         self,
         response: pb.RecommendResponse,
         asked: Asked,
-        world: World,
+        world: SharedInputs,
         customer: Customer | None,
         laps: Laps,
     ) -> None:
@@ -202,7 +203,7 @@ class Recommendations(RecommendationServiceServicer):
             self._parts.metrics.answers.add(asked.request.channel, record.decision, laps)
 
 
-def _still_served(record: Record, world: World) -> None:
+def _still_served(record: DecisionRecord, world: SharedInputs) -> None:
     moment = record.decision.moment
     if (moment.release, moment.policy) != (world.index.release.id, world.policy.digest):
         raise NoLongerServed(moment.release)

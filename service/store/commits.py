@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.codec import decode, encode
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
 from models.domain.profile import Profile
 from service.store.customers.planning import plan
@@ -72,7 +72,7 @@ class Committer:
 
     def commit(
         self,
-        record: Record,
+        record: DecisionRecord,
         profile: Profile,
         reserve: Sequence[Event],
         request: RequestKey | None,

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, cast
 
 from models.codec import decode, encode
 from models.domain.catalogue import Item, Offer, Row
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.domain.events import EVENT_TYPES, Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
     """A decision by its id: its record, or why that cannot be read."""
 
     id: str
-    record: Record | Unreadable
+    record: DecisionRecord | Unreadable
 
 
 class LoadCount(NamedTuple):
@@ -195,7 +195,7 @@ class Store:
 
     def commit(
         self,
-        record: Record,
+        record: DecisionRecord,
         profile: Profile | None = None,
         reserve: Sequence[Event] = (),
         request: RequestKey | None = None,
@@ -239,7 +239,7 @@ class Store:
         """Count a counter down by what was taken and is not used; never call it again for that."""
         self._backend.give_back(counter, number)
 
-    def decision(self, decision_id: str) -> Record | None:
+    def decision(self, decision_id: str) -> DecisionRecord | None:
         """Return the record of a decision, None when there is none.
 
         Raises `StoreUnavailable`, which is `Damaged` where the record is not the one that was

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.ranker_features import BOUGHT_FACT
-from models.recommender.retrieval import Retrieval
+from models.recommender.ranker_features import BOUGHT_FEATURE
+from models.recommender.retrieval import RetrievalTables
 from training.counting.interactions import Touches
 from training.counting.item_tables import item_facts, pairs_for, tables
 from training.counting.segment_popularity import popularity
@@ -24,7 +24,7 @@ def retrieval_of(
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
     trend: TrendConfig | None = None,
-) -> Retrieval:
+) -> RetrievalTables:
     """Count tables, facts, popularity and shares; equally popular items stand in random order.
 
     `touches` are of `log`; `left_out` (customers,) marks customers who do not count. `pairs` of
@@ -34,9 +34,9 @@ def retrieval_of(
         touches = touches.without(left_out)
     facts = item_facts(touches)
     shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
-    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FACT], kind="stable")]
+    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FEATURE], kind="stable")]
     if trend is not None and left_out is None:  # who is left out may not speak through a trend
         facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
     shares = popularity(log, targets, items, left_out).shares
     near = tables(touches, pairs_for(touches) if pairs is None else pairs)
-    return Retrieval(near, facts, popular.astype(np.int64), shares)
+    return RetrievalTables(near, facts, popular.astype(np.int64), shares)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.domain.events import LANES
+from models.domain.events import INTERACTION_LANES
 from training.log.event_log import Customer, Log
 
 
@@ -45,8 +45,12 @@ class Touches:
 def touches_of(log: Log, items: Sequence[str], most: int) -> Touches:
     """Return what each customer of `log` touched among `items`, the latest `most` of each lane."""
     row_of = {item: row for row, item in enumerate(items)}
-    lane_of = {name: LANES.index(lane) for name, lane in log.lanes.items() if lane in LANES}
-    cells: list[list[tuple[int, int]]] = [[] for _ in LANES]
+    lane_of = {
+        name: INTERACTION_LANES.index(lane)
+        for name, lane in log.lanes.items()
+        if lane in INTERACTION_LANES
+    }
+    cells: list[list[tuple[int, int]]] = [[] for _ in INTERACTION_LANES]
     for at, customer in enumerate(log.customers):
         for lane, rows in enumerate(_latest(customer, row_of, lane_of, most)):
             cells[lane].extend((at, row) for row in rows)
@@ -57,7 +61,7 @@ def touches_of(log: Log, items: Sequence[str], most: int) -> Touches:
 def _latest(
     customer: Customer, row_of: dict[str, int], lane_of: dict[str, int], most: int
 ) -> list[dict[int, None]]:
-    found: list[dict[int, None]] = [{} for _ in LANES]
+    found: list[dict[int, None]] = [{} for _ in INTERACTION_LANES]
     for event in reversed(customer.events):
         lane, row = lane_of.get(event.type), row_of.get(event.item)
         if lane is not None and row is not None and len(found[lane]) < most:

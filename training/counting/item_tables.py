@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.domain.events import BROWSE, CART, LANES, PURCHASE
+from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats
-from models.recommender.neighbours import Neighbours
-from models.recommender.ranker_features import FACTS, TREND
+from models.recommender.neighbours import NeighbourTables
+from models.recommender.ranker_features import ITEM_FEATURES, TREND
 from training.counting.interactions import Touches
 
 NEIGHBOURS = 50
@@ -35,7 +35,7 @@ PAIRS = (
 )
 
 
-def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> Neighbours:
+def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> NeighbourTables:
     """Return the table of each of `pairs`."""
     size = sum(matrix.getnnz(axis=1) for matrix in touches.by_lane)
     damping = sparse.diags(np.maximum(size, 1.0) ** -DAMPING, dtype=np.float32)
@@ -44,7 +44,7 @@ def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> Neighbours:
     for weights, (_, target) in zip(lanes, pairs, strict=True):
         left, right = touches.weighted(weights), touches.weighted(lane_weights(target))
         found.append(_nearest(left, sparse.csr_matrix(damping @ right), right))
-    return Neighbours(
+    return NeighbourTables(
         tuple(f"{source}>{target}" for source, target in pairs),
         np.array(lanes, np.float32),
         *_by_item(found),
@@ -66,7 +66,9 @@ def _by_item(
 
 def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
     """Return those of `PAIRS` that say something of their own in this log."""
-    present = {lane for lane, matrix in zip(LANES, touches.by_lane, strict=True) if matrix.nnz}
+    present = {
+        lane for lane, matrix in zip(INTERACTION_LANES, touches.by_lane, strict=True) if matrix.nnz
+    }
     present &= {BROWSE, CART, PURCHASE}
     if len(present) < 2:
         return ((ANY, ANY),)
@@ -76,7 +78,7 @@ def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
 def item_facts(touches: Touches) -> Floats:
     """Return (items, FACTS): what every customer together did with each item, without a trend."""
     browse, cart, purchase = (
-        touches.by_lane[LANES.index(lane)] for lane in (BROWSE, CART, PURCHASE)
+        touches.by_lane[INTERACTION_LANES.index(lane)] for lane in (BROWSE, CART, PURCHASE)
     )
     seen = sparse.csr_matrix((browse + cart) > 0, dtype=np.float32)
     unseen = purchase - purchase.multiply(seen)
@@ -96,7 +98,7 @@ def item_facts(touches: Touches) -> Floats:
         ],
         axis=1,
     )
-    assert facts.shape[1] == len(FACTS)
+    assert facts.shape[1] == len(ITEM_FEATURES)
     return facts.astype(np.float32)
 
 
@@ -111,8 +113,8 @@ def _rate(hits: NDArray[np.float64], tries: NDArray[np.float64]) -> NDArray[np.f
 def lane_weights(name: str) -> list[float]:
     """Return what a touch in each lane weighs under one side of a pair."""
     if name == ANY:
-        return [ANY_WEIGHTS.get(lane, 0.0) for lane in LANES]
-    return [float(lane == name) for lane in LANES]
+        return [ANY_WEIGHTS.get(lane, 0.0) for lane in INTERACTION_LANES]
+    return [float(lane == name) for lane in INTERACTION_LANES]
 
 
 def _nearest(

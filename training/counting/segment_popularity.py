@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from models.clock_time import DAY
 from models.domain.events import ATTRIBUTE, Event
-from models.recommender.segments import EVERYBODY, OF_ATTRIBUTE, UNDATED, Moment, Shares, kind_of
+from models.recommender.segments import (
+    EVERYBODY,
+    OF_ATTRIBUTE,
+    UNDATED,
+    SegmentBuilder,
+    SegmentPopularity,
+    kind_of,
+)
 from training.counting.shrinkage import strength
 from training.log.event_log import Customer, Log
 from training.log.order import bound_of, is_dated
@@ -36,9 +43,11 @@ class Popularity:
     weights: NDArray[np.float32]
 
     @property
-    def shares(self) -> Shares:
+    def shares(self) -> SegmentPopularity:
         """Return the shares with their rows by name."""
-        return Shares({name: row for row, name in enumerate(self.segments)}, self.log_shares)
+        return SegmentPopularity(
+            {name: row for row, name in enumerate(self.segments)}, self.log_shares
+        )
 
 
 def popularity(
@@ -112,7 +121,7 @@ def _targets(
 
     Without order, everything else that the customer did is what came before.
     """
-    moment = Moment()
+    moment = SegmentBuilder()
     attributes: dict[str, str] = {}
     waiting: list[Event] = []  # of one moment: none of them came before another
 
@@ -137,7 +146,10 @@ def _targets(
 
 
 def _asked(
-    events: Sequence[Event], moment: Moment, attributes: dict[str, str], wanted: frozenset[str]
+    events: Sequence[Event],
+    moment: SegmentBuilder,
+    attributes: dict[str, str],
+    wanted: frozenset[str],
 ) -> Iterator[tuple[Event, list[str]]]:
     hits = [event for event in events if event.item and event.type in wanted]
     names = [] if not hits else moment.names(attributes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.numeric.array_types import Rows
 from models.numeric.fixed import ONE
-from models.recommender.item_history import past_of
+from models.recommender.item_history import item_history_of
 from models.recommender.new_items import NewItems
 from models.recommender.user_vector import place_customer
 from models.release.release import Release
@@ -92,8 +92,8 @@ def _by_features(
         block = asked[first : first + BLOCK]
         scores = np.zeros((len(block), len(release.items)))
         for at, one in enumerate(block):
-            past = past_of(one.view, release.item_row, release.history, one.minute)
-            scores[at, rows] = model.scores(past.rows, past.touches)
+            past = item_history_of(one.view, release.item_row, release.history, one.minute)
+            scores[at, rows] = model.scores(past.rows, past.interactions)
         yield scores
 
 

@@ -13,8 +13,9 @@ from models.domain.catalogue import Catalogue, Item
 from models.domain.decisions import Intent
 from models.numeric.array_types import NO_ROWS
 from models.policy.schema import BUILT_IN
+from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
-from models.ranking.ranking import Ranker
+from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.recommender.vector_search import allow
 from models.release.release import Release
@@ -41,8 +42,9 @@ def release_lists(
     wanted = max(most, BUILT_IN.candidates.items)
     for at, question in enumerate(asked):
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
-        scorer = scorer_for(index, question.view, intent, question.minute, wanted, every, masked)
-        found = Ranker(index, NO_ROWS, scorer).rank(scorer.first).rows[:most]
+        scope = CandidateScope(wanted, every, masked)
+        scorer = scorer_for(index, question.view, intent, question.minute, scope)
+        found = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:most]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
             progress(at, len(asked))

@@ -17,8 +17,9 @@ from models.domain.decisions import Intent, minute_of
 from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Rows
 from models.policy.schema import BUILT_IN
+from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
-from models.ranking.ranking import Ranker
+from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.release.release import Release
 from training.evaluation.bootstrap import intervals
@@ -97,9 +98,9 @@ def measure_redemptions(
 
 def _ranked(index: OfferIndex, view: View, time: int, rows: Rows) -> list[str]:
     """Return the offers in `rows` as the release of `index` ranks them for `view` at `time`."""
-    most, allowed = BUILT_IN.candidates.items, index.eligible(time)
-    scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), most, allowed, NO_ROWS)
-    return [index.ids[row] for row in Ranker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
+    scope = CandidateScope(BUILT_IN.candidates.items, index.eligible(time), NO_ROWS)
+    scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), scope)
+    return [index.ids[row] for row in OfferRanker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
 
 
 def _most_redeemed(

@@ -15,7 +15,14 @@ import polars as pl
 
 from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
-from models.domain.events import ATTRIBUTE, CONTACTS, EVENT_TYPES, Event, attributes_event, stamp_of
+from models.domain.events import (
+    ATTRIBUTE,
+    CONTACT_LANES,
+    EVENT_TYPES,
+    Event,
+    attributes_event,
+    stamp_of,
+)
 from models.domain.identifiers import HASH_BYTES
 from models.errors import BadDataset
 from training.log.dataset import read_dataset
@@ -49,7 +56,7 @@ class Log:
 
     def is_act(self, event: Event) -> bool:
         """Tell whether `event` is something the customer did, not a contact or an attribute."""
-        return self.lanes[event.type] not in (ATTRIBUTE, *CONTACTS)
+        return self.lanes[event.type] not in (ATTRIBUTE, *CONTACT_LANES)
 
 
 def read_log(directory: Path) -> Log:

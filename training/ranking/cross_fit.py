@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.recommender.calibration import Calibration
-from models.recommender.ranker_features import Signal
+from models.recommender.ranker_features import Feature
 from models.recommender.trees import Trees, read_trees
 from training.progress import Progress
 from training.ranking.calibrate import calibrate
@@ -46,7 +46,7 @@ class Fitted:
 def fit(
     main: Part,
     extra: Sequence[Part],
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     left_out: NDArray[np.int64] | None = None,
@@ -75,7 +75,7 @@ def fit(
 def cross_fit(
     main: Part,
     extra: Sequence[Part],
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.item_history import past_of
-from models.recommender.retrieval import Quotas, Retrieval
+from models.recommender.item_history import item_history_of
+from models.recommender.retrieval import Quotas, RetrievalTables
 from models.recommender.segments import segments_of
 from models.recommender.user_features import HistoryConfig
 from training.log.event_log import Log
@@ -21,7 +21,7 @@ from training.progress import Progress
 from training.ranking.cross_fit import Part
 from training.ranking.groups import Asked, make_groups
 
-Build = Callable[[NDArray[np.bool_]], Retrieval]  # from all customers but those marked
+Build = Callable[[NDArray[np.bool_]], RetrievalTables]  # from all customers but those marked
 
 
 def hidden_pairs(
@@ -80,6 +80,6 @@ def _asked(
     for item in shuffled[:each]:
         left = [event for event in events if event.item != item]
         view = Folder(log, left).view()
-        past = past_of(view, row_of, history, minute)
+        past = item_history_of(view, row_of, history, minute)
         right = np.array([row_of[item]], np.int64)
         yield Asked(-1, past, segments_of(view), past.rows, right, 0)

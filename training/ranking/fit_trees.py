@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
-from models.recommender.ranker_features import Signal
+from models.recommender.ranker_features import Feature
 from training.ranking.groups import Groups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
@@ -58,7 +58,7 @@ class RankerSettings:
 
 def fit_trees(
     parts: Sequence[tuple[Groups, Rows]],
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> str:
@@ -71,7 +71,7 @@ def fit_trees(
 
 def _bag(
     parts: Sequence[tuple[Groups, Rows]],
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     bag: int,
@@ -97,7 +97,7 @@ def _bag(
 def grow(
     matrix: Floats,
     hits: NDArray[np.bool_],
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     start: str = "",

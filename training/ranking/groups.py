@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
-from models.recommender.item_history import Past, past_of
-from models.recommender.ranker_features import Matches, greatest_sums, signal_matrix
-from models.recommender.retrieval import Proposed, Quotas, Retrieval, propose
+from models.recommender.item_history import ItemHistory, item_history_of
+from models.recommender.ranker_features import MatchFeatures, feature_matrix, greatest_sums
+from models.recommender.retrieval import Proposed, Quotas, RetrievalTables, propose_candidates
 from models.recommender.segments import segment_popularity, segments_of
 from models.recommender.user_features import HistoryConfig
 from training.counting.trend import Trend, with_trend
@@ -74,7 +74,7 @@ class Asked:
     """
 
     question: int
-    past: Past
+    past: ItemHistory
     segments: Sequence[str]
     barred: Rows
     targets: Rows
@@ -91,7 +91,7 @@ def asked_of(
     """Return what to ask of each question: what it masks is not proposed."""
     found = []
     for at, question in enumerate(questions):
-        past = past_of(question.view, row_of, history, question.minute)
+        past = item_history_of(question.view, row_of, history, question.minute)
         targets = [target.item for target in question.case.targets]
         right = [row_of[item] for item in targets if item in row_of]
         barred = [row_of[item] for item in question.masked if item in row_of]
@@ -111,16 +111,16 @@ def asked_of(
 
 def make_groups(
     asked: Sequence[Asked],
-    retrieval: Retrieval,
+    retrieval: RetrievalTables,
     quotas: Quotas,
     progress: Progress = lambda done, of: None,
 ) -> Groups:
     """Propose and describe the candidates of each group."""
     rows, sources, matrices, hits = [], [], [], []
-    allowed = np.ones(len(retrieval.facts), np.bool_)
+    allowed = np.ones(len(retrieval.item_features), np.bool_)
     for at, one in enumerate(asked):
         allowed[one.barred] = False
-        proposed = propose(retrieval, one.past, quotas, allowed)
+        proposed = propose_candidates(retrieval, one.past, quotas, allowed)
         allowed[one.barred] = True
         found = proposed.candidates.rows
         matrices.append(features_of(found, one, proposed, retrieval))
@@ -141,12 +141,16 @@ def make_groups(
     )
 
 
-def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: Retrieval) -> Floats:
+def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: RetrievalTables) -> Floats:
     """Return the features (rows, signals) of item rows, which need not be what was `proposed`."""
-    matches = Matches(
+    matches = MatchFeatures(
         embedding=np.zeros(len(rows), np.float32),
         popularity=segment_popularity(retrieval.shares, one.segments, rows),
     )
-    facts = retrieval.facts if one.trend is None else with_trend(retrieval.facts, one.trend)
+    facts = (
+        retrieval.item_features
+        if one.trend is None
+        else with_trend(retrieval.item_features, one.trend)
+    )
     greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
-    return signal_matrix(rows, one.past, proposed.reached, greatest, matches, facts)
+    return feature_matrix(rows, one.past, proposed.reached, greatest, matches, facts)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from models.errors import BadDataset
-from models.recommender.ranker_features import Signal
+from models.recommender.ranker_features import Feature
 from training.log.event_log import Log
 from training.log.order import bound_of
 from training.ranking.groups import Groups
@@ -37,7 +37,7 @@ def check_lesson(log: Log, asked: Sequence[Question], targets: Iterable[str]) ->
                     raise BadDataset(f"events.parquet: a leak: the {where} holds its own answer")
 
 
-def check_features(groups: Groups, signals: Sequence[Signal]) -> None:
+def check_features(groups: Groups, signals: Sequence[Feature]) -> None:
     """Raise `BadDataset` naming a feature that alone finds the target nearly every time."""
     sizes = np.diff(groups.starts)
     kept = groups.chosen(groups.found & (sizes >= LEAST_SIZE))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.ranker_features import Signal, signals
-from models.recommender.retrieval import Retrieval
+from models.recommender.ranker_features import Feature, ranker_features
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.user_features import HistoryConfig
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
@@ -66,7 +66,7 @@ class Ranked:
     lists: Lists
     error: tuple[float, float]
     apart: bool
-    signals: Sequence[Signal]
+    signals: Sequence[Feature]
     fitted: Fitted
     refitted: Fitted
 
@@ -79,8 +79,8 @@ class SecondStage:
     """
 
     items: Sequence[str]
-    retrieval: Retrieval
-    before: Sequence[Retrieval]
+    retrieval: RetrievalTables
+    before: Sequence[RetrievalTables]
     intents: Mapping[str, Ranked]
 
     @property
@@ -113,7 +113,7 @@ def second_stage(
     trend = None
     if whole is not None and settings.trend is not None:
         trend = Trend(whole, targets, items, settings.trend)
-    counted: list[Retrieval] = []
+    counted: list[RetrievalTables] = []
     pairs: Sequence[tuple[str, str]] | None = None
     for lesson in (*([tested] if tested else []), *lessons):
         steps("counting")(0, 1)
@@ -152,7 +152,7 @@ def second_stage(
                 name,
                 parts,
                 extra[name],
-                signals(retrieval.tables.names),
+                ranker_features(retrieval.tables.names),
                 chosen[name].ranker,
                 settings,
                 most,
@@ -173,7 +173,7 @@ def _ranked(
     name: str,
     made: Sequence[Made],
     extra: Sequence[Part],
-    declared: Sequence[Signal],
+    declared: Sequence[Feature],
     ranker: RankerSettings,
     settings: SecondStageSettings,
     most: int,

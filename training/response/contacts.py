@@ -16,7 +16,7 @@ from models.domain.catalogue import DEFAULT_PREFIX
 from models.domain.events import Event
 from models.errors import BadDataset
 from models.numeric.array_types import Floats, Rows
-from models.ranking.offer_index import judged_by
+from models.ranking.offer_index import top_members
 from training.log.event_log import Log
 from training.ranking.fit_trees import RankerSettings
 
@@ -83,7 +83,7 @@ def members_of(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str
     `weights` (items,) grow with the popularity of an item.
     """
     found = {
-        offer.id: judged_by(rows, weights)
+        offer.id: top_members(rows, weights)
         for offer in log.offers
         if (rows := {row_of[item] for item in offer.items if item in row_of})
     }

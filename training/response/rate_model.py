@@ -18,8 +18,8 @@ from scipy.special import expit
 from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.ranker_features import Signal
-from models.recommender.retrieval import Quotas, Retrieval, propose
+from models.recommender.ranker_features import Feature
+from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release
@@ -90,7 +90,7 @@ class Describer:
     def __call__(
         self,
         contacts: Sequence[Contact],
-        retrieval: Retrieval,
+        retrieval: RetrievalTables,
         progress: Progress = lambda done, of: None,
     ) -> Described:
         """Describe the contacts with an offer about a known item; by what came before each."""
@@ -102,7 +102,7 @@ class Describer:
         matrices, sizes = [], []
         for at, (contact, one) in enumerate(zip(contacts, asked, strict=True)):
             rows = members[contact.offer]
-            proposed = propose(retrieval, one.past, self.quotas, allowed)
+            proposed = propose_candidates(retrieval, one.past, self.quotas, allowed)
             matrices.append(features_of(rows, one, proposed, retrieval))
             sizes.append(len(rows))
             if at % 256 == 0:
@@ -119,7 +119,7 @@ class Describer:
 def learn(
     parts: Sequence[Described],
     first: Trees,
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
@@ -152,7 +152,7 @@ def _grown(
     matrix: Floats,
     hits: NDArray[np.bool_],
     first: Trees,
-    signals: Sequence[Signal],
+    signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> Trees:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.domain.events import ATTRIBUTE, Event
 from models.domain.view import View
 from models.numeric.fixed import ONE
-from models.recommender.user_features import HistoryConfig, attribute_columns, history_columns
+from models.recommender.user_features import HistoryConfig, attribute_features, history_features
 from training.log.event_log import Customer, Log
 from training.log.order import bound_of, is_dated
 from training.log.profile_builder import Folder
@@ -174,9 +174,9 @@ class _Rows:
 
     def add(self, view: View, minute: int, items: list[str], known: set[str]) -> None:
         row = len(self._starts) - 1
-        attributes = attribute_columns(view)
+        attributes = attribute_features(view)
         self._described.update(column.name for column in attributes)
-        for column in (*history_columns(view, self._history, minute), *attributes):
+        for column in (*history_features(view, self._history, minute), *attributes):
             self._indices.append(self._names.setdefault(column.name, len(self._names)))
             self._weights.append(column.weight)
         self._starts.append(len(self._indices))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from models.recommender.user_features import HistoryConfig
 from models.release.manifest import Vocabulary
-from models.release.release import Content
+from models.release.release import ReleaseContent
 from training.counting.segment_popularity import popularity
 from training.log.event_log import Log
 from training.progress import Progress
@@ -32,13 +32,13 @@ def fit_content(
     settings: Settings,
     seed: int,
     progress: Progress = lambda done, of: None,
-) -> Content:
+) -> ReleaseContent:
     """Fit on all of `log` and return what a release holds."""
     wanted = tuple(targets)
     examples = make_examples(log, wanted, history, PREFIXES, seed)
     space = fit(examples, log.items, settings, seed, progress)
     popular = popularity(log, wanted, space.items)
-    return Content(
+    return ReleaseContent(
         vocabulary=Vocabulary(
             items=space.items,
             item_features=space.item_features,

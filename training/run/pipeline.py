@@ -12,9 +12,9 @@ from models.errors import BadDataset
 from models.recommender.candidates import source_names
 from models.recommender.ranker import Ensemble
 from models.recommender.ranker import SecondStage as Ranking
-from models.recommender.retrieval import Retrieval
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.user_features import HistoryConfig
-from models.release.release import Content, Release
+from models.release.release import Release, ReleaseContent
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of
 from training.evaluation import baselines, cold_users
@@ -75,7 +75,7 @@ class Full:
     meaning: str
     targets: tuple[str, ...]
     release: Release
-    content: Content
+    content: ReleaseContent
     stage: SecondStage | None
     without: str
     measured: Mapping[str, Sequence[Measured]]
@@ -195,7 +195,10 @@ def train_full(
 
 
 def _ranking(
-    stage: SecondStage, retrieval: Retrieval, config: TrainConfig, responding: Responding | None
+    stage: SecondStage,
+    retrieval: RetrievalTables,
+    config: TrainConfig,
+    responding: Responding | None,
 ) -> Ranking:
     """Return the second stage of a release.
 
@@ -210,7 +213,7 @@ def _ranking(
     return Ranking(retrieval, ensembles)
 
 
-def _complete(content: Content, ranking: Ranking) -> Content:
+def _complete(content: ReleaseContent, ranking: Ranking) -> ReleaseContent:
     """Return the content of a release with a second stage; both stages read the same shares."""
     shares = ranking.retrieval.shares
     segments = sorted(shares.row_of, key=shares.row_of.__getitem__)
@@ -230,7 +233,7 @@ def _again(
     stage: SecondStage | None,
     responding: Responding | None,
     steps: Steps,
-) -> Content:
+) -> ReleaseContent:
     """Fit both stages on all of `log`."""
     step, seed = steps("stage one again"), config.seed
     content = fit_content(log, targets, history, config.stage_one, seed, step)

@@ -9,7 +9,7 @@ import msgspec
 from models.recommender.user_features import HistoryConfig
 from models.release.golden import make_golden
 from models.release.manifest import ORGANIC, RESPONSE, Golden, GoldenEvent, Manifest, Metric
-from models.release.release import Content, Release
+from models.release.release import Release, ReleaseContent
 from training.log.event_log import Log
 from training.retrieval.stage_one import PREFIXES
 from training.run.config import TrainConfig
@@ -60,7 +60,7 @@ def _flat(prefix: str, said: dict[str, Any]) -> Iterator[tuple[str, int | float 
 
 
 def in_memory(
-    content: Content, fields: dict[str, Any], metrics: tuple[Metric, ...] = ()
+    content: ReleaseContent, fields: dict[str, Any], metrics: tuple[Metric, ...] = ()
 ) -> Release:
     """Return a release that was not written yet, to be measured."""
     return Release("", Manifest(files={}, metrics=metrics, **fields), content)

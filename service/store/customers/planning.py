@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from models.codec import encode
 from models.domain.events import Event
-from models.domain.fold import Known, fold, recognise
+from models.domain.fold import Recognition, fold, recognise
 from models.domain.profile import Compartment, Profile
 from models.errors import ThroughlineError
 from service.store.customers.log_entries import event_line
@@ -52,7 +52,9 @@ def plan(
     known = [
         recognise(profile.compartments.get(event.identifier, empty), event) for event in events
     ]
-    unsure = [event for event, what in zip(events, known, strict=True) if what is Known.UNSURE]
+    unsure = [
+        event for event, what in zip(events, known, strict=True) if what is Recognition.UNSURE
+    ]
     logged: dict[tuple[bytes, str], int | None] = {}
     if unsure and look_up:
         queries = [
@@ -67,9 +69,9 @@ def plan(
     lines: list[LogLine] = []
     for event, what in zip(events, known, strict=True):
         key = (event.identifier, event.event_id)
-        if what is Known.DUPLICATE:
+        if what is Recognition.DUPLICATE:
             outcomes.append(Recorded.DUPLICATE)
-        elif what is Known.CONFLICT:
+        elif what is Recognition.CONFLICT:
             outcomes.append(Recorded.CONFLICT)
         else:
             line = event_line(event, now)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.errors import StoreUnavailable
 from service.store.database.backend import Backend, StoredDecision
 from service.store.records.chain import MEMBERS, Chain, Member
@@ -33,14 +33,14 @@ class RecordQueue:
         self._spill = None if spill is None else Spill(spill)
         self._seal = seal
         self._chain = Chain(backend, seal)
-        self._queue: dict[str, Record] = {}
+        self._queue: dict[str, DecisionRecord] = {}
         self._unlinked: list[Member] = []  # stored, and in no link yet
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, record: Record) -> None:
+    def add(self, record: DecisionRecord) -> None:
         """Queue a record; returns at once."""
         with self._lock:
             if len(self._queue) >= QUEUE_CAPACITY:
@@ -73,7 +73,7 @@ class RecordQueue:
         with self._lock:
             return dict(self._counts)
 
-    def waiting(self, decision_id: str) -> Record | None:
+    def waiting(self, decision_id: str) -> DecisionRecord | None:
         """Return a record that is queued and not yet stored."""
         return self._queue.get(decision_id)
 
@@ -128,11 +128,11 @@ class RecordQueue:
             with self._lock:
                 del self._unlinked[:named]
 
-    def _batch(self) -> list[Record]:
+    def _batch(self) -> list[DecisionRecord]:
         with self._lock:
             return list(itertools.islice(self._queue.values(), BATCH))
 
-    def _forget(self, batch: Sequence[Record]) -> None:
+    def _forget(self, batch: Sequence[DecisionRecord]) -> None:
         with self._lock:
             for record in batch:
                 del self._queue[record.id]

@@ -14,7 +14,7 @@ import threading
 import zstandard
 
 from models.codec import Damaged, decode, encode
-from models.domain.decisions import Record
+from models.domain.decisions import DecisionRecord
 from models.errors import Unreadable
 from service.store.database.backend import StoredDecision
 
@@ -37,14 +37,14 @@ class Seal:
         """`key` is the one that identifiers are hashed with."""
         self._key = hmac.digest(key, b"throughline seal of decisions", hashlib.sha256)
 
-    def seal(self, record: Record) -> StoredDecision:
+    def seal(self, record: DecisionRecord) -> StoredDecision:
         """Return a record as a database keeps it."""
         content = _compressors.own.compress(encode(record))
         mac = self._mac_of(record.id, _digest(content))
         blob = b"".join((_SEALED, mac, content))
         return StoredDecision(record.id, record.customer, record.time, blob)
 
-    def open(self, decision_id: str, blob: bytes) -> Record:
+    def open(self, decision_id: str, blob: bytes) -> DecisionRecord:
         """Return the record that `seal` made under that id.
 
         Raises `Damaged` where a byte of it is another, or it is another's; `Erased` for what
@@ -54,7 +54,7 @@ class Seal:
         if is_erased(blob):
             raise Erased(f"decision {decision_id}: erased")
         try:
-            return decode(zstandard.decompress(content, RECORD_BYTES), Record)
+            return decode(zstandard.decompress(content, RECORD_BYTES), DecisionRecord)
         except zstandard.ZstdError:
             raise _altered(decision_id) from None
 

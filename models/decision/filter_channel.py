@@ -1,0 +1,85 @@
+"""Stage 5, filter channel: what the channel and placement that ask may not show.
+
+The channel enters here and only withholds; the first filter of an offer is its reason.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from models.decision.filters import Filter, in_holdout, mask_of
+from models.decision.gather import Gathered
+from models.decision.inputs import DecisionInputs
+from models.domain.decisions import Reason
+from models.domain.exclusions import Exclusion
+from models.domain.selectors import OfferHas, Selector
+from models.numeric.array_types import Mask
+from models.policy.caps import MARKETING, NOT_TRANSACTIONAL
+from models.policy.eligibility import barred, offers_having
+from models.ranking.offer_index import OfferIndex
+
+
+class ChannelFilters(NamedTuple):
+    """The filters of the channel that asks, in the order of reasons."""
+
+    filters: tuple[Filter, ...]
+
+
+def filter_channel(inputs: DecisionInputs, gathered: Gathered) -> ChannelFilters:
+    """Return what the policy, the offers themselves and the request keep from this channel."""
+    return ChannelFilters(
+        (
+            *_of_policy(inputs, gathered),
+            *_of_offers(inputs, gathered),
+            *_of_request(inputs),
+        )
+    )
+
+
+def _of_policy(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:
+    policy, masks = inputs.shared.policy, inputs.shared.index.selections
+    if in_holdout(policy, inputs.profile.customer):
+        exclusion = Exclusion(Reason.HOLDOUT, policy.holdout.name)
+        yield Filter(exclusion, masks.mask(MARKETING))
+    for suspended in gathered.contact_rules.suspended(inputs.request.channel):
+        yield Filter(suspended.exclusion, masks.mask(suspended.about))
+
+
+def _of_offers(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:
+    index, policy, request = inputs.shared.index, inputs.shared.policy, inputs.request
+    channel = request.channel
+    yield Filter(Exclusion(Reason.CHANNEL), index.kept_from(channel))
+    yield Filter(Exclusion(Reason.NO_CREATIVE), index.without_creative(channel))
+    for rule in policy.eligibility:
+        if channel in rule.channels:
+            rows = barred(index.selections, rule, gathered.situation)
+            yield Filter(Exclusion(Reason.NOT_ELIGIBLE, rule.name), rows)
+    if request.place:
+        rows = ~index.stocked_at(request.place)
+        yield Filter(Exclusion(Reason.OUT_OF_STOCK), rows, leads=True)
+    exhausted = inputs.shared.exhausted - gathered.view.granted()
+    if exhausted:
+        yield Filter(Exclusion(Reason.EXHAUSTED), mask_of(index, exhausted))
+    for capped in gathered.contact_rules.capped(channel):
+        yield Filter(capped.exclusion, _capped(index, capped.about, capped.offers))
+
+
+def _of_request(inputs: DecisionInputs) -> Iterator[Filter]:
+    index, policy, request = inputs.shared.index, inputs.shared.policy, inputs.request
+    masks = index.selections
+    placement = policy.placements.get(request.placement)
+    if placement is not None and placement.about != Selector():
+        exclusion = Exclusion(Reason.PLACEMENT, request.placement)
+        yield Filter(exclusion, ~masks.mask(placement.about))
+    if request.about != Selector():
+        yield Filter(Exclusion(Reason.FILTERED), ~masks.select(request.about))
+    if request.having != OfferHas():
+        yield Filter(Exclusion(Reason.FILTERED), ~offers_having(masks, request.having))
+    if request.exclude:
+        yield Filter(Exclusion(Reason.EXCLUDED), mask_of(index, request.exclude))
+    if request.include:
+        yield Filter(Exclusion(Reason.NOT_INCLUDED), ~mask_of(index, request.include))
+
+
+def _capped(index: OfferIndex, about: Selector, offers: frozenset[str] | None) -> Mask:
+    rows = index.selections.mask(about) & index.selections.mask(NOT_TRANSACTIONAL)
+    return rows if offers is None else rows & mask_of(index, offers)

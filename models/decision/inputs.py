@@ -1,0 +1,41 @@
+"""What a decision follows from: nothing else, so that equal inputs give equal answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from models.decision.recorded import RecordedCandidates
+from models.domain.decisions import Request
+from models.domain.profile import Profile
+from models.policy.schema import Policy
+from models.ranking.offer_index import OfferIndex
+
+
+@dataclass(frozen=True)
+class SharedInputs:
+    """The inputs that decisions of one moment share, whichever customer they are about.
+
+    `exhausted` are offers that are used up: nobody gets one who has not had one. `score_lifts` are
+    what a counterfactual adds to the scores of offers, by id, in units of 2^-20.
+    """
+
+    index: OfferIndex
+    policy: Policy
+    exhausted: frozenset[str] = frozenset()
+    score_lifts: Mapping[str, int] = field(default_factory=dict)
+
+
+class DecisionInputs(NamedTuple):
+    """The inputs of one decision at `now` (microseconds).
+
+    With `recorded` nothing is searched for: the candidates are those of a decision made before.
+    `profile_unavailable`: the store did not answer, so nothing is known of the customer, and no
+    hard cap lets anything through.
+    """
+
+    profile: Profile
+    shared: SharedInputs
+    request: Request
+    now: int
+    recorded: RecordedCandidates | None = None
+    profile_unavailable: bool = False
