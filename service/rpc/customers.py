@@ -33,7 +33,8 @@ class Customers(CustomerServiceServicer):
         )
         if customer.known:
             fill_customer(response, customer.profile, recent)
-        response.flags.extend(int(flag) for flag in lesser(self._parts.clock, customer.disagree))  # type: ignore[misc]
+        flags = lesser(self._parts.clock, customer.disagree)
+        response.flags.extend(int(flag) for flag in flags)  # type: ignore[misc]
         return response
 
     def LinkIdentifiers(  # noqa: N802
