@@ -7,7 +7,7 @@ import pytest
 from models.errors import BadInput
 from models.recommender.features.group import Feature
 from models.recommender.ranker_features import ranker_features
-from models.recommender.retrieval import Quotas
+from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees
 from tests.training_logs import EVENLY, shop
 from training.counting.candidate_tables import retrieval_of

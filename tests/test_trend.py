@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import BadDataset
 from models.recommender.features.item import ITEM_FEATURES, TREND
-from models.recommender.retrieval import Quotas
+from models.recommender.sources import Quotas
 from tests.training_logs import EVENLY, log_of, ordered_over_all
 from training.counting.candidate_tables import retrieval_of
 from training.counting.interactions import touches_of

@@ -19,7 +19,8 @@ from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
 from models.recommender.features.group import Feature
-from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
+from models.recommender.retrieval import RetrievalTables
+from models.recommender.sources import Quotas, propose_candidates
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release
