@@ -77,7 +77,7 @@ FILES = {name_of(path).removesuffix(".py").removesuffix("/__init__"): path for p
 
 def room_of(module: str) -> str:
     """Return the room of a module ("models/ranking/scorers"): its folder, or itself at the top."""
-    package, _, inside = module.partition("/")
+    inside = module.partition("/")[2]
     folder = inside.rpartition("/")[0]
     if FILES[module].name == "__init__.py":
         return inside
