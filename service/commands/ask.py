@@ -14,9 +14,10 @@ Server = Annotated[
     typer.Option(
         "--server",
         envvar="THROUGHLINE_SERVER",
-        help="The service, host:port. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of "
-        "the authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name "
-        "what to show.",
+        metavar="HOST:PORT",
+        help="The service. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of the "
+        "authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name the "
+        "PEM files that the client shows.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the contract's answer as JSON.")]
@@ -29,7 +30,9 @@ Ids = Annotated[
 First = Annotated[str, typer.Argument(help="The one identifier, namespace:value.")]
 Second = Annotated[str, typer.Argument(help="The other identifier.")]
 By = Annotated[str, typer.Option(help="Who says so: login, loyalty_scan, agent, ...")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Deadline of the call.")
+]
 
 DEFAULT_SERVER = "127.0.0.1:50051"
 
@@ -51,7 +54,10 @@ def recommend(
     ] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option(metavar="view:ITEM|cart:ITEM", help="What the customer has before them."),
+        typer.Option(
+            metavar="KIND:ITEM",
+            help="What the customer has before them: view:ITEM or cart:ITEM. Repeat for several.",
+        ),
     ] = None,
     request_id: Annotated[
         str, typer.Option(help="Sent again under the same name it gets the same decision.")

@@ -12,7 +12,9 @@ import typer
 from models.errors import ThroughlineError
 from service.commands.ask import DEFAULT_SERVER, Server
 
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Deadline of the call.")
+]
 
 
 class NotServing(ThroughlineError):

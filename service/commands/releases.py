@@ -19,11 +19,14 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help="A running service, host:port, instead of a directory. Over TLS where "
+        metavar="HOST:PORT",
+        help="A running service instead of a directory. Over TLS where "
         "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Deadline of the call.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="RELEASE", help="The release's id, or its first 8 or more digits.")
