@@ -13,7 +13,7 @@ const call = (client, method, request) => new Promise((done, failed) =>
     error ? failed(error) : done(answer)));
 
 async function main() {
-  const who = { namespace: "loyalty", value: "L000018" };
+  const who = { namespace: "loyalty", value: "L000312" };
   const request = { identifiers: [who], channel: "web", count: 3 };
   const answer = await call(new RecommendationService(...at), "Recommend", request);
   for (const offer of answer.offers) console.log(offer.rank, offer.offer_id, offer.title);

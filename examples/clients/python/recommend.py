@@ -10,7 +10,7 @@ from throughline.v1.event_pb2_grpc import EventServiceStub
 from throughline.v1.recommendation_pb2 import RecommendRequest
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
 
-who = Identifier(namespace="loyalty", value="L000018")
+who = Identifier(namespace="loyalty", value="L000312")
 with grpc.insecure_channel(sys.argv[1] if sys.argv[1:] else "127.0.0.1:50051") as channel:
     request = RecommendRequest(identifiers=[who], channel="web", count=3)
     answer = RecommendationServiceStub(channel).Recommend(request, timeout=2)
