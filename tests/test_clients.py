@@ -1,5 +1,6 @@
 """The clients of examples/clients work against a real service."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,17 +10,23 @@ import pytest
 
 from tests.pages import ROOT
 from tests.patience import PATIENCE
-from tests.running import running
+from tests.running import Running, running
 
 pytestmark = pytest.mark.machine
 
 CLIENTS = ROOT / "examples" / "clients"
 
 
-def said(command: list[str], directory: Path) -> list[str]:
-    """Run a program in a directory and return the lines that it prints."""
+def said(command: list[str], directory: Path, live: Running) -> list[str]:
+    """Run a client of a service in a directory and return the lines that it prints."""
     done = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command,
+        cwd=directory,
+        env=os.environ | {"THROUGHLINE_SERVER": f"127.0.0.1:{live.server.port}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -28,8 +35,7 @@ def said(command: list[str], directory: Path) -> list[str]:
 def test_the_client_in_python(tmp_path: Path) -> None:
     """The client prints three offers, and its click is stored."""
     with running(tmp_path) as live:
-        address = f"127.0.0.1:{live.server.port}"
-        lines = said([sys.executable, str(CLIENTS / "python" / "recommend.py"), address], tmp_path)
+        lines = said([sys.executable, str(CLIENTS / "python" / "recommend.py")], tmp_path, live)
     assert len(lines) == 3
     assert lines[0].startswith("1 ")
 
@@ -55,8 +61,7 @@ def test_the_client_in_node(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     with running(store) as live:
-        address = f"127.0.0.1:{live.server.port}"
-        in_node = said([node, "recommend.js", address], copied / "node")
-        in_python = said([sys.executable, str(copied / "python" / "recommend.py"), address], store)
+        in_node = said([node, "recommend.js"], copied / "node", live)
+        in_python = said([sys.executable, str(copied / "python" / "recommend.py")], store, live)
     assert len(in_node) == 3
     assert in_node == in_python

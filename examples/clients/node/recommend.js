@@ -7,7 +7,8 @@ const { loadSync } = require("@grpc/proto-loader");
 const files = ["throughline/v1/event.proto", "throughline/v1/recommendation.proto"];
 const protos = loadSync(files, { includeDirs: [`${__dirname}/../../../protos`], keepCase: true });
 const { EventService, RecommendationService } = grpc.loadPackageDefinition(protos).throughline.v1;
-const at = [process.argv[2] || "127.0.0.1:50051", grpc.credentials.createInsecure()];
+const server = process.env.THROUGHLINE_SERVER || "127.0.0.1:50051";
+const at = [server, grpc.credentials.createInsecure()];
 const call = (client, method, request) => new Promise((done, failed) =>
   client[method](request, { deadline: Date.now() + 2000 }, (error, answer) =>
     error ? failed(error) : done(answer)));

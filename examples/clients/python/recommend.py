@@ -1,6 +1,6 @@
 """Asks what to offer a customer, and tells that the first offer was clicked."""
 
-import sys
+import os
 import uuid
 
 import grpc
@@ -11,7 +11,7 @@ from throughline.v1.recommendation_pb2 import RecommendRequest
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
 
 who = Identifier(namespace="loyalty", value="L000312")
-with grpc.insecure_channel(sys.argv[1] if sys.argv[1:] else "127.0.0.1:50051") as channel:
+with grpc.insecure_channel(os.environ.get("THROUGHLINE_SERVER", "127.0.0.1:50051")) as channel:
     request = RecommendRequest(identifiers=[who], channel="web", count=3)
     answer = RecommendationServiceStub(channel).Recommend(request, timeout=2)
     for offer in answer.offers:
