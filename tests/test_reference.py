@@ -212,6 +212,16 @@ def test_each_command_is_told() -> None:
     assert set(table_under("docs/README.md", "## Commands")) == there
 
 
+def test_each_target_of_make_is_told() -> None:
+    """CONTRIBUTING tells the targets of the Makefile, parts of `check` apart."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    there = {f"make {name}" for name in phony[1].split()} - {"make help"}
+    told = set(table_under("CONTRIBUTING.md", "## Make targets"))
+    assert told | {"make style", "make types"} == there
+
+
 MINUTE = 60_000_000
 NOW = 1_000 * MINUTE
 
