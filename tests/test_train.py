@@ -7,9 +7,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from models.errors import BadDataset
+from models.errors import BadDataset, Held
 from models.recommender.ranker import RANKED
-from models.release.gate import Held
 from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden
 from models.release.promotion import override_needed

@@ -14,8 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
-from models.release.gate import Held
+from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
 from models.release.loader import NewerRelease
 from models.release.registry import NothingToRollBack
 from service.contract.errors import (
