@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.recommender.ranker_features import Feature, ranker_features
+from models.recommender.features.group import Feature
+from models.recommender.ranker_features import ranker_features
 from models.recommender.retrieval import Quotas
 from models.recommender.trees import read_trees
 from tests.training_logs import EVENLY, shop

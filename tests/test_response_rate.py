@@ -16,7 +16,7 @@ from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
 from models.domain.events import EVENT_TYPES, Event
 from models.errors import BadDataset
-from models.ranking.offer_index import MEMBERS
+from models.ranking.offer_members import MEMBERS_LIMIT
 from models.recommender.item_history import item_history_of
 from models.recommender.ranker_features import ranker_features
 from models.recommender.trees import Trees, read_trees
@@ -121,7 +121,7 @@ def test_offers_are_about_items_that_there_are() -> None:
 
 def test_a_large_offer_is_judged_by_what_serving_judges_it_by() -> None:
     """Of an offer over more items than count, the most popular do, as in the index."""
-    names = [f"{at:03}" for at in range(MEMBERS + 10)]
+    names = [f"{at:03}" for at in range(MEMBERS_LIMIT + 10)]
     log = replace(log_of(), offers=(Offer(id="many", items=tuple(names)),))
     row_of = {name: row for row, name in enumerate(names)}
     weights = np.arange(len(names), dtype=np.float32)

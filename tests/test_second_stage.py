@@ -9,14 +9,11 @@ import pytest
 from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
 from models.recommender.candidates import reached_items, source_names
+from models.recommender.features.by_table import greatest_sums
+from models.recommender.features.group import FeatureInputs, MatchFeatures
 from models.recommender.item_history import NEVER, ItemHistory, item_history_of
 from models.recommender.neighbours import ReachedItems, look_up_neighbours
-from models.recommender.ranker_features import (
-    MatchFeatures,
-    feature_matrix,
-    greatest_sums,
-    ranker_features,
-)
+from models.recommender.ranker_features import feature_matrix, ranker_features
 from models.recommender.retrieval import Quotas, propose_candidates
 from models.recommender.user_features import HistoryConfig
 from tests.training_logs import EVENLY, SMALL, log_of, shop, small_discovery
@@ -145,12 +142,14 @@ def test_features_say_what_they_are_declared_to() -> None:
     nothing = np.zeros(3, np.float32)
     reached = look_up_neighbours(found, past)
     matrix = feature_matrix(
-        rows,
-        past,
-        reached,
-        greatest_sums(rows, reached),
-        MatchFeatures(nothing, nothing),
-        item_facts(touches),
+        FeatureInputs(
+            rows,
+            past,
+            reached,
+            greatest_sums(rows, reached),
+            MatchFeatures(nothing, nothing),
+            item_facts(touches),
+        )
     )
     names = [signal.name for signal in ranker_features(found.names)]
     assert matrix.shape == (3, len(names))

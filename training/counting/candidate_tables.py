@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.ranker_features import BOUGHT_FEATURE
+from models.recommender.features.item import BOUGHT_FEATURE
 from models.recommender.retrieval import RetrievalTables
 from training.counting.interactions import Touches
 from training.counting.item_tables import item_facts, pairs_for, tables

@@ -14,8 +14,8 @@ from scipy import sparse
 
 from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats
+from models.recommender.features.item import ITEM_FEATURES, TREND
 from models.recommender.neighbours import NeighbourTables
-from models.recommender.ranker_features import ITEM_FEATURES, TREND
 from training.counting.interactions import Touches
 
 NEIGHBOURS = 50

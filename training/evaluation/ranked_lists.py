@@ -38,10 +38,10 @@ def release_lists(
     """
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
     lists = np.full((len(asked), most), -1, np.int64)
-    every = allow(np.ones(index.item_count, np.bool_), index.item_count)
+    every = allow(np.ones(index.rows.item_count, np.bool_), index.rows.item_count)
     wanted = max(most, BUILT_IN.candidates.items)
     for at, question in enumerate(asked):
-        masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
+        masked = np.array(sorted(masked_rows(question, index.rows.item_row)), np.int64)
         scope = CandidateScope(wanted, every, masked)
         scorer = scorer_for(index, question.view, intent, question.minute, scope)
         found = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:most]

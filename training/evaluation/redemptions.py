@@ -63,9 +63,9 @@ def measure_redemptions(
     answers: list[set[str]] = []
     customers: list[int] = []
     for (at, time), redeemed in sorted(cases.items()):
-        valid = index.eligible(time).mask[index.item_count :]
-        rows = np.flatnonzero(valid) + index.item_count
-        names = [index.ids[row] for row in rows.tolist()]
+        valid = index.availability.eligible(time).mask[index.rows.item_count :]
+        rows = np.flatnonzero(valid) + index.rows.item_count
+        names = [index.rows.ids[row] for row in rows.tolist()]
         known = redeemed & set(names)
         if not known:
             continue
@@ -98,9 +98,11 @@ def measure_redemptions(
 
 def _ranked(index: OfferIndex, view: View, time: int, rows: Rows) -> list[str]:
     """Return the offers in `rows` as the release of `index` ranks them for `view` at `time`."""
-    scope = CandidateScope(BUILT_IN.candidates.items, index.eligible(time), NO_ROWS)
+    scope = CandidateScope(BUILT_IN.candidates.items, index.availability.eligible(time), NO_ROWS)
     scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), scope)
-    return [index.ids[row] for row in OfferRanker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
+    return [
+        index.rows.ids[row] for row in OfferRanker(index, NO_ROWS, scorer).rank(rows).rows.tolist()
+    ]
 
 
 def _most_redeemed(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.recommender.calibration import Calibration
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from models.recommender.trees import Trees, read_trees
 from training.progress import Progress
 from training.ranking.calibrate import calibrate

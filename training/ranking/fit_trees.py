@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from training.ranking.groups import Groups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)

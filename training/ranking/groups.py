@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
+from models.recommender.features.by_table import greatest_sums
+from models.recommender.features.group import FeatureInputs, MatchFeatures
 from models.recommender.item_history import ItemHistory, item_history_of
-from models.recommender.ranker_features import MatchFeatures, feature_matrix, greatest_sums
+from models.recommender.ranker_features import feature_matrix
 from models.recommender.retrieval import Proposed, Quotas, RetrievalTables, propose_candidates
 from models.recommender.segments import segment_popularity, segments_of
 from models.recommender.user_features import HistoryConfig
@@ -153,4 +155,4 @@ def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: Retrieval
         else with_trend(retrieval.item_features, one.trend)
     )
     greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
-    return feature_matrix(rows, one.past, proposed.reached, greatest, matches, facts)
+    return feature_matrix(FeatureInputs(rows, one.past, proposed.reached, greatest, matches, facts))

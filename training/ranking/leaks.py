@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from models.errors import BadDataset
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from training.log.event_log import Log
 from training.log.order import bound_of
 from training.ranking.groups import Groups

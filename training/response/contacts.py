@@ -16,7 +16,7 @@ from models.domain.catalogue import DEFAULT_PREFIX
 from models.domain.events import Event
 from models.errors import BadDataset
 from models.numeric.array_types import Floats, Rows
-from models.ranking.offer_index import top_members
+from models.ranking.offer_members import top_members
 from training.log.event_log import Log
 from training.ranking.fit_trees import RankerSettings
 

@@ -18,7 +18,7 @@ from scipy.special import expit
 from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
