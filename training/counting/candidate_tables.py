@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from models.recommender.ranker_features import BOUGHT_FEATURE
 from models.recommender.retrieval import RetrievalTables
-from training.counting.interactions import Touches
-from training.counting.item_tables import item_facts, pairs_for, tables
-from training.counting.segment_popularity import popularity
+from training.counting.interactions import Interactions
+from training.counting.item_tables import behaviour_pairs, count_item_tables, item_features
+from training.counting.segment_popularity import count_popularity
 from training.counting.trend import Trend, TrendConfig, with_trend
 from training.log.event_log import Log
 
 
-def retrieval_of(
+def count_retrieval(
     log: Log,
     targets: Iterable[str],
     items: Sequence[str],
-    touches: Touches,
+    interactions: Interactions,
     seed: int,
     left_out: NDArray[np.bool_] | None = None,
     *,
@@ -31,12 +31,14 @@ def retrieval_of(
     behaviours are those that say something of their own, unless given.
     """
     if left_out is not None:
-        touches = touches.without(left_out)
-    facts = item_facts(touches)
-    shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
+        interactions = interactions.without(left_out)
+    facts = item_features(interactions)
+    shuffled = np.random.default_rng([seed, 10]).permutation(interactions.items)
     popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FEATURE], kind="stable")]
     if trend is not None and left_out is None:  # who is left out may not speak through a trend
         facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
-    shares = popularity(log, targets, items, left_out).shares
-    near = tables(touches, pairs_for(touches) if pairs is None else pairs)
+    shares = count_popularity(log, targets, items, left_out).shares
+    near = count_item_tables(
+        interactions, behaviour_pairs(interactions) if pairs is None else pairs
+    )
     return RetrievalTables(near, facts, popular.astype(np.int64), shares)

@@ -16,13 +16,13 @@ from training.log.event_log import Customer, Log
 
 
 @dataclass(frozen=True)
-class Touches:
+class Interactions:
     """`by_lane[lane]` (customers, items) is 1 where the customer touched the item in that lane."""
 
     items: int
     by_lane: tuple[sparse.csr_matrix, ...]
 
-    def without(self, customers: NDArray[np.bool_]) -> "Touches":
+    def without(self, customers: NDArray[np.bool_]) -> "Interactions":
         """Return the touches of all but `customers`, whose rows are left empty."""
         keep = sparse.diags((~customers).astype(np.float32))
         kept = []
@@ -30,7 +30,7 @@ class Touches:
             part = sparse.csr_matrix(keep @ matrix)
             part.eliminate_zeros()
             kept.append(part)
-        return Touches(self.items, tuple(kept))
+        return Interactions(self.items, tuple(kept))
 
     def weighted(self, weights: Sequence[float]) -> sparse.csr_matrix:
         """Return one matrix, the lanes added up under `weights`."""
@@ -42,7 +42,7 @@ class Touches:
         return total
 
 
-def touches_of(log: Log, items: Sequence[str], most: int) -> Touches:
+def interactions_of(log: Log, items: Sequence[str], limit: int) -> Interactions:
     """Return what each customer of `log` touched among `items`, the latest `most` of each lane."""
     row_of = {item: row for row, item in enumerate(items)}
     lane_of = {
@@ -52,10 +52,10 @@ def touches_of(log: Log, items: Sequence[str], most: int) -> Touches:
     }
     cells: list[list[tuple[int, int]]] = [[] for _ in INTERACTION_LANES]
     for at, customer in enumerate(log.customers):
-        for lane, rows in enumerate(_latest(customer, row_of, lane_of, most)):
+        for lane, rows in enumerate(_latest(customer, row_of, lane_of, limit)):
             cells[lane].extend((at, row) for row in rows)
     shape = (len(log.customers), len(items))
-    return Touches(len(items), tuple(_matrix(part, shape) for part in cells))
+    return Interactions(len(items), tuple(_matrix(part, shape) for part in cells))
 
 
 def _latest(

@@ -16,7 +16,7 @@ from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker_features import ITEM_FEATURES, TREND
-from training.counting.interactions import Touches
+from training.counting.interactions import Interactions
 
 NEIGHBOURS = 50
 DAMPING = 0.25  # a customer with n touches counts n ** -DAMPING
@@ -35,7 +35,7 @@ PAIRS = (
 )
 
 
-def tables(touches: Touches, pairs: Sequence[tuple[str, str]]) -> NeighbourTables:
+def count_item_tables(touches: Interactions, pairs: Sequence[tuple[str, str]]) -> NeighbourTables:
     """Return the table of each of `pairs`."""
     size = sum(matrix.getnnz(axis=1) for matrix in touches.by_lane)
     damping = sparse.diags(np.maximum(size, 1.0) ** -DAMPING, dtype=np.float32)
@@ -64,7 +64,7 @@ def _by_item(
     return starts, rows.astype(np.int32), weights.astype(np.float32)
 
 
-def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
+def behaviour_pairs(touches: Interactions) -> tuple[tuple[str, str], ...]:
     """Return those of `PAIRS` that say something of their own in this log."""
     present = {
         lane for lane, matrix in zip(INTERACTION_LANES, touches.by_lane, strict=True) if matrix.nnz
@@ -75,7 +75,7 @@ def pairs_for(touches: Touches) -> tuple[tuple[str, str], ...]:
     return tuple((a, b) for a, b in PAIRS if {a, b} <= present | {ANY})
 
 
-def item_facts(touches: Touches) -> Floats:
+def item_features(touches: Interactions) -> Floats:
     """Return (items, FACTS): what every customer together did with each item, without a trend."""
     browse, cart, purchase = (
         touches.by_lane[INTERACTION_LANES.index(lane)] for lane in (BROWSE, CART, PURCHASE)

@@ -22,12 +22,12 @@ from models.recommender.segments import (
     SegmentPopularity,
     kind_of,
 )
-from training.counting.shrinkage import strength
+from training.counting.shrinkage import shrinkage_strength
 from training.log.event_log import Customer, Log
 from training.log.order import bound_of, is_dated
 
-MOST_SEGMENTS = 64
-LEAST_CUSTOMERS = 50
+SEGMENT_LIMIT = 64
+MINIMUM_CUSTOMERS = 50
 HALF_LIFE = 60.0  # days
 DEAL = 0  # seed of the halves that customers are dealt into
 PRIOR = 1.0  # pseudo-events spread evenly over all items
@@ -50,7 +50,7 @@ class Popularity:
         )
 
 
-def popularity(
+def count_popularity(
     log: Log,
     targets: Iterable[str],
     items: Sequence[str],
@@ -88,7 +88,7 @@ def popularity(
     shares = (counts[0] + PRIOR / len(items)) / (counts[0].sum() + PRIOR)
     drawn = np.full(len(segments), SHRINK)
     drawn[1 : 1 + len(attributes)] = _drawn(attributes, halves, shares)
-    kept = np.flatnonzero(np.isfinite(drawn))[:MOST_SEGMENTS]
+    kept = np.flatnonzero(np.isfinite(drawn))[:SEGMENT_LIMIT]
     counts, drawn = counts[kept], drawn[kept, None]
     table = (counts + drawn * shares) / (counts.sum(axis=1, keepdims=True) + drawn)
     table[0] = shares
@@ -110,7 +110,7 @@ def _drawn(
     for row, name in enumerate(attributes):
         rows_of.setdefault(name.partition("=")[0], []).append(row)
     for rows in rows_of.values():
-        found[rows] = strength(halves[:, rows], shares)
+        found[rows] = shrinkage_strength(halves[:, rows], shares)
     return found
 
 
@@ -130,7 +130,7 @@ def _targets(
             lane = log.lanes[event.type]
             if lane == ATTRIBUTE:
                 attributes.update(event.attributes)
-            elif log.is_act(event):
+            elif log.is_interaction(event):
                 ordered = bound_of(event) != UNDATED
                 moment.add(lane, event.type, event.channel, event.item, ordered=ordered)
 
@@ -169,7 +169,7 @@ def _segments(
         every = {name for _, names in _targets(log, customer, wanted) for name in names}
         for name in sorted(every):
             sizes[name] = sizes.get(name, 0) + 1
-    large = sorted((-size, name) for name, size in sizes.items() if size >= LEAST_CUSTOMERS)
+    large = sorted((-size, name) for name, size in sizes.items() if size >= MINIMUM_CUSTOMERS)
     attributes = [name for _, name in large if kind_of(name) == OF_ATTRIBUTE]
     others = [name for _, name in large if kind_of(name) != OF_ATTRIBUTE]
-    return attributes[: MOST_SEGMENTS - 1], others[: MOST_SEGMENTS - 1]
+    return attributes[: SEGMENT_LIMIT - 1], others[: SEGMENT_LIMIT - 1]

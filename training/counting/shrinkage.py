@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 STRENGTHS = 10.0 * 2.0 ** np.arange(16)  # pseudo-events of everybody, from few to nearly only these
 
 
-def strength(halves: Floats, shares: Floats) -> float:
+def shrinkage_strength(halves: Floats, shares: Floats) -> float:
     """Return among how many events of everybody those of each value of an attribute are seen.
 
     `halves` (2, values, items) count the events of two halves of the customers, `shares` (items,)

@@ -18,7 +18,7 @@ from models.errors import BadDataset
 from models.numeric.array_types import Floats
 from models.recommender.ranker_features import TREND
 from training.log.event_log import Log
-from training.log.order import Bound, bound_of, is_dated, ordered_over_all
+from training.log.order import Bound, bound_of, is_dated, ordered_across_customers
 
 SHRINK = 100.0  # events of all time among the latest
 
@@ -50,7 +50,7 @@ class Trend:
 
         Raises `BadDataset` where the log has no order over its customers.
         """
-        if not ordered_over_all(log):
+        if not ordered_across_customers(log):
             raise BadDataset("events.parquet: no order over the customers: no trend")
         wanted = frozenset(targets)
         row_of = {item: row for row, item in enumerate(items)}

@@ -14,8 +14,8 @@ from models.domain.events import BROWSE, CART, PURCHASE
 from training.evaluation.ranked_lists import BLOCK
 from training.log.event_log import Log
 from training.progress import Progress
-from training.retrieval.fit import Settings, fit_by_customer
-from training.splits.eval_cases import Question
+from training.retrieval.fit import StageOneSettings, fit_by_customer
+from training.splits.eval_cases import EvalCase
 
 # What an event of a lane weighs in own counts and item-kNN.
 WEIGHTS = {BROWSE: 1.0, CART: 2.0, PURCHASE: 4.0}
@@ -26,7 +26,7 @@ Scores = Iterator[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Trained:
+class BaselineCounts:
     """What every baseline learns from: the training log by customer and by item.
 
     `weights` (customers, items) sums event weights, `targets` (customers, items) counts target
@@ -39,7 +39,7 @@ class Trained:
     popular: NDArray[np.float64]
 
 
-def prepare(log: Log, targets: Iterable[str], items: Sequence[str]) -> Trained:
+def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) -> BaselineCounts:
     """Count the training part of a log over `items`."""
     wanted = frozenset(targets)
     row_of = {item: row for row, item in enumerate(items)}
@@ -56,34 +56,34 @@ def prepare(log: Log, targets: Iterable[str], items: Sequence[str]) -> Trained:
     weights = sparse.csr_matrix((table[:, 2], where), shape)
     counts = sparse.csr_matrix((table[:, 3], where), shape)
     counts.eliminate_zeros()
-    return Trained(row_of, weights, counts, np.asarray(counts.sum(axis=0)).ravel())
+    return BaselineCounts(row_of, weights, counts, np.asarray(counts.sum(axis=0)).ravel())
 
 
-def popularity_scores(trained: Trained, asked: Sequence[Question]) -> Scores:
+def popularity_scores(trained: BaselineCounts, asked: Sequence[EvalCase]) -> Scores:
     """Score an item by its target events in training, the same for everybody."""
     for first in range(0, len(asked), BLOCK):
         rows = len(asked[first : first + BLOCK])
         yield np.tile(trained.popular, (rows, 1))
 
 
-def own_count_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
+def own_count_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by the weight of the customer's own events on it, then by popularity."""
     fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
-    for own in histories(trained, asked, log):
+    for own in history_matrices(trained, asked, log):
         yield own.toarray() + fill
 
 
-def item_knn_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
+def item_knn_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by its cosine to what the customer touched, summed over the nearest ones."""
     similar = _neighbours(trained.weights)
-    for own in histories(trained, asked, log):
+    for own in history_matrices(trained, asked, log):
         yield (own @ similar).toarray()
 
 
 def by_customer_scores(
-    trained: Trained,
-    asked: Sequence[Question],
-    settings: Settings,
+    trained: BaselineCounts,
+    asked: Sequence[EvalCase],
+    settings: StageOneSettings,
     seed: int,
     progress: Progress = lambda done, of: None,
 ) -> Scores:
@@ -103,7 +103,9 @@ def by_customer_scores(
         yield (vectors @ items.T).astype(np.float64)
 
 
-def histories(trained: Trained, asked: Sequence[Question], log: Log) -> Iterator[sparse.csr_matrix]:
+def history_matrices(
+    trained: BaselineCounts, asked: Sequence[EvalCase], log: Log
+) -> Iterator[sparse.csr_matrix]:
     """Yield each question's history as event weights (questions, items), block by block."""
     for first in range(0, len(asked), BLOCK):
         block = asked[first : first + BLOCK]

@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from models.release.release import Release
 from training.evaluation.ranked_lists import release_lists
-from training.evaluation.slices import ALL, Measured, answers, measure
+from training.evaluation.slices import ALL, Measurement, case_targets, measure
 from training.log.event_log import Log
 from training.splits.cases import Case
-from training.splits.eval_cases import Lists, Question, questions
+from training.splits.eval_cases import EvalCase, RankedLists, eval_cases_of
 
 KNOWN = (0, 1, 3, 5)
 
-Others = Callable[[Sequence[Question]], Mapping[str, Lists]]
+CompareRankers = Callable[[Sequence[EvalCase]], Mapping[str, RankedLists]]
 
 
-def deal(log: Log, share: float, seed: int) -> NDArray[np.bool_]:
+def deal_cold_users(log: Log, share: float, seed: int) -> NDArray[np.bool_]:
     """Return which customers of `log` (customers,) are newcomers, `share` of them."""
     random = np.random.default_rng([seed, 13])
     return random.random(len(log.customers)) < share
 
 
-def without(log: Log, gone: NDArray[np.bool_]) -> Log:
+def without_customers(log: Log, gone: NDArray[np.bool_]) -> Log:
     """Return `log` with the customers that `gone` marks emptied."""
     kept = (
         replace(customer, events=()) if out else customer
@@ -37,24 +37,24 @@ def without(log: Log, gone: NDArray[np.bool_]) -> Log:
     return replace(log, customers=tuple(kept))
 
 
-def measure_newcomers(
+def measure_cold_users(
     release: Release,
     log: Log,
     cases: Sequence[Case],
-    others: Others,
+    others: CompareRankers,
     model: str,
     ks: tuple[int, ...],
     seed: int,
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measure `release`, called `model`, and the lists of `others`, as the service would rank.
 
     The slice of each figure is the acts known of the customers of `cases`, out of their `log`.
     """
     found = []
     for known in KNOWN:
-        asked = questions(log, cases, latest=known)
+        asked = eval_cases_of(log, cases, latest=known)
         lists = {model: release_lists(release, asked, max(ks)), **others(asked)}
-        answered = answers(asked, release.items, frozenset(release.items))
+        answered = case_targets(asked, release.items, frozenset(release.items))
         found += [
             replace(one, slice=f"{known} events known")
             for one in measure(lists, answered, len(release.items), ks, seed)

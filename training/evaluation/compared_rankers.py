@@ -6,32 +6,32 @@ from models.release.release import Release
 from training.evaluation import baselines
 from training.evaluation.baselines import Scores
 from training.evaluation.content_similarity import content_scores
-from training.evaluation.incumbent import IN_FORCE, lists_among
+from training.evaluation.incumbent import IN_FORCE, lists_over
 from training.evaluation.ranked_lists import release_lists, score_lists
 from training.evaluation.strong_baselines import ease_scores, ials_scores
 from training.log.event_log import Log
 from training.progress import Steps
-from training.retrieval.fit import Settings
-from training.splits.eval_cases import Lists, Question
+from training.retrieval.fit import StageOneSettings
+from training.splits.eval_cases import EvalCase, RankedLists
 
 KS = (10, 20, 3)  # lengths of lists that are measured
 STAGE_ONE, CONTENT, POPULARITY = "stage one alone", "content similarity", "popularity"
 
 
-def releases_beside(
+def compared_releases(
     release: Release,
     plain: Release,
     incumbent: Release | None,
-    asked: Sequence[Question],
+    asked: Sequence[EvalCase],
     intent: str,
     ranked: bool,
     steps: Steps,
-) -> dict[str, Lists]:
+) -> dict[str, RankedLists]:
     """Return the lists of the release in force, and of stage one where that is not all."""
     lists = {}
     if incumbent is not None:
         step = steps(f"{intent}: ranking by the release in force")
-        lists[IN_FORCE] = lists_among(incumbent, release.items, asked, max(KS), step, intent)
+        lists[IN_FORCE] = lists_over(incumbent, release.items, asked, max(KS), step, intent)
     if ranked:
         step = steps(f"{intent}: ranking by stage one")
         lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
@@ -39,14 +39,14 @@ def releases_beside(
 
 
 def baselines_by_intent(
-    puts: Mapping[str, Sequence[Question]],
+    puts: Mapping[str, Sequence[EvalCase]],
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
     steps: Steps,
-) -> dict[str, dict[str, Lists]]:
+) -> dict[str, dict[str, RankedLists]]:
     """Return the lists of every baseline for the questions of each intent, each fitted once.
 
     `settings` are those of stage one, for the baseline that is fitted as it is.
@@ -66,13 +66,13 @@ def _baselines(
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
-    asked: Sequence[Question],
-    settings: Settings,
+    asked: Sequence[EvalCase],
+    settings: StageOneSettings,
     seed: int,
     steps: Steps,
-) -> dict[str, Lists]:
+) -> dict[str, RankedLists]:
     steps("baselines")(0, 1)
-    trained = baselines.prepare(log, targets, items)
+    trained = baselines.count_for_baselines(log, targets, items)
     scores: dict[str, Scores | None] = {
         POPULARITY: baselines.popularity_scores(trained, asked),
         "own counts": baselines.own_count_scores(trained, asked, log),
@@ -89,10 +89,10 @@ def _baselines(
 
 def lists_of_scores(
     scores: Mapping[str, Scores | None],
-    asked: Sequence[Question],
-    trained: baselines.Trained,
+    asked: Sequence[EvalCase],
+    trained: baselines.BaselineCounts,
     seed: int,
-) -> dict[str, Lists]:
+) -> dict[str, RankedLists]:
     """Return the lists of each ranker that has scores."""
     return {
         name: score_lists(blocks, asked, trained.row_of, max(KS), seed)

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse
 
-from training.evaluation.baselines import Scores, Trained, histories
+from training.evaluation.baselines import BaselineCounts, Scores, history_matrices
 from training.log.event_log import Log
-from training.splits.eval_cases import Question
+from training.splits.eval_cases import EvalCase
 
 
-def content_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores | None:
+def content_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores | None:
     """Score an item by the cosine of its features to each touched item's, summed by event weight.
 
     Equal scores, and a customer without history, go by popularity. None where no item has features.
@@ -22,7 +22,7 @@ def content_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Sco
     fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
 
     def scores() -> Iterator[np.ndarray]:
-        for own in histories(trained, asked, log):
+        for own in history_matrices(trained, asked, log):
             yield (own @ described @ turned).toarray() + 1e-6 * fill
 
     return scores()

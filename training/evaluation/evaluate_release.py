@@ -6,11 +6,11 @@ from models.domain.decisions import Intent
 from models.release.release import Release
 from training.evaluation.incumbent import MODEL
 from training.evaluation.ranked_lists import release_lists
-from training.evaluation.slices import Measured, answers, measure
+from training.evaluation.slices import Measurement, case_targets, measure
 from training.log.event_log import Log
 from training.progress import Progress
 from training.splits.cases import Case
-from training.splits.eval_cases import questions, untouched
+from training.splits.eval_cases import discovery_cases, eval_cases_of
 
 SEED = 0
 
@@ -23,21 +23,21 @@ def evaluate_release(
     ks: tuple[int, ...],
     progress: Progress = lambda done, of: None,
     intent: str = Intent.DEFAULT,
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measure `release` on `cases`, histories taken from `log`, slice by slice.
 
     Under `discovery` only what the customer never touched is right, and nothing else is listed.
     """
-    asked = questions(log, cases, mask)
+    asked = eval_cases_of(log, cases, mask)
     if intent == Intent.DISCOVERY:
-        asked = untouched(asked)
+        asked = discovery_cases(asked)
     items = sorted(release.items)
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
     lists = {MODEL: release_lists(release, asked, max(ks), progress, intent)}
-    return measure(lists, answers(asked, items, touched), len(items), ks, SEED)
+    return measure(lists, case_targets(asked, items, touched), len(items), ks, SEED)
 
 
-def as_json(measured: Sequence[Measured]) -> dict[str, object]:
+def as_json(measured: Sequence[Measurement]) -> dict[str, object]:
     """Return the figures as plain data: those of all cases, and those of every slice."""
     parts = {
         found.slice: {

@@ -14,9 +14,9 @@ from models.release.loader import load_release
 from models.release.registry import Registry
 from models.release.release import Release
 from training.evaluation.ranked_lists import release_lists
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.progress import Progress
-from training.splits.eval_cases import Lists, Question
+from training.splits.eval_cases import EvalCase, RankedLists
 
 MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares
 
@@ -32,22 +32,22 @@ def release_in_force(registry: Registry) -> Release | None:
         return None
 
 
-def lists_among(
+def lists_over(
     release: Release,
     items: Sequence[str],
-    asked: Sequence[Question],
-    most: int,
+    asked: Sequence[EvalCase],
+    limit: int,
     progress: Progress,
     intent: str,
-) -> Lists:
+) -> RankedLists:
     """Return a release's lists as rows of `items`; what is not among them is -1, and no hit."""
     row_of = {item: row for row, item in enumerate(items)}
     # The last entry is what -1, the end of a list, becomes.
     rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
-    return rows[release_lists(release, asked, most, progress, intent)]
+    return rows[release_lists(release, asked, limit, progress, intent)]
 
 
-def comparison(release: str, other: str, measured: Sequence[Measured]) -> Comparison:
+def comparison(release: str, other: str, measured: Sequence[Measurement]) -> Comparison:
     """Return how `release` did against `other`, which stands in `measured` as `IN_FORCE`."""
     mine = {found.slice: found.metrics for found in measured if found.ranker == MODEL}
     return Comparison(
@@ -60,12 +60,12 @@ def comparison(release: str, other: str, measured: Sequence[Measured]) -> Compar
                 n=found.n,
                 mine=mine[found.slice][metric].value,
                 theirs=found.metrics[metric].value,
-                low=found.ahead[metric].low,
-                high=found.ahead[metric].high,
+                low=found.lead[metric].low,
+                high=found.lead[metric].high,
             )
             for found in measured
             if found.ranker == IN_FORCE
             for metric in GATED
-            if metric in found.ahead
+            if metric in found.lead
         ),
     )

@@ -43,7 +43,7 @@ def ndcg(hits: Hits, targets: Counts, k: int) -> Values:
 METRICS = {"recall": recall, "hr": hit_rate, "mrr": reciprocal_rank, "ndcg": ndcg}
 
 
-def table(hits: Hits, targets: Counts, ks: tuple[int, ...]) -> tuple[list[str], Values]:
+def metric_table(hits: Hits, targets: Counts, ks: tuple[int, ...]) -> tuple[list[str], Values]:
     """Return the names of all metrics at all `ks`, such as `recall@10`, and values (n, metrics)."""
     names = [f"{name}@{k}" for k in ks for name in METRICS]
     columns = [metric(hits, targets, k) for k in ks for metric in METRICS.values()]

@@ -16,26 +16,26 @@ from models.recommender.item_history import item_history_of
 from models.recommender.new_items import NewItems
 from models.recommender.user_vector import place_customer
 from models.release.release import Release
-from training.evaluation.baselines import Scores, Trained, popularity_scores
+from training.evaluation.baselines import BaselineCounts, Scores, popularity_scores
 from training.evaluation.content_similarity import content_scores
 from training.evaluation.incumbent import MODEL
 from training.evaluation.ranked_lists import BLOCK, score_lists
-from training.evaluation.slices import ALL, Measured, answers, measure
+from training.evaluation.slices import ALL, Measurement, case_targets, measure
 from training.log.event_log import Log
-from training.splits.eval_cases import Question
+from training.splits.eval_cases import EvalCase
 
 SLICE = "new items among themselves"
 
 
 def measure_new_items(
     release: Release,
-    trained: Trained,
-    asked: Sequence[Question],
+    trained: BaselineCounts,
+    asked: Sequence[EvalCase],
     log: Log,
     names: tuple[str, str, str],
     ks: tuple[int, ...],
     seed: int,
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measure how `release` chooses among new items, beside three others called by `names`.
 
     They are stage one, which alone chooses none, content similarity and popularity. A case is a
@@ -61,7 +61,7 @@ def measure_new_items(
         for name, blocks in scores.items()
         if blocks is not None
     }
-    answered = answers(put, release.items, frozenset(touched))
+    answered = case_targets(put, release.items, frozenset(touched))
     return [
         replace(one, slice=SLICE)
         for one in measure(lists, answered, len(release.items), ks, seed)
@@ -69,7 +69,7 @@ def measure_new_items(
     ]
 
 
-def _of_new(question: Question, trained: Trained, touched: set[str]) -> Question:
+def _of_new(question: EvalCase, trained: BaselineCounts, touched: set[str]) -> EvalCase:
     """Return the question with the targets that are new, and in the release."""
     targets = tuple(
         target
@@ -83,7 +83,7 @@ def _by_features(
     release: Release,
     buyers: NDArray[np.float64],
     log: Log,
-    asked: Sequence[Question],
+    asked: Sequence[EvalCase],
     rows: Rows,
 ) -> Scores:
     """Yield scores as a release with a second stage has them, in blocks of questions."""
@@ -97,7 +97,7 @@ def _by_features(
         yield scores
 
 
-def _by_stage_one(release: Release, asked: Sequence[Question]) -> Scores:
+def _by_stage_one(release: Release, asked: Sequence[EvalCase]) -> Scores:
     for first in range(0, len(asked), BLOCK):
         placed = [
             place_customer(one.view, release, one.minute).vector / ONE

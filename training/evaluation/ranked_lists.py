@@ -20,57 +20,57 @@ from models.ranking.scorers import scorer_for
 from models.recommender.vector_search import allow
 from models.release.release import Release
 from training.progress import Progress
-from training.splits.eval_cases import Lists, Question
+from training.splits.eval_cases import EvalCase, RankedLists
 
 BLOCK = 256  # questions scored at once
 
 
 def release_lists(
     release: Release,
-    asked: Sequence[Question],
-    most: int,
+    eval_cases: Sequence[EvalCase],
+    limit: int,
     progress: Progress = lambda done, of: None,
     intent: str = Intent.DEFAULT,
-) -> Lists:
+) -> RankedLists:
     """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.
 
     The default offers of all items stand for election: no policy, no stock, no cool-down.
     """
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
-    lists = np.full((len(asked), most), -1, np.int64)
+    lists = np.full((len(eval_cases), limit), -1, np.int64)
     every = allow(np.ones(index.item_count, np.bool_), index.item_count)
-    wanted = max(most, BUILT_IN.candidates.items)
-    for at, question in enumerate(asked):
+    wanted = max(limit, BUILT_IN.candidates.items)
+    for at, question in enumerate(eval_cases):
         masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
         scope = CandidateScope(wanted, every, masked)
         scorer = scorer_for(index, question.view, intent, question.minute, scope)
-        found = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:most]
+        found = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:limit]
         lists[at, : len(found)] = found
         if at % BLOCK == 0:
-            progress(at, len(asked))
-    progress(len(asked), len(asked))
+            progress(at, len(eval_cases))
+    progress(len(eval_cases), len(eval_cases))
     return lists
 
 
 def score_lists(
     blocks: Iterator[NDArray[np.float64]],
-    asked: Sequence[Question],
+    eval_cases: Sequence[EvalCase],
     row_of: dict[str, int],
-    most: int,
+    limit: int,
     seed: int,
-) -> Lists:
+) -> RankedLists:
     """Return lists from scores, which come in blocks of up to `BLOCK` questions by all items.
 
     Equal scores are ordered at random under `seed`: an order by item could follow the answer.
     """
     items = len(row_of)
-    most_found = min(most, items)
+    most_found = min(limit, items)
     shuffled = np.random.default_rng([seed, 4]).permutation(items)
-    lists = np.full((len(asked), most), -1, np.int64)
+    lists = np.full((len(eval_cases), limit), -1, np.int64)
     first = 0
     for scores in blocks:
         for at in range(len(scores)):
-            scores[at, masked_rows(asked[first + at], row_of)] = -np.inf
+            scores[at, masked_rows(eval_cases[first + at], row_of)] = -np.inf
         scores = scores[:, shuffled]
         top = np.argpartition(-scores, most_found - 1, axis=1)[:, :most_found]
         top.sort(axis=1)
@@ -83,6 +83,6 @@ def score_lists(
     return lists
 
 
-def masked_rows(question: Question, row_of: dict[str, int]) -> list[int]:
+def masked_rows(question: EvalCase, row_of: dict[str, int]) -> list[int]:
     """Return the rows of the items that a question leaves out."""
-    return [row_of[item] for item in question.masked if item in row_of]
+    return [row_of[item] for item in question.masked_items if item in row_of]

@@ -23,11 +23,11 @@ from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.release.release import Release
 from training.evaluation.bootstrap import intervals
-from training.evaluation.metrics import table
-from training.evaluation.slices import Measured
+from training.evaluation.metrics import metric_table
+from training.evaluation.slices import Measurement
 from training.log.event_log import Log
 from training.log.order import Bound, bound_of
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 
 SLICE = "offers redeemed"
 KS = (1, 5, 10)
@@ -36,7 +36,7 @@ BEFORE, SO_FAR, CHANCE = "offer popularity", "offer popularity so far", "chance"
 
 def measure_redemptions(
     releases: Mapping[str, Release], log: Log, window: tuple[int, int], seed: int
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measure the ranking of valid offers at each redemption in `window` (microseconds).
 
     The first of `releases` is compared with the others and the baselines. Returns nothing where no
@@ -70,7 +70,7 @@ def measure_redemptions(
         if not known:
             continue
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
-        view = Folder(log, events).view()
+        view = ProfileBuilder(log, events).view()
         for name, one in indices.items():
             rankings[name].append(_ranked(one, view, time, rows))
         shuffled = [names[place] for place in random.permutation(len(names))]
@@ -83,16 +83,16 @@ def measure_redemptions(
         return []
     counts = np.array([len(known) for known in answers], np.int64)
     whose = np.array(customers, np.int64)
-    found: list[Measured] = []
+    found: list[Measurement] = []
     first = None
     for name, lists in rankings.items():
-        metrics, values = table(_hits(lists, answers), counts, KS)
+        metrics, values = metric_table(_hits(lists, answers), counts, KS)
         first = values if first is None else first
         every = intervals(np.concatenate([values, first - values], axis=1), seed, of=whose)
         own = dict(zip(metrics, every[: len(metrics)], strict=True))
         leads = dict(zip(metrics, every[len(metrics) :], strict=True))
         ahead = {} if values is first else leads
-        found.append(Measured(name, SLICE, len(answers), own, ahead))
+        found.append(Measurement(name, SLICE, len(answers), own, ahead))
     return found
 
 

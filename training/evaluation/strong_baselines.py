@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from training.evaluation.baselines import Scores, Trained, histories
+from training.evaluation.baselines import BaselineCounts, Scores, history_matrices
 from training.evaluation.ranked_lists import BLOCK
 from training.log.event_log import Log
-from training.splits.eval_cases import Question
+from training.splits.eval_cases import EvalCase
 
 EASE_ITEMS = 20_000
 EASE_RIDGE = 400.0
@@ -21,7 +21,7 @@ FACTORS = 64
 SWEEPS = 10
 
 
-def ease_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores | None:
+def ease_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores | None:
     """Score by EASE over weighted events; None where there are too many items."""
     items = trained.weights.shape[1]
     if items > EASE_ITEMS:
@@ -29,13 +29,13 @@ def ease_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores
     weights = _ease(trained, items)
 
     def scores() -> Iterator[NDArray[np.float64]]:
-        for part in histories(trained, asked, log):
+        for part in history_matrices(trained, asked, log):
             yield np.asarray(part.astype(np.float32) @ weights, np.float64)
 
     return scores()
 
 
-def _ease(trained: Trained, items: int) -> NDArray[np.float32]:
+def _ease(trained: BaselineCounts, items: int) -> NDArray[np.float32]:
     gram = (trained.weights.T @ trained.weights).toarray().astype(np.float32)
     diagonal = np.arange(items)
     gram[diagonal, diagonal] += EASE_RIDGE
@@ -49,7 +49,7 @@ def _ease(trained: Trained, items: int) -> NDArray[np.float32]:
     return weights
 
 
-def ials_scores(trained: Trained, asked: Sequence[Question], seed: int) -> Scores | None:
+def ials_scores(trained: BaselineCounts, asked: Sequence[EvalCase], seed: int) -> Scores | None:
     """Score by implicit ALS over weighted events; None where `implicit` is not installed.
 
     A customer who is new to the log scores nothing.

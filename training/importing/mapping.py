@@ -211,7 +211,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     links: list[Links] = []
     truth: Truth | None = None
 
-    def known(self) -> dict[str, frozenset[str]]:
+    def known_names(self) -> dict[str, frozenset[str]]:
         """Return the names allowed in the columns `type`, `channel` and `namespace`."""
         return {
             "type": (frozenset(EVENT_TYPES) - OWN_TYPES) | frozenset(self.dataset.event_types),
@@ -261,9 +261,9 @@ def _check(mapping: Mapping) -> None:
         _check_order(events, about.kind, f"events[{index}]")
     for table in ("events", "items", "offers", "customers", "links"):
         for index, source in enumerate(getattr(mapping, table)):
-            _check_fields(source, f"{table}[{index}]", mapping.known())
+            _check_fields(source, f"{table}[{index}]", mapping.known_names())
     if mapping.truth is not None:
-        _check_fields(mapping.truth, "truth", mapping.known())
+        _check_fields(mapping.truth, "truth", mapping.known_names())
 
 
 def _check_order(events: Events, kind: str, key: str) -> None:

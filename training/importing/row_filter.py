@@ -28,7 +28,7 @@ _COMPARE: dict[str, Callable[[pl.Series, Any], pl.Series]] = {
 }
 
 
-class Sieve:
+class RowFilter:
     """Reads the file of one block, joins, and drops what is not meant or not sound."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Sieve:
         """Return a raw column as the file has it."""
         return self._raw(column, key)
 
-    def refuse(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
+    def reject(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
         """Reject the rows where `bad`."""
         bad = bad.fill_null(False)
         if not bad.any():
@@ -143,7 +143,7 @@ class Sieve:
         for column, condition in conditions.items():
             holds = self._holds(column, condition, f"require.{column}")
             values = self.text(column, "require")
-            self.refuse(~holds, column, f"not {condition}", values)
+            self.reject(~holds, column, f"not {condition}", values)
 
     def _holds(self, column: str, condition: Condition, key: str) -> pl.Series:
         """Return where `condition` holds; a value that cannot be compared is a reject."""
@@ -160,7 +160,7 @@ class Sieve:
             return _COMPARE[sign](values, str(operand)).fill_null(False)
         numbers = values.cast(pl.Float64(), strict=False)
         unclear = numbers.is_null() & values.is_not_null()
-        self.refuse(unclear, column, "not a number", values)
+        self.reject(unclear, column, "not a number", values)
         return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
 
 

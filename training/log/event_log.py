@@ -54,7 +54,7 @@ class Log:
     lanes: Mapping[str, str]
     customer_of: Mapping[bytes, int]
 
-    def is_act(self, event: Event) -> bool:
+    def is_interaction(self, event: Event) -> bool:
         """Tell whether `event` is something the customer did, not a contact or an attribute."""
         return self.lanes[event.type] not in (ATTRIBUTE, *CONTACT_LANES)
 

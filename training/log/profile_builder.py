@@ -9,7 +9,7 @@ from models.domain.view import View, view_of
 from training.log.event_log import Log
 
 
-class Folder:
+class ProfileBuilder:
     """One customer's compartments, grown event by event with the fold that serves."""
 
     def __init__(self, log: Log, events: Iterable[Event] = ()) -> None:
@@ -26,9 +26,9 @@ class Folder:
             before = self._compartments.get(identifier, Compartment())
             self._compartments[identifier] = fold(before, part, self._lanes)
 
-    def copy(self, log: Log) -> "Folder":
+    def copy(self, log: Log) -> "ProfileBuilder":
         """Return a folder of the same state that grows on its own."""
-        folder = Folder(log)
+        folder = ProfileBuilder(log)
         folder._compartments = dict(self._compartments)
         return folder
 

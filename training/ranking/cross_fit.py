@@ -17,7 +17,7 @@ from models.recommender.trees import Trees, read_trees
 from training.progress import Progress
 from training.ranking.calibrate import calibrate
 from training.ranking.fit_trees import RankerSettings, fit_trees
-from training.ranking.groups import Groups
+from training.ranking.groups import CandidateGroups
 
 CALIBRATED_ON = 0.1  # of the customers
 LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
@@ -28,29 +28,29 @@ class NothingToLearn(BadDataset):
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldData:
     """Groups to learn from; `customers` (groups,) says whose each is."""
 
-    groups: Groups
+    groups: CandidateGroups
     customers: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedTrees:
     """An ensemble with its calibration."""
 
     trees: Trees
     calibration: Calibration
 
 
-def fit(
-    main: Part,
-    extra: Sequence[Part],
+def fit_calibrated(
+    main: FoldData,
+    extra: Sequence[FoldData],
     signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     left_out: NDArray[np.int64] | None = None,
-) -> Fitted:
+) -> FittedTrees:
     """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`.
 
     Raises `NothingToLearn` where hardly a target is among the candidates.
@@ -63,18 +63,18 @@ def fit(
     chosen = [
         (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
     ]
-    found = sum(int(groups.found[rows].sum()) for groups, rows in chosen)
+    found = sum(int(groups.has_target[rows].sum()) for groups, rows in chosen)
     if found < LEAST_FOUND:
         raise NothingToLearn(f"events.parquet: {found} candidates to learn from; min {LEAST_FOUND}")
     trees = read_trees(fit_trees(chosen, signals, settings, seed))
     rows = np.isin(main.customers, apart)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])
-    return Fitted(trees, calibrate(scores, main.groups.hit[rows]))
+    return FittedTrees(trees, calibrate(scores, main.groups.hit[rows]))
 
 
 def cross_fit(
-    main: Part,
-    extra: Sequence[Part],
+    main: FoldData,
+    extra: Sequence[FoldData],
     signals: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
@@ -89,7 +89,7 @@ def cross_fit(
     rates = np.empty(len(main.groups.rows))
     for fold in range(folds):
         out = everyone[dealt == fold]
-        fitted = fit(main, extra, signals, settings, seed, out)
+        fitted = fit_calibrated(main, extra, signals, settings, seed, out)
         rows = np.flatnonzero(np.isin(main.customers, out)[group])
         for part in np.array_split(rows, max(1, len(rows) // 200_000)):
             scores[part] = fitted.trees.score(main.groups.matrix[part])

@@ -16,15 +16,15 @@ from models.recommender.retrieval import Quotas, RetrievalTables
 from models.recommender.segments import segments_of
 from models.recommender.user_features import HistoryConfig
 from training.log.event_log import Log
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 from training.progress import Progress
-from training.ranking.cross_fit import Part
-from training.ranking.groups import Asked, make_groups
+from training.ranking.cross_fit import FoldData
+from training.ranking.groups import GroupRequest, make_groups
 
 Build = Callable[[NDArray[np.bool_]], RetrievalTables]  # from all customers but those marked
 
 
-def hidden_pairs(
+def synthetic_discovery_pairs(
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
@@ -32,11 +32,11 @@ def hidden_pairs(
     build: Build,
     quotas: Quotas,
     *,
-    each: int,
+    per_customer: int,
     folds: int,
     seed: int,
     progress: Progress = lambda done, of: None,
-) -> list[Part]:
+) -> list[FoldData]:
     """Return a part for each fold: up to `each` hidden pairs of each of its customers.
 
     Purchases that nothing preceded come first: they are the likest to a first touch.
@@ -50,13 +50,13 @@ def hidden_pairs(
         retrieval = build(dealt == fold)
         asked, whose = [], []
         for at in np.flatnonzero(dealt == fold).tolist():
-            for one in _asked(log, at, wanted, row_of, history, each, random):
+            for one in _asked(log, at, wanted, row_of, history, per_customer, random):
                 asked.append(one)
                 whose.append(at)
         if asked:
             groups = make_groups(asked, retrieval, quotas)
-            found = groups.found
-            parts.append(Part(groups.chosen(found), np.array(whose, np.int64)[found]))
+            found = groups.has_target
+            parts.append(FoldData(groups.chosen(found), np.array(whose, np.int64)[found]))
         progress(fold + 1, folds)
     return parts
 
@@ -69,17 +69,19 @@ def _asked(
     history: HistoryConfig,
     each: int,
     random: np.random.Generator,
-) -> Iterator[Asked]:
+) -> Iterator[GroupRequest]:
     events = log.customers[at].events
     hits = {event.item for event in events if event.type in wanted and event.item in row_of}
-    before = {event.item for event in events if event.type not in wanted and log.is_act(event)}
+    before = {
+        event.item for event in events if event.type not in wanted and log.is_interaction(event)
+    }
     shuffled = sorted(hits)
     random.shuffle(shuffled)
     shuffled.sort(key=lambda item: item in before)
     minute = max((event.time or 0 for event in events), default=0)
     for item in shuffled[:each]:
         left = [event for event in events if event.item != item]
-        view = Folder(log, left).view()
+        view = ProfileBuilder(log, left).view()
         past = item_history_of(view, row_of, history, minute)
         right = np.array([row_of[item]], np.int64)
-        yield Asked(-1, past, segments_of(view), past.rows, right, 0)
+        yield GroupRequest(-1, past, segments_of(view), past.rows, right, 0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
 from models.recommender.ranker_features import Feature
-from training.ranking.groups import Groups
+from training.ranking.groups import CandidateGroups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
@@ -57,7 +57,7 @@ class RankerSettings:
 
 
 def fit_trees(
-    parts: Sequence[tuple[Groups, Rows]],
+    parts: Sequence[tuple[CandidateGroups, Rows]],
     signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
@@ -66,11 +66,13 @@ def fit_trees(
 
     Raises `BadInput` where the settings leave out what is no signal.
     """
-    return averaged([_bag(parts, signals, settings, seed, bag) for bag in range(settings.bags)])
+    return average_ensembles(
+        [_bag(parts, signals, settings, seed, bag) for bag in range(settings.bags)]
+    )
 
 
 def _bag(
-    parts: Sequence[tuple[Groups, Rows]],
+    parts: Sequence[tuple[CandidateGroups, Rows]],
     signals: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
@@ -84,7 +86,7 @@ def _bag(
         matrices.append(groups.matrix[rows])
         hits.append(groups.hit[rows])
         weights.append(_once(groups)[rows])
-    return grow(
+    return grow_trees(
         np.concatenate(matrices),
         np.concatenate(hits),
         signals,
@@ -94,7 +96,7 @@ def _bag(
     )
 
 
-def grow(
+def grow_trees(
     matrix: Floats,
     hits: NDArray[np.bool_],
     signals: Sequence[Feature],
@@ -146,7 +148,7 @@ def grow(
     return str(booster.model_to_string())
 
 
-def scaled(text: str, slope: float, shift: float) -> str:
+def scale_scores(text: str, slope: float, shift: float) -> str:
     """Return the text of an ensemble that scores `slope` times what `text` does, plus `shift`."""
     left = iter([shift])  # for the first tree
 
@@ -159,11 +161,11 @@ def scaled(text: str, slope: float, shift: float) -> str:
     return _LEAVES.sub(leaves, _SIZES.sub("", text))
 
 
-def averaged(texts: Sequence[str]) -> str:
+def average_ensembles(texts: Sequence[str]) -> str:
     """Return the text of one ensemble that scores the mean of what those of `texts` do."""
     if len(texts) == 1:
         return texts[0]
-    parts = [_cut(scaled(text, 1 / len(texts), 0.0)) for text in texts]
+    parts = [_cut(scale_scores(text, 1 / len(texts), 0.0)) for text in texts]
     head, _, tail = parts[0]
     number = count()
     trees = "".join(trees for _, trees, _ in parts)
@@ -177,14 +179,14 @@ def _cut(text: str) -> tuple[str, str, str]:
     return head, begin + trees, end + tail
 
 
-def _once(groups: Groups) -> Floats:
+def _once(groups: CandidateGroups) -> Floats:
     """Return for each candidate one over the hits of its group."""
     hits = np.bincount(groups.group, groups.hit, len(groups))
     return (1.0 / np.maximum(hits, 1.0)).astype(np.float32)[groups.group]
 
 
 def _sampled(
-    groups: Groups, chosen: Rows, negatives: int, random: np.random.Generator
+    groups: CandidateGroups, chosen: Rows, negatives: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return the rows to learn from: every hit, and up to `negatives` others of its group."""
     kept = []

@@ -18,11 +18,11 @@ from models.recommender.segments import segment_popularity, segments_of
 from models.recommender.user_features import HistoryConfig
 from training.counting.trend import Trend, with_trend
 from training.progress import Progress
-from training.splits.eval_cases import Question
+from training.splits.eval_cases import EvalCase
 
 
 @dataclass(frozen=True)
-class Groups:
+class CandidateGroups:
     """Candidates of all questions, group after group.
 
     Group g stands from `starts[g]` to `starts[g + 1]` in `rows` (item rows), `sources` (bit masks),
@@ -35,68 +35,68 @@ class Groups:
     sources: NDArray[np.int64]
     matrix: Floats
     hit: NDArray[np.bool_]
-    questions: NDArray[np.int64]
+    cases: NDArray[np.int64]
     targets: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.questions)
+        return len(self.cases)
 
     @property
     def group(self) -> NDArray[np.int64]:
         """Return the group of each candidate."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
-    def chosen(self, kept: NDArray[np.bool_]) -> "Groups":
+    def chosen(self, kept: NDArray[np.bool_]) -> "CandidateGroups":
         """Return only the groups that `kept` (groups,) marks."""
         rows = kept[self.group]
         sizes = np.diff(self.starts)[kept]
-        return Groups(
+        return CandidateGroups(
             np.concatenate([[0], np.cumsum(sizes)]),
             self.rows[rows],
             self.sources[rows],
             self.matrix[rows],
             self.hit[rows],
-            self.questions[kept],
+            self.cases[kept],
             self.targets[kept],
         )
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def has_target(self) -> NDArray[np.bool_]:
         """Return which groups have a target among their candidates."""
         return np.bincount(self.group, self.hit, len(self)) > 0
 
 
 @dataclass(frozen=True)
-class Asked:
+class GroupRequest:
     """One group to make.
 
     A past and the segments of its moment, the rows that must not be proposed, and those right.
     """
 
-    question: int
-    past: ItemHistory
+    case: int
+    history: ItemHistory
     segments: Sequence[str]
-    barred: Rows
+    excluded: Rows
     targets: Rows
     missing: int  # targets that are no rows
     trend: Floats | None = None  # (items, TREND) at the moment, where there is one
 
 
-def asked_of(
-    questions: Sequence[Question],
+def group_requests(
+    eval_cases: Sequence[EvalCase],
     row_of: dict[str, int],
     history: HistoryConfig,
     trend: Trend | None = None,
-) -> list[Asked]:
+) -> list[GroupRequest]:
     """Return what to ask of each question: what it masks is not proposed."""
     found = []
-    for at, question in enumerate(questions):
+    for at, question in enumerate(eval_cases):
         past = item_history_of(question.view, row_of, history, question.minute)
         targets = [target.item for target in question.case.targets]
         right = [row_of[item] for item in targets if item in row_of]
-        barred = [row_of[item] for item in question.masked if item in row_of]
+        barred = [row_of[item] for item in question.masked_items if item in row_of]
         found.append(
-            Asked(
+            GroupRequest(
                 at,
                 past,
                 segments_of(question.view),
@@ -110,47 +110,49 @@ def asked_of(
 
 
 def make_groups(
-    asked: Sequence[Asked],
+    requests: Sequence[GroupRequest],
     retrieval: RetrievalTables,
     quotas: Quotas,
     progress: Progress = lambda done, of: None,
-) -> Groups:
+) -> CandidateGroups:
     """Propose and describe the candidates of each group."""
     rows, sources, matrices, hits = [], [], [], []
     allowed = np.ones(len(retrieval.item_features), np.bool_)
-    for at, one in enumerate(asked):
-        allowed[one.barred] = False
-        proposed = propose_candidates(retrieval, one.past, quotas, allowed)
-        allowed[one.barred] = True
+    for at, one in enumerate(requests):
+        allowed[one.excluded] = False
+        proposed = propose_candidates(retrieval, one.history, quotas, allowed)
+        allowed[one.excluded] = True
         found = proposed.candidates.rows
-        matrices.append(features_of(found, one, proposed, retrieval))
+        matrices.append(item_ranker_features(found, one, proposed, retrieval))
         rows.append(found)
         sources.append(proposed.candidates.sources)
         hits.append(np.isin(found, one.targets))
         if at % 256 == 0:
-            progress(at, len(asked))
+            progress(at, len(requests))
     sizes = np.array([len(part) for part in rows], np.int64)
-    return Groups(
+    return CandidateGroups(
         starts=np.concatenate([[0], np.cumsum(sizes)]),
         rows=np.concatenate(rows),
         sources=np.concatenate(sources),
         matrix=np.concatenate(matrices),
         hit=np.concatenate(hits),
-        questions=np.array([one.question for one in asked], np.int64),
-        targets=np.array([len(one.targets) + one.missing for one in asked], np.int64),
+        cases=np.array([one.case for one in requests], np.int64),
+        targets=np.array([len(one.targets) + one.missing for one in requests], np.int64),
     )
 
 
-def features_of(rows: Rows, one: Asked, proposed: Proposed, retrieval: RetrievalTables) -> Floats:
+def item_ranker_features(
+    rows: Rows, request: GroupRequest, proposed: Proposed, retrieval: RetrievalTables
+) -> Floats:
     """Return the features (rows, signals) of item rows, which need not be what was `proposed`."""
     matches = MatchFeatures(
         embedding=np.zeros(len(rows), np.float32),
-        popularity=segment_popularity(retrieval.shares, one.segments, rows),
+        popularity=segment_popularity(retrieval.shares, request.segments, rows),
     )
     facts = (
         retrieval.item_features
-        if one.trend is None
-        else with_trend(retrieval.item_features, one.trend)
+        if request.trend is None
+        else with_trend(retrieval.item_features, request.trend)
     )
     greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
-    return feature_matrix(rows, one.past, proposed.reached, greatest, matches, facts)
+    return feature_matrix(rows, request.history, proposed.reached, greatest, matches, facts)

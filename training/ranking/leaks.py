@@ -13,18 +13,18 @@ from models.errors import BadDataset
 from models.recommender.ranker_features import Feature
 from training.log.event_log import Log
 from training.log.order import bound_of
-from training.ranking.groups import Groups
-from training.splits.eval_cases import Question
+from training.ranking.groups import CandidateGroups
+from training.splits.eval_cases import EvalCase
 
 TOO_GOOD = 0.95  # share of groups in which one feature alone puts a target first
 LEAST_GROUPS = 50
 LEAST_SIZE = 5  # candidates of a group that is worth asking about
 
 
-def check_lesson(log: Log, asked: Sequence[Question], targets: Iterable[str]) -> None:
+def check_window(log: Log, eval_cases: Sequence[EvalCase], targets: Iterable[str]) -> None:
     """Raise `BadDataset` where `log` or a question holds what only the future knows."""
     wanted = frozenset(targets)
-    for question in asked:
+    for question in eval_cases:
         before, customer = question.case.before, question.case.customer
         if customer is None:
             continue
@@ -37,10 +37,10 @@ def check_lesson(log: Log, asked: Sequence[Question], targets: Iterable[str]) ->
                     raise BadDataset(f"events.parquet: a leak: the {where} holds its own answer")
 
 
-def check_features(groups: Groups, signals: Sequence[Feature]) -> None:
+def check_features(groups: CandidateGroups, signals: Sequence[Feature]) -> None:
     """Raise `BadDataset` naming a feature that alone finds the target nearly every time."""
     sizes = np.diff(groups.starts)
-    kept = groups.chosen(groups.found & (sizes >= LEAST_SIZE))
+    kept = groups.chosen(groups.has_target & (sizes >= LEAST_SIZE))
     if len(kept) < LEAST_GROUPS:
         return
     starts = kept.starts[:-1]

@@ -15,45 +15,51 @@ from numpy.typing import NDArray
 from models.recommender.ranker_features import Feature, ranker_features
 from models.recommender.retrieval import RetrievalTables
 from models.recommender.user_features import HistoryConfig
-from training.counting.candidate_tables import retrieval_of
-from training.counting.interactions import touches_of
-from training.counting.item_tables import pairs_for
+from training.counting.candidate_tables import count_retrieval
+from training.counting.interactions import interactions_of
+from training.counting.item_tables import behaviour_pairs
 from training.counting.trend import Trend
 from training.log.event_log import Log
 from training.progress import Steps
 from training.ranking.calibrate import calibration_error
-from training.ranking.cross_fit import Fitted, NothingToLearn, Part, cross_fit, fit
-from training.ranking.discovery_pairs import hidden_pairs
+from training.ranking.cross_fit import (
+    FittedTrees,
+    FoldData,
+    NothingToLearn,
+    cross_fit,
+    fit_calibrated,
+)
+from training.ranking.discovery_pairs import synthetic_discovery_pairs
 from training.ranking.fit_trees import RankerSettings
-from training.ranking.groups import Groups, asked_of, make_groups
-from training.ranking.leaks import check_features, check_lesson
+from training.ranking.groups import CandidateGroups, group_requests, make_groups
+from training.ranking.leaks import check_features, check_window
 from training.ranking.settings import SecondStageSettings
-from training.splits.eval_cases import Lists, Question, untouched
+from training.splits.eval_cases import EvalCase, RankedLists, discovery_cases
 
 DEFAULT, DISCOVERY = "default", "discovery"
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingWindow:
     """Questions whose targets are in no event of `log`, the part to count tables on.
 
     They are asked in `window` (microseconds), where the data has times.
     """
 
     log: Log
-    asked: Sequence[Question]
+    eval_cases: Sequence[EvalCase]
     window: tuple[int, int] | None = None
 
 
-class Made(NamedTuple):
+class WindowGroups(NamedTuple):
     """The questions of one lesson under one intent, and their groups."""
 
-    asked: Sequence[Question]
-    part: Part
+    asked: Sequence[EvalCase]
+    part: FoldData
 
 
 @dataclass(frozen=True)
-class Ranked:
+class FittedIntent:
     """One intent, fitted and measured out of fold.
 
     `lists` are rows of the sorted items for `asked`; `error` is the calibration error overall and
@@ -61,18 +67,18 @@ class Ranked:
     `apart`, in time; `refitted` saw all.
     """
 
-    asked: Sequence[Question]
-    groups: Groups
-    lists: Lists
+    eval_cases: Sequence[EvalCase]
+    groups: CandidateGroups
+    lists: RankedLists
     error: tuple[float, float]
-    apart: bool
+    measured_later: bool
     signals: Sequence[Feature]
-    fitted: Fitted
-    refitted: Fitted
+    fitted: FittedTrees
+    refitted: FittedTrees
 
 
 @dataclass(frozen=True)
-class SecondStage:
+class FittedSecondStage:
     """What the second stage of a release consists of, and how each intent fared.
 
     `retrieval` was counted for the latest of all lessons, `before` for each of the others.
@@ -81,7 +87,7 @@ class SecondStage:
     items: Sequence[str]
     retrieval: RetrievalTables
     before: Sequence[RetrievalTables]
-    intents: Mapping[str, Ranked]
+    intents: Mapping[str, FittedIntent]
 
     @property
     def pairs(self) -> Sequence[tuple[str, str]]:
@@ -89,57 +95,59 @@ class SecondStage:
         return [(a, b) for a, _, b in (n.partition(">") for n in self.retrieval.tables.names)]
 
 
-def second_stage(
-    lessons: Sequence[Lesson],
-    tested: Lesson | None,
+def fit_second_stage(
+    windows: Sequence[TrainingWindow],
+    test_window: TrainingWindow | None,
     targets: Sequence[str],
     history: HistoryConfig,
     settings: SecondStageSettings,
-    most: int,
+    limit: int,
     steps: Steps,
-    whole: Log | None = None,
-) -> SecondStage:
+    whole_log: Log | None = None,
+) -> FittedSecondStage:
     """Fit on `lessons`, the latest first, and measure on `tested`, which is later than all.
 
     Without `tested` the first lesson is measured out of fold. `whole` is the log that a trend is
     counted from, at each moment up to it. Discovery is left out where hardly a target is found;
     raises `NothingToLearn` where the default intent has none.
     """
-    items = sorted(lessons[0].log.items)
+    items = sorted(windows[0].log.items)
     row_of = {item: row for row, item in enumerate(items)}
     chosen = {DEFAULT: settings.default, DISCOVERY: settings.discovery}
-    made: dict[str, list[Made]] = {name: [] for name in chosen}
-    extra: dict[str, list[Part]] = {name: [] for name in chosen}
+    made: dict[str, list[WindowGroups]] = {name: [] for name in chosen}
+    extra: dict[str, list[FoldData]] = {name: [] for name in chosen}
     trend = None
-    if whole is not None and settings.trend is not None:
-        trend = Trend(whole, targets, items, settings.trend)
+    if whole_log is not None and settings.trend is not None:
+        trend = Trend(whole_log, targets, items, settings.trend)
     counted: list[RetrievalTables] = []
     pairs: Sequence[tuple[str, str]] | None = None
-    for lesson in (*([tested] if tested else []), *lessons):
+    for lesson in (*([test_window] if test_window else []), *windows):
         steps("counting")(0, 1)
-        check_lesson(lesson.log, lesson.asked, targets)
-        touches = touches_of(lesson.log, items, settings.remembered)
-        pairs = pairs or pairs_for(touches)  # the same features of every lesson
+        check_window(lesson.log, lesson.eval_cases, targets)
+        touches = interactions_of(lesson.log, items, settings.remembered)
+        pairs = pairs or behaviour_pairs(touches)  # the same features of every lesson
         of = (lesson.log, targets, items, touches, settings.seed)
-        build = partial(retrieval_of, *of, pairs=pairs, trend=settings.trend)
+        build = partial(count_retrieval, *of, pairs=pairs, trend=settings.trend)
         found = build()
         counted.append(found)
         for name, intent in chosen.items():
-            asked = untouched(lesson.asked) if name == DISCOVERY else list(lesson.asked)
+            asked = (
+                discovery_cases(lesson.eval_cases) if name == DISCOVERY else list(lesson.eval_cases)
+            )
             if asked:
                 step = steps(f"{name}: candidates")
-                wanted = asked_of(asked, row_of, history, trend)
+                wanted = group_requests(asked, row_of, history, trend)
                 groups = make_groups(wanted, found, intent.quotas, step)
-                made[name].append(Made(asked, Part(groups, _customers(asked))))
-            if intent.hidden and lesson is lessons[0]:
-                extra[name] = hidden_pairs(
+                made[name].append(WindowGroups(asked, FoldData(groups, _customers(asked))))
+            if intent.hidden and lesson is windows[0]:
+                extra[name] = synthetic_discovery_pairs(
                     lesson.log,
                     targets,
                     items,
                     history,
                     build,
                     intent.quotas,
-                    each=intent.hidden,
+                    per_customer=intent.hidden,
                     folds=intent.hidden_folds,
                     seed=settings.seed,
                     progress=steps(f"{name}: hidden pairs"),
@@ -155,24 +163,24 @@ def second_stage(
                 ranker_features(retrieval.tables.names),
                 chosen[name].ranker,
                 settings,
-                most,
-                apart=tested is not None,
+                limit,
+                apart=test_window is not None,
                 steps=steps,
             )
         except NothingToLearn:
             if name == DEFAULT:
                 raise
-    return SecondStage(items, retrieval, before, intents)
+    return FittedSecondStage(items, retrieval, before, intents)
 
 
-def _customers(asked: Sequence[Question]) -> NDArray[np.int64]:
+def _customers(asked: Sequence[EvalCase]) -> NDArray[np.int64]:
     return np.array([-1 if q.case.customer is None else q.case.customer for q in asked], np.int64)
 
 
 def _ranked(
     name: str,
-    made: Sequence[Made],
-    extra: Sequence[Part],
+    made: Sequence[WindowGroups],
+    extra: Sequence[FoldData],
     declared: Sequence[Feature],
     ranker: RankerSettings,
     settings: SecondStageSettings,
@@ -180,7 +188,7 @@ def _ranked(
     *,
     apart: bool,
     steps: Steps,
-) -> Ranked:
+) -> FittedIntent:
     if not made:
         raise NothingToLearn(f"events.parquet: {name}: no cases")
     tested, *earlier = made
@@ -191,9 +199,9 @@ def _ranked(
     if apart:
         main, rest = earlier[0].part, [*(one.part for one in earlier[1:]), *extra]
         steps(f"{name}: fitting")(0, 1)
-        fitted = refitted = fit(main, rest, declared, ranker, settings.seed)
+        fitted = refitted = fit_calibrated(main, rest, declared, ranker, settings.seed)
         if settings.refit:
-            refitted = fit(tested.part, everything, declared, ranker, settings.seed)
+            refitted = fit_calibrated(tested.part, everything, declared, ranker, settings.seed)
         scores = fitted.trees.score(tested.part.groups.matrix)
         rates = fitted.calibration.rate(scores)
     else:
@@ -202,27 +210,29 @@ def _ranked(
             tested.part, everything, declared, ranker, settings.folds, settings.seed, step
         )
         steps(f"{name}: fitting")(0, 1)
-        fitted = refitted = fit(tested.part, everything, declared, ranker, settings.seed)
+        fitted = refitted = fit_calibrated(tested.part, everything, declared, ranker, settings.seed)
     groups = tested.part.groups
-    lists = lists_of(groups, scores, len(tested.asked), most, settings.seed)
+    lists = lists_from_scores(groups, scores, len(tested.asked), most, settings.seed)
     error = calibration_error(rates, groups.hit)
-    return Ranked(tested.asked, groups, lists, error, apart, declared, fitted, refitted)
+    return FittedIntent(tested.asked, groups, lists, error, apart, declared, fitted, refitted)
 
 
-def lists_of(
-    groups: Groups, scores: NDArray[np.float64], questions: int, most: int, seed: int
-) -> Lists:
+def lists_from_scores(
+    groups: CandidateGroups, scores: NDArray[np.float64], questions: int, limit: int, seed: int
+) -> RankedLists:
     """Return the `most` best rows of each group; equal scores are ordered at random."""
     random = np.random.default_rng([seed, 11]).random(len(scores))
     order = np.lexsort((random, -scores, groups.group))
     place = np.arange(len(order)) - groups.starts[groups.group[order]]
-    kept = place < most
-    lists = np.full((questions, most), -1, np.int64)
-    lists[groups.questions[groups.group[order[kept]]], place[kept]] = groups.rows[order[kept]]
+    kept = place < limit
+    lists = np.full((questions, limit), -1, np.int64)
+    lists[groups.cases[groups.group[order[kept]]], place[kept]] = groups.rows[order[kept]]
     return lists
 
 
-def recall_by_source(groups: Groups, names: Sequence[str]) -> list[tuple[str, float, float, float]]:
+def recall_by_source(
+    groups: CandidateGroups, names: Sequence[str]
+) -> list[tuple[str, float, float, float]]:
     """Return (source, its recall, what the union would lose without it, its candidates a group).
 
     The union itself comes first, under "union".

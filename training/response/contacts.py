@@ -77,7 +77,7 @@ def contacts_of(
     return found
 
 
-def members_of(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
+def offer_items(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
     """Return the item rows that each offer is judged by, default offers too; of those with any.
 
     `weights` (items,) grow with the popularity of an item.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.bootstrap import Interval, intervals
-from training.evaluation.slices import ALL, Measured
+from training.evaluation.slices import ALL, Measurement
 from training.ranking.calibrate import calibration_error
 from training.response.contacts import Contact
 
@@ -42,7 +42,7 @@ class ResponseFigures:
     responses to them.
     """
 
-    measured: Sequence[Measured]
+    measured: Sequence[Measurement]
     calibrated: Sequence[Calibrated]
     error: tuple[float, float]
     by_chance: tuple[float, float]
@@ -65,7 +65,7 @@ def response_figures(
     channels = np.array([contact.channel for contact in contacts], np.str_)
     slices = {ALL: np.ones(len(contacts), np.bool_)}
     slices |= {f"on {name}": channels == name for name in sorted(set(channels.tolist()))}
-    measured: list[Measured] = []
+    measured: list[Measurement] = []
     calibrated = []
     forecast = next(iter(rates.values()))
     for name, part in slices.items():
@@ -93,7 +93,7 @@ def _slice(
     scores: Mapping[str, Floats],
     rates: Mapping[str, Floats],
     seed: int,
-) -> Iterator[Measured]:
+) -> Iterator[Measurement]:
     values: dict[str, dict[str, Floats]] = {}
     for ranker, scored in scores.items():
         values[ranker] = {
@@ -114,7 +114,7 @@ def _slice(
             metrics[metric], leads = intervals(both, seed, of=whose.get(metric))
             if found is not first[metric]:
                 ahead[metric] = leads
-        yield Measured(ranker, name, int(hits[part].sum()), metrics, ahead)
+        yield Measurement(ranker, name, int(hits[part].sum()), metrics, ahead)
 
 
 def aucs(scores: Floats, hits: Mask) -> Floats:

@@ -27,12 +27,12 @@ from training.log.event_log import Log
 from training.log.order import Bound
 from training.progress import Progress
 from training.ranking.calibrate import calibrate
-from training.ranking.cross_fit import Fitted
-from training.ranking.fit_trees import RankerSettings, grow, scaled
-from training.ranking.groups import asked_of, features_of
-from training.response.contacts import Contact, members_of
+from training.ranking.cross_fit import FittedTrees
+from training.ranking.fit_trees import RankerSettings, grow_trees, scale_scores
+from training.ranking.groups import group_requests, item_ranker_features
+from training.response.contacts import Contact, offer_items
 from training.splits.cases import Case
-from training.splits.eval_cases import Question, questions
+from training.splits.eval_cases import EvalCase, eval_cases_of
 
 ROUNDS = 2  # of choosing what leads an offer, and fitting again
 LEAST_RESPONSES = 50  # fewer teach nothing
@@ -44,7 +44,7 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedContacts:
     """Contacts with the features of every item that their offers are about.
 
     The items of contact c are the rows of `matrix` (members, signals) from `starts[c]` to
@@ -65,7 +65,7 @@ class Described:
         """Return the customer of each contact."""
         return np.array([contact.customer for contact in self.contacts], np.int64)
 
-    def leads(self, trees: Trees) -> tuple[NDArray[np.int64], Scores]:
+    def leading_items(self, trees: Trees) -> tuple[NDArray[np.int64], Scores]:
         """Return the row of `matrix` that leads each contact's offer, and its score."""
         scores = trees.score(self.matrix)
         contact = np.repeat(np.arange(len(self.contacts)), np.diff(self.starts))
@@ -73,13 +73,13 @@ class Described:
         rows = order[self.starts[:-1]]
         return rows, scores[rows]
 
-    def summed(self, values: Floats) -> Scores:
+    def sum_over_items(self, values: Floats) -> Scores:
         """Return the sum of `values` (members,) over the items of each contact's offer."""
         return np.add.reduceat(values.astype(np.float64), self.starts[:-1])
 
 
 @dataclass(frozen=True)
-class Describer:
+class ContactDescriber:
     """Describes contacts of a log as a release with this retrieval would see them."""
 
     log: Log
@@ -92,60 +92,60 @@ class Describer:
         contacts: Sequence[Contact],
         retrieval: RetrievalTables,
         progress: Progress = lambda done, of: None,
-    ) -> Described:
+    ) -> DescribedContacts:
         """Describe the contacts with an offer about a known item; by what came before each."""
         row_of = {item: row for row, item in enumerate(self.items)}
-        members = members_of(self.log, row_of, retrieval.shares.logs[0])
+        members = offer_items(self.log, row_of, retrieval.shares.logs[0])
         contacts = [contact for contact in contacts if contact.offer in members]
-        asked = asked_of(self._questions(contacts), row_of, self.history)
+        asked = group_requests(self._questions(contacts), row_of, self.history)
         allowed = np.ones(len(self.items), np.bool_)
         matrices, sizes = [], []
         for at, (contact, one) in enumerate(zip(contacts, asked, strict=True)):
             rows = members[contact.offer]
-            proposed = propose_candidates(retrieval, one.past, self.quotas, allowed)
-            matrices.append(features_of(rows, one, proposed, retrieval))
+            proposed = propose_candidates(retrieval, one.history, self.quotas, allowed)
+            matrices.append(item_ranker_features(rows, one, proposed, retrieval))
             sizes.append(len(rows))
             if at % 256 == 0:
                 progress(at, len(contacts))
         starts = np.concatenate([[0], np.cumsum(np.array(sizes, np.int64))])
         matrix = np.concatenate(matrices) if matrices else np.empty((0, 0), np.float32)
-        return Described(contacts, matrix, starts)
+        return DescribedContacts(contacts, matrix, starts)
 
-    def _questions(self, contacts: Sequence[Contact]) -> list[Question]:
+    def _questions(self, contacts: Sequence[Contact]) -> list[EvalCase]:
         cases = [Case(one.customer, (), Bound(1, one.time), one.time) for one in contacts]
-        return questions(self.log, cases)
+        return eval_cases_of(self.log, cases)
 
 
-def learn(
-    parts: Sequence[Described],
-    first: Trees,
+def fit_response_rate(
+    parts: Sequence[DescribedContacts],
+    organic: Trees,
     signals: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
-) -> Fitted:
+) -> FittedTrees:
     """Fit on the contacts of all parts; each is calibrated by trees that never saw its customer.
 
     `first` are the trees of the second stage. Raises `BadDataset` where hardly
     anybody responded.
     """
-    matrix, hits, customers = _led(parts, first)
+    matrix, hits, customers = _led(parts, organic)
     if hits.sum() < LEAST_RESPONSES:
         raise BadDataset(
             f"events.parquet: {hits.sum()} responses to contacts before the test; "
             f"min {LEAST_RESPONSES}"
         )
     for _ in range(ROUNDS):
-        trees = _grown(matrix, hits, first, signals, settings, seed)
+        trees = _grown(matrix, hits, organic, signals, settings, seed)
         matrix, hits, customers = _led(parts, trees)
     everyone = np.unique(customers)
     dealt = np.random.default_rng([seed, 13]).permutation(len(everyone)) % folds
     scores = np.empty(len(hits))
     for fold in range(folds):
         out = np.isin(customers, everyone[dealt == fold])
-        apart = _grown(matrix[~out], hits[~out], first, signals, settings, seed)
+        apart = _grown(matrix[~out], hits[~out], organic, signals, settings, seed)
         scores[out] = apart.score(matrix[out])
-    return Fitted(trees, calibrate(scores, hits, TRUSTED))
+    return FittedTrees(trees, calibrate(scores, hits, TRUSTED))
 
 
 def _grown(
@@ -157,8 +157,8 @@ def _grown(
     seed: int,
 ) -> Trees:
     """Scale the score of the `first` trees to the odds of a hit, and grow trees that correct it."""
-    start = scaled(first.text, *log_odds(first.score(matrix), hits))
-    return read_trees(grow(matrix, hits, signals, settings, seed, start))
+    start = scale_scores(first.text, *log_odds(first.score(matrix), hits))
+    return read_trees(grow_trees(matrix, hits, signals, settings, seed, start))
 
 
 def log_odds(scores: Scores, hits: NDArray[np.bool_]) -> tuple[float, float]:
@@ -181,10 +181,10 @@ def log_odds(scores: Scores, hits: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _led(
-    parts: Sequence[Described], trees: Trees
+    parts: Sequence[DescribedContacts], trees: Trees
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
     """Return the features of what leads each contact's offer, who responded, and whose it was."""
-    matrix = [part.matrix[part.leads(trees)[0]] for part in parts if part.contacts]
+    matrix = [part.matrix[part.leading_items(trees)[0]] for part in parts if part.contacts]
     if not matrix:
         raise BadDataset("events.parquet: no contact before the test")
     return (
@@ -195,16 +195,16 @@ def _led(
 
 
 @dataclass(frozen=True)
-class Judged:
+class ContactScores:
     """What a release says of contacts: a score and a rate of each (contacts,)."""
 
     scores: Scores
     rates: Scores
 
 
-def judged(
+def score_contacts(
     release: Release, log: Log, contacts: Sequence[Contact], progress: Progress
-) -> Judged | None:
+) -> ContactScores | None:
     """Return how `release` judges contacts of `log`; None of one without a second stage.
 
     What it does not know stands below all else, at its least rate.
@@ -213,14 +213,14 @@ def judged(
     if stage is None:
         return None
     ensemble = stage.ensembles[Intent.DEFAULT]
-    describe = Describer(log, release.items, release.history, ensemble.quotas)
+    describe = ContactDescriber(log, release.items, release.history, ensemble.quotas)
     described = describe(contacts, stage.retrieval, progress)
     scores = np.full(len(contacts), -np.inf)
     if described.contacts:
         known = set(described.contacts)
         at = [place for place, contact in enumerate(contacts) if contact in known]
-        scores[at] = described.leads(ensemble.trees)[1]
-    return Judged(scores, ensemble.calibration.rate(scores))
+        scores[at] = described.leading_items(ensemble.trees)[1]
+    return ContactScores(scores, ensemble.calibration.rate(scores))
 
 
 def rate_of_all(before: Sequence[Contact]) -> float:

@@ -19,7 +19,7 @@ from models.numeric.fixed import ONE
 from models.recommender.user_features import HistoryConfig, attribute_features, history_features
 from training.log.event_log import Customer, Log
 from training.log.order import bound_of, is_dated
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 
 SHORT_SHARE = 0.15  # of rows are cut to their latest 0 to 4 acts
 SHORT_MOST = 4
@@ -107,7 +107,7 @@ def _dated(
     random: np.random.Generator,
     now: int,
 ) -> Iterator[_Moment]:
-    folder = Folder(log)
+    folder = ProfileBuilder(log)
     done = 0
     for bound, items in moments:
         upto = done
@@ -118,7 +118,7 @@ def _dated(
         minute = bound[1] if bound[0] else now
         if random.random() < SHORT_SHARE:
             before = _shortened(log, customer.events[:upto], random)
-            yield Folder(log, before).view(), minute, items
+            yield ProfileBuilder(log, before).view(), minute, items
         else:
             yield folder.view(), minute, items
 
@@ -137,13 +137,13 @@ def _undated(
     for event in events:
         own.get(event.item, rest).append(event)
     order = [items[at] for at in random.permutation(len(items))]
-    base = Folder(log, rest)
+    base = ProfileBuilder(log, rest)
     for first in range(min(prefixes, len(order))):
         group = sorted(order[first::prefixes])
         held = set(group)
         if random.random() < SHORT_SHARE:
             seen = [event for event in events if event.item not in held]
-            yield Folder(log, _shortened(log, seen, random)).view(), now, group
+            yield ProfileBuilder(log, _shortened(log, seen, random)).view(), now, group
         else:
             folder = base.copy(log)
             folder.add(event for item in items if item not in held for event in own[item])
@@ -153,7 +153,7 @@ def _undated(
 def _shortened(log: Log, events: Sequence[Event], random: np.random.Generator) -> list[Event]:
     """Return attributes and the latest few acts only."""
     attributes = [event for event in events if log.lanes[event.type] == ATTRIBUTE]
-    acts = [event for event in events if log.is_act(event)]
+    acts = [event for event in events if log.is_interaction(event)]
     keep = int(random.integers(SHORT_MOST + 1))
     return attributes + acts[len(acts) - min(keep, len(acts)) :]
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class StageOneSettings:
     """How a model is fitted.
 
     `dimensions` is the length of a vector with its bias, a multiple of 8. A history column must
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
+class FittedVectors:
     """A fitted model as arrays, biases in the last dimension, as a release holds it."""
 
     items: list[str]
@@ -52,13 +52,13 @@ class Space:
     user_feature_vectors: Floats
 
 
-def fit(
+def fit_vectors(
     examples: Examples,
     catalogue: Mapping[str, Item],
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
     progress: Progress = lambda done, of: None,
-) -> Space:
+) -> FittedVectors:
     """Fit on `examples` and place every item of `catalogue`, by id; `progress` after each epoch.
 
     An item that no row turned to has no identity column: its vector is the sum of its features'.
@@ -103,7 +103,7 @@ def fit(
 def fit_by_customer(
     pairs: NDArray[np.int64],
     shape: tuple[int, int],
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
     progress: Progress = lambda done, of: None,
 ) -> tuple[Floats, Floats]:
@@ -188,7 +188,7 @@ def _exported(
     feature_weight: float,
     catalogue: Mapping[str, Item],
     examples: Examples,
-) -> Space:
+) -> FittedVectors:
     rows = np.hstack([model.item_embeddings, model.item_biases[:, None]]).astype(np.float32)
     own, shared = rows[: len(trained)], rows[len(trained) :] * np.float32(feature_weight)
     everything = sorted(catalogue)
@@ -210,7 +210,7 @@ def _exported(
     users = np.hstack([model.user_embeddings, model.user_biases[:, None]]).astype(np.float32)
     users *= scales[:, None]
     users[names.index(CONSTANT), -1] += shift
-    return Space(
+    return FittedVectors(
         items=everything,
         item_features=features,
         user_features=names,

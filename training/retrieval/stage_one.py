@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from models.recommender.user_features import HistoryConfig
 from models.release.manifest import Vocabulary
 from models.release.release import ReleaseContent
-from training.counting.segment_popularity import popularity
+from training.counting.segment_popularity import count_popularity
 from training.log.event_log import Log
 from training.progress import Progress
 from training.retrieval.examples import make_examples
-from training.retrieval.fit import Settings, fit
+from training.retrieval.fit import StageOneSettings, fit_vectors
 
 PREFIXES = 30
 STEP_DECAY = 0.95
@@ -29,15 +29,15 @@ def fit_content(
     log: Log,
     targets: Iterable[str],
     history: HistoryConfig,
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
     progress: Progress = lambda done, of: None,
 ) -> ReleaseContent:
     """Fit on all of `log` and return what a release holds."""
     wanted = tuple(targets)
     examples = make_examples(log, wanted, history, PREFIXES, seed)
-    space = fit(examples, log.items, settings, seed, progress)
-    popular = popularity(log, wanted, space.items)
+    space = fit_vectors(examples, log.items, settings, seed, progress)
+    popular = count_popularity(log, wanted, space.items)
     return ReleaseContent(
         vocabulary=Vocabulary(
             items=space.items,

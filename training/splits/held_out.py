@@ -8,7 +8,7 @@ import msgspec
 
 from training.log.event_log import Log
 from training.splits.cases import Split
-from training.splits.protocols import last_item_out, last_out, last_share_out, split
+from training.splits.protocols import last_item_out, last_out, last_share_out, split_by_kind
 from training.splits.truth import read_truth
 
 TRUTH = "truth.parquet"
@@ -57,7 +57,7 @@ def window_out(log: Log, targets: tuple[str, ...], config: SplitConfig, seed: in
     """Return the split that holds out the last window, as it is also cut before the test."""
     if config.protocol == "last share":
         return last_share_out(log, frozenset(targets), config.share)
-    return split(log, targets, seed, config.test_days)
+    return split_by_kind(log, targets, seed, config.test_days)
 
 
 def _without_pairs(parts: Split) -> Split:

@@ -16,7 +16,7 @@ from models.clock_time import DAY
 from models.domain.events import PURCHASE, Event
 from models.errors import BadDataset
 from training.log.event_log import EPOCH, Customer, Log, microseconds
-from training.log.order import Bound, bound_of, ordered_over_all
+from training.log.order import Bound, bound_of, ordered_across_customers
 from training.splits.cases import Case, Split, Target
 
 TEST_DAYS = 28
@@ -41,7 +41,9 @@ def target_types(log: Log) -> tuple[str, ...]:
     raise BadDataset("events.parquet: no event that says what a customer turned to names an item")
 
 
-def split(log: Log, targets: Iterable[str], seed: int, test_days: int | None = None) -> Split:
+def split_by_kind(
+    log: Log, targets: Iterable[str], seed: int, test_days: int | None = None
+) -> Split:
     """Split `log` as its kind asks; `test_days` is the window of a timed one (28 by default)."""
     wanted = frozenset(targets)
     if log.metadata.kind in ("timed", "mixed"):
@@ -149,7 +151,7 @@ def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
     Raises `BadDataset` where the log has no order over its customers.
     """
     timed = log.metadata.kind == "timed"
-    if not ordered_over_all(log):
+    if not ordered_across_customers(log):
         raise BadDataset("events.parquet: no order over the customers: no last share of it")
     moments = sorted(
         {

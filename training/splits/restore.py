@@ -11,7 +11,7 @@ from training.splits.cases import Case, Target
 CHANNEL = "import"  # of a held-out target that does not say where it was
 
 
-def everything(log: Log, cases: Sequence[Case], kind: str) -> Log:
+def restore_cases(log: Log, cases: Sequence[Case], kind: str) -> Log:
     """Return `log` with the targets of `cases`, which are not in it, as events of type `kind`.
 
     Those of customers that the log does not know are left out.
