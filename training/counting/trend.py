@@ -101,6 +101,6 @@ class Trend:
         return found
 
 
-def with_trend(facts: Floats, trend: Floats) -> Floats:
+def with_trend(item_features: Floats, trend: Floats) -> Floats:
     """Return `facts` (items, FACTS) with `trend` (items, TREND) in them."""
-    return np.hstack([facts[:, : -len(TREND)], trend])
+    return np.hstack([item_features[:, : -len(TREND)], trend])

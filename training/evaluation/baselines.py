@@ -59,41 +59,41 @@ def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) 
     return BaselineCounts(row_of, weights, counts, np.asarray(counts.sum(axis=0)).ravel())
 
 
-def popularity_scores(trained: BaselineCounts, asked: Sequence[EvalCase]) -> Scores:
+def popularity_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase]) -> Scores:
     """Score an item by its target events in training, the same for everybody."""
-    for first in range(0, len(asked), BLOCK):
-        rows = len(asked[first : first + BLOCK])
-        yield np.tile(trained.popular, (rows, 1))
+    for first in range(0, len(eval_cases), BLOCK):
+        rows = len(eval_cases[first : first + BLOCK])
+        yield np.tile(counts.popular, (rows, 1))
 
 
-def own_count_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores:
+def own_count_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by the weight of the customer's own events on it, then by popularity."""
-    fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
-    for own in history_matrices(trained, asked, log):
+    fill = counts.popular / (counts.popular.max(initial=0.0) + 1.0)
+    for own in history_matrices(counts, eval_cases, log):
         yield own.toarray() + fill
 
 
-def item_knn_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores:
+def item_knn_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by its cosine to what the customer touched, summed over the nearest ones."""
-    similar = _neighbours(trained.weights)
-    for own in history_matrices(trained, asked, log):
+    similar = _neighbours(counts.weights)
+    for own in history_matrices(counts, eval_cases, log):
         yield (own @ similar).toarray()
 
 
 def by_customer_scores(
-    trained: BaselineCounts,
-    asked: Sequence[EvalCase],
+    counts: BaselineCounts,
+    eval_cases: Sequence[EvalCase],
     settings: StageOneSettings,
     seed: int,
     progress: Progress = lambda done, of: None,
 ) -> Scores:
     """Score by LightFM with a vector for each customer; who is new to it gets item biases."""
-    rows, columns = trained.targets.nonzero()
+    rows, columns = counts.targets.nonzero()
     pairs = np.stack([rows, columns], axis=1).astype(np.int64)
-    users, items = fit_by_customer(pairs, trained.targets.shape, settings, seed, progress)
-    known = np.diff(trained.targets.indptr) > 0
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+    users, items = fit_by_customer(pairs, counts.targets.shape, settings, seed, progress)
+    known = np.diff(counts.targets.indptr) > 0
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         vectors = np.zeros((len(block), users.shape[1]), np.float32)
         vectors[:, -1] = 1.0
         for at, question in enumerate(block):
@@ -104,20 +104,20 @@ def by_customer_scores(
 
 
 def history_matrices(
-    trained: BaselineCounts, asked: Sequence[EvalCase], log: Log
+    counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log
 ) -> Iterator[sparse.csr_matrix]:
     """Yield each question's history as event weights (questions, items), block by block."""
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         cells = [
-            (at, trained.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
+            (at, counts.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
             for at, question in enumerate(block)
             for event in question.events
-            if event.item in trained.row_of
+            if event.item in counts.row_of
         ]
         table = np.array(cells, np.float64).reshape(-1, 3)
         where = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64))
-        yield sparse.csr_matrix((table[:, 2], where), (len(block), len(trained.row_of)))
+        yield sparse.csr_matrix((table[:, 2], where), (len(block), len(counts.row_of)))
 
 
 def _neighbours(weights: sparse.csr_matrix) -> sparse.csr_matrix:

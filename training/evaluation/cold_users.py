@@ -28,11 +28,11 @@ def deal_cold_users(log: Log, share: float, seed: int) -> NDArray[np.bool_]:
     return random.random(len(log.customers)) < share
 
 
-def without_customers(log: Log, gone: NDArray[np.bool_]) -> Log:
+def without_customers(log: Log, left_out: NDArray[np.bool_]) -> Log:
     """Return `log` with the customers that `gone` marks emptied."""
     kept = (
         replace(customer, events=()) if out else customer
-        for customer, out in zip(log.customers, gone.tolist(), strict=True)
+        for customer, out in zip(log.customers, left_out.tolist(), strict=True)
     )
     return replace(log, customers=tuple(kept))
 
@@ -41,7 +41,7 @@ def measure_cold_users(
     release: Release,
     log: Log,
     cases: Sequence[Case],
-    others: CompareRankers,
+    compare_rankers: CompareRankers,
     model: str,
     ks: tuple[int, ...],
     seed: int,
@@ -53,7 +53,7 @@ def measure_cold_users(
     found = []
     for known in KNOWN:
         asked = eval_cases_of(log, cases, latest=known)
-        lists = {model: release_lists(release, asked, max(ks)), **others(asked)}
+        lists = {model: release_lists(release, asked, max(ks)), **compare_rankers(asked)}
         answered = case_targets(asked, release.items, frozenset(release.items))
         found += [
             replace(one, slice=f"{known} events known")

@@ -20,26 +20,26 @@ STAGE_ONE, CONTENT, POPULARITY = "stage one alone", "content similarity", "popul
 
 def compared_releases(
     release: Release,
-    plain: Release,
+    stage_one: Release,
     incumbent: Release | None,
-    asked: Sequence[EvalCase],
+    eval_cases: Sequence[EvalCase],
     intent: str,
-    ranked: bool,
+    has_second_stage: bool,
     steps: Steps,
 ) -> dict[str, RankedLists]:
     """Return the lists of the release in force, and of stage one where that is not all."""
     lists = {}
     if incumbent is not None:
         step = steps(f"{intent}: ranking by the release in force")
-        lists[IN_FORCE] = lists_over(incumbent, release.items, asked, max(KS), step, intent)
-    if ranked:
+        lists[IN_FORCE] = lists_over(incumbent, release.items, eval_cases, max(KS), step, intent)
+    if has_second_stage:
         step = steps(f"{intent}: ranking by stage one")
-        lists[STAGE_ONE] = release_lists(plain, asked, max(KS), step, intent)
+        lists[STAGE_ONE] = release_lists(stage_one, eval_cases, max(KS), step, intent)
     return lists
 
 
 def baselines_by_intent(
-    puts: Mapping[str, Sequence[EvalCase]],
+    cases_by_intent: Mapping[str, Sequence[EvalCase]],
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
@@ -51,12 +51,12 @@ def baselines_by_intent(
 
     `settings` are those of stage one, for the baseline that is fitted as it is.
     """
-    every = [question for put in puts.values() for question in put]
+    every = [question for put in cases_by_intent.values() for question in put]
     if not every:
-        return {intent: {} for intent in puts}
+        return {intent: {} for intent in cases_by_intent}
     lists = _baselines(log, targets, items, every, settings, seed, steps)
     found, first = {}, 0
-    for intent, put in puts.items():
+    for intent, put in cases_by_intent.items():
         found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
         first += len(put)
     return found
@@ -66,7 +66,7 @@ def _baselines(
     log: Log,
     targets: Sequence[str],
     items: Sequence[str],
-    asked: Sequence[EvalCase],
+    eval_cases: Sequence[EvalCase],
     settings: StageOneSettings,
     seed: int,
     steps: Steps,
@@ -74,28 +74,28 @@ def _baselines(
     steps("baselines")(0, 1)
     trained = baselines.count_for_baselines(log, targets, items)
     scores: dict[str, Scores | None] = {
-        POPULARITY: baselines.popularity_scores(trained, asked),
-        "own counts": baselines.own_count_scores(trained, asked, log),
-        "item-kNN": baselines.item_knn_scores(trained, asked, log),
-        CONTENT: content_scores(trained, asked, log),
-        "EASE": ease_scores(trained, asked, log),
-        "iALS": ials_scores(trained, asked, seed),
+        POPULARITY: baselines.popularity_scores(trained, eval_cases),
+        "own counts": baselines.own_count_scores(trained, eval_cases, log),
+        "item-kNN": baselines.item_knn_scores(trained, eval_cases, log),
+        CONTENT: content_scores(trained, eval_cases, log),
+        "EASE": ease_scores(trained, eval_cases, log),
+        "iALS": ials_scores(trained, eval_cases, seed),
         "LightFM by customer": baselines.by_customer_scores(
-            trained, asked, settings, seed, steps("LightFM by customer")
+            trained, eval_cases, settings, seed, steps("LightFM by customer")
         ),
     }
-    return lists_of_scores(scores, asked, trained, seed)
+    return lists_of_scores(scores, eval_cases, trained, seed)
 
 
 def lists_of_scores(
     scores: Mapping[str, Scores | None],
-    asked: Sequence[EvalCase],
-    trained: baselines.BaselineCounts,
+    eval_cases: Sequence[EvalCase],
+    counts: baselines.BaselineCounts,
     seed: int,
 ) -> dict[str, RankedLists]:
     """Return the lists of each ranker that has scores."""
     return {
-        name: score_lists(blocks, asked, trained.row_of, max(KS), seed)
+        name: score_lists(blocks, eval_cases, counts.row_of, max(KS), seed)
         for name, blocks in scores.items()
         if blocks is not None
     }

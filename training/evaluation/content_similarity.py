@@ -10,19 +10,21 @@ from training.log.event_log import Log
 from training.splits.eval_cases import EvalCase
 
 
-def content_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores | None:
+def content_scores(
+    counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log
+) -> Scores | None:
     """Score an item by the cosine of its features to each touched item's, summed by event weight.
 
     Equal scores, and a customer without history, go by popularity. None where no item has features.
     """
-    described = _described(trained.row_of, log)
+    described = _described(counts.row_of, log)
     if not described.shape[1]:
         return None
     turned = sparse.csr_matrix(described.T)
-    fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
+    fill = counts.popular / (counts.popular.max(initial=0.0) + 1.0)
 
     def scores() -> Iterator[np.ndarray]:
-        for own in history_matrices(trained, asked, log):
+        for own in history_matrices(counts, eval_cases, log):
             yield (own @ described @ turned).toarray() + 1e-6 * fill
 
     return scores()

@@ -35,7 +35,7 @@ def release_in_force(registry: Registry) -> Release | None:
 def lists_over(
     release: Release,
     items: Sequence[str],
-    asked: Sequence[EvalCase],
+    eval_cases: Sequence[EvalCase],
     limit: int,
     progress: Progress,
     intent: str,
@@ -44,7 +44,7 @@ def lists_over(
     row_of = {item: row for row, item in enumerate(items)}
     # The last entry is what -1, the end of a list, becomes.
     rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
-    return rows[release_lists(release, asked, limit, progress, intent)]
+    return rows[release_lists(release, eval_cases, limit, progress, intent)]
 
 
 def comparison(release: str, other: str, measured: Sequence[Measurement]) -> Comparison:

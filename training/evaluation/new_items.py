@@ -29,8 +29,8 @@ SLICE = "new items among themselves"
 
 def measure_new_items(
     release: Release,
-    trained: BaselineCounts,
-    asked: Sequence[EvalCase],
+    counts: BaselineCounts,
+    eval_cases: Sequence[EvalCase],
     log: Log,
     names: tuple[str, str, str],
     ks: tuple[int, ...],
@@ -44,7 +44,9 @@ def measure_new_items(
     """
     touched = {event.item for customer in log.customers for event in customer.events if event.item}
     new = np.array([item not in touched for item in release.items], np.bool_)
-    put = [one for question in asked if (one := _of_new(question, trained, touched)).case.targets]
+    put = [
+        one for question in eval_cases if (one := _of_new(question, counts, touched)).case.targets
+    ]
     if not put:
         return []
     stage_one, content, popularity = names
@@ -53,11 +55,11 @@ def measure_new_items(
     scores: Mapping[str, Scores | None] = {
         MODEL: stage and _by_features(release, stage.retrieval.buyers, log, put, rows),
         stage_one: _by_stage_one(release, put),
-        content: content_scores(trained, put, log),
-        popularity: popularity_scores(trained, put),
+        content: content_scores(counts, put, log),
+        popularity: popularity_scores(counts, put),
     }
     lists = {
-        name: score_lists(_among(blocks, new), put, trained.row_of, max(ks), seed)
+        name: score_lists(_among(blocks, new), put, counts.row_of, max(ks), seed)
         for name, blocks in scores.items()
         if blocks is not None
     }
@@ -69,12 +71,12 @@ def measure_new_items(
     ]
 
 
-def _of_new(question: EvalCase, trained: BaselineCounts, touched: set[str]) -> EvalCase:
+def _of_new(question: EvalCase, counts: BaselineCounts, touched: set[str]) -> EvalCase:
     """Return the question with the targets that are new, and in the release."""
     targets = tuple(
         target
         for target in question.case.targets
-        if target.item in trained.row_of and target.item not in touched
+        if target.item in counts.row_of and target.item not in touched
     )
     return replace(question, case=replace(question.case, targets=targets))
 
@@ -83,13 +85,13 @@ def _by_features(
     release: Release,
     buyers: NDArray[np.float64],
     log: Log,
-    asked: Sequence[EvalCase],
+    eval_cases: Sequence[EvalCase],
     rows: Rows,
 ) -> Scores:
     """Yield scores as a release with a second stage has them, in blocks of questions."""
     model = NewItems([log.items[item].features for item in release.items], buyers, rows)
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         scores = np.zeros((len(block), len(release.items)))
         for at, one in enumerate(block):
             past = item_history_of(one.view, release.item_row, release.history, one.minute)
@@ -97,11 +99,11 @@ def _by_features(
         yield scores
 
 
-def _by_stage_one(release: Release, asked: Sequence[EvalCase]) -> Scores:
-    for first in range(0, len(asked), BLOCK):
+def _by_stage_one(release: Release, eval_cases: Sequence[EvalCase]) -> Scores:
+    for first in range(0, len(eval_cases), BLOCK):
         placed = [
             place_customer(one.view, release, one.minute).vector / ONE
-            for one in asked[first : first + BLOCK]
+            for one in eval_cases[first : first + BLOCK]
         ]
         yield np.stack(placed) @ release.vectors.T.astype(np.float64)
 

@@ -21,22 +21,22 @@ FACTORS = 64
 SWEEPS = 10
 
 
-def ease_scores(trained: BaselineCounts, asked: Sequence[EvalCase], log: Log) -> Scores | None:
+def ease_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores | None:
     """Score by EASE over weighted events; None where there are too many items."""
-    items = trained.weights.shape[1]
+    items = counts.weights.shape[1]
     if items > EASE_ITEMS:
         return None
-    weights = _ease(trained, items)
+    weights = _ease(counts, items)
 
     def scores() -> Iterator[NDArray[np.float64]]:
-        for part in history_matrices(trained, asked, log):
+        for part in history_matrices(counts, eval_cases, log):
             yield np.asarray(part.astype(np.float32) @ weights, np.float64)
 
     return scores()
 
 
-def _ease(trained: BaselineCounts, items: int) -> NDArray[np.float32]:
-    gram = (trained.weights.T @ trained.weights).toarray().astype(np.float32)
+def _ease(counts: BaselineCounts, items: int) -> NDArray[np.float32]:
+    gram = (counts.weights.T @ counts.weights).toarray().astype(np.float32)
     diagonal = np.arange(items)
     gram[diagonal, diagonal] += EASE_RIDGE
     factor, wrong = lapack.spotrf(gram, lower=1, overwrite_a=1)
@@ -49,7 +49,7 @@ def _ease(trained: BaselineCounts, items: int) -> NDArray[np.float32]:
     return weights
 
 
-def ials_scores(trained: BaselineCounts, asked: Sequence[EvalCase], seed: int) -> Scores | None:
+def ials_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], seed: int) -> Scores | None:
     """Score by implicit ALS over weighted events; None where `implicit` is not installed.
 
     A customer who is new to the log scores nothing.
@@ -68,12 +68,12 @@ def ials_scores(trained: BaselineCounts, asked: Sequence[EvalCase], seed: int) -
             num_threads=1,
             random_state=seed,
         )
-        model.fit(trained.weights.astype(np.float32).tocsr(), show_progress=False)
+        model.fit(counts.weights.astype(np.float32).tocsr(), show_progress=False)
     users, items = model.user_factors, model.item_factors
 
     def scores() -> Iterator[NDArray[np.float64]]:
-        for first in range(0, len(asked), BLOCK):
-            block = asked[first : first + BLOCK]
+        for first in range(0, len(eval_cases), BLOCK):
+            block = eval_cases[first : first + BLOCK]
             vectors = np.zeros((len(block), users.shape[1]), np.float32)
             for at, question in enumerate(block):
                 if question.case.customer is not None:

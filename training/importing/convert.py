@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 
 from models.errors import BadInput
-from training.importing.mapping import About, Field, Spec, as_field
+from training.importing.mapping import DatasetSection, Field, Spec, as_field
 from training.importing.row_filter import RowFilter, as_text
 from training.importing.sources import COMPUTED, ROW
 
@@ -48,12 +48,12 @@ def add_text(
         sieve.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
 
 
-def add_time(sieve: RowFilter, name: str, spec: Spec, about: About) -> None:
+def add_time(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add UTC time column `name`; rejects what is no time or was skipped by the clock."""
     field = as_field(spec)
     source = _source(sieve, field, name)
     shown = as_text(source)
-    zone = field.zone or about.zone
+    zone = field.zone or dataset.zone
     moment, naive = _moments(source, field, f"{sieve.key}.{name}")
     local = naive.is_not_null()
     if local.any():
@@ -78,10 +78,10 @@ def add_number(sieve: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> N
     sieve.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
 
 
-def add_money(sieve: RowFilter, name: str, spec: Spec, about: About) -> None:
+def add_money(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a millionth."""
     field = as_field(spec)
-    currency = field.currency or about.currency
+    currency = field.currency or dataset.currency
     if currency is None:
         raise BadInput(f"{sieve.key}.{name}", "no currency, here or in dataset.currency")
     add_number(sieve, name, spec, pl.Float64())

@@ -28,7 +28,7 @@ from training.importing.convert import (
     add_time,
     check_zone,
 )
-from training.importing.mapping import About, Events, Mapping, Source, Truth, read_mapping
+from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
 from training.importing.sources import COMPUTED, ROW
@@ -135,7 +135,11 @@ def _tables(
 
 
 def _mapped(
-    sieve: RowFilter, table: str, block: Source, about: About, known: dict[str, frozenset[str]]
+    sieve: RowFilter,
+    table: str,
+    block: Source,
+    about: DatasetSection,
+    known: dict[str, frozenset[str]],
 ) -> pl.DataFrame:
     """Return the rows that pass, with exactly the declared columns and those that tell the row."""
     types = {column.name: column.type for column in TABLES[table]}
@@ -213,7 +217,9 @@ def _add_order(sieve: RowFilter, block: Events) -> None:
         sieve.frame = sieve.frame.with_columns(once.to_series())
 
 
-def _missing_items(tables: dict[str, pl.DataFrame], about: About, rejects: Rejects) -> None:
+def _missing_items(
+    tables: dict[str, pl.DataFrame], about: DatasetSection, rejects: Rejects
+) -> None:
     """Add, or only note, the items that events and offers name and the items table lacks."""
     named = [tables["events"]["item"].drop_nulls()]
     if "offers" in tables:

@@ -180,7 +180,7 @@ class Truth(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     before: Spec | None = None
 
 
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DatasetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What holds for the whole dataset.
 
     `zone` is that of naive times and of dates. `add_missing_items` makes items that are only named
@@ -203,7 +203,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole mapping file."""
 
-    dataset: About
+    dataset: DatasetSection
     events: list[Events]
     items: list[Items] = []
     offers: list[Offers] = []

@@ -8,12 +8,12 @@ from scipy.special import expit
 from models.recommender.calibration import Calibration
 
 KNOTS = 60
-LEAST = 40  # candidates a knot stands for
+MINIMUM_CANDIDATES = 40  # candidates a knot stands for
 TOP = 0.01  # the share of greatest rates looked at apart
 
 
 def calibrate(
-    scores: NDArray[np.float64], hits: NDArray[np.bool_], trusted: float = 0.0
+    scores: NDArray[np.float64], hits: NDArray[np.bool_], prior_weight: float = 0.0
 ) -> Calibration:
     """Fit a rising map by isotonic regression over quantiles of the scores, finer at the top.
 
@@ -24,7 +24,7 @@ def calibrate(
     scores, hits = scores[order], hits[order]
     count = len(scores)
     # Halving what is left above the last cut puts most knots where most hits are.
-    cuts = count - np.geomspace(count, min(LEAST, count), KNOTS)
+    cuts = count - np.geomspace(count, min(MINIMUM_CANDIDATES, count), KNOTS)
     edges = np.unique(np.concatenate([cuts.astype(np.int64), [count]]))
     pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
     middles = np.array([scores[a:b].mean() for a, b in pairs])
@@ -32,7 +32,7 @@ def calibrate(
     sizes = np.array([b - a for a, b in pairs], np.float64)
     middles, first = np.unique(middles, return_index=True)
     rates, sizes = rates[first], sizes[first]
-    rates = (rates * sizes + expit(middles) * trusted) / (sizes + trusted)
+    rates = (rates * sizes + expit(middles) * prior_weight) / (sizes + prior_weight)
     risen = isotonic_regression(rates, weights=sizes).x
     return Calibration(middles, np.clip(risen, 0.0, 1.0))
 

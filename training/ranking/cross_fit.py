@@ -19,8 +19,8 @@ from training.ranking.calibrate import calibrate
 from training.ranking.fit_trees import RankerSettings, fit_trees
 from training.ranking.groups import CandidateGroups
 
-CALIBRATED_ON = 0.1  # of the customers
-LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
+CALIBRATION_SHARE = 0.1  # of the customers
+MINIMUM_GROUPS = 20  # groups with a target among the candidates: fewer teach nothing
 
 
 class NothingToLearn(BadDataset):
@@ -46,7 +46,7 @@ class FittedTrees:
 def fit_calibrated(
     main: FoldData,
     extra: Sequence[FoldData],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     left_out: NDArray[np.int64] | None = None,
@@ -58,15 +58,17 @@ def fit_calibrated(
     barred = np.empty(0, np.int64) if left_out is None else left_out
     random = np.random.default_rng([seed, 7])
     present = np.setdiff1d(np.unique(main.customers), barred)
-    apart = random.permutation(present)[: max(1, round(len(present) * CALIBRATED_ON))]
+    apart = random.permutation(present)[: max(1, round(len(present) * CALIBRATION_SHARE))]
     held = np.union1d(barred, apart)
     chosen = [
         (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
     ]
     found = sum(int(groups.has_target[rows].sum()) for groups, rows in chosen)
-    if found < LEAST_FOUND:
-        raise NothingToLearn(f"events.parquet: {found} candidates to learn from; min {LEAST_FOUND}")
-    trees = read_trees(fit_trees(chosen, signals, settings, seed))
+    if found < MINIMUM_GROUPS:
+        raise NothingToLearn(
+            f"events.parquet: {found} candidates to learn from; min {MINIMUM_GROUPS}"
+        )
+    trees = read_trees(fit_trees(chosen, features, settings, seed))
     rows = np.isin(main.customers, apart)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])
     return FittedTrees(trees, calibrate(scores, main.groups.hit[rows]))
@@ -75,7 +77,7 @@ def fit_calibrated(
 def cross_fit(
     main: FoldData,
     extra: Sequence[FoldData],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
@@ -89,7 +91,7 @@ def cross_fit(
     rates = np.empty(len(main.groups.rows))
     for fold in range(folds):
         out = everyone[dealt == fold]
-        fitted = fit_calibrated(main, extra, signals, settings, seed, out)
+        fitted = fit_calibrated(main, extra, features, settings, seed, out)
         rows = np.flatnonzero(np.isin(main.customers, out)[group])
         for part in np.array_split(rows, max(1, len(rows) // 200_000)):
             scores[part] = fitted.trees.score(main.groups.matrix[part])

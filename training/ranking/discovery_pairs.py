@@ -21,7 +21,8 @@ from training.progress import Progress
 from training.ranking.cross_fit import FoldData
 from training.ranking.groups import GroupRequest, make_groups
 
-Build = Callable[[NDArray[np.bool_]], RetrievalTables]  # from all customers but those marked
+# From all customers but those marked (customers,).
+CountRetrieval = Callable[[NDArray[np.bool_]], RetrievalTables]
 
 
 def synthetic_discovery_pairs(
@@ -29,7 +30,7 @@ def synthetic_discovery_pairs(
     targets: Sequence[str],
     items: Sequence[str],
     history: HistoryConfig,
-    build: Build,
+    count_retrieval: CountRetrieval,
     quotas: Quotas,
     *,
     per_customer: int,
@@ -47,7 +48,7 @@ def synthetic_discovery_pairs(
     wanted = frozenset(targets)
     parts = []
     for fold in range(folds):
-        retrieval = build(dealt == fold)
+        retrieval = count_retrieval(dealt == fold)
         asked, whose = [], []
         for at in np.flatnonzero(dealt == fold).tolist():
             for one in _asked(log, at, wanted, row_of, history, per_customer, random):

@@ -24,7 +24,7 @@ _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
 _NUMBER = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _BEGIN, _END = "Tree=0\n", "end of trees"
-_APART = 1_000_003  # between the seeds of two bags
+_BAG_SEED_STEP = 1_000_003  # between the seeds of two bags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class RankerSettings:
 
 def fit_trees(
     parts: Sequence[tuple[CandidateGroups, Rows]],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> str:
@@ -67,13 +67,13 @@ def fit_trees(
     Raises `BadInput` where the settings leave out what is no signal.
     """
     return average_ensembles(
-        [_bag(parts, signals, settings, seed, bag) for bag in range(settings.bags)]
+        [_bag(parts, features, settings, seed, bag) for bag in range(settings.bags)]
     )
 
 
 def _bag(
     parts: Sequence[tuple[CandidateGroups, Rows]],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     bag: int,
@@ -89,9 +89,9 @@ def _bag(
     return grow_trees(
         np.concatenate(matrices),
         np.concatenate(hits),
-        signals,
+        features,
         settings,
-        seed + _APART * bag,
+        seed + _BAG_SEED_STEP * bag,
         weights=np.concatenate(weights) if settings.by_group else None,
     )
 
@@ -99,7 +99,7 @@ def _bag(
 def grow_trees(
     matrix: Floats,
     hits: NDArray[np.bool_],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     start: str = "",
@@ -111,7 +111,7 @@ def grow_trees(
     With `start`, the text of an ensemble, its trees come first, and those that are grown correct
     them. Raises `BadInput` where the settings leave out what is no signal.
     """
-    names = {signal.name for signal in signals}
+    names = {signal.name for signal in features}
     for key, named in (("unused", settings.unused), ("used", settings.used)):
         if unknown := sorted(set(named) - names):
             raise BadInput(f"ranker.{key}", f"no such signal: {', '.join(unknown)}")
@@ -120,7 +120,7 @@ def grow_trees(
         matrix,
         hits.astype(np.float32),
         weight=weights,
-        feature_name=[signal.column for signal in signals],
+        feature_name=[signal.column for signal in features],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )
     parameters = {
@@ -133,8 +133,8 @@ def grow_trees(
         "bagging_freq": 1,
         "lambda_l2": settings.ridge,
         # The gain of a split by a signal counts this many times: 0, and there is none.
-        "feature_contri": [float(signal.name in looked_at) for signal in signals],
-        "monotone_constraints": [signal.monotone for signal in signals],
+        "feature_contri": [float(signal.name in looked_at) for signal in features],
+        "monotone_constraints": [signal.monotone for signal in features],
         "max_bin": settings.bins,
         "use_missing": False,
         "num_threads": 1,

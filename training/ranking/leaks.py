@@ -17,8 +17,8 @@ from training.ranking.groups import CandidateGroups
 from training.splits.eval_cases import EvalCase
 
 TOO_GOOD = 0.95  # share of groups in which one feature alone puts a target first
-LEAST_GROUPS = 50
-LEAST_SIZE = 5  # candidates of a group that is worth asking about
+MINIMUM_GROUPS = 50
+MINIMUM_CANDIDATES = 5  # candidates of a group that is worth asking about
 
 
 def check_window(log: Log, eval_cases: Sequence[EvalCase], targets: Iterable[str]) -> None:
@@ -37,14 +37,14 @@ def check_window(log: Log, eval_cases: Sequence[EvalCase], targets: Iterable[str
                     raise BadDataset(f"events.parquet: a leak: the {where} holds its own answer")
 
 
-def check_features(groups: CandidateGroups, signals: Sequence[Feature]) -> None:
+def check_features(groups: CandidateGroups, features: Sequence[Feature]) -> None:
     """Raise `BadDataset` naming a feature that alone finds the target nearly every time."""
     sizes = np.diff(groups.starts)
-    kept = groups.chosen(groups.has_target & (sizes >= LEAST_SIZE))
-    if len(kept) < LEAST_GROUPS:
+    kept = groups.chosen(groups.has_target & (sizes >= MINIMUM_CANDIDATES))
+    if len(kept) < MINIMUM_GROUPS:
         return
     starts = kept.starts[:-1]
-    for column, signal in enumerate(signals):
+    for column, signal in enumerate(features):
         for direction in (1.0, -1.0):
             values = direction * kept.matrix[:, column]
             hits = np.maximum.reduceat(np.where(kept.hit, values, -np.inf), starts)

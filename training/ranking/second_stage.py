@@ -72,7 +72,7 @@ class FittedIntent:
     lists: RankedLists
     error: tuple[float, float]
     measured_later: bool
-    signals: Sequence[Feature]
+    features: Sequence[Feature]
     fitted: FittedTrees
     refitted: FittedTrees
 
@@ -86,7 +86,7 @@ class FittedSecondStage:
 
     items: Sequence[str]
     retrieval: RetrievalTables
-    before: Sequence[RetrievalTables]
+    earlier_retrievals: Sequence[RetrievalTables]
     intents: Mapping[str, FittedIntent]
 
     @property

@@ -35,9 +35,9 @@ from training.splits.cases import Case
 from training.splits.eval_cases import EvalCase, eval_cases_of
 
 ROUNDS = 2  # of choosing what leads an offer, and fitting again
-LEAST_RESPONSES = 50  # fewer teach nothing
+MINIMUM_RESPONSES = 50  # fewer teach nothing
 STEPS = 30  # of Newton's method, which needs a few
-TRUSTED = 100.0  # contacts that the trees' own odds count for where they are calibrated
+PRIOR_WEIGHT = 100.0  # contacts that the trees' own odds count for where they are calibrated
 RIDGE = 1.0  # holds the slope where scores tell all, or hardly differ
 
 Scores = NDArray[np.float64]
@@ -119,7 +119,7 @@ class ContactDescriber:
 def fit_response_rate(
     parts: Sequence[DescribedContacts],
     organic: Trees,
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
@@ -130,35 +130,35 @@ def fit_response_rate(
     anybody responded.
     """
     matrix, hits, customers = _led(parts, organic)
-    if hits.sum() < LEAST_RESPONSES:
+    if hits.sum() < MINIMUM_RESPONSES:
         raise BadDataset(
             f"events.parquet: {hits.sum()} responses to contacts before the test; "
-            f"min {LEAST_RESPONSES}"
+            f"min {MINIMUM_RESPONSES}"
         )
     for _ in range(ROUNDS):
-        trees = _grown(matrix, hits, organic, signals, settings, seed)
+        trees = _grown(matrix, hits, organic, features, settings, seed)
         matrix, hits, customers = _led(parts, trees)
     everyone = np.unique(customers)
     dealt = np.random.default_rng([seed, 13]).permutation(len(everyone)) % folds
     scores = np.empty(len(hits))
     for fold in range(folds):
         out = np.isin(customers, everyone[dealt == fold])
-        apart = _grown(matrix[~out], hits[~out], organic, signals, settings, seed)
+        apart = _grown(matrix[~out], hits[~out], organic, features, settings, seed)
         scores[out] = apart.score(matrix[out])
-    return FittedTrees(trees, calibrate(scores, hits, TRUSTED))
+    return FittedTrees(trees, calibrate(scores, hits, PRIOR_WEIGHT))
 
 
 def _grown(
     matrix: Floats,
     hits: NDArray[np.bool_],
     first: Trees,
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> Trees:
     """Scale the score of the `first` trees to the odds of a hit, and grow trees that correct it."""
     start = scale_scores(first.text, *log_odds(first.score(matrix), hits))
-    return read_trees(grow_trees(matrix, hits, signals, settings, seed, start))
+    return read_trees(grow_trees(matrix, hits, features, settings, seed, start))
 
 
 def log_odds(scores: Scores, hits: NDArray[np.bool_]) -> tuple[float, float]:
@@ -223,21 +223,21 @@ def score_contacts(
     return ContactScores(scores, ensemble.calibration.rate(scores))
 
 
-def rate_of_all(before: Sequence[Contact]) -> float:
+def rate_of_all(earlier: Sequence[Contact]) -> float:
     """Return the rate of all contacts before; never quite 0 or 1."""
-    return (sum(one.responded for one in before) + 1) / (len(before) + 2)
+    return (sum(one.responded for one in earlier) + 1) / (len(earlier) + 2)
 
 
 def rates_by_offer(
-    before: Sequence[Contact], contacts: Sequence[Contact], prior: float = 20.0
+    earlier: Sequence[Contact], contacts: Sequence[Contact], prior: float = 20.0
 ) -> Scores:
     """Return the rate of each contact's offer before, drawn to that of all offers by `prior`.
 
     `prior` is how many contacts the rate of all offers counts for.
     """
-    everybody = rate_of_all(before)
+    everybody = rate_of_all(earlier)
     shown: dict[str, list[int]] = {}
-    for one in before:
+    for one in earlier:
         counts = shown.setdefault(one.offer, [0, 0])
         counts[0] += one.responded
         counts[1] += 1

@@ -27,7 +27,7 @@ from training.response.rate_model import (
     score_contacts,
 )
 
-BY_OFFER, ONE_RATE, PURCHASES, AFFINITY = (
+OFFER_RATE, ONE_RATE, PURCHASES, AFFINITY = (
     "the offer's rate so far",
     "one rate for all",
     "purchases of its items",
@@ -43,10 +43,10 @@ class ResponseStage:
     nothing of contacts; `bought` is the signal that says how many bought an item, as a logarithm.
     """
 
-    before: Sequence[Contact]
+    earlier_contacts: Sequence[Contact]
     test_contacts: DescribedContacts
     organic: Trees
-    bought: int
+    bought_column: int
     fitted: FittedTrees
     refitted: FittedTrees
 
@@ -61,12 +61,12 @@ class ResponseStage:
         assert first is not None, "a release with rates of response has a second stage"
         rates = {
             MODEL: first.rates,
-            BY_OFFER: rates_by_offer(self.before, contacts),
-            ONE_RATE: np.full(len(contacts), rate_of_all(self.before)),
+            OFFER_RATE: rates_by_offer(self.earlier_contacts, contacts),
+            ONE_RATE: np.full(len(contacts), rate_of_all(self.earlier_contacts)),
         }
         affinity = self.test_contacts.leading_items(self.organic)[1]
         purchases = self.test_contacts.sum_over_items(
-            np.expm1(self.test_contacts.matrix[:, self.bought])
+            np.expm1(self.test_contacts.matrix[:, self.bought_column])
         )
         scores = {**rates, MODEL: first.scores, PURCHASES: purchases, AFFINITY: affinity}
         if incumbent is not None:
@@ -75,7 +75,7 @@ class ResponseStage:
             )
             if other is not None:
                 scores[IN_FORCE] = other.scores
-        learnt = len(self.before), sum(one.responded for one in self.before)
+        learnt = len(self.earlier_contacts), sum(one.responded for one in self.earlier_contacts)
         return response_figures(contacts, scores, rates, learnt, seed)
 
 
@@ -104,13 +104,13 @@ def fit_response_stage(
             retrieval,
             steps("responses: describing"),
         )
-        for span, retrieval in zip(windows, stage.before, strict=True)
+        for span, retrieval in zip(windows, stage.earlier_retrievals, strict=True)
     ]
     later = describe(
         contacts_of(log, response, test_window), stage.retrieval, steps("responses: later")
     )
     ranked = stage.intents[DEFAULT]
-    declared, organic = ranked.signals, ranked.fitted.trees
+    declared, organic = ranked.features, ranked.fitted.trees
     ranker, folds, seed = response.ranker, settings.folds, settings.seed
     steps("responses: fitting")(0, 1)
     fitted = refitted = fit_response_rate(parts, organic, declared, ranker, folds, seed)

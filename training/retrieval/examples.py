@@ -22,7 +22,7 @@ from training.log.order import bound_of, is_dated
 from training.log.profile_builder import ProfileBuilder
 
 SHORT_SHARE = 0.15  # of rows are cut to their latest 0 to 4 acts
-SHORT_MOST = 4
+SHORT_LIMIT = 4
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Examples:
     """
 
     names: list[str]
-    described: frozenset[str]
+    attribute_columns: frozenset[str]
     starts: NDArray[np.int64]
     indices: NDArray[np.int64]
     weights: NDArray[np.float32]
@@ -154,7 +154,7 @@ def _shortened(log: Log, events: Sequence[Event], random: np.random.Generator) -
     """Return attributes and the latest few acts only."""
     attributes = [event for event in events if log.lanes[event.type] == ATTRIBUTE]
     acts = [event for event in events if log.is_interaction(event)]
-    keep = int(random.integers(SHORT_MOST + 1))
+    keep = int(random.integers(SHORT_LIMIT + 1))
     return attributes + acts[len(acts) - min(keep, len(acts)) :]
 
 
@@ -191,7 +191,7 @@ class _Rows:
     def finished(self) -> Examples:
         return Examples(
             names=list(self._names),
-            described=frozenset(self._described),
+            attribute_columns=frozenset(self._described),
             starts=np.array(self._starts, np.int64),
             indices=np.array(self._indices, np.int64),
             weights=(np.array(self._weights, np.float64) / ONE).astype(np.float32),

@@ -66,7 +66,10 @@ def fit_vectors(
     """
     names, users = _user_matrix(examples, settings.least_rows)
     scales = np.array(
-        [settings.attribute_weight if name in examples.described else 1.0 for name in names],
+        [
+            settings.attribute_weight if name in examples.attribute_columns else 1.0
+            for name in names
+        ],
         np.float32,
     )
     users = sparse.csr_matrix(users.multiply(scales))

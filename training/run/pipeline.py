@@ -89,7 +89,7 @@ class TrainedPipeline:
 
 
 def train_pipeline(
-    dataset: Path, whole: Log, config: TrainConfig, incumbent: Release | None, steps: Steps
+    dataset: Path, whole_log: Log, config: TrainConfig, incumbent: Release | None, steps: Steps
 ) -> TrainedPipeline:
     """Fit both stages on what is not held out, and measure them beside the baselines.
 
@@ -97,16 +97,16 @@ def train_pipeline(
     where the trees did not see the cases, of the release itself; else each customer is ranked by
     trees that were fitted without them.
     """
-    targets = target_types(whole)
-    fresh = cold_users.deal_cold_users(whole, config.split.newcomers, config.seed)
-    log = cold_users.without_customers(whole, fresh)
+    targets = target_types(whole_log)
+    fresh = cold_users.deal_cold_users(whole_log, config.split.newcomers, config.seed)
+    log = cold_users.without_customers(whole_log, fresh)
     parts = held_out(dataset, log, targets, config.split, config.seed)
     if config.share < 1:
         parts = of_known_customers(parts)
-    history = history_for(whole, config.responses.types if config.responses else ())
+    history = history_for(whole_log, config.responses.types if config.responses else ())
     settings, seed, mask = config.stage_one, config.seed, config.split.mask
     content = fit_content(parts.training, targets, history, settings, seed, steps("stage one"))
-    fields = manifest_fields(whole, targets, history, config, parts.meaning)
+    fields = manifest_fields(whole_log, targets, history, config, parts.meaning)
     plain = in_memory(content, fields)
     asked = _questions(log, parts, mask) if parts.cases else []
     stage, without = None, ""
@@ -170,11 +170,11 @@ def train_pipeline(
         among_new = _new_items(release, parts.training, targets, asked, seed)
     newly: Sequence[Measurement] = ()
     if stage is not None and fresh.any():
-        newly = _newcomers(release, whole, fresh, log, parts, targets, config)
+        newly = _newcomers(release, whole_log, fresh, log, parts, targets, config)
     if config.refit:
         if config.split.protocol == "truth":
-            whole = restore_cases(whole, parts.cases, targets[0])
-        content = _again(whole, targets, history, config, stage, responding, steps)
+            whole_log = restore_cases(whole_log, parts.cases, targets[0])
+        content = _again(whole_log, targets, history, config, stage, responding, steps)
         release = in_memory(content, fields)
     return TrainedPipeline(
         meaning=parts.meaning,

@@ -38,7 +38,7 @@ class Split:
     window: tuple[int, int] | None
 
 
-def of_known_customers(parts: Split) -> Split:
+def of_known_customers(split: Split) -> Split:
     """Return `parts` without cases of customers whom the log does not know: others of the data."""
-    cases = tuple(case for case in parts.cases if case.customer is not None)
-    return replace(parts, cases=cases)
+    cases = tuple(case for case in split.cases if case.customer is not None)
+    return replace(split, cases=cases)
