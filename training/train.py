@@ -16,7 +16,7 @@ from training.evaluation.incumbent import IN_FORCE, MODEL, comparison, release_i
 from training.evaluation.slices import Measurement
 from training.log.event_log import read_log
 from training.log.sample import sample
-from training.progress import Steps
+from training.progress import Steps, no_steps
 from training.ranking.second_stage import DEFAULT
 from training.run.config import TrainConfig
 from training.run.pipeline import TrainedPipeline, train_pipeline
@@ -41,7 +41,7 @@ def train(
     dataset: Path,
     registry: Path,
     config: TrainConfig,
-    steps: Steps = lambda step: lambda done, of: None,
+    steps: Steps = no_steps,
 ) -> TrainingRun:
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from models.domain.events import BROWSE, CART, PURCHASE
 from training.evaluation.ranked_lists import BLOCK
 from training.log.event_log import Log
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.retrieval.fit import StageOneSettings, fit_by_customer
 from training.splits.eval_cases import EvalCase
 
@@ -85,7 +85,7 @@ def by_customer_scores(
     eval_cases: Sequence[EvalCase],
     settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> Scores:
     """Score by LightFM with a vector for each customer; who is new to it gets item biases."""
     rows, columns = counts.targets.nonzero()

@@ -8,7 +8,7 @@ from training.evaluation.incumbent import MODEL
 from training.evaluation.ranked_lists import release_lists
 from training.evaluation.slices import Measurement, case_targets, measure
 from training.log.event_log import Log
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.splits.cases import Case
 from training.splits.eval_cases import discovery_cases, eval_cases_of
 
@@ -21,7 +21,7 @@ def evaluate_release(
     log: Log,
     mask: Iterable[str],
     ks: tuple[int, ...],
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
     intent: str = Intent.DEFAULT,
 ) -> list[Measurement]:
     """Measure `release` on `cases`, histories taken from `log`, slice by slice.

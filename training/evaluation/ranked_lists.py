@@ -19,7 +19,7 @@ from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.recommender.vector_search import allow
 from models.release.release import Release
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.splits.eval_cases import EvalCase, RankedLists
 
 BLOCK = 256  # questions scored at once
@@ -29,7 +29,7 @@ def release_lists(
     release: Release,
     eval_cases: Sequence[EvalCase],
     limit: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
     intent: str = Intent.DEFAULT,
 ) -> RankedLists:
     """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.

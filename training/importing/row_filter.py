@@ -59,15 +59,27 @@ class RowFilter:
         self._require(source.require)
 
     def text(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as text, null where it is empty; `key` is named when it is absent."""
-        series = self._raw(column, key)
+        """Return a raw column as text, null where it is empty.
+
+        Raises `BadInput` naming `key` of the mapping where the file has no such column, or one of
+        lists or structs.
+        """
+        series = self.raw(column, key)
         if series.dtype.is_nested():
             raise BadInput(f"{self.key}.{key}", f"column {column!r} holds {series.dtype}, not text")
         return as_text(series)
 
     def raw(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as the file has it."""
-        return self._raw(column, key)
+        """Return a raw column as the file has it.
+
+        Raises `BadInput` naming `key` of the mapping where the file has no such column.
+        """
+        if column not in self.frame.columns:
+            has = ", ".join(name for name in self.frame.columns if name != ROW)
+            raise BadInput(
+                f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
+            )
+        return self.frame[column]
 
     def reject(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
         """Reject the rows where `bad`."""
@@ -77,14 +89,6 @@ class RowFilter:
         rows = self.frame[ROW].filter(bad)
         self.rejects.add(self.tally.file, rows, column, reason, values.filter(bad))
         self.frame = self.frame.filter(~bad)
-
-    def _raw(self, column: str, key: str) -> pl.Series:
-        if column not in self.frame.columns:
-            has = ", ".join(name for name in self.frame.columns if name != ROW)
-            raise BadInput(
-                f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
-            )
-        return self.frame[column]
 
     def _drop_duplicates(self) -> None:
         columns = [name for name in self.frame.columns if name != ROW]

@@ -14,7 +14,7 @@ from models.errors import BadDataset
 from models.recommender.calibration import Calibration
 from models.recommender.ranker_features import Feature
 from models.recommender.trees import Trees, read_trees
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.ranking.calibrate import calibrate
 from training.ranking.fit_trees import RankerSettings, fit_trees
 from training.ranking.groups import CandidateGroups
@@ -81,7 +81,7 @@ def cross_fit(
     settings: RankerSettings,
     folds: int,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the raw score and the rate of every candidate of `main`, each out of fold."""
     everyone = np.unique(main.customers)

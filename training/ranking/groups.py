@@ -17,7 +17,7 @@ from models.recommender.retrieval import Proposed, Quotas, RetrievalTables, prop
 from models.recommender.segments import segment_popularity, segments_of
 from models.recommender.user_features import HistoryConfig
 from training.counting.trend import Trend, with_trend
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.splits.eval_cases import EvalCase
 
 
@@ -113,7 +113,7 @@ def make_groups(
     requests: Sequence[GroupRequest],
     retrieval: RetrievalTables,
     quotas: Quotas,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> CandidateGroups:
     """Propose and describe the candidates of each group."""
     rows, sources, matrices, hits = [], [], [], []

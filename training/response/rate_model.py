@@ -25,7 +25,7 @@ from models.recommender.user_features import HistoryConfig
 from models.release.release import Release
 from training.log.event_log import Log
 from training.log.order import Bound
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.ranking.calibrate import calibrate
 from training.ranking.cross_fit import FittedTrees
 from training.ranking.fit_trees import RankerSettings, grow_trees, scale_scores
@@ -91,7 +91,7 @@ class ContactDescriber:
         self,
         contacts: Sequence[Contact],
         retrieval: RetrievalTables,
-        progress: Progress = lambda done, of: None,
+        progress: Progress = no_progress,
     ) -> DescribedContacts:
         """Describe the contacts with an offer about a known item; by what came before each."""
         row_of = {item: row for row, item in enumerate(self.items)}

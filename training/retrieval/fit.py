@@ -15,7 +15,7 @@ from scipy import sparse
 
 from models.domain.catalogue import Item
 from models.recommender.user_features import CONSTANT
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.retrieval.examples import Examples
 
 Floats = NDArray[np.float32]
@@ -57,7 +57,7 @@ def fit_vectors(
     catalogue: Mapping[str, Item],
     settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> FittedVectors:
     """Fit on `examples` and place every item of `catalogue`, by id; `progress` after each epoch.
 
@@ -108,7 +108,7 @@ def fit_by_customer(
     shape: tuple[int, int],
     settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> tuple[Floats, Floats]:
     """Fit plain LightFM, one vector a customer and one an item, on pairs of both.
 

@@ -7,7 +7,7 @@ from models.release.manifest import Vocabulary
 from models.release.release import ReleaseContent
 from training.counting.segment_popularity import count_popularity
 from training.log.event_log import Log
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.retrieval.examples import make_examples
 from training.retrieval.fit import StageOneSettings, fit_vectors
 
@@ -31,7 +31,7 @@ def fit_content(
     history: HistoryConfig,
     settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> ReleaseContent:
     """Fit on all of `log` and return what a release holds."""
     wanted = tuple(targets)
