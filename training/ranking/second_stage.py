@@ -29,7 +29,7 @@ from training.ranking.cross_fit import (
     cross_fit,
     fit_calibrated,
 )
-from training.ranking.discovery_pairs import synthetic_discovery_pairs
+from training.ranking.discovery_pairs import DiscoveryPairSettings, synthetic_discovery_pairs
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.groups import CandidateGroups, group_requests, make_groups
 from training.ranking.leaks import check_features, check_window
@@ -146,11 +146,13 @@ def fit_second_stage(
                     items,
                     history,
                     build,
-                    intent.quotas,
-                    per_customer=intent.hidden,
-                    folds=intent.hidden_folds,
-                    seed=settings.seed,
-                    progress=steps(f"{name}: hidden pairs"),
+                    DiscoveryPairSettings(
+                        per_customer=intent.hidden,
+                        folds=intent.hidden_folds,
+                        quotas=intent.quotas,
+                        seed=settings.seed,
+                    ),
+                    steps(f"{name}: hidden pairs"),
                 )
     retrieval, *before = counted
     intents = {}
