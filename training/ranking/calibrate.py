@@ -1,4 +1,4 @@
-"""Calibrate: measure which rate each raw score stands for, and how far off the rates are."""
+"""Calibration: from raw scores to rates of a hit, and how far off such rates are."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from models.recommender.calibration import Calibration
 
 KNOTS = 60
 MINIMUM_CANDIDATES = 40  # candidates a knot stands for
-TOP = 0.01  # the share of greatest rates looked at apart
+TOP = 0.01  # the share of greatest rates that has an error of its own
 
 
 def calibrate(
@@ -17,8 +17,9 @@ def calibrate(
 ) -> Calibration:
     """Fit a rising map by isotonic regression over quantiles of the scores, finer at the top.
 
-    Each quantile's rate is drawn to what its scores say as log odds, which counts for `trusted`
-    candidates: where hits are few, the map follows the trees, and not the luck of a quantile.
+    `scores` and `hits` are (candidates,). The rate of each quantile is shrunk to the one that its
+    mean score is the log odds of, which counts for `prior_weight` candidates: where hits are few,
+    the map follows the trees and not the luck of a quantile.
     """
     order = np.argsort(scores, kind="stable")
     scores, hits = scores[order], hits[order]
@@ -33,8 +34,8 @@ def calibrate(
     middles, first = np.unique(middles, return_index=True)
     rates, sizes = rates[first], sizes[first]
     rates = (rates * sizes + expit(middles) * prior_weight) / (sizes + prior_weight)
-    risen = isotonic_regression(rates, weights=sizes).x
-    return Calibration(middles, np.clip(risen, 0.0, 1.0))
+    rising = isotonic_regression(rates, weights=sizes).x
+    return Calibration(middles, np.clip(rising, 0.0, 1.0))
 
 
 def calibration_error(

@@ -1,7 +1,7 @@
-"""Cross-fitting: every group is scored by trees, and calibrated by a map, that never saw it.
+"""Cross-fitting: every group is scored by trees and calibrated by a map that never saw it.
 
 Customers are dealt into folds under the seed. For each fold, trees are fitted on nine tenths of the
-other folds' customers and calibrated on the last tenth; nothing of the fold itself is looked at.
+customers of the other folds and calibrated on the last tenth.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from training.ranking.fit_trees import RankerSettings, fit_trees
 from training.ranking.groups import CandidateGroups
 
 CALIBRATION_SHARE = 0.1  # of the customers
-MINIMUM_GROUPS = 20  # groups with a target among the candidates: fewer teach nothing
+MINIMUM_GROUPS = 20  # with a target among their candidates; fewer teach nothing
 
 
 class NothingToLearn(BadDataset):
@@ -29,7 +29,7 @@ class NothingToLearn(BadDataset):
 
 @dataclass(frozen=True)
 class FoldData:
-    """Groups to learn from; `customers` (groups,) says whose each is."""
+    """Groups to learn from, and the customer of each (groups,), -1 for an unknown one."""
 
     groups: CandidateGroups
     customers: NDArray[np.int64]
@@ -51,25 +51,28 @@ def fit_calibrated(
     seed: int,
     left_out: NDArray[np.int64] | None = None,
 ) -> FittedTrees:
-    """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`.
+    """Fit on all customers but `left_out`, and calibrate on a tenth of those in `main`.
 
-    Raises `NothingToLearn` where hardly a target is among the candidates.
+    That tenth, drawn under `seed`, is not fitted on. Raises `NothingToLearn` where fewer than
+    `MINIMUM_GROUPS` targets are among the candidates.
     """
-    barred = np.empty(0, np.int64) if left_out is None else left_out
+    excluded = np.empty(0, np.int64) if left_out is None else left_out
     random = np.random.default_rng([seed, 7])
-    present = np.setdiff1d(np.unique(main.customers), barred)
-    apart = random.permutation(present)[: max(1, round(len(present) * CALIBRATION_SHARE))]
-    held = np.union1d(barred, apart)
-    chosen = [
-        (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
+    present = np.setdiff1d(np.unique(main.customers), excluded)
+    calibration_customers = random.permutation(present)[
+        : max(1, round(len(present) * CALIBRATION_SHARE))
     ]
-    found = sum(int(groups.has_target[rows].sum()) for groups, rows in chosen)
-    if found < MINIMUM_GROUPS:
+    unseen = np.union1d(excluded, calibration_customers)
+    chosen = [
+        (part.groups, np.flatnonzero(~np.isin(part.customers, unseen))) for part in (main, *extra)
+    ]
+    with_target = sum(int(groups.has_target[rows].sum()) for groups, rows in chosen)
+    if with_target < MINIMUM_GROUPS:
         raise NothingToLearn(
-            f"events.parquet: {found} candidates to learn from; min {MINIMUM_GROUPS}"
+            f"events.parquet: {with_target} candidates to learn from; min {MINIMUM_GROUPS}"
         )
     trees = read_trees(fit_trees(chosen, features, settings, seed))
-    rows = np.isin(main.customers, apart)[main.groups.group]
+    rows = np.isin(main.customers, calibration_customers)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])
     return FittedTrees(trees, calibrate(scores, main.groups.hit[rows]))
 
@@ -85,14 +88,14 @@ def cross_fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the raw score and the rate of every candidate of `main`, each out of fold."""
     everyone = np.unique(main.customers)
-    dealt = np.random.default_rng([seed, 8]).permutation(len(everyone)) % folds
+    fold_of = np.random.default_rng([seed, 8]).permutation(len(everyone)) % folds
     group = main.groups.group
     scores = np.empty(len(main.groups.rows))
     rates = np.empty(len(main.groups.rows))
     for fold in range(folds):
-        out = everyone[dealt == fold]
-        fitted = fit_calibrated(main, extra, features, settings, seed, out)
-        rows = np.flatnonzero(np.isin(main.customers, out)[group])
+        fold_customers = everyone[fold_of == fold]
+        fitted = fit_calibrated(main, extra, features, settings, seed, fold_customers)
+        rows = np.flatnonzero(np.isin(main.customers, fold_customers)[group])
         for part in np.array_split(rows, max(1, len(rows) // 200_000)):
             scores[part] = fitted.trees.score(main.groups.matrix[part])
         rates[rows] = fitted.calibration.rate(scores[rows])

@@ -31,14 +31,14 @@ _BAG_SEED_STEP = 1_000_003  # between the seeds of two bags
 class RankerSettings:
     """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group.
 
-    `bags` ensembles of `trees` each are grown under seeds of their own, with other negatives, rows
-    and signals, and their scores averaged: what one of them learnt by chance, the others did not.
+    `bags` ensembles of `trees` each are grown under seeds of their own, which draw other negatives,
+    rows and features. Their scores are averaged, which evens out what one of them learnt by chance.
 
-    `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
-    of an item only tell which one it is, and a tree learns the fashion of the day. `used` names
-    the only ones that trees look at; without it they look at all: few hits teach little. With
-    `by_group` a group counts once, however many targets it has: the few places of a list are then
-    not filled with what is bought together.
+    `unused` names features that no tree looks at. Among few items whose popularity changes, the
+    features of an item only identify it, and a tree would learn which item is popular just now.
+    `used` names the only features that trees look at, for data with few hits; empty, they look at
+    all. With `by_group` a group counts once, however many targets it has, so that the few places of
+    a list are not filled with items that are bought together.
     """
 
     bags: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
@@ -64,7 +64,8 @@ def fit_trees(
 ) -> str:
     """Fit on the chosen groups of each part and return LightGBM's text of the ensemble.
 
-    Raises `BadInput` where the settings leave out what is no signal.
+    Each of `parts` is groups and the indices of those to fit on. Raises `BadInput` where the
+    settings name an unknown feature.
     """
     return average_ensembles(
         [_bag(parts, features, settings, seed, bag) for bag in range(settings.bags)]
@@ -78,14 +79,14 @@ def _bag(
     seed: int,
     bag: int,
 ) -> str:
-    # The first is what one alone would be.
+    # The first bag is seeded as a single one is.
     random = np.random.default_rng([seed, 6, bag] if bag else [seed, 6])
     matrices, hits, weights = [], [], []
     for groups, chosen in parts:
         rows = _sampled(groups, chosen, settings.negatives, random)
         matrices.append(groups.matrix[rows])
         hits.append(groups.hit[rows])
-        weights.append(_once(groups)[rows])
+        weights.append(_group_weights(groups)[rows])
     return grow_trees(
         np.concatenate(matrices),
         np.concatenate(hits),
@@ -105,22 +106,22 @@ def grow_trees(
     start: str = "",
     weights: Floats | None = None,
 ) -> str:
-    """Fit on all rows of `matrix` (rows, signals) and return LightGBM's text of the ensemble.
+    """Fit on all rows of `matrix` (rows, features) and return LightGBM's text of the ensemble.
 
-    `weights` (rows,) say how much each row counts: the same, unless given.
-    With `start`, the text of an ensemble, its trees come first, and those that are grown correct
-    them. Raises `BadInput` where the settings leave out what is no signal.
+    `hits` (rows,) is what to predict; `weights` (rows,) is how much each row counts, by default the
+    same. With `start`, the text of an ensemble, its trees come first and the new ones correct them.
+    Raises `BadInput` where the settings name an unknown feature.
     """
-    names = {signal.name for signal in features}
+    names = {feature.name for feature in features}
     for key, named in (("unused", settings.unused), ("used", settings.used)):
         if unknown := sorted(set(named) - names):
             raise BadInput(f"ranker.{key}", f"no such signal: {', '.join(unknown)}")
-    looked_at = (set(settings.used) or names) - set(settings.unused)
+    features_used = (set(settings.used) or names) - set(settings.unused)
     data = lightgbm.Dataset(
         matrix,
         hits.astype(np.float32),
         weight=weights,
-        feature_name=[signal.column for signal in features],
+        feature_name=[feature.column for feature in features],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )
     parameters = {
@@ -132,9 +133,9 @@ def grow_trees(
         "bagging_fraction": settings.row_share,
         "bagging_freq": 1,
         "lambda_l2": settings.ridge,
-        # The gain of a split by a signal counts this many times: 0, and there is none.
-        "feature_contri": [float(signal.name in looked_at) for signal in features],
-        "monotone_constraints": [signal.monotone for signal in features],
+        # Multiplies the gain of a split by each feature: with 0 there is no such split.
+        "feature_contri": [float(feature.name in features_used) for feature in features],
+        "monotone_constraints": [feature.monotone for feature in features],
         "max_bin": settings.bins,
         "use_missing": False,
         "num_threads": 1,
@@ -150,19 +151,19 @@ def grow_trees(
 
 def scale_scores(text: str, slope: float, shift: float) -> str:
     """Return the text of an ensemble that scores `slope` times what `text` does, plus `shift`."""
-    left = iter([shift])  # for the first tree
+    shifts = iter([shift])  # for the first tree only
 
     def leaves(found: re.Match[str]) -> str:
-        more = next(left, 0.0)
+        more = next(shifts, 0.0)
         values = (slope * float(value) + more for value in found[1].split())
         return "leaf_value=" + " ".join(map(repr, values))
 
-    # LightGBM finds the trees by their sizes, which are other ones now; without them it looks.
+    # LightGBM finds the trees by their sizes, which have changed; without sizes it searches.
     return _LEAVES.sub(leaves, _SIZES.sub("", text))
 
 
 def average_ensembles(texts: Sequence[str]) -> str:
-    """Return the text of one ensemble that scores the mean of what those of `texts` do."""
+    """Return the text of one ensemble whose score is the mean of those of `texts`."""
     if len(texts) == 1:
         return texts[0]
     parts = [_cut(scale_scores(text, 1 / len(texts), 0.0)) for text in texts]
@@ -179,8 +180,8 @@ def _cut(text: str) -> tuple[str, str, str]:
     return head, begin + trees, end + tail
 
 
-def _once(groups: CandidateGroups) -> Floats:
-    """Return for each candidate one over the hits of its group."""
+def _group_weights(groups: CandidateGroups) -> Floats:
+    """Return (candidates,): 1 / the hits of the candidate's group."""
     hits = np.bincount(groups.group, groups.hit, len(groups))
     return (1.0 / np.maximum(hits, 1.0)).astype(np.float32)[groups.group]
 
