@@ -1,6 +1,6 @@
-"""What a release must beat: popularity, own counts, item-kNN, and LightFM by customer.
+"""Baselines that a release must beat: popularity, own counts, item-kNN, LightFM by customer.
 
-Each yields scores of questions by items, in blocks; `score_lists` turns them into lists.
+Each yields scores (cases, items), block by block; `score_lists` makes lists of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ Scores = Iterator[NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class BaselineCounts:
-    """What every baseline learns from: the training log by customer and by item.
+    """What every baseline learns from: a training log, counted by customer and by item.
 
     `weights` (customers, items) sums event weights, `targets` (customers, items) counts target
     events, `popular` (items,) their sum.
@@ -41,7 +41,7 @@ class BaselineCounts:
 
 def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) -> BaselineCounts:
     """Count the training part of a log over `items`."""
-    wanted = frozenset(targets)
+    types = frozenset(targets)
     row_of = {item: row for row, item in enumerate(items)}
     cells: list[tuple[int, int, float, float]] = []
     for at, customer in enumerate(log.customers):
@@ -49,7 +49,7 @@ def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) 
             row = row_of.get(event.item)
             if row is not None:
                 weight = WEIGHTS.get(log.lanes[event.type], 0.0)
-                cells.append((at, row, weight, float(event.type in wanted)))
+                cells.append((at, row, weight, float(event.type in types)))
     table = np.array(cells, np.float64).reshape(-1, 4)
     where = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64))
     shape = (len(log.customers), len(items))
@@ -87,7 +87,7 @@ def by_customer_scores(
     seed: int,
     progress: Progress = no_progress,
 ) -> Scores:
-    """Score by LightFM with a vector for each customer; who is new to it gets item biases."""
+    """Score by LightFM with a vector for each customer; for a new one, by the biases of items."""
     rows, columns = counts.targets.nonzero()
     pairs = np.stack([rows, columns], axis=1).astype(np.int64)
     users, items = fit_by_customer(pairs, counts.targets.shape, settings, seed, progress)
@@ -96,8 +96,8 @@ def by_customer_scores(
         block = eval_cases[first : first + BLOCK]
         vectors = np.zeros((len(block), users.shape[1]), np.float32)
         vectors[:, -1] = 1.0
-        for at, question in enumerate(block):
-            customer = question.case.customer
+        for at, eval_case in enumerate(block):
+            customer = eval_case.case.customer
             if customer is not None and known[customer]:
                 vectors[at] = users[customer]
         yield (vectors @ items.T).astype(np.float64)
@@ -106,13 +106,13 @@ def by_customer_scores(
 def history_matrices(
     counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log
 ) -> Iterator[sparse.csr_matrix]:
-    """Yield each question's history as event weights (questions, items), block by block."""
+    """Yield the history of each case as event weights (cases, items), block by block."""
     for first in range(0, len(eval_cases), BLOCK):
         block = eval_cases[first : first + BLOCK]
         cells = [
             (at, counts.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
-            for at, question in enumerate(block)
-            for event in question.events
+            for at, eval_case in enumerate(block)
+            for event in eval_case.events
             if event.item in counts.row_of
         ]
         table = np.array(cells, np.float64).reshape(-1, 3)
@@ -121,7 +121,7 @@ def history_matrices(
 
 
 def _neighbours(weights: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return cosines between items, of each item the nearest ones, itself left out."""
+    """Return cosines (items, items): of each item those of its `NEIGHBOURS` nearest others."""
     squares = np.asarray(weights.multiply(weights).sum(axis=0)).ravel()
     seen = np.flatnonzero(squares)
     scaled = (weights[:, seen] @ sparse.diags(1.0 / np.sqrt(squares[seen]))).tocsc()

@@ -1,4 +1,4 @@
-"""Spread: how much of the catalogue lists show, how little known that is, how alike lists are."""
+"""Catalogue coverage: how much of it lists show, how novel that is, and how alike lists are."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,8 +13,8 @@ class CatalogueCoverage(NamedTuple):
     """Figures of one ranker's lists, all cut at the same length.
 
     `coverage` is the share of items in anybody's list; `novelty` the mean over listed items of
-    -log2 of their share of what customers turned to, in bits; `overlap` the mean share of items
-    that the lists of two people have in common.
+    -log2 of their share of all target events, in bits; `overlap` the mean share of items that the
+    lists of two customers have in common.
     """
 
     coverage: float
@@ -27,7 +27,7 @@ def catalogue_coverage(
 ) -> CatalogueCoverage:
     """Return the figures of the first `k` of `lists`; `popular` (items,) counts target events.
 
-    The overlap is over all pairs of people, exactly: an item in c of n lists is shared by
+    The overlap is exact, over all pairs of customers: an item in c lists is shared by
     c (c - 1) / 2 pairs.
     """
     top = lists[:, :k]
@@ -48,5 +48,5 @@ def catalogue_coverage(
 def coverage_by_ranker(
     lists: Mapping[str, RankedLists], popular: NDArray[np.float64], k: int
 ) -> dict[str, CatalogueCoverage]:
-    """Return the figures of each ranker."""
+    """Return the figures of the first `k` of each ranker's lists."""
     return {name: catalogue_coverage(rows, popular, k) for name, rows in lists.items()}

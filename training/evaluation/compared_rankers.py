@@ -1,4 +1,4 @@
-"""The rankers that a release is measured beside: every baseline, stage one, the one in force."""
+"""The rankers that a release is compared with: baselines, stage one, the release in force."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,10 @@ def compared_releases(
     has_second_stage: bool,
     steps: Steps,
 ) -> dict[str, RankedLists]:
-    """Return the lists of the release in force, and of stage one where that is not all."""
+    """Return the lists of the release in force, and those of stage one alone.
+
+    The former are left out without an `incumbent`, the latter where `release` is stage one itself.
+    """
     lists = {}
     if incumbent is not None:
         step = steps(f"{intent}: ranking by the release in force")
@@ -47,19 +50,21 @@ def baselines_by_intent(
     seed: int,
     steps: Steps,
 ) -> dict[str, dict[str, RankedLists]]:
-    """Return the lists of every baseline for the questions of each intent, each fitted once.
+    """Return the lists of every baseline for the cases of each intent; each is fitted once.
 
-    `settings` are those of stage one, for the baseline that is fitted as it is.
+    Baselines learn from `log`. `settings` of stage one are those of LightFM by customer, too.
     """
-    every = [question for put in cases_by_intent.values() for question in put]
-    if not every:
+    all_cases = [eval_case for eval_cases in cases_by_intent.values() for eval_case in eval_cases]
+    if not all_cases:
         return {intent: {} for intent in cases_by_intent}
-    lists = _baselines(log, targets, items, every, settings, seed, steps)
-    found, first = {}, 0
-    for intent, put in cases_by_intent.items():
-        found[intent] = {name: rows[first : first + len(put)] for name, rows in lists.items()}
-        first += len(put)
-    return found
+    lists = _baselines(log, targets, items, all_cases, settings, seed, steps)
+    lists_of, first = {}, 0
+    for intent, eval_cases in cases_by_intent.items():
+        lists_of[intent] = {
+            name: rows[first : first + len(eval_cases)] for name, rows in lists.items()
+        }
+        first += len(eval_cases)
+    return lists_of
 
 
 def _baselines(
@@ -72,19 +77,19 @@ def _baselines(
     steps: Steps,
 ) -> dict[str, RankedLists]:
     steps("baselines")(0, 1)
-    trained = baselines.count_for_baselines(log, targets, items)
+    counts = baselines.count_for_baselines(log, targets, items)
     scores: dict[str, Scores | None] = {
-        POPULARITY: baselines.popularity_scores(trained, eval_cases),
-        "own counts": baselines.own_count_scores(trained, eval_cases, log),
-        "item-kNN": baselines.item_knn_scores(trained, eval_cases, log),
-        CONTENT: content_scores(trained, eval_cases, log),
-        "EASE": ease_scores(trained, eval_cases, log),
-        "iALS": ials_scores(trained, eval_cases, seed),
+        POPULARITY: baselines.popularity_scores(counts, eval_cases),
+        "own counts": baselines.own_count_scores(counts, eval_cases, log),
+        "item-kNN": baselines.item_knn_scores(counts, eval_cases, log),
+        CONTENT: content_scores(counts, eval_cases, log),
+        "EASE": ease_scores(counts, eval_cases, log),
+        "iALS": ials_scores(counts, eval_cases, seed),
         "LightFM by customer": baselines.by_customer_scores(
-            trained, eval_cases, settings, seed, steps("LightFM by customer")
+            counts, eval_cases, settings, seed, steps("LightFM by customer")
         ),
     }
-    return lists_of_scores(scores, eval_cases, trained, seed)
+    return lists_of_scores(scores, eval_cases, counts, seed)
 
 
 def lists_of_scores(
@@ -93,7 +98,7 @@ def lists_of_scores(
     counts: baselines.BaselineCounts,
     seed: int,
 ) -> dict[str, RankedLists]:
-    """Return the lists of each ranker that has scores."""
+    """Return the lists of each ranker that has scores, by its name."""
     return {
         name: score_lists(blocks, eval_cases, counts.row_of, max(KS), seed)
         for name, blocks in scores.items()

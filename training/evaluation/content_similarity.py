@@ -1,4 +1,4 @@
-"""Content similarity: the baseline for new items, which only their features can speak for."""
+"""Content similarity: the baseline for new items, of which only the features are known."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,21 +17,21 @@ def content_scores(
 
     Equal scores, and a customer without history, go by popularity. None where no item has features.
     """
-    described = _described(counts.row_of, log)
-    if not described.shape[1]:
+    item_features = _item_features(counts.row_of, log)
+    if not item_features.shape[1]:
         return None
-    turned = sparse.csr_matrix(described.T)
+    transposed = sparse.csr_matrix(item_features.T)
     fill = counts.popular / (counts.popular.max(initial=0.0) + 1.0)
 
     def scores() -> Iterator[np.ndarray]:
         for own in history_matrices(counts, eval_cases, log):
-            yield (own @ described @ turned).toarray() + 1e-6 * fill
+            yield (own @ item_features @ transposed).toarray() + 1e-6 * fill
 
     return scores()
 
 
-def _described(row_of: dict[str, int], log: Log) -> sparse.csr_matrix:
-    """Return (items, features) of rows of length 1, or 0 without features."""
+def _item_features(row_of: dict[str, int], log: Log) -> sparse.csr_matrix:
+    """Return (items, features), each row of Euclidean length 1, or 0 without features."""
     names: dict[str, int] = {}
     cells = [
         (row, names.setdefault(f"{name}={value}", len(names)))
@@ -41,6 +41,6 @@ def _described(row_of: dict[str, int], log: Log) -> sparse.csr_matrix:
         for value in values
     ]
     table = np.array(cells, np.int64).reshape(-1, 2)
-    each = np.bincount(table[:, 0], minlength=len(row_of))
-    weights = 1.0 / np.sqrt(each[table[:, 0]])
+    feature_counts = np.bincount(table[:, 0], minlength=len(row_of))
+    weights = 1.0 / np.sqrt(feature_counts[table[:, 0]])
     return sparse.csr_matrix((weights, (table[:, 0], table[:, 1])), (len(row_of), len(names)))

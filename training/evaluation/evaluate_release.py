@@ -1,4 +1,4 @@
-"""Measure any release against any truth: others check us with it."""
+"""Measure any release against any truth file, so that others can check its figures."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,28 +24,29 @@ def evaluate_release(
     progress: Progress = no_progress,
     intent: str = Intent.DEFAULT,
 ) -> list[Measurement]:
-    """Measure `release` on `cases`, histories taken from `log`, slice by slice.
+    """Measure `release` on `cases`, with histories from `log`, slice by slice.
 
-    Under `discovery` only what the customer never touched is right, and nothing else is listed.
+    Items of events whose type is in `mask` are not listed; `ks` are the lengths of the lists. Under
+    the intent `discovery`, items that the customer touched are no targets and not listed.
     """
-    asked = eval_cases_of(log, cases, mask)
+    eval_cases = eval_cases_of(log, cases, mask)
     if intent == Intent.DISCOVERY:
-        asked = discovery_cases(asked)
+        eval_cases = discovery_cases(eval_cases)
     items = sorted(release.items)
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
-    lists = {MODEL: release_lists(release, asked, max(ks), progress, intent)}
-    return measure(lists, case_targets(asked, items, touched), len(items), ks, SEED)
+    lists = {MODEL: release_lists(release, eval_cases, max(ks), progress, intent)}
+    return measure(lists, case_targets(eval_cases, items, touched), len(items), ks, SEED)
 
 
 def as_json(measured: Sequence[Measurement]) -> dict[str, object]:
     """Return the figures as plain data: those of all cases, and those of every slice."""
     parts = {
-        found.slice: {
-            "n": found.n,
-            "metrics": {name: value._asdict() for name, value in found.metrics.items()},
+        measurement.slice: {
+            "n": measurement.n,
+            "metrics": {name: value._asdict() for name, value in measurement.metrics.items()},
         }
-        for found in measured
-        if found.ranker == MODEL
+        for measurement in measured
+        if measurement.ranker == MODEL
     }
     whole = parts.get("all", {"n": 0, "metrics": {}})
     return {**whole, "slices": {name: part for name, part in parts.items() if name != "all"}}

@@ -1,7 +1,7 @@
-"""The release in force, measured on the same cases as a new one: what the gate decides by.
+"""The release in force, measured on the same cases as a new one: the gate decides by this.
 
-It may have seen the cases, when it was fitted again on everything and the data is the same; it then
-looks better than it is, and the new one has to be promoted with a reason.
+If it was fitted again on everything and the data is the same, it has seen the cases and looks
+better than it is; the new release then has to be promoted with a reason.
 """
 
 from collections.abc import Sequence
@@ -40,32 +40,36 @@ def lists_over(
     progress: Progress,
     intent: str,
 ) -> RankedLists:
-    """Return a release's lists as rows of `items`; what is not among them is -1, and no hit."""
+    """Return lists (cases, limit) of `release` as rows of `items`; others are -1, and no hit."""
     row_of = {item: row for row, item in enumerate(items)}
-    # The last entry is what -1, the end of a list, becomes.
+    # The last entry is for -1, the end of a list.
     rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
     return rows[release_lists(release, eval_cases, limit, progress, intent)]
 
 
 def comparison(release: str, other: str, measured: Sequence[Measurement]) -> Comparison:
-    """Return how `release` did against `other`, which stands in `measured` as `IN_FORCE`."""
-    mine = {found.slice: found.metrics for found in measured if found.ranker == MODEL}
+    """Return how far `release` leads `other`, whose measurements in `measured` are `IN_FORCE`."""
+    mine = {
+        measurement.slice: measurement.metrics
+        for measurement in measured
+        if measurement.ranker == MODEL
+    }
     return Comparison(
         release=release,
         other=other,
         leads=tuple(
             Lead(
                 metric=metric,
-                slice=found.slice,
-                n=found.n,
-                mine=mine[found.slice][metric].value,
-                theirs=found.metrics[metric].value,
-                low=found.lead[metric].low,
-                high=found.lead[metric].high,
+                slice=measurement.slice,
+                n=measurement.n,
+                mine=mine[measurement.slice][metric].value,
+                theirs=measurement.metrics[metric].value,
+                low=measurement.lead[metric].low,
+                high=measurement.lead[metric].high,
             )
-            for found in measured
-            if found.ranker == IN_FORCE
+            for measurement in measured
+            if measurement.ranker == IN_FORCE
             for metric in GATED
-            if metric in found.lead
+            if metric in measurement.lead
         ),
     )

@@ -27,8 +27,8 @@ def reciprocal_rank(hits: Hits, targets: Counts, k: int) -> Values:
     """MRR@k = 1 / rank of the first hit within k, or 0 without one."""
     top = hits[:, :k]
     first = top.argmax(axis=1) + 1
-    found: Values = np.where(top.any(axis=1), 1.0 / first, 0.0)
-    return found
+    values: Values = np.where(top.any(axis=1), 1.0 / first, 0.0)
+    return values
 
 
 def ndcg(hits: Hits, targets: Counts, k: int) -> Values:
@@ -36,8 +36,8 @@ def ndcg(hits: Hits, targets: Counts, k: int) -> Values:
     gains = 1.0 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(gains)[np.minimum(k, targets) - 1]
     top = hits[:, :k]
-    found: Values = (top * gains[: top.shape[1]]).sum(axis=1) / ideal
-    return found
+    values: Values = (top * gains[: top.shape[1]]).sum(axis=1) / ideal
+    return values
 
 
 METRICS = {"recall": recall, "hr": hit_rate, "mrr": reciprocal_rank, "ndcg": ndcg}

@@ -1,7 +1,8 @@
-"""Two strong models of others to be compared with: EASE, and implicit ALS where it is installed.
+"""Strong baselines: EASE, and implicit ALS where the package `implicit` is installed.
 
-EASE (Steck 2019) is a ridge regression of every item on all others, with a diagonal of zero; its
-weights come from the inverse of one dense matrix, so it is left out of large catalogues.
+EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data") is a ridge regression of
+every item on all others. With P the inverse of X'X + ridge * I, its weights are -P[i, j] / P[j, j]
+and 0 on the diagonal. P is dense, so it is left out of large catalogues.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ SWEEPS = 10
 
 
 def ease_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores | None:
-    """Score by EASE over weighted events; None where there are too many items."""
+    """Score by EASE over weighted events; None for more than `EASE_ITEMS` items."""
     items = counts.weights.shape[1]
     if items > EASE_ITEMS:
         return None
@@ -39,10 +40,10 @@ def _ease(counts: BaselineCounts, items: int) -> NDArray[np.float32]:
     gram = (counts.weights.T @ counts.weights).toarray().astype(np.float32)
     diagonal = np.arange(items)
     gram[diagonal, diagonal] += EASE_RIDGE
-    factor, wrong = lapack.spotrf(gram, lower=1, overwrite_a=1)
-    assert wrong == 0, "a ridge keeps it positive"
-    inverse, wrong = lapack.spotri(factor, lower=1, overwrite_c=1)
-    assert wrong == 0
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    assert failed == 0, "a ridge keeps it positive"
+    inverse, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
+    assert failed == 0
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights: NDArray[np.float32] = -inverse / inverse[diagonal, diagonal]
     weights[diagonal, diagonal] = 0.0
@@ -75,9 +76,9 @@ def ials_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], seed: in
         for first in range(0, len(eval_cases), BLOCK):
             block = eval_cases[first : first + BLOCK]
             vectors = np.zeros((len(block), users.shape[1]), np.float32)
-            for at, question in enumerate(block):
-                if question.case.customer is not None:
-                    vectors[at] = users[question.case.customer]
+            for at, eval_case in enumerate(block):
+                if eval_case.case.customer is not None:
+                    vectors[at] = users[eval_case.case.customer]
             yield (vectors @ items.T).astype(np.float64)
 
     return scores()
