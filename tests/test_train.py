@@ -60,7 +60,7 @@ def test_a_release_is_entered_loads_and_answers_its_golden_requests(
     assert release.manifest.simulated
     assert release.second_stage is not None
     for intent in RANKED:
-        rankers = {found.ranker for found in trained.full.measured[intent]}
+        rankers = {found.ranker for found in trained.pipeline.measured[intent]}
         assert {"release", "stage one alone", "popularity", "own counts", "item-kNN"} <= rankers
         assert {"LightFM by customer", "EASE"} <= rankers
         assert any(metric.intent == intent for metric in release.manifest.metrics)
@@ -164,7 +164,7 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     assert compared is not None
     measured = {
         (found.ranker, found.slice, name): value
-        for found in trained.full.measured["default"]
+        for found in trained.pipeline.measured["default"]
         for name, value in found.metrics.items()
     }
     for lead in compared.leads:
