@@ -16,7 +16,7 @@ from models.release.gate import Held
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
 
 
-def reported(program: Callable[[], object]) -> None:
+def run_and_report(program: Callable[[], object]) -> None:
     """Run a program; tell what goes wrong with it in one line, and exit with the code for that."""
     try:
         program()

@@ -25,14 +25,14 @@ from service.store.database.backend import (
     SHARDS,
     CatalogueRow,
     Commit,
+    CustomerWrite,
     Durability,
+    EventQuery,
     LogLine,
-    Query,
-    Refused,
-    StoredDecision,
-    Write,
+    RefusedByDatabase,
+    SealedDecision,
 )
-from service.store.database.decision_ids import place_of, shard_of
+from service.store.database.decision_ids import parse_decision_id, shard_of
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.catalogue import (
     CHANGES,
@@ -93,7 +93,7 @@ class RedisBackend:
         commands = [("GETRANGE", self._customer(customer), 0, -1) for customer in customers]
         return self._pipeline(commands, lambda blob: _bytes(blob) or None)
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do each write in a script of its own, all in one round trip."""
         calls = []
         for write in writes:
@@ -130,16 +130,16 @@ class RedisBackend:
         commands = [("GETRANGE", name, 0, -1) for name in keys]
         return next(filter(None, self._pipeline(commands, _bytes)), None)
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
-        call = ScriptCall((counter_key(counter),), (most, limit))
-        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], most))
+        call = ScriptCall((counter_key(counter),), (amount, limit))
+        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], amount))
 
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down again by what will never be used."""
         self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
 
-    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up in the streams of the owners' shards."""
         wanted = {
             (query.identifier, event_key(query.event_id)): index
@@ -184,20 +184,20 @@ class RedisBackend:
         """Return the current revision of the catalogue."""
         return self._ask(lambda: int(_bytes(self._client.getrange(REVISION, 0, -1)) or 0))
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, with an expiry."""
         self._pipeline(
             [
                 ("SET", self._decision(decision.id), decision.blob, "EX", KEEP_DECISIONS)
                 for decision in decisions
-                if place_of(decision.id) is not None
+                if parse_decision_id(decision.id) is not None
             ],
             _true,
         )
 
     def decision(self, decision_id: str) -> bytes | None:
         """Return the blob of one decision record."""
-        if place_of(decision_id) is None:
+        if parse_decision_id(decision_id) is None:
             return None
         key = self._decision(decision_id)
         return self._ask(lambda: _bytes(self._client.getrange(key, 0, -1)) or None)
@@ -209,7 +209,7 @@ class RedisBackend:
         while True:
             cursor, names = self._ask(partial(self._scan, cursor))
             for decision_id in names:
-                place = place_of(decision_id)
+                place = parse_decision_id(decision_id)
                 if place is not None and (since is None or place[1] >= since):
                     found.append((place[1], decision_id))
             if not cursor:
@@ -261,7 +261,7 @@ class RedisBackend:
     def _durability(self) -> Durability:
         try:
             settings = self._ask(lambda: dict(self._client.config_get("*append*")))
-        except Refused:
+        except RefusedByDatabase:
             return Durability.RELAXED
         durable = (
             settings.get("appendonly") == "yes"
@@ -307,7 +307,7 @@ class RedisBackend:
         return b"{s%d}r:%s" % (shard_of(owner, self.shards), key.hex().encode())
 
     def _decision(self, decision_id: str) -> bytes:
-        place = place_of(decision_id)
+        place = parse_decision_id(decision_id)
         return b"{s%d}d:%s" % (0 if place is None else place[0], decision_id.encode())
 
 

@@ -18,12 +18,12 @@ from service.store.database.backend import (
     SHARDS,
     CatalogueRow,
     Commit,
+    CustomerWrite,
     Durability,
-    Query,
-    StoredDecision,
-    Write,
+    EventQuery,
+    SealedDecision,
 )
-from service.store.database.counts import REFUSED, Errors
+from service.store.database.counts import REFUSED, ErrorCounter
 from service.store.database.location import DATABASE
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.sqlite.writer import Writer
@@ -89,7 +89,7 @@ class SqliteBackend:
             raise StoreUnavailable(f"{directory}: {error.strerror}") from None
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
-        self.errors = Errors()
+        self.errors = ErrorCounter()
         with self._errors():
             connection = self._connect()
             try:
@@ -123,7 +123,7 @@ class SqliteBackend:
                 )
             ]
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do the writes in one transaction, each one wholly or not at all."""
         return self._submit(lambda connection: [write_one(connection, one) for one in writes])
 
@@ -137,16 +137,16 @@ class SqliteBackend:
         blob: bytes | None = self._one(query, key, int(time.time()))
         return blob
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
-        return self._submit(lambda connection: take(connection, counter, most, limit))
+        return self._submit(lambda connection: take(connection, counter, amount, limit))
 
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down again by what will never be used."""
         less = "UPDATE counters SET count = max(0, count - ?) WHERE name = ?"
         self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
 
-    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up in the index of the log."""
         with self._reading() as connection:
             found = [
@@ -198,7 +198,7 @@ class SqliteBackend:
         with self._reading() as connection:
             return _revision(connection)
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, and let go of those that were kept long enough."""
         self._submit(lambda connection: put_decisions(connection, decisions))
 
