@@ -11,8 +11,9 @@ import grpc
 import msgspec
 import pytest
 
-from models.domain.decisions import Decision, Flag, Reason, WithheldOffer
-from models.domain.events import CHANNELS
+from models.domain.channels import CHANNELS
+from models.domain.decisions import Decision, Flag, WithheldOffer
+from models.domain.reasons import Reason
 from service.config.environment import WORKER_METRICS_DIRECTORY
 from service.metrics.declared import Metrics
 from service.metrics.stage_timer import STAGES, StageTimer

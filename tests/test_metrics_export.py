@@ -18,8 +18,9 @@ from throughline.v1 import (
     release_pb2,
 )
 
-from models.domain.decisions import Flag, Reason
-from models.domain.events import CHANNELS
+from models.domain.channels import CHANNELS
+from models.domain.decisions import Flag
+from models.domain.reasons import Reason
 from models.errors import ThroughlineError
 from service.contract.status import FAILURE_KINDS, failure_kind
 from service.metrics.answers import FLAGGED, PLAIN

@@ -4,8 +4,8 @@ import re
 
 from prometheus_client import Metric
 
+from models.domain.channels import CHANNELS
 from models.domain.decisions import Flag
-from models.domain.events import CHANNELS
 from service.metrics.declared import Metrics
 from tests.paths import ROOT
 

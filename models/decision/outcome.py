@@ -7,8 +7,8 @@ import numpy as np
 
 from models.decision.stages import Stages
 from models.domain.catalogue import Row
-from models.domain.decisions import Reason
 from models.domain.exclusions import Exclusion
+from models.domain.reasons import Reason
 
 
 class Stage(IntEnum):

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.domain.events import CHANNELS, EVENT_TYPES, OWN_TYPES
+from models.domain.channels import CHANNELS
+from models.domain.events import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
-from models.domain.decisions import Decision, Flag, Reason
+from models.domain.decisions import Decision, Flag
+from models.domain.reasons import Reason
 from service.metrics.stage_timer import STAGES, StageTimer
 from service.metrics.tally import Count, DurationHistogram, Tally
 

@@ -18,8 +18,9 @@ from typing import Literal
 
 import msgspec
 
+from models.domain.channels import CHANNELS
 from models.domain.dataset import OrderOver
-from models.domain.events import CHANNELS, EVENT_TYPES, OWN_TYPES
+from models.domain.events import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.errors import BadInput
 
