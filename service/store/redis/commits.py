@@ -4,7 +4,6 @@ Each runs as one, on the keys of one slot. As with every write, the answer holds
 sent, or says a number twice, so that no turned bit passes for a yes.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,11 +57,6 @@ def committed(answer: Any, decision: SealedDecision) -> bool | bytes:
     if not isinstance(known, bytes):
         raise ValueError("neither done nor refused nor known")
     return known
-
-
-def counter_key(counter: str) -> bytes:
-    """Return the key of a counter, in a slot of its own."""
-    return b"{n%s}" % hashlib.blake2b(counter.encode(), digest_size=16).hexdigest().encode()
 
 
 def taken(answer: Any, amount: int) -> int:

@@ -26,45 +26,10 @@ from service.store.database.backend import (
 from service.store.database.counts import REFUSED, ErrorCounter
 from service.store.database.location import DATABASE
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
+from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS customers (
-    id BLOB PRIMARY KEY, version INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS log (
-    seq INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, identifier BLOB, event_id TEXT,
-    content INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS log_event ON log (identifier, event_id);
-CREATE TABLE IF NOT EXISTS catalogue (
-    kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, blob BLOB NOT NULL,
-    PRIMARY KEY (kind, id)
-);
-CREATE INDEX IF NOT EXISTS catalogue_revision ON catalogue (revision);
-CREATE TABLE IF NOT EXISTS decisions (
-    id TEXT PRIMARY KEY, customer BLOB NOT NULL, time INTEGER NOT NULL,
-    kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time, id);
-CREATE INDEX IF NOT EXISTS decisions_kept_until ON decisions (kept_until);
-CREATE TABLE IF NOT EXISTS chain (
-    seq INTEGER PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chain_kept_until ON chain (kept_until);
-CREATE TABLE IF NOT EXISTS requests (
-    key BLOB PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS requests_kept_until ON requests (kept_until);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (
-    dataset TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
-    PRIMARY KEY (dataset, number)
-);
-"""
 
 T = TypeVar("T")
 
@@ -95,7 +60,7 @@ class SqliteBackend:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             except sqlite3.Error:
                 connection.close()
                 raise
