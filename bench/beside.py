@@ -44,7 +44,7 @@ class Verdict(Enum):
 
     SLOWER = "slower"
     UNSURE = "perhaps slower, the rounds are too noisy or too few to say"
-    SAME = "not different beyond the noise"
+    SAME = "neither slower nor faster beyond the noise"
     FASTER = "faster"
 
 

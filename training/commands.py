@@ -78,7 +78,10 @@ def simulate(
     days: Annotated[int, typer.Option(min=14, max=3_650, help="How many days of events.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     end: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="The day (UTC) before which it ends.")
+        datetime,
+        typer.Option(
+            metavar="DATE", formats=["%Y-%m-%d"], help="The day (UTC) before which it ends."
+        ),
     ] = datetime(2026, 3, 1),
     launched: Annotated[
         float, typer.Option(min=0, max=0.9, help="The share of items that come on sale meanwhile.")
@@ -196,7 +199,9 @@ def evaluate(
     at: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], help="The moment decisions are made at."
+            metavar="TIME",
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"],
+            help="The moment decisions are made at, such as 2017-12-01T00:00:00-05:00.",
         ),
     ] = None,
     k: Annotated[str, typer.Option(help="Lengths of the lists.")] = "10,20",

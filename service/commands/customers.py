@@ -39,7 +39,10 @@ def recommend(
     ] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option(metavar="view:ITEM|cart:ITEM", help="What the customer has before them."),
+        typer.Option(
+            metavar="KIND:ITEM",
+            help="What the customer has before them: view:ITEM or cart:ITEM. Repeat for several.",
+        ),
     ] = None,
     request_id: Annotated[
         str, typer.Option(help="Sent again under the same name it gets the same decision.")

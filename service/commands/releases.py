@@ -17,7 +17,8 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help="A running service, host:port, instead of a directory. Over TLS where "
+        metavar="HOST:PORT",
+        help="A running service instead of a directory. Over TLS where "
         "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
     ),
 ]
