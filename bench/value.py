@@ -35,7 +35,7 @@ from models.recommender.calibration import Calibration
 from models.release.loader import load_release
 from models.release.release import Release
 from service.dataset.load import load_dataset
-from service.decisions.active_release import caught_up
+from service.decisions.active_release import catch_up
 from service.store.opening import open_store
 from service.store.store import Store
 from training.evaluation.bootstrap import Interval, intervals
@@ -100,7 +100,7 @@ class Truth:
 
 def measure(release: Release, store: Store, truth: Truth, now: int, seed: int) -> list[Worth]:
     """Decide for everybody at `now` (microseconds) by each ranking; return what each is worth."""
-    catalogue = caught_up(store, Catalogue())
+    catalogue = catch_up(store, Catalogue())
     default, by_rate = Policy(), Policy(arbitration=Arbitration(value=False))
     worlds = {
         BY_VALUE: SharedInputs(OfferIndex(release, catalogue), default),

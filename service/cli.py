@@ -13,7 +13,7 @@ from service.commands import releases as commands_releases
 from service.commands.health import health
 from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
 from service.commands.serve import serve
-from service.config.exit_codes import reported
+from service.config.exit_codes import run_and_report
 
 app = typer.Typer(
     name="throughline",
@@ -54,7 +54,7 @@ for point in sorted(entry_points(group="throughline.commands"), key=lambda found
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    reported(app)
+    run_and_report(app)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ assert reason_in_words(26) == "too far from the customer"
 CHANNEL = """
 from models.policy.schema import Contact
 from models.policy.toml_file import read_policy
-from service.contract.names import declare
+from service.contract.names import declare_names
 from service.metrics.declared import Metrics
 
-names = declare()
+names = declare_names()
 assert "fax" in names.channels and "fax" in Contact().outbound
 Metrics(sorted(names.channels))
 read_policy('[[contact.caps]]\\nname = "a"\\nlimit = 1\\ndays = 7\\nchannels = ["fax"]\\n')

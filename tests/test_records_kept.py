@@ -26,7 +26,7 @@ from models.domain.profile import Link, decode_customer
 from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden, verify_release
 from models.release.registry import POLICIES, Registry
-from service.contract.recommendation_messages import answer
+from service.contract.recommendation_messages import fill_answer
 from service.decisions.replayer import Replayer
 from service.store.customers.log_entries import decode_entry, event_line, link_line, unlink_line
 from service.store.database.location import DATABASE
@@ -162,7 +162,7 @@ def test_the_answers_are_those_that_were_given(kept: Kept) -> None:
     answers = {}
     for name, record in kept.records().items():
         response = pb.RecommendResponse()
-        answer(response, name, record.decision, record.rows)
+        fill_answer(response, name, record.decision, record.rows)
         answers[name] = response.SerializeToString(deterministic=True)
     assert digest(answers) == kept.made.answers
 
@@ -198,13 +198,13 @@ def test_the_log_is_written_as_it_was(kept: Kept) -> None:
     kinds = set()
     for arrival, identifier, event_id, content, blob in rows:
         entry = decode_entry(blob)
-        kinds.add(type(entry.said))
-        if isinstance(entry.said, Event):
-            line = event_line(entry.said, entry.arrival)
-        elif isinstance(entry.said, Link):
-            line = link_line(entry.said, entry.arrival)
+        kinds.add(type(entry.statement))
+        if isinstance(entry.statement, Event):
+            line = event_line(entry.statement, entry.arrival)
+        elif isinstance(entry.statement, Link):
+            line = link_line(entry.statement, entry.arrival)
         else:
-            line = unlink_line(entry.said, entry.arrival)
+            line = unlink_line(entry.statement, entry.arrival)
         assert line == (arrival, identifier or b"", event_id or "", content, blob)
     assert len(kinds) == 3
 

@@ -15,7 +15,7 @@ from models.errors import BadDataset, BadInput, BadRelease, Held, StoreUnavailab
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
 
 
-def reported(program: Callable[[], object]) -> None:
+def run_and_report(program: Callable[[], object]) -> None:
     """Run a program; tell what goes wrong with it in one line, and exit with the code for that."""
     try:
         program()

@@ -26,12 +26,12 @@ class Names:
     placements: frozenset[str]
 
     @cached_property
-    def told_types(self) -> frozenset[str]:
+    def sendable_types(self) -> frozenset[str]:
         """Return the types of events that callers may send."""
         return frozenset(self.event_types) - OWN_TYPES
 
 
-def declare(
+def declare_names(
     channels: Iterable[str] = (),
     event_types: Mapping[str, str] = {},
     namespaces: Iterable[str] = (),

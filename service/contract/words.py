@@ -32,7 +32,7 @@ def reason_in_words(reason: int) -> str:
     return REASONS.get(reason) or f"reason {reason}"
 
 
-def reason_in_short(reason: int) -> str:
+def reason_name(reason: int) -> str:
     """Return the contract's own name of a reason, in lower case."""
     known = recommendation_pb2.WithholdReason.values()
     if reason not in known:
