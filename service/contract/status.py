@@ -77,7 +77,7 @@ FAILURE_KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), INTERNAL_ERR
 
 
 def failure_kind(error: ThroughlineError) -> FailureKind:
-    """Return which kind of failure `error` is, one of `KINDS`."""
+    """Return which kind of failure `error` is, one of `FAILURE_KINDS`."""
     return next(kind for type_, kind in _KINDS if isinstance(error, type_))
 
 
