@@ -34,7 +34,7 @@ RUN if [ "$(uname -m)" = x86_64 ]; then march=-march=x86-64-v2; fi \
 
 # Our own packages, under a prefix that is laid over the environment of either image.
 FROM dependencies AS project
-COPY README.md ./
+COPY README.md LICENSE ./
 COPY protos/throughline protos/throughline
 COPY models models
 COPY training training

@@ -35,7 +35,7 @@ TOLERANCE = 1.03
 STARTS = 3  # of the services, with a share of the rounds each
 COLUMNS = (
     *("store", "eligible", "echo us", "us here", "us beside", "echoes\nhere", "echoes\nbeside"),
-    "here/beside\n[least, most]",
+    "here/beside\n\\[least, most]",
 )
 
 
@@ -43,8 +43,8 @@ class Verdict(Enum):
     """How this checkout stands to the other."""
 
     SLOWER = "slower"
-    UNSURE = "perhaps slower, too noisy to say"
-    SAME = "not different beyond the noise"
+    UNSURE = "perhaps slower, the rounds are too noisy or too few to say"
+    SAME = "neither slower nor faster beyond the noise"
     FASTER = "faster"
 
 

@@ -26,7 +26,7 @@ from models.recommender.trees import read_trees
 from models.recommender.user_features import HistoryConfig
 from training.counting.item_tables import NEIGHBOURS, PAIRS, lane_weights
 from training.ranking.fit_trees import RankerSettings, fit_trees
-from training.ranking.groups import Asked, Groups, make_groups
+from training.ranking.groups import CandidateGroups, GroupRequest, make_groups
 
 Floats = NDArray[np.float32]
 
@@ -85,9 +85,9 @@ def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neigh
 
 def _groups(
     pasts: list[ItemHistory], retrieval: RetrievalTables, random: np.random.Generator
-) -> Groups:
+) -> CandidateGroups:
     nothing = np.empty(0, np.int64)
-    asked = [Asked(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
+    asked = [GroupRequest(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
     groups = make_groups(asked, retrieval, DEFAULT_QUOTAS)
     matrix = groups.matrix.astype(np.float64)
     spread = matrix.std(axis=0)

@@ -39,8 +39,8 @@ from models.recommender.ranker import SecondStage
 from models.recommender.user_vector import PlacedCustomer, place_customer
 from models.release.loader import load_release
 from models.release.release import Release
-from service.contract.names import declare
-from service.contract.recommendation_messages import answer, request_of
+from service.contract.names import declare_names
+from service.contract.recommendation_messages import fill_answer, read_request
 from service.contract.validation import Check
 from service.store.opening import open_store
 from service.store.records.sealing import Seal
@@ -59,7 +59,7 @@ class Stages:
     """The stages of a decision for each of `CALLS` customers, each fed by the one before."""
 
     def __init__(self, index: OfferIndex, key: bytes, requests: Sequence[bytes]) -> None:
-        self.index, self.key, self.names = index, key, declare()
+        self.index, self.key, self.names = index, key, declare_names()
         self.sent = requests
         self.messages = [pb.RecommendRequest.FromString(data) for data in requests]
         self.asked = [self.validate(at)[0] for at in range(len(requests))]
@@ -73,7 +73,7 @@ class Stages:
         """Every field is checked, the identifier hashed."""
         check = Check()
         found = check.identifiers(self.messages[at].identifiers, self.names.namespaces)
-        request = request_of(check, self.messages[at], self.names, BUILT_IN)
+        request = read_request(check, self.messages[at], self.names, BUILT_IN)
         return request, hash_identifier(self.key, found[0])
 
     def use(self, store: Store) -> None:
@@ -138,7 +138,7 @@ class Stages:
         """The decision becomes a message."""
         response = pb.RecommendResponse()
         decision = self.decisions[at]
-        answer(response, "0" * 34, decision, self.rows[at])
+        fill_answer(response, "0" * 34, decision, self.rows[at])
         return response
 
     def serialise(self, at: int) -> bytes:

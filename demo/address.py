@@ -2,7 +2,7 @@
 
 from models.errors import BadInput
 from service.config.settings import ConfigurationError
-from service.server.port import held_port
+from service.server.port import reserved_port
 
 USUAL_PORT = 50051
 HOST = "127.0.0.1"
@@ -24,7 +24,7 @@ def listen_on(port: int | None) -> str:
 
 def _is_free(port: int) -> bool:
     try:
-        with held_port(f"{HOST}:{port}"):
+        with reserved_port(f"{HOST}:{port}"):
             return True
     except ConfigurationError:
         return False

@@ -17,9 +17,9 @@ from throughline.v1.recommendation_pb2 import (
 from demo.check import ranking
 from demo.page import WIDTH
 from demo.titles import Titles
-from service.commands.answers import moment_in_words, why_not
-from service.commands.terminal import money, table
-from service.contract.words import SOURCES, flag_in_words, reason_in_short
+from service.commands.answers import moment_in_words, withheld_reason
+from service.commands.terminal import money_text, table
+from service.contract.words import SOURCES, flag_in_words, reason_name
 
 WITHHELD = 5  # offers not shown that a slate lists
 NOT_SHOWN = "–"
@@ -51,7 +51,7 @@ def slate(answer: RecommendResponse, titles: Titles, who: str) -> Iterator[Rende
     else:
         yield Text("No offers.")
     rows = [
-        (str(offer.rank), titles.offer(offer.offer_id), why_not(offer))
+        (str(offer.rank), titles.offer(offer.offer_id), withheld_reason(offer))
         for offer in answer.withheld[:WITHHELD]
     ]
     if rows:
@@ -79,7 +79,7 @@ def comparison(answers: Mapping[str, RecommendResponse], titles: Titles, width: 
         for channel, answer in answers.items()
     }
     withheld = {
-        channel: {offer.rank: reason_in_short(offer.reason) for offer in answer.withheld}
+        channel: {offer.rank: reason_name(offer.reason) for offer in answer.withheld}
         for channel, answer in answers.items()
     }
     rows = []
@@ -105,7 +105,7 @@ def because(acts: Sequence[Because], titles: Titles, who: str) -> str:
 
 
 def _shown(offer: RecommendedOffer, titles: Titles, who: str) -> Iterator[Text]:
-    named, price = titles.offer(offer.offer_id), money(offer.price)
+    named, price = titles.offer(offer.offer_id), money_text(offer.price)
     yield Text(f"{named}, {price}" if price else named, "bold")
     if offer.because:
         yield Text(because(offer.because, titles, who))

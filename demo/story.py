@@ -28,9 +28,9 @@ from demo.slates import comparison, slate
 from demo.titles import Titles
 from models.errors import ThroughlineError
 from service.client import Client
-from service.commands.answers import moment_in_words, why_not
-from service.commands.parsing import identifier
-from service.commands.recording import send
+from service.commands.answers import moment_in_words, withheld_reason
+from service.commands.parsing import read_identifier
+from service.commands.recording import send_events
 from service.contract.words import reason_in_words
 
 COUNT = 5
@@ -57,11 +57,11 @@ class Story:
         self._start = cast.start
         self._browsed = cast.browsed
         self._place = cast.place
-        self._loyalty = identifier(f"loyalty:{cast.loyalty}")
-        self._cookie = identifier("cookie:demo-browser")
-        self._device = identifier("device:demo-phone")
+        self._loyalty = read_identifier(f"loyalty:{cast.loyalty}")
+        self._cookie = read_identifier("cookie:demo-browser")
+        self._device = read_identifier("device:demo-phone")
         address = hashlib.sha256(b"demo@example.com").hexdigest()
-        self._email = identifier(f"email_sha256:{address}")
+        self._email = read_identifier(f"email_sha256:{address}")
         # How each channel knows her, once she has logged in.
         self._known = {
             "web": self._cookie,
@@ -182,7 +182,7 @@ class Story:
         for withheld in answer.withheld:
             if withheld.offer_id == offer and withheld.reason == reason:
                 named = f"{channel}: {self._titles.offer(offer)} at rank {withheld.rank}"
-                said = f"{named} is not shown: {why_not(withheld)}"
+                said = f"{named} is not shown: {withheld_reason(withheld)}"
                 self._console.print(Text(said, "green"))
                 return
         raise StoryFailed(f"{channel} does not say of {offer}: {reason_in_words(reason)}")
@@ -214,7 +214,7 @@ class Story:
             )
             for item in items
         ]
-        for row, result in send(self._client, events).refused:
+        for row, result in send_events(self._client, events).refused:
             raise StoryFailed(f"event {row} refused: {result.outcome.detail}")
 
     def _sell_out(self, item_id: str) -> None:

@@ -12,9 +12,9 @@ from models.domain.events import Event
 from models.policy.contact_log import reservation_length
 from models.policy.schema import Policy
 from service.config.clock import Clock
-from service.decisions.decider import Asked, Decider, Made
-from service.decisions.volume_leases import Volumes
-from service.store.store import Customer, Store
+from service.decisions.decider import Decider, DecisionCall, Draft
+from service.decisions.volume_leases import VolumeLeases
+from service.store.store import CustomerLookup, Store
 
 SECOND = 1_000_000
 
@@ -44,8 +44,8 @@ class Actor:
 
     def __init__(self, decider: Decider, store: Store, clock: Clock, world: SharedInputs) -> None:
         self._decider, self._store, self._clock, self._world = decider, store, clock, world
-        self._customer: Customer | None = None
-        self._made: Made | None = None
+        self._customer: CustomerLookup | None = None
+        self._made: Draft | None = None
         self._step: Callable[[], None] | None = None
         self.delivered: int | None = None
         self.overtaken = 0
@@ -53,7 +53,7 @@ class Actor:
     def ask(self, who: bytes, channel: str) -> None:
         """Begin to ask for a customer."""
         request = Request(channel=channel, intent=Intent.DEFAULT, count=3)
-        self._asked = Asked(request, [who])
+        self._asked = DecisionCall(request, [who])
         self._customer = self._made = self.delivered = None
         self._step = self._read
 
@@ -72,10 +72,10 @@ class Actor:
         self._step = self._commit
 
     def _commit(self) -> None:
-        made = self._decider.make(self._asked, self._world, self._customer)
+        made = self._decider.draft(self._asked, self._world, self._customer)
         if not made.events:
             self._step = None  # nothing may be sent
-        elif self._decider.keep(made, self._asked, self._customer):
+        elif self._decider.commit(made, self._asked, self._customer):
             self._made, self._step = made, self._send
         else:
             self.overtaken += 1
@@ -109,7 +109,7 @@ class Scheduler:
         self.clock = SetClock(now)
         self._policy: Policy = world.policy
         self._lapse = lapse
-        decider = Decider(store, self.clock, Volumes(store))
+        decider = Decider(store, self.clock, VolumeLeases(store))
         self.actors = [Actor(decider, store, self.clock, world) for _ in range(actors)]
 
     def orders(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend, Write
+from service.store.database.backend import Backend, CustomerWrite
 from service.store.redis.backend import RedisBackend
 from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
@@ -35,7 +35,7 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Write, and interrupt."""
         self.writes += 1
         now = self.writes == self._at

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from models.domain.fold import fold
 from models.domain.profile import Compartment, Link
-from service.store.customers.planning import Recorded
-from service.store.customers.unlinking import Unlinked
+from service.store.customers.planning import EventOutcome
+from service.store.customers.unlinking import UnlinkOutcome
 from service.store.store import Store
 from tests.said import NOW, event, identifier
 
@@ -29,10 +29,10 @@ class Model:
         self.pairs[pair] = Link(NOW, a, b, by)
         return True
 
-    def unlink(self, a: bytes, b: bytes) -> Unlinked:
+    def unlink(self, a: bytes, b: bytes) -> UnlinkOutcome:
         """Take back the link of two; return what becomes of it."""
         changed = self.pairs.pop(frozenset((a, b)), None) is not None
-        return Unlinked(changed, b in self.customer(a))
+        return UnlinkOutcome(changed, b in self.customer(a))
 
     def record(self, event_id: str, who: bytes) -> None:
         """Record an event."""
@@ -86,7 +86,7 @@ def told(store: Store, people: Sequence[bytes], step: Step, by: str) -> object:
         return store.link(a, b, by, NOW).changed
     if what == "unlink":
         return store.unlink(a, b, by, NOW) if a != b else None
-    return store.record([event(by, a)], NOW) == [Recorded.STORED]
+    return store.record([event(by, a)], NOW) == [EventOutcome.STORED]
 
 
 def modelled(model: Model, step: Step, by: str) -> object:

@@ -17,10 +17,10 @@ from models.domain.catalogue import Money, Offer, Row, Stock
 from models.domain.decisions import ContextItem, DecisionRecord, Intent, Request
 from models.domain.events import Event, attributes_event
 from models.release.registry import Registry
-from service.decisions.active_release import Runtime
-from service.decisions.decider import Asked, Decider
-from service.decisions.volume_leases import Volumes
-from service.metrics.stage_timer import Laps
+from service.decisions.active_release import ActiveRelease
+from service.decisions.decider import Decider, DecisionCall
+from service.decisions.volume_leases import VolumeLeases
+from service.metrics.stage_timer import StageTimer
 from service.store.commits import RequestKey
 from service.store.store import Store
 from tests import policies
@@ -68,10 +68,10 @@ class Month:
         store.put_catalogue(self._rows)
         self._releases = [enter_release(registry.directory, seed=n + 1) for n in range(RELEASES)]
         registry.promote(self._releases[0], self._clock.now())
-        self._runtime = Runtime(store, registry, self._clock)
-        self._runtime.start()
+        self._runtime = ActiveRelease(store, registry, self._clock)
+        self._runtime.load_in_force()
         self._runtime.refresh_catalogue()
-        self._decider = Decider(store, self._clock, Volumes(store))
+        self._decider = Decider(store, self._clock, VolumeLeases(store))
         self._links: list[tuple[bytes, bytes]] = []
         self.counts: Counter[str] = Counter()
 
@@ -96,14 +96,14 @@ class Month:
     def _promote(self, release: str) -> None:
         self._registry.promote(release, self._clock.now())
         self._runtime.follow_registry()
-        assert self._runtime.release == release
+        assert self._runtime.release_id == release
         self.counts["releases"] += 1
 
     def _publish(self) -> None:
         policy = policies.drawn(self._draw)
         self._registry.publish(policy, self._clock.now())
         self._runtime.follow_registry()
-        assert self._runtime.serving.policy == policy
+        assert self._runtime.snapshot.policy == policy
         self.counts["policies"] += 1
 
     def _change_the_catalogue(self) -> None:
@@ -173,8 +173,10 @@ class Month:
         name = f"r{self.counts['decisions']}"
         key = RequestKey(asked[0], name, b"what was asked") if draw.random() < 0.1 else None
         customer = self._store.read(asked)
-        world = self._runtime.serving.world()
-        record = self._decider.decide(Asked(request, asked, key), world, customer, Laps())
+        world = self._runtime.snapshot.shared_inputs()
+        record = self._decider.decide(
+            DecisionCall(request, asked, key), world, customer, StageTimer()
+        )
         self.counts["decisions"] += 1
         self.counts["offers shown"] += len(record.decision.slate)
         if record.request.channel == "email" and record.decision.slate:

@@ -1,8 +1,8 @@
 """One of several processes that race for the last contact of one customer after another.
 
-`python -m tests.racing URL REGISTRY PROCESSES FIRST LAST` asks for each customer at the same
-moment as the others do, decides, commits and sends as a channel would, and prints how often it was
-overtaken. The release is the only one below REGISTRY.
+`python -m tests.racing URL REGISTRY PROCESSES FIRST LAST` asks for each
+customer at the same moment as the others do, decides, commits and sends as a channel would, and
+prints how often it was overtaken. The release is the only one below REGISTRY.
 """
 
 import sys
@@ -17,7 +17,7 @@ from models.ranking.offer_index import OfferIndex
 from models.release.loader import load_release
 from service.config.clock import Clock
 from service.decisions.decider import Decider
-from service.decisions.volume_leases import Volumes
+from service.decisions.volume_leases import VolumeLeases
 from service.store.opening import open_store
 from tests.actors import Actor
 from tests.patience import PATIENCE
@@ -35,7 +35,7 @@ def main(url: str, registry: str, processes: int, first: int, last: int) -> None
     (directory,) = (path for path in Path(registry).iterdir() if (path / "manifest.json").exists())
     world = SharedInputs(OfferIndex(load_release(directory), small_catalogue()), POLICY)
     store, clock = open_store(url, key=KEY, timeout=PATIENCE), Clock()
-    actor = Actor(Decider(store, clock, Volumes(store)), store, clock, world)
+    actor = Actor(Decider(store, clock, VolumeLeases(store)), store, clock, world)
     line = redis.Redis.from_url(url, socket_timeout=PATIENCE)
     for number in range(first, last):
         actor.ask(identifier(number + 1), CHANNELS[number % 2])

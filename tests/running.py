@@ -14,7 +14,7 @@ from models.domain.catalogue import Row
 from models.release.registry import Entry, Registry
 from service.client import Client, Tls
 from service.config.settings import read_settings
-from service.server.lifecycle import serving
+from service.server.lifecycle import running_server
 from service.server.server import Server
 from tests.patience import PATIENCE
 from tests.small import small_rows, write_small_release
@@ -85,11 +85,11 @@ def running(
             **options,
         },
     )
-    with serving(settings) as server:
+    with running_server(settings) as server:
         wanted = small_rows() if rows is None else rows
         if wanted:
-            server.parts.store.put_catalogue(wanted)
-            server.parts.runtime.refresh_catalogue()
+            server.dependencies.store.put_catalogue(wanted)
+            server.dependencies.active_release.refresh_catalogue()
         with tls.channel(f"127.0.0.1:{server.port}") as channel:
             yield Running(server, registry, channel, Client(channel, "the test's server", PATIENCE))
 

@@ -84,7 +84,7 @@ def counted(store: Store, who: bytes) -> int:
 
 def logged(store: Store) -> Counter[tuple[bytes, str]]:
     """Return how often the log holds each event."""
-    said = [entry.said for entry in store.log(None)]
+    said = [entry.statement for entry in store.log(None)]
     return Counter((one.identifier, one.event_id) for one in said if isinstance(one, Event))
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from service.metrics.export import exported
+from service.metrics.export import serve_metrics
 from tests.patience import PATIENCE
 from tests.running import Running
 
@@ -59,5 +59,5 @@ CANARY = "canary4711"
 @contextmanager
 def scraping(live: Running) -> Iterator[int]:
     """Export the metrics of a server and yield the port."""
-    with exported("127.0.0.1:0", live.server.parts.metrics.collect) as port:
+    with serve_metrics("127.0.0.1:0", live.server.dependencies.metrics.collect) as port:
         yield port

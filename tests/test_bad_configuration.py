@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from service.config.settings import ConfigurationError, Settings, read_settings
-from service.server.port import held_port
-from service.server.preflight import check
+from service.server.port import reserved_port
+from service.server.preflight import check_settings
 from tests.server_processes import run_command
 
 pytestmark = pytest.mark.machine
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_used_is_named(
     config = Path(options["config"]) if "config" in options else None
     given = {name: value for name, value in options.items() if name != "config"}
     with pytest.raises(ConfigurationError) as raised:
-        check(read_settings(config, **given))
+        check_settings(read_settings(config, **given))
     assert str(raised.value).startswith(f"{setting}: ")
     assert str(raised.value).isprintable()
     assert sorted(tmp_path.rglob("*")) == before
@@ -165,7 +165,7 @@ def test_the_command_stops_with_78_and_makes_nothing(tmp_path: Path) -> None:
     (registry / "pointer.json").write_text('{"in_force": 5}')
     (tmp_path / "settings.toml").write_text('lisen = "127.0.0.1:1"\n')
     before = sorted(tmp_path.rglob("*"))
-    with held_port("127.0.0.1:0") as taken:
+    with reserved_port("127.0.0.1:0") as taken:
         busy = f"127.0.0.1:{taken}"
         cases: list[tuple[str, list[str], dict[str, str]]] = [
             ("lisen", ["--config", "settings.toml"], {}),

@@ -8,9 +8,15 @@ import pytest
 
 from models.errors import StoreUnavailable
 from service.store.commits import RequestKey
-from service.store.database.backend import KEEP_DECISIONS, Backend, StoredDecision
-from service.store.database.decision_ids import decision_id
-from service.store.records.chain import Chain, Fault, Member, Verified, verify
+from service.store.database.backend import KEEP_DECISIONS, Backend, SealedDecision
+from service.store.database.decision_ids import new_decision_id
+from service.store.records.chain import (
+    Chain,
+    ChainFault,
+    ChainMember,
+    VerificationReport,
+    verify_decisions,
+)
 from service.store.records.sealing import Seal, erase, mac_of
 from service.store.redis.backend import RedisBackend
 from service.store.sqlite.backend import SqliteBackend
@@ -41,19 +47,19 @@ class Kept:
             self.away -= 1
             raise StoreUnavailable("away")
 
-    def members(self, number: int, start: int = NOW) -> list[Member]:
+    def members(self, number: int, start: int = NOW) -> list[ChainMember]:
         """Seal and keep some records, and return them as members of a link."""
         made = []
         for at in range(number):
             time = start + at * MICROSECONDS
-            one = SEAL.seal(record(decision_id(1024, ANN, time), ANN, time))
+            one = SEAL.seal(record(new_decision_id(1024, ANN, time), ANN, time))
             self.records[one.id] = one.blob
-            made.append(Member(one.id, mac_of(one.blob)))
+            made.append(ChainMember(one.id, mac_of(one.blob)))
         return made
 
-    def verified(self, now: int = NOW) -> Verified:
+    def verified(self, now: int = NOW) -> VerificationReport:
         """Verify what is kept."""
-        return verify(SEAL, self.links, self.records.items(), now)
+        return verify_decisions(SEAL, self.links, self.records.items(), now)
 
     def faults(self, now: int = NOW) -> list[tuple[str, str]]:
         """Return what a verification finds to be wrong."""
@@ -103,8 +109,10 @@ def test_no_byte_of_a_link_can_be_another(kept: Kept) -> None:
     for at in range(len(kept.links[0])):
         flipped = bytearray(kept.links[0])
         flipped[at] ^= 1
-        found = verify(SEAL, [bytes(flipped), *kept.links[1:]], kept.records.items(), NOW).faults
-        assert Fault("a link", "not as it was stored") in found
+        found = verify_decisions(
+            SEAL, [bytes(flipped), *kept.links[1:]], kept.records.items(), NOW
+        ).faults
+        assert ChainFault("a link", "not as it was stored") in found
         assert "the link before it is missing" in [fault.reason for fault in found]
 
 
@@ -133,7 +141,7 @@ def test_a_record_that_was_replaced_is_told(kept: Kept) -> None:
     """A record that the key's owner sealed and linked a second time, changed, is a fault."""
     name = min(kept.records)
     kept.records[name] = SEAL.seal(record(name, ANN, NOW + 1)).blob
-    Writer(kept).append([Member(name, mac_of(kept.records[name]))])
+    Writer(kept).append([ChainMember(name, mac_of(kept.records[name]))])
     assert (name, "named twice, with other content") in kept.faults()
 
 
@@ -235,6 +243,6 @@ def test_tampering_with_a_database_is_found(database: Backend) -> None:
     )
     for number, name in enumerate(chosen):
         altered = changes[number % len(changes)](name)
-        database.put_decisions([StoredDecision(name, ANN, NOW, altered)])
+        database.put_decisions([SealedDecision(name, ANN, NOW, altered)])
     assert sorted(fault.about for fault in store.verify().faults) == sorted(chosen)
     store.close()

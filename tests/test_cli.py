@@ -1,6 +1,7 @@
 """The command line: every command explains itself, and what goes wrong is one line and a code."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from service import cli
 
@@ -29,7 +31,16 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
         yield " ".join(path), command
 
 
+def groups(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield every group of commands with its full name, that of all commands first."""
+    if hasattr(command, "commands"):
+        yield " ".join(path), command
+        for name, inner in command.commands.items():
+            yield from groups(inner, (*path, name))
+
+
 COMMANDS = dict(leaves(typer.main.get_command(cli.app)))
+GROUPS = dict(groups(typer.main.get_command(cli.app)))
 
 
 def run(
@@ -59,6 +70,42 @@ def test_every_command_explains_itself(name: str) -> None:
     assert COMMANDS[name].help
     for parameter in COMMANDS[name].params:
         assert getattr(parameter, "help", "") or parameter.name == "help", parameter.name
+
+
+def shown_help(monkeypatch: pytest.MonkeyPatch, columns: int, name: str) -> str:
+    """Return the help of a command, or of a group, on a terminal of so many columns."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = CliRunner().invoke(cli.app, [*name.split(), "--help"])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits(
+    monkeypatch: pytest.MonkeyPatch, name: str, columns: int
+) -> None:
+    """No line of a help text is longer than the terminal, and no option's name is cut."""
+    said = shown_help(monkeypatch, columns, name)
+    assert max(map(len, said.splitlines())) <= columns
+    assert "…" not in said
+    for parameter in COMMANDS[name].params:
+        names = parameter.opts if parameter.param_type_name == "option" else []
+        assert set(names) <= set(re.split(r"[\s,]+", said)), parameter.name
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_help_of_a_group_is_whole(
+    monkeypatch: pytest.MonkeyPatch, name: str, columns: int
+) -> None:
+    """A group tells each of its commands with the whole first sentence of its help."""
+    said = shown_help(monkeypatch, columns, name)
+    assert max(map(len, said.splitlines())) <= columns
+    words = " ".join(said.split())
+    for inner, command in GROUPS[name].commands.items():
+        first = " ".join(command.help.partition("\n\n")[0].split())
+        assert f"{inner} {first}" in words
 
 
 def test_help_imports_nothing_heavy() -> None:

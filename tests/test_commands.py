@@ -158,7 +158,7 @@ def test_a_refused_request_names_every_field(throughline: Run) -> None:
 
 def test_releases_of_a_running_service(throughline: Run, live: Running) -> None:
     """A release is listed, promoted and rolled back through the service."""
-    first = live.server.parts.runtime.release
+    first = live.server.dependencies.active_release.release_id
     second = enter_release(live.registry.directory, seed=2)
     _, out, _ = throughline("releases", "list")
     assert f"in force   {first[:12]}" in out

@@ -8,8 +8,8 @@ import pytest
 from models.domain.reservations import granted, reserved
 from models.domain.view import view_of
 from models.errors import StoreUnavailable
-from service.store.commits import Committed, Known, Overtaken, RequestKey
-from service.store.store import Customer, Store
+from service.store.commits import AlreadyAnswered, Committed, RequestKey, VersionConflict
+from service.store.store import CustomerLookup, Store
 from tests.redis_server import RedisServer
 from tests.said import NOW, SECOND, event, identifier, logged, record
 
@@ -21,11 +21,11 @@ ASKED = RequestKey(ANN, "r1", b"what was asked")
 
 def committed(
     store: Store,
-    customer: Customer,
+    customer: CustomerLookup,
     reserve: bool = True,
     request: RequestKey | None = None,
     now: int = NOW,
-) -> tuple[str, Committed | Overtaken | Known]:
+) -> tuple[str, Committed | VersionConflict | AlreadyAnswered]:
     """Decide for `customer` as it was read; return the decision's id and what became of it."""
     profile = customer.profile
     decision_id = store.new_decision_id(profile.customer, now)
@@ -62,7 +62,7 @@ def test_of_two_that_read_the_same_one_reserves(store_url: str, opened: Open) ->
         assert first.known is known
         assert isinstance(committed(store, first)[1], Committed)
         lost_id, lost = committed(other, second, request=ASKED)
-        assert lost == Overtaken()
+        assert lost == VersionConflict()
         assert other.decision(lost_id) is None
         assert other.requested([ANN], second.profile, ASKED) is None
     assert store.read([ANN]).profile.version == 2
@@ -76,8 +76,8 @@ def test_a_link_in_between_refuses_the_commit(store_url: str, opened: Open) -> N
         before = store.read([one]), store.read([other])
         store.link(one, other, "login", NOW)
         for customer in before:
-            assert committed(store, customer)[1] == Overtaken()
-            assert committed(store, customer, reserve=False, request=ASKED)[1] == Overtaken()
+            assert committed(store, customer)[1] == VersionConflict()
+            assert committed(store, customer, reserve=False, request=ASKED)[1] == VersionConflict()
     assert isinstance(committed(store, store.read([CAT]))[1], Committed)
 
 
@@ -94,7 +94,7 @@ def test_a_request_is_decided_once(store_url: str, opened: Open) -> None:
         )
     winners = [name for name, outcome in outcomes if isinstance(outcome, Committed)]
     assert len(winners) == 1
-    known = Known(winners[0], ASKED.digest)
+    known = AlreadyAnswered(winners[0], ASKED.digest)
     assert [outcome for _, outcome in outcomes if outcome != Committed(0)] == [known] * 3
     for store, customer in zip(stores, customers, strict=True):
         assert store.requested([ANN], customer.profile, ASKED) == known
@@ -144,10 +144,10 @@ def test_a_contact_is_recorded_under_an_identifier_of_the_customer(
     """A reservation never ties an identifier that was asked by, but is nobody's, to a customer."""
     store = opened(store_url)
     store.record([event("e1", BOB)], NOW)
-    assert store.read([ANN, BOB]).reached_by([ANN, BOB]) == BOB
-    assert store.read([ANN, CAT]).reached_by([ANN, CAT]) == ANN
+    assert store.read([ANN, BOB]).contact_identifier([ANN, BOB]) == BOB
+    assert store.read([ANN, CAT]).contact_identifier([ANN, CAT]) == ANN
     store.link(BOB, CAT, "login", NOW)
-    assert store.read([CAT]).reached_by([CAT]) == CAT
+    assert store.read([CAT]).contact_identifier([CAT]) == CAT
 
 
 def test_offers_and_grants_are_told_apart(store_url: str, opened: Open) -> None:

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.clock_time import DAY
-from models.domain.decisions import Reason
 from models.domain.events import Event
 from models.domain.exclusions import Exclusion
 from models.domain.fold import fold
 from models.domain.profile import Compartment
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import view_of
 from models.policy.caps import REMEMBERED, ContactRules

@@ -3,11 +3,12 @@
 import pytest
 
 from models.clock_time import DAY
-from models.domain.decisions import ContextItem, Reason
+from models.domain.decisions import ContextItem
 from models.domain.events import Event
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.fold import fold
 from models.domain.profile import Compartment
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import view_of
 from models.policy.caps import ContactRules

@@ -9,8 +9,9 @@ from models.clock_time import DAY
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Item, Stock
-from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
+from models.domain.decisions import ContextItem, Decision, Flag, Request, Source
 from models.domain.events import Event
+from models.domain.reasons import Reason
 from models.policy.schema import BUILT_IN, CandidateCounts, Policy
 from models.ranking.offer_index import OfferIndex
 from tests.decisions import NOW, event, histories, index, intents, offers, profile, requests

@@ -29,7 +29,9 @@ def test_decisions_are_shown_and_replayed(tmp_path: Path) -> None:
         first = live.recommend("a", count=3)
         live.record(event("e1", "a", "purchase", item_id=first.offers[0].item_id))
         live.registry.publish(EXPLORING, 2)
-        assert eventually(lambda: live.server.parts.runtime.serving.policy == EXPLORING)
+        assert eventually(
+            lambda: live.server.dependencies.active_release.snapshot.policy == EXPLORING
+        )
         second = live.recommend("a", channel="email")
         live.recommend("b", intent="discovery")
     store = f"sqlite:{tmp_path / 'data'}"

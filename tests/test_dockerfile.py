@@ -212,8 +212,8 @@ def test_the_image_says_what_it_is(target: str) -> None:
 
 def test_a_server_has_one_thread_for_each_product() -> None:
     """The serving image sets what `throughline serve` would otherwise begin anew to set."""
-    from service.config.environment import THREADS
+    from service.config.environment import THREAD_LIMITS
 
     said = " ".join(one.value for one in of("serve") if one.name == "ENV")
-    for name, value in THREADS.items():
+    for name, value in THREAD_LIMITS.items():
         assert f"{name}={value}" in said

@@ -14,9 +14,10 @@ from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import Stage, offer_outcome
 from models.decision.record import record
 from models.domain.catalogue import Catalogue, Item, Money, Stock
-from models.domain.decisions import Intent, Reason, Request
+from models.domain.decisions import Intent, Request
 from models.domain.events import Event
 from models.domain.profile import Profile
+from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import explain

@@ -25,7 +25,14 @@ from service.dataset import export as export_module
 from service.dataset.export import export_log
 from service.dataset.load import TableCount, load_dataset
 from service.dataset.parquet import Table
-from service.dataset.rows import event_of, event_row, item_of, item_row, offer_of, offer_row
+from service.dataset.rows import (
+    event_from_row,
+    event_row,
+    item_from_row,
+    item_row,
+    offer_from_row,
+    offer_row,
+)
 from service.store.store import Store
 from tests.datasets import (
     KEY,
@@ -343,7 +350,7 @@ stocks = st.lists(st.builds(Stock, texts, whole, times), max_size=3).map(tuple)
 )
 def test_an_event_survives_its_row(event: Event) -> None:
     """An event written as a row and read again is the same event, to the last bit."""
-    assert event_of(event_row(event), event.identifier) == event
+    assert event_from_row(event_row(event), event.identifier) == event
 
 
 @settings(max_examples=50)
@@ -383,7 +390,9 @@ def test_an_event_survives_its_row(event: Event) -> None:
 )
 def test_a_catalogue_row_survives_its_row(row: Item | Offer) -> None:
     """An item or offer written as a row and read again is the same."""
-    again = item_of(item_row(row)) if isinstance(row, Item) else offer_of(offer_row(row))
+    again = (
+        item_from_row(item_row(row)) if isinstance(row, Item) else offer_from_row(offer_row(row))
+    )
     assert again == row
 
 

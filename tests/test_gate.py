@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 from throughline.v1 import release_pb2
 
-from models.errors import BadRelease
-from models.release.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
+from models.errors import BadRelease, Held
+from models.release.gate import LEAST_CASES, Comparison, Lead, check_gate, check_label, worst
 from models.release.manifest import Metric
 from models.release.promotion import override_needed
 from models.release.registry import Entry, Registry
@@ -132,7 +132,7 @@ def test_over_the_wire_a_reason_overrides_and_is_recorded(tmp_path: Path) -> Non
     with running(tmp_path, promoted=False) as live, capture_logs() as logs:
         registry, first, second = measured(live.registry.directory)
         request = release_pb2.PromoteReleaseRequest(release_id=second)
-        live.server.parts.runtime.follow_registry()
+        live.server.dependencies.active_release.follow_registry()
         against(registry, second, first, lead(-0.1, 0.01, "on web"))
         assert refused(live, PROMOTE, request) == Refusal(
             grpc.StatusCode.FAILED_PRECONDITION,

@@ -125,14 +125,14 @@ def test_health_follows_the_release(tmp_path: Path) -> None:
     """
     with running(tmp_path, promoted=False, rows=[]) as live, health_of(live.channel) as health:
         assert health.says(NO_RELEASE)
-        runtime = live.server.parts.runtime
+        runtime = live.server.dependencies.active_release
         for number, fault in ((2, "bad, and the only one"), (4, "bad, after a good one")):
             bad = enter_damaged(live.registry, number)
-            assert eventually(lambda: runtime.refused == bad), fault  # noqa: B023
+            assert eventually(lambda: runtime.refused_id == bad), fault  # noqa: B023
             assert health.says(NO_RELEASE if number == 2 else WELL), fault
             good = enter_release(live.registry.directory, seed=number + 1)
             live.registry.promote(good, number + 1)
-            assert eventually(lambda: runtime.release == good)  # noqa: B023
+            assert eventually(lambda: runtime.release_id == good)  # noqa: B023
             assert health.says(WELL), "good, and an empty catalogue"
         live.server.leave()
         assert health.says(LEAVING)

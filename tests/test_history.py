@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import BadDataset
-from service.contract.names import declare
+from service.contract.names import declare_names
 from service.dataset.load import load_dataset
 from service.store.store import Store
 from tests.datasets import KEY, START, retailer, stores, write_dataset
@@ -71,7 +71,9 @@ def test_declared_event_types_are_folded_like_the_built_in(tmp_path: Path, embed
     with pytest.raises(BadDataset, match="'watch' is not an event type"):
         load_dataset(declared, embedded, KEY, NOW)
     with pytest.raises(BadDataset, match="'watch' is like 'view' in the dataset"):
-        load_dataset(declared, embedded, KEY, NOW, names=declare(event_types={"watch": "purchase"}))
+        load_dataset(
+            declared, embedded, KEY, NOW, names=declare_names(event_types={"watch": "purchase"})
+        )
 
 
 def test_a_changed_file_is_refused(tmp_path: Path, embedded: Store) -> None:

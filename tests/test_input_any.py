@@ -123,14 +123,14 @@ def test_too_many_calls_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A call beyond the cap is RESOURCE_EXHAUSTED at once, with advice; the others are answered."""
     with running(tmp_path, max_concurrent_calls=2) as live:
         entered, leave = threading.Semaphore(0), threading.Event()
-        read = live.server.parts.store.read
+        read = live.server.dependencies.store.read
 
         def wait(*arguments: Any) -> Any:
             entered.release()
             leave.wait(PATIENCE)
             return read(*arguments)
 
-        monkeypatch.setattr(live.server.parts.store, "read", wait)
+        monkeypatch.setattr(live.server.dependencies.store, "read", wait)
         request = recommend_request("a")
         calls = [
             live.client.recommendations.Recommend.future(request, timeout=PATIENCE) for _ in "ab"
@@ -163,7 +163,7 @@ def test_unknown_fields(tmp_path: Path) -> None:
         assert shown[0] == shown[1] == shown[2]
         counted = {
             tuple(sample.labels.values()): sample.value
-            for metric in live.server.parts.metrics.collect()
+            for metric in live.server.dependencies.metrics.collect()
             if metric.name == "throughline_unknown_fields"
             for sample in metric.samples
             if sample.value
@@ -184,7 +184,9 @@ def test_no_release_yet(tmp_path: Path) -> None:
 def test_deadline_too_short(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call with less than a millisecond left is DEADLINE_EXCEEDED, and nothing is started."""
     started: list[object] = []
-    monkeypatch.setattr(live.server.parts.store, "read", lambda *asked: started.append(asked))
+    monkeypatch.setattr(
+        live.server.dependencies.store, "read", lambda *asked: started.append(asked)
+    )
     data = recommend_request("a").SerializeToString()
     answers = [
         http2.call(live.server.port, RECOMMEND, data, grpc_timeout="100u") for _ in range(20)
@@ -199,7 +201,7 @@ def test_work_that_expired_in_the_queue(tmp_path: Path, monkeypatch: pytest.Monk
     with running(tmp_path, decide_threads=1) as live:
         entered, leave = threading.Event(), threading.Event()
         started: list[object] = []
-        read = live.server.parts.store.read
+        read = live.server.dependencies.store.read
 
         def wait(*arguments: Any) -> Any:
             started.append(arguments)
@@ -207,7 +209,7 @@ def test_work_that_expired_in_the_queue(tmp_path: Path, monkeypatch: pytest.Monk
             leave.wait(PATIENCE)
             return read(*arguments)
 
-        monkeypatch.setattr(live.server.parts.store, "read", wait)
+        monkeypatch.setattr(live.server.dependencies.store, "read", wait)
         ask = live.client.recommendations.Recommend.future
         first = ask(recommend_request("a"), timeout=PATIENCE)
         assert entered.wait(PATIENCE)
@@ -228,7 +230,7 @@ def test_fault_of_ours_is_opaque(
     def fail(*arguments: object) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(live.server.parts.store, "read", fail)
+    monkeypatch.setattr(live.server.dependencies.store, "read", fail)
     with caplog.at_level(logging.ERROR):
         told = refused(live, RECOMMEND, recommend_request("s"))
     assert (told.code, told.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")

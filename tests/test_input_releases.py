@@ -73,7 +73,7 @@ def test_damaged_and_newer_releases(live: Running, tmp_path: Path) -> None:
     """Damage is INVALID_ARGUMENT, a newer format FAILED_PRECONDITION, and a good one follows."""
     registry = live.registry.directory
     good = golden_release(tmp_path / "made", 5)
-    first = live.server.parts.runtime.release
+    first = live.server.dependencies.active_release.release_id
     newer = rehashed(copied(good, registry), lambda told: told.update(format=7))
     assert refused(live, PROMOTE, entered(live, newer)) == Refusal(
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -104,7 +104,7 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
         calls.append(arguments)
         raise KeyError("canary-4711")
 
-    first = live.server.parts.runtime.release
+    first = live.server.dependencies.active_release.release_id
     second = enter_release(live.registry.directory, seed=2)
     monkeypatch.setattr(active_release, "_warm", fail)
     told = refused(live, PROMOTE, named(second))
@@ -113,11 +113,11 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
     assert live.recommend("a").moment.release == first
     live.registry.promote(second, 2)
     end = time.monotonic() + PATIENCE
-    while live.server.parts.runtime.refused != second and time.monotonic() < end:
+    while live.server.dependencies.active_release.refused_id != second and time.monotonic() < end:
         time.sleep(0.05)
-    assert live.server.parts.runtime.refused == second
+    assert live.server.dependencies.active_release.refused_id == second
     for _ in range(3):
-        live.server.parts.runtime.follow_registry()
+        live.server.dependencies.active_release.follow_registry()
     assert len(calls) == 2
 
 
@@ -147,7 +147,7 @@ def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the server only looks whether the pointer was moved, nobody is turned away."""
-    runtime = live.server.parts.runtime
+    runtime = live.server.dependencies.active_release
     second = enter_release(live.registry.directory, seed=2)
     looking, leave = threading.Event(), threading.Event()
     pointer = runtime.registry.pointer

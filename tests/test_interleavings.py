@@ -13,7 +13,7 @@ from models.domain.profile import Profile
 from models.policy.contact_log import reservation_length
 from models.policy.schema import Cap, Contact, Policy
 from models.ranking.offer_index import OfferIndex
-from service.store.commits import Committed, Known, Overtaken
+from service.store.commits import AlreadyAnswered, Committed, VersionConflict
 from service.store.store import Store
 from tests.actors import Scheduler
 from tests.proof import Proof
@@ -82,7 +82,7 @@ def test_a_store_that_does_not_compare_is_found(
 
     def unseen(
         record: DecisionRecord, profile: Profile, reserve: list[Event], request: None
-    ) -> Committed | Overtaken | Known:
+    ) -> Committed | VersionConflict | AlreadyAnswered:
         return real(record, store.read([profile.customer]).profile, reserve, request)
 
     monkeypatch.setattr(store, "commit", unseen)

@@ -10,7 +10,7 @@ import pytest
 
 from models.domain.profile import Forward, Link, Profile, decode_customer
 from models.errors import StoreUnavailable
-from service.store.customers.planning import Recorded
+from service.store.customers.planning import EventOutcome
 from service.store.database.backend import Backend
 from service.store.store import Store
 from tests.backends import Interrupted, crash, store_over
@@ -44,7 +44,7 @@ def check(backend: Backend, world: World) -> None:
             blob = backend.get(who)
             assert blob is not None
             assert isinstance(decode_customer(blob), Forward)
-        links = sum(entry.said in profile.links for entry in store.log(None))
+        links = sum(entry.statement in profile.links for entry in store.log(None))
         assert links == len(profile.links) == len({one.pair for one in profile.links})
         assert links >= len(group) - 1
     assert set(logged(store).values()) <= {1}
@@ -81,7 +81,7 @@ def test_a_known_customer_keeps_its_id(backend: Backend) -> None:
     store = store_over(backend)
     store.record([event("e1", HIGH)], NOW)
     assert store.link(LOW, HIGH, "login", NOW).customer == HIGH
-    assert store.record([event("e1", LOW)], NOW) == [Recorded.STORED]
+    assert store.record([event("e1", LOW)], NOW) == [EventOutcome.STORED]
     check(backend, World({LOW: 1, HIGH: 1}, [{LOW, HIGH}]))
 
 
@@ -119,20 +119,20 @@ def test_a_crash_at_any_write_is_finished_by_the_next_reader(
     begun = at > 1 or not before
     profile = other.read([known[0] if known else LOW]).profile
     assert set(profile.compartments) == ({LOW, HIGH} if begun else set(known[:1]))
-    assert other.record([event("e2", LOW), event("e2", HIGH)], NOW) == [Recorded.STORED] * 2
+    assert other.record([event("e2", LOW), event("e2", HIGH)], NOW) == [EventOutcome.STORED] * 2
     assert other.link(HIGH, LOW, "login", NOW).changed is not begun
     check(backend, World({who: 2 if who in known else 1 for who in (LOW, HIGH)}, [{LOW, HIGH}]))
 
 
 def event_of_low(store: Store) -> World:
     """Let an event of the one with the smaller id arrive."""
-    assert store.record([event("x", LOW)], NOW) == [Recorded.STORED]
+    assert store.record([event("x", LOW)], NOW) == [EventOutcome.STORED]
     return World({LOW: 1}, [{LOW, HIGH}])
 
 
 def event_of_high(store: Store) -> World:
     """Let an event of the one with the greater id arrive."""
-    assert store.record([event("x", HIGH)], NOW) == [Recorded.STORED]
+    assert store.record([event("x", HIGH)], NOW) == [EventOutcome.STORED]
     return World({HIGH: 1}, [{LOW, HIGH}])
 
 
@@ -219,7 +219,7 @@ def test_links_and_events_from_many_threads(backend: Backend) -> None:
         for number, (a, b) in enumerate(chance.sample(pairs, 12)):
             changed += store.link(a, b, f"worker{worker}", NOW + number).changed
             batch = [event(f"{worker}-{number}", who, number) for who in people]
-            assert store.record(batch, NOW) == [Recorded.STORED] * len(batch)
+            assert store.record(batch, NOW) == [EventOutcome.STORED] * len(batch)
         return changed
 
     with ThreadPoolExecutor(6) as pool:
@@ -238,7 +238,7 @@ def test_links_are_in_the_log_once(backend: Backend) -> None:
     links = [Link(-1, LOW, HIGH, "crm"), Link(5, MIDDLE, HIGH, "crm"), Link(6, LOW, MIDDLE, "crm")]
     assert store.load([], links, NOW, look_up=False) == (3, 0, 0)
     assert store.load([], links, NOW, look_up=True) == (0, 3, 0)
-    said = [entry.said for entry in store.log(None)]
+    said = [entry.statement for entry in store.log(None)]
     assert sorted(one for one in said if isinstance(one, Link)) == links
     assert isinstance(decode_customer(backend.get(LOW) or b""), Profile)
 

@@ -18,13 +18,13 @@ from models.domain.identifiers import key_fingerprint
 from models.domain.profile import Compartment, Link
 from models.domain.view import view_of
 from models.errors import WrongKey
-from service.contract.names import declare
+from service.contract.names import declare_names
 from service.dataset import load as load_module
-from service.dataset.history import Events
+from service.dataset.history import EventTable
 from service.dataset.load import TableCount, load_dataset
-from service.dataset.rows import item_of
-from service.store.customers.planning import Recorded
-from service.store.customers.recording import Outcome
+from service.dataset.rows import item_from_row
+from service.store.customers.planning import EventOutcome
+from service.store.customers.recording import RecordOutcome
 from service.store.opening import open_store
 from tests.datasets import (
     KEY,
@@ -81,7 +81,7 @@ def test_profile_is_the_fold_of_the_events(dataset: Path, new_store: OpenStore) 
         TableCount("customers", 12, stored=12),
         TableCount("events", 340, stored=340),
     )
-    events = Events(dataset, read_metadata(dataset), KEY, declare()).read(0, 340)
+    events = EventTable(dataset, read_metadata(dataset), KEY, declare_names()).read(0, 340)
     for customer in range(12):
         loyalty, device = hashed("loyalty", str(customer)), hashed("device", str(customer))
         said = attributes_event(loyalty, {"segment": f"s{customer % 3}"})
@@ -173,13 +173,13 @@ def test_load_works_beside_a_running_service(dataset: Path, new_store: OpenStore
         for number in range(120)
     ]
 
-    def write() -> list[Outcome]:
+    def write() -> list[RecordOutcome]:
         return [store.record([event], NOW)[0] for event in live]
 
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(write)
         load_dataset(dataset, store, KEY, NOW)
-        assert set(written.result()) == {Recorded.STORED}
+        assert set(written.result()) == {EventOutcome.STORED}
     clean.record(live, NOW)
     load_dataset(dataset, clean, KEY, NOW)
     assert profiles(store) == profiles(clean)
@@ -315,7 +315,7 @@ def test_what_was_withdrawn_stays_withdrawn(
     """A load does not bring an item back that was withdrawn in the store."""
     store = new_store()
     load_dataset(dataset, store, KEY, NOW)
-    gone = item_of(("i3", *[None] * 14))
+    gone = item_from_row(("i3", *[None] * 14))
     store.put_catalogue([msgspec.structs.replace(gone, withdrawn=True)])
     tables = retailer()
     again = write_dataset(tmp_path / "again", {**tables, "events": []})

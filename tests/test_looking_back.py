@@ -26,8 +26,8 @@ def priced(units: int, number: int) -> Item:
 
 def put(live: Running, *rows: Item) -> None:
     """Change the catalogue, and wait for nothing: the server takes it over at once."""
-    live.server.parts.store.put_catalogue(rows)
-    live.server.parts.runtime.refresh_catalogue()
+    live.server.dependencies.store.put_catalogue(rows)
+    live.server.dependencies.active_release.refresh_catalogue()
 
 
 def code(live: Running, method: str, request: object) -> grpc.StatusCode:
@@ -79,7 +79,7 @@ def test_a_decision_is_explained(tmp_path: Path) -> None:
         assert code(live, "ExplainDecision", empty) == grpc.StatusCode.INVALID_ARGUMENT
         policy = Policy(diversity=(AtMost(feature="category", limit=1),))
         live.registry.publish(policy, 2)
-        assert eventually(lambda: live.server.parts.runtime.serving.policy == policy)
+        assert eventually(lambda: live.server.dependencies.active_release.snapshot.policy == policy)
         later = pb.ExplainDecisionRequest(decision_id=answer.decision_id, offer_id="item:item1")
         assert code(live, "ExplainDecision", later) == grpc.StatusCode.FAILED_PRECONDITION
         old = pb.ReplayDecisionRequest(decision_id=answer.decision_id)
@@ -123,7 +123,7 @@ def test_an_offer_is_checked_when_it_is_redeemed(tmp_path: Path) -> None:
         )
         assert gone.alternative.offers[0].offer_id != offer
         assert gone.alternative.decision_id != answer.decision_id
-        stored = live.server.parts.store.decision(gone.alternative.decision_id)
+        stored = live.server.dependencies.store.decision(gone.alternative.decision_id)
         assert stored is not None
         assert stored.request.channel == "till"
         other = pb.CheckOfferRequest(

@@ -11,11 +11,12 @@ import grpc
 import msgspec
 import pytest
 
-from models.domain.decisions import Decision, Flag, Reason, WithheldOffer
-from models.domain.events import CHANNELS
-from service.config.environment import WORKERS_FIGURES
+from models.domain.channels import CHANNELS
+from models.domain.decisions import Decision, Flag, WithheldOffer
+from models.domain.reasons import Reason
+from service.config.environment import WORKER_METRICS_DIRECTORY
 from service.metrics.declared import Metrics
-from service.metrics.stage_timer import STAGES, Laps
+from service.metrics.stage_timer import STAGES, StageTimer
 from tests.said import record
 
 pytestmark = pytest.mark.machine
@@ -42,7 +43,7 @@ def microseconds_per_recommend() -> float:
 
     def count() -> None:
         started = time.perf_counter_ns()
-        laps = Laps()
+        laps = StageTimer()
         for stage in STAGES:
             laps.end(stage)
         metrics.answers.add("web", decided, laps)
@@ -63,7 +64,7 @@ def test_counting_costs_little(
     tmp_path: Path, shared: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Counting one Recommend takes microseconds, with one process and with several."""
-    environment = {**os.environ, **({WORKERS_FIGURES: str(tmp_path)} if shared else {})}
+    environment = {**os.environ, **({WORKER_METRICS_DIRECTORY: str(tmp_path)} if shared else {})}
     done = subprocess.run(
         [sys.executable, "-m", "tests.test_metrics_cost"],
         env=environment,

@@ -18,13 +18,14 @@ from throughline.v1 import (
     release_pb2,
 )
 
-from models.domain.decisions import Flag, Reason
-from models.domain.events import CHANNELS
+from models.domain.channels import CHANNELS
+from models.domain.decisions import Flag
+from models.domain.reasons import Reason
 from models.errors import ThroughlineError
-from service.contract.status import KINDS, kind_of
+from service.contract.status import FAILURE_KINDS, failure_kind
 from service.metrics.answers import FLAGGED, PLAIN
-from service.metrics.calls import ENDS, OTHER
-from service.metrics.events import ENDS as EVENT_ENDS
+from service.metrics.calls import OTHER, OUTCOMES
+from service.metrics.events import OUTCOMES as EVENT_ENDS
 from service.metrics.stage_timer import STAGES
 from tests.damage import flip_a_bit
 from tests.patience import PATIENCE, eventually
@@ -41,7 +42,7 @@ CONTRACT = {
 }
 OF_GRPC = {"Health/Check", "Health/List", "Health/Watch", "ServerReflection/ServerReflectionInfo"}
 CODES = {code.name for code in grpc.StatusCode}
-REASONS = {kind.reason for kind in KINDS} | {""}
+REASONS = {kind.reason for kind in FAILURE_KINDS} | {""}
 
 
 class Mix:
@@ -225,11 +226,11 @@ def test_events_are_counted_by_outcome(made: tuple[Mix, Scraped]) -> None:
 def test_catalogue_release_and_process_are_told(made: tuple[Mix, Scraped]) -> None:
     """The release in force, its refusals and swaps, the catalogue and the process are there."""
     mix, scraped = made
-    runtime = mix.live.server.parts.runtime
-    assert scraped.figures("throughline_release_info", "release") == {(runtime.release,): 1}
+    runtime = mix.live.server.dependencies.active_release
+    assert scraped.figures("throughline_release_info", "release") == {(runtime.release_id,): 1}
     assert scraped.figure("throughline_release_swaps_total") == 1
     assert scraped.figure("throughline_release_refusals_total") == 1
-    assert scraped.figure("throughline_catalogue_revision") == runtime.serving.catalogue.revision
+    assert scraped.figure("throughline_catalogue_revision") == runtime.snapshot.catalogue.revision
     assert 0 <= scraped.figure("throughline_catalogue_age_seconds") < 30
     assert scraped.figure("throughline_decision_records_total", outcome="stored") == 8
     assert scraped.figure("throughline_decision_records_queued") == 0
@@ -248,7 +249,7 @@ def test_label_sets_are_closed(made: tuple[Mix, Scraped]) -> None:
         "channel": {*CHANNELS, OTHER},
         "flag": {flag.name.lower() for flag in Flag},
         "kind": {"no_answer", "refused", "rubbish", "not_asked"},
-        "release": {mix.live.server.parts.runtime.release},
+        "release": {mix.live.server.dependencies.active_release.release_id},
     }
     of_metric = {
         "throughline_calls": {"reason": REASONS},
@@ -279,7 +280,9 @@ def test_series_are_there_from_the_start(tmp_path: Path) -> None:
         for sample in scraped.samples
         if sample.name == "throughline_calls_total"
     }
-    wanted = {(method, code.name, reason) for method in CONTRACT | OF_GRPC for code, reason in ENDS}
+    wanted = {
+        (method, code.name, reason) for method in CONTRACT | OF_GRPC for code, reason in OUTCOMES
+    }
     assert there == wanted | {(OTHER, "UNIMPLEMENTED", "")}
     assert scraped.figures("throughline_calls_total", "method") == {}
     assert len(scraped.samples) <= 2_000
@@ -288,7 +291,7 @@ def test_series_are_there_from_the_start(tmp_path: Path) -> None:
 def test_nothing_of_a_request_is_exported(made: tuple[Mix, Scraped]) -> None:
     """No text that a caller sent, and no customer's id, is anywhere in what is exported."""
     mix, scraped = made
-    parts = mix.live.server.parts
+    parts = mix.live.server.dependencies
     known = customer_pb2.GetCustomerRequest(identifiers=[loyalty("L4711"), loyalty(CANARY)])
     answer = mix.live.client.customers.GetCustomer(known, timeout=PATIENCE)
     assert parts.store.counts().records["stored"] == 8
@@ -320,5 +323,5 @@ def test_every_error_has_a_reason_of_the_closed_list() -> None:
             yield from below(child)
 
     for type_ in below(ThroughlineError):
-        assert kind_of(type_.__new__(type_)) in KINDS
-    assert {(kind.code, kind.reason) for kind in KINDS} < set(ENDS)
+        assert failure_kind(type_.__new__(type_)) in FAILURE_KINDS
+    assert {(kind.code, kind.reason) for kind in FAILURE_KINDS} < set(OUTCOMES)

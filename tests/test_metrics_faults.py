@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from throughline.v1 import customer_pb2, release_pb2
 
 from service.config.settings import ConfigurationError
-from service.metrics.export import exported
+from service.metrics.export import serve_metrics
 from tests.patience import PATIENCE, eventually
 from tests.redis_server import RedisServer
 from tests.running import enter_release, event, loyalty, running
@@ -48,7 +48,7 @@ def test_a_fault_and_an_answer_nobody_waited_for(
 ) -> None:
     """A fault of ours counts as INTERNAL; an answer after the deadline, or to nobody, as that."""
     with running(tmp_path) as live, scraping(live) as port:
-        reading, read = threading.Event(), live.server.parts.store.read
+        reading, read = threading.Event(), live.server.dependencies.store.read
 
         def slow(identifiers: Any) -> Any:
             assert reading.wait(PATIENCE)
@@ -58,7 +58,7 @@ def test_a_fault_and_an_answer_nobody_waited_for(
             raise RuntimeError(CANARY)
 
         request = customer_pb2.GetCustomerRequest(identifiers=[loyalty("a")])
-        monkeypatch.setattr(live.server.parts.store, "read", slow)
+        monkeypatch.setattr(live.server.dependencies.store, "read", slow)
         with pytest.raises(grpc.RpcError):
             live.client.customers.GetCustomer(request, timeout=0.05)
         call = live.client.customers.GetCustomer.future(request, timeout=PATIENCE)
@@ -66,7 +66,7 @@ def test_a_fault_and_an_answer_nobody_waited_for(
         call.cancel()
         time.sleep(0.1)
         reading.set()
-        monkeypatch.setattr(live.server.parts.store, "read", faulty)
+        monkeypatch.setattr(live.server.dependencies.store, "read", faulty)
         with pytest.raises(grpc.RpcError):
             live.client.customers.GetCustomer(request, timeout=PATIENCE)
         wanted = {("DEADLINE_EXCEEDED", ""): 1, ("CANCELLED", ""): 1, ("INTERNAL", "INTERNAL"): 1}
@@ -110,7 +110,7 @@ def test_an_outage_of_the_store_is_seen(tmp_path: Path, own_redis: RedisServer) 
 def test_the_release_in_force_is_the_only_one_named(tmp_path: Path) -> None:
     """After a swap the release that decided before is no longer exported."""
     with running(tmp_path) as live, scraping(live) as port:
-        first = live.server.parts.runtime.release
+        first = live.server.dependencies.active_release.release_id
         second = enter_release(live.registry.directory, seed=2)
         before = scrape(port)
         promote = release_pb2.PromoteReleaseRequest(release_id=second)
@@ -128,6 +128,6 @@ def test_an_address_that_is_taken_is_refused(tmp_path: Path) -> None:
         taken = f"127.0.0.1:{port}"
         with (
             pytest.raises(ConfigurationError, match=r"^metrics_listen: cannot bind to 127"),
-            exported(taken, live.server.parts.metrics.collect),
+            serve_metrics(taken, live.server.dependencies.metrics.collect),
         ):
             pass

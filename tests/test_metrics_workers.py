@@ -13,8 +13,8 @@ from prometheus_client.core import GaugeMetricFamily
 from throughline.v1 import event_pb2, recommendation_pb2
 
 from service.client import Client
-from service.config.environment import WORKERS_FIGURES
-from service.metrics.export import RELEASE, registry_of
+from service.config.environment import WORKER_METRICS_DIRECTORY
+from service.metrics.export import RELEASE, collector_registry
 from tests.channels import clients
 from tests.patience import PATIENCE, eventually
 from tests.running import event, recommend_request
@@ -46,7 +46,7 @@ def worker_of(answer: recommendation_pb2.RecommendResponse) -> str:
 
 def test_one_process_exports_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--metrics-listen` serves what the process counted, whatever another program has set."""
-    monkeypatch.setenv(WORKERS_FIGURES, str(tmp_path / "of another program"))
+    monkeypatch.setenv(WORKER_METRICS_DIRECTORY, str(tmp_path / "of another program"))
     prepared(tmp_path)
     with served(tmp_path, *EXPORTED) as live:
         with clients(live.address, 1) as (client,):
@@ -115,6 +115,6 @@ def test_a_release_that_decides_nowhere_is_left_out() -> None:
     releases = GaugeMetricFamily(RELEASE, "x", labels=["release"])
     for name, workers in (("first", 0), ("second", 2), ("third", 1)):
         releases.add_metric([name], workers)
-    scraped = Scraped(generate_latest(registry_of(lambda: [releases])).decode())
+    scraped = Scraped(generate_latest(collector_registry(lambda: [releases])).decode())
     named = [sample.labels["release"] for sample in scraped.families[RELEASE].samples]
     assert named == ["second", "third"]

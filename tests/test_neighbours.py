@@ -12,8 +12,8 @@ from models.domain.identifiers import Identifier, hash_identifier
 from models.domain.profile import Compartment, Link, Profile
 from models.errors import StoreUnavailable, Unreadable
 from service.store.customers import planning
-from service.store.customers.planning import Fault, Recorded
-from service.store.database.backend import Backend, Write
+from service.store.customers.planning import EventFault, EventOutcome
+from service.store.database.backend import Backend, CustomerWrite
 from service.store.store import Store
 from tests.backends import backend_of
 from tests.patience import PATIENCE
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.machine
 Open = Callable[[str], Store]
 
 ANN, BOB, CAT, DAN = (identifier(number) for number in range(1, 5))
-STORED = Recorded.STORED
+STORED = EventOutcome.STORED
 
 
 def flipped(blob: bytes) -> bytes:
@@ -52,7 +52,7 @@ BROKEN = {
 
 def put(backend: Backend, customer: bytes, blob: bytes) -> None:
     """Store a blob as it is, where nothing was."""
-    assert backend.write([Write(customer, 0, blob)]) == [True]
+    assert backend.write([CustomerWrite(customer, 0, blob)]) == [True]
 
 
 @pytest.mark.parametrize("blob", BROKEN.values(), ids=BROKEN)
@@ -110,7 +110,7 @@ def test_a_poison_event_fails_alone(
     outcomes = store.record(events, NOW)
     for one, outcome in zip(events, outcomes, strict=True):
         if one.item == "poison":
-            assert isinstance(outcome, Fault)
+            assert isinstance(outcome, EventFault)
             assert isinstance(outcome.__cause__, ZeroDivisionError)
         else:
             assert outcome is STORED
@@ -118,7 +118,7 @@ def test_a_poison_event_fails_alone(
     assert logged(store) == {
         (one.identifier, one.event_id): 1 for one in events if one.item != "poison"
     }
-    with pytest.raises(Fault):
+    with pytest.raises(EventFault):
         store.load(events, [], NOW, look_up=False)
 
 

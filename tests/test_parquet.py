@@ -82,7 +82,7 @@ def test_batches_are_one_table(tmp_path: Path) -> None:
     assert table.rows(1, 2) == rows[1:]
     numbers, present = table.integers("valid_until")
     assert (numbers.tolist(), present.tolist()) == ([0, 7], [False, True])
-    assert list(table.present("features")) == [(1, "{}")]
+    assert list(table.non_null("features")) == [(1, "{}")]
 
 
 def test_empty_table_is_read(tmp_path: Path) -> None:

@@ -18,38 +18,38 @@ from service.commands import parsing, terminal
 def test_money_is_read_as_it_is_printed(units: int, nanos: int) -> None:
     """No amount loses a billionth between being printed and being read."""
     amount = Money(currency="EUR", units=units, nanos=nanos)
-    assert parsing.money(terminal.money(amount)) == amount
+    assert parsing.read_money(terminal.money_text(amount)) == amount
 
 
 @given(st.text(min_size=1).filter(lambda text: ":" not in text), st.text(min_size=1))
 def test_identifiers_may_hold_colons(namespace: str, value: str) -> None:
     """The namespace ends at the first colon; everything after it is the value."""
-    read = parsing.identifier(f"{namespace}:{value}")
+    read = parsing.read_identifier(f"{namespace}:{value}")
     assert (read.namespace, read.value) == (namespace, value)
 
 
 def test_times_without_an_offset_are_utc() -> None:
     """An offset counts; without one the time is UTC."""
-    assert parsing.moment("2026-03-01T17:30:00").ToJsonString() == "2026-03-01T17:30:00Z"
-    assert parsing.moment("2026-03-01T17:30:00+02:00").ToJsonString() == "2026-03-01T15:30:00Z"
+    assert parsing.read_time("2026-03-01T17:30:00").ToJsonString() == "2026-03-01T17:30:00Z"
+    assert parsing.read_time("2026-03-01T17:30:00+02:00").ToJsonString() == "2026-03-01T15:30:00Z"
 
 
 def test_context_items_say_how() -> None:
     """An item is before the customer on the page or in the cart."""
-    read = parsing.context_item("cart:item:1")
+    read = parsing.read_context_item("cart:item:1")
     assert read == ContextItem(item_id="item:1", kind=CONTEXT_KIND_IN_CART)
 
 
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
-        *((parsing.identifier, text) for text in ("", "loyalty", "loyalty:", ":L1")),
+        *((parsing.read_identifier, text) for text in ("", "loyalty", "loyalty:", ":L1")),
         *(
-            (parsing.money, text)
+            (parsing.read_money, text)
             for text in ("", "3.50", "EUR", "x EUR", "NaN EUR", "1e-10 EUR", "1e99 EUR")
         ),
-        *((parsing.moment, text) for text in ("noon", "2026-13-01")),
-        *((parsing.context_item, text) for text in ("item1", "seen:item1", "view:")),
+        *((parsing.read_time, text) for text in ("noon", "2026-13-01")),
+        *((parsing.read_context_item, text) for text in ("item1", "seen:item1", "view:")),
     ],
 )
 def test_what_cannot_be_read_names_its_option(parse: Callable[[str], object], text: str) -> None:

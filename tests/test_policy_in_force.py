@@ -33,7 +33,7 @@ WEEKLY = Policy(contact=Contact(caps=(Cap(name="weekly", limit=1, days=7, channe
 def publish(live: Running, policy: Policy) -> None:
     """Publish a policy as another process would, and wait until it decides."""
     live.registry.publish(policy, 2)
-    assert eventually(lambda: live.server.parts.runtime.serving.policy == policy)
+    assert eventually(lambda: live.server.dependencies.active_release.snapshot.policy == policy)
 
 
 def reasons(answer: recommendation_pb2.RecommendResponse) -> set[tuple[str, str]]:
@@ -119,7 +119,7 @@ def test_without_the_store_no_hard_cap_lets_through(
 
             raise StoreUnavailable("away")
 
-        monkeypatch.setattr(live.server.parts.store, "read", away)
+        monkeypatch.setattr(live.server.dependencies.store, "read", away)
         capped = live.recommend("a", channel="email")
         assert not capped.offers
         assert reasons(capped) == {("WITHHOLD_REASON_CAPPED", "weekly")}
@@ -143,7 +143,7 @@ def test_a_damaged_policy_is_refused(tmp_path: Path) -> None:
             live.registry.policy(WEEKLY.digest)
         with pytest.raises(BadRelease, match="not in the registry"):
             live.registry.policy("0" * 64)
-        assert eventually(lambda: live.server.parts.runtime.refused)
+        assert eventually(lambda: live.server.dependencies.active_release.refused_id)
         assert live.recommend("a").moment.policy == BUILT_IN.digest
 
 

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from service.config.settings import ConfigurationError
-from service.server.port import held_port
+from service.server.port import reserved_port
 from tests.patience import PATIENCE
 
 
@@ -30,13 +30,13 @@ def listener(port: int, shared: bool) -> socket.socket:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "[::]"])
 def test_workers_share_what_a_parent_holds(host: str) -> None:
     """A held port is free to those that share it, and to no other server or parent."""
-    with held_port(f"{host}:0") as port:
+    with reserved_port(f"{host}:0") as port:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), 1)  # the parent does not listen
         for _ in range(2):  # before and after somebody listens
             with (
                 pytest.raises(ConfigurationError, match="listen: cannot bind"),
-                held_port(f"{host}:{port}"),
+                reserved_port(f"{host}:{port}"),
             ):
                 pass
             with pytest.raises(OSError, match="in use"):
@@ -46,7 +46,7 @@ def test_workers_share_what_a_parent_holds(host: str) -> None:
                 alone.add_insecure_port(f"{host}:{port}")
             with closing(listener(port, shared=True)), closing(listener(port, shared=True)):
                 socket.create_connection(("127.0.0.1", port), 1).close()
-    with held_port(f"{host}:{port}"):
+    with reserved_port(f"{host}:{port}"):
         pass  # given back
 
 
@@ -55,13 +55,13 @@ def test_a_port_that_is_served_is_not_taken() -> None:
     for shared in (False, True):
         with closing(listener(0, shared)) as opened:
             port = opened.getsockname()[1]
-            with pytest.raises(ConfigurationError), held_port(f"127.0.0.1:{port}"):
+            with pytest.raises(ConfigurationError), reserved_port(f"127.0.0.1:{port}"):
                 pass
 
 
 def test_of_two_parents_at_once_one_has_the_port() -> None:
     """However close two servers start, exactly one of them gets the port."""
-    with held_port("127.0.0.1:0") as port:
+    with reserved_port("127.0.0.1:0") as port:
         pass
     for _ in range(200):
         both = threading.Barrier(2)
@@ -74,7 +74,7 @@ def takes(port: int, both: threading.Barrier) -> bool:
     both.wait(PATIENCE)
     with ExitStack() as held:
         try:
-            held.enter_context(held_port(f"127.0.0.1:{port}"))
+            held.enter_context(reserved_port(f"127.0.0.1:{port}"))
         except ConfigurationError:
             return False
         finally:
@@ -84,17 +84,17 @@ def takes(port: int, both: threading.Barrier) -> bool:
 
 def test_a_restart_does_not_wait_for_old_connections() -> None:
     """Connections that outlive their server do not keep its port from the next one."""
-    with held_port("127.0.0.1:0") as port, closing(listener(port, shared=True)) as server:
+    with reserved_port("127.0.0.1:0") as port, closing(listener(port, shared=True)) as server:
         client = socket.create_connection(("127.0.0.1", port))
         accepted, _ = server.accept()
-    with held_port(f"127.0.0.1:{port}"), closing(client):
+    with reserved_port(f"127.0.0.1:{port}"), closing(client):
         accepted.close()
-    with held_port(f"127.0.0.1:{port}"):
+    with reserved_port(f"127.0.0.1:{port}"):
         pass
 
 
 @pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0"])
 def test_an_address_that_is_not_ours_is_refused(listen: str) -> None:
     """A host that is not found, or not of this machine, is told as the setting it is."""
-    with pytest.raises(ConfigurationError, match="listen: cannot bind"), held_port(listen):
+    with pytest.raises(ConfigurationError, match="listen: cannot bind"), reserved_port(listen):
         pass

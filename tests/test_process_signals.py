@@ -9,9 +9,9 @@ from tests.patience import PATIENCE
 
 WAITING = """
 import signal, threading, time
-from service.server.process_signals import Signals
+from service.server.process_signals import ProcessSignals
 
-signals = Signals(signal.SIGTERM)
+signals = ProcessSignals(signal.SIGTERM)
 if {elsewhere}:
     other = threading.Thread(target=time.sleep, args=({seconds},), daemon=True)
     other.start()

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.codec import encode
-from models.domain.events import CHANNELS, EVENT_TYPES, Event, stamp_of
+from models.domain.channels import CHANNELS
+from models.domain.events import EVENT_TYPES, Event, stamp_of
 from models.domain.fold import (
     ATTRIBUTE_CAPACITY,
     BUCKET_CAPACITY,

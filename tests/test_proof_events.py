@@ -254,7 +254,7 @@ def test_an_id_says_one_thing(
         for batch in in_batches(second):
             refused += [result.outcome.code for result in live.record(*batch).results]
         assert refused == [EXISTS] * pairs
-        said = [entry.said for entry in live.server.parts.store.log(None)]
+        said = [entry.statement for entry in live.server.dependencies.store.log(None)]
     assert [one.item for one in said if isinstance(one, Event)] == ["first"] * pairs
     proof(
         "A4",
@@ -284,10 +284,12 @@ def test_a_stalled_command_counts_once(
 
         with stalling(own_redis, 0.6, 0.5) as stalls, ThreadPoolExecutor(4) as pool:
             list(pool.map(record, range(60)))
-        store = live.server.parts.store
+        store = live.server.dependencies.store
         profile = store.read([keyed("L1")]).profile
         counted = sum(sum(part.counts.values()) for part in profile.compartments.values())
-        logged = Counter(e.said.event_id for e in store.log(None) if isinstance(e.said, Event))
+        logged = Counter(
+            e.statement.event_id for e in store.log(None) if isinstance(e.statement, Event)
+        )
     assert failures
     assert counted == len(logged) == 60
     assert set(logged.values()) == {1}

@@ -10,7 +10,7 @@ import pytest
 from models.decision.inputs import DecisionInputs
 from models.decision.outcome import Stage
 from models.decision.recorded import recorded_profile
-from models.domain.decisions import Reason
+from models.domain.reasons import Reason
 from models.explanation.explain import explain
 from models.explanation.minimal_change import MOST
 from models.release.registry import Registry

@@ -17,7 +17,7 @@ from models.domain.fold import fold
 from models.domain.profile import Compartment
 from service.contract.status import code_number
 from service.store.customers import planning
-from service.store.customers.planning import Recorded
+from service.store.customers.planning import EventOutcome
 from service.store.store import Store
 from tests.proof import Proof
 from tests.running import Running, event, running
@@ -87,7 +87,7 @@ def test_any_order_gives_the_same_profile(
         who = identifier(number)
         events = history(who)
         for piece in pieces(chance.sample(events, len(events)), chance):
-            assert store.record(piece, NOW) == [Recorded.STORED] * len(piece)
+            assert store.record(piece, NOW) == [EventOutcome.STORED] * len(piece)
         (found,) = store.read([who]).profile.compartments.values()
         assert found == fold(Compartment(), events)
     proof(
@@ -148,9 +148,9 @@ def test_bad_events_cost_no_neighbour(
             stored += wanted.count(0)
             refused += number
         logged = Counter(
-            entry.said.event_id
-            for entry in live.server.parts.store.log(None)
-            if isinstance(entry.said, Event)
+            entry.statement.event_id
+            for entry in live.server.dependencies.store.log(None)
+            if isinstance(entry.statement, Event)
         )
     assert len(logged) == stored
     assert set(logged.values()) == {1}

@@ -10,7 +10,8 @@ import pytest
 from google.protobuf.message import Message
 from throughline.v1 import customer_pb2, event_pb2, offer_pb2, recommendation_pb2, release_pb2
 
-from models.domain.events import CHANNELS, EVENT_TYPES
+from models.domain.channels import CHANNELS
+from models.domain.events import EVENT_TYPES
 from tests.proof import Proof
 from tests.running import Running, event, loyalty, recommend_request, running
 from tests.scraped import CANARY, Scraped, scrape, scraping

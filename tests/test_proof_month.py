@@ -16,7 +16,7 @@ from models.decision.replay import replay
 from models.domain.decisions import DecisionRecord
 from models.release.registry import Registry
 from service.decisions.replayer import Replayer
-from service.store.database.backend import StoredDecision
+from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
 from service.store.records.sealing import Seal
@@ -94,7 +94,7 @@ def tampered(data: Path, registry: Registry, number: int) -> set[str]:
     times = {name: seal.open(name, blobs[name]) for name in names}
     backend.put_decisions(
         [
-            StoredDecision(name, times[name].customer, times[name].time, blob)
+            SealedDecision(name, times[name].customer, times[name].time, blob)
             for name, blob in changed
             if blob is not None
         ]

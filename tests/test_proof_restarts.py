@@ -18,7 +18,7 @@ from throughline.v1.recommendation_pb2 import ContextItem
 
 from models.release.registry import Registry
 from service.client import Client
-from service.server.port import held_port
+from service.server.port import reserved_port
 from tests.channels import clients
 from tests.patience import eventually
 from tests.proof import Proof
@@ -155,7 +155,7 @@ def test_instances_restarted_in_turn_lose_no_call(
     for place in places:
         place.mkdir()
         prepared(place)
-        with held_port("127.0.0.1:0") as port:
+        with reserved_port("127.0.0.1:0") as port:
             ports.append(port)
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
 

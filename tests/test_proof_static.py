@@ -228,7 +228,9 @@ def test_recommend_always_answers(
     assert comes_true(lambda: decided <= {kept.id for kept in scene.store.records(None)}, 10), (
         "decision records are missing"
     )
-    written = [entry.said for entry in scene.store.log(None) if "during" in str(entry.said)]
+    written = [
+        entry.statement for entry in scene.store.log(None) if "during" in str(entry.statement)
+    ]
     assert len(written) == len(names)
     assert '"event": "fault"' not in scene.service.log.read_text()
     share = wasted / max(calls, 1)

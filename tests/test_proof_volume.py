@@ -10,7 +10,7 @@ from throughline.v1 import common_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.domain.catalogue import Offer
-from service.decisions.volume_leases import LARGEST
+from service.decisions.volume_leases import LARGEST_BLOCK
 from service.store.opening import open_store
 from tests.backends import STORE_KEY
 from tests.channels import clients
@@ -72,7 +72,7 @@ def test_a_volume_is_never_exceeded(
             # Who got it keeps it, and nobody gets it who did not, on whatever channel.
             again = list(pool.map(lambda number: shown(number, "call_center"), range(len(people))))
     # What is leased by whom nobody asks any more is not given, nor what the killed one had leased.
-    lost = (WORKERS + 1) * min(LARGEST, max(1, volume // 100))
+    lost = (WORKERS + 1) * min(LARGEST_BLOCK, max(1, volume // 100))
     got = sum(again)
     assert all(now or not before for before, now in zip(given, again, strict=True))
     assert volume - lost <= got <= volume

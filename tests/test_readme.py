@@ -1,4 +1,4 @@
-"""README, and the pages of the examples, show only commands and targets that exist."""
+"""README, the manual and the pages of the examples show only what exists."""
 
 import json
 import re
@@ -11,20 +11,16 @@ import typer.main
 
 from service.cli import app
 from tests.channels import RETRIES
-from tests.paths import ROOT
+from tests.pages import PAGES, ROOT, blocks_of
 
 pytestmark = pytest.mark.machine
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
-FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 
 
 def shown(page: Path) -> list[str]:
     """Return the command lines of a page's fenced blocks, continued lines joined, prompts off."""
-    blocks = FENCE.findall(page.read_text(encoding="utf-8"))
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.strip().removeprefix("$ ") for line in lines]
+    return [line.removeprefix("$ ") for block in blocks_of(page) for line in block.commands]
 
 
 def commands(program: str) -> list[Any]:
@@ -66,7 +62,27 @@ def test_readme_shows_the_two_commands() -> None:
     assert any(re.match(r"make test\b", line) for line in lines)
 
 
-def test_readme_shows_the_retries_that_are_proven() -> None:
-    """The service configuration that README gives is the one that the proofs of restarts use."""
-    (block,) = re.findall(r"^```json\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    assert json.loads(block) == {"methodConfig": [RETRIES]}
+def test_the_manual_shows_the_retries_that_are_proven() -> None:
+    """The service configuration in the manual is the one that the proofs of restarts use."""
+    (block,) = [
+        block for block in blocks_of(ROOT / "docs" / "operations.md") if block.language == "json"
+    ]
+    assert json.loads(block.text) == {"methodConfig": [RETRIES]}
+
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to a file of the project leads to one, and to a heading that is there."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, heading = target.partition("#")
+        found = page if not name else (page.parent / name).resolve()
+        assert found.exists(), target
+        if heading:
+            lines = found.read_text(encoding="utf-8").splitlines()
+            headings = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
+            assert heading in [re.sub(r"[^\w -]", "", one).replace(" ", "-") for one in headings]

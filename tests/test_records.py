@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend, StoredDecision
-from service.store.database.decision_ids import decision_id, place_of, shard_of
+from service.store.database.backend import Backend, SealedDecision
+from service.store.database.decision_ids import new_decision_id, parse_decision_id, shard_of
 from service.store.records import queue as record_queue
 from service.store.records import spill
 from service.store.records.queue import RecordQueue
@@ -32,7 +32,7 @@ class Switch(SqliteBackend):
     away = False
     batches = 0
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store the records, unless away."""
         if self.away:
             raise StoreUnavailable("away")
@@ -63,13 +63,13 @@ def wait_for(backend: Backend, expected: list[str]) -> None:
 
 def ids(number: int) -> list[str]:
     """Return new decision ids in the order of their times."""
-    return [decision_id(1024, ANN, NOW + second) for second in range(number)]
+    return [new_decision_id(1024, ANN, NOW + second) for second in range(number)]
 
 
 def add(queue: RecordQueue, names: Sequence[str]) -> None:
     """Queue records of those ids."""
     for name in names:
-        place = place_of(name)
+        place = parse_decision_id(name)
         assert place is not None
         queue.add(record(name, ANN, place[1]))
 
@@ -79,7 +79,7 @@ def test_an_id_says_where_its_record_is() -> None:
     found: list[str] = []
 
     def make() -> None:
-        found.extend(decision_id(1024, ANN, NOW) for _ in range(500))
+        found.extend(new_decision_id(1024, ANN, NOW) for _ in range(500))
 
     threads = [threading.Thread(target=make) for _ in range(4)]
     for thread in threads:
@@ -87,10 +87,10 @@ def test_an_id_says_where_its_record_is() -> None:
     for thread in threads:
         thread.join()
     assert len(set(found)) == 2000
-    assert {place_of(name) for name in found} == {(shard_of(ANN, 1024), NOW)}
+    assert {parse_decision_id(name) for name in found} == {(shard_of(ANN, 1024), NOW)}
     assert {len(name) for name in found} == {34}
-    assert place_of("not-an-id") is None
-    assert place_of("") is None
+    assert parse_decision_id("not-an-id") is None
+    assert parse_decision_id("") is None
 
 
 def test_records_are_stored_soon_and_together(backend: Switch, tmp_path: Path) -> None:
@@ -98,10 +98,10 @@ def test_records_are_stored_soon_and_together(backend: Switch, tmp_path: Path) -
     queue = RecordQueue(backend, tmp_path, SEAL)
     names = ids(100)
     add(queue, names)
-    assert queue.waiting(names[99]) is not None
+    assert queue.queued_record(names[99]) is not None
     wait_for(backend, names)
     assert backend.batches < 10
-    assert queue.waiting(names[99]) is None
+    assert queue.queued_record(names[99]) is None
     queue.close()
     assert queue.dropped == 0
 
@@ -123,7 +123,7 @@ def test_an_outage_is_bridged_by_a_file(backend: Switch, tmp_path: Path) -> None
     backend.away = True
     add(queue, names[:15])
     queue.flush()
-    assert queue.waiting(names[0]) is None
+    assert queue.queued_record(names[0]) is None
     (file,) = tmp_path.glob("decisions-*.spill")
     assert file.stat().st_size > 0
     add(queue, names[15:])
@@ -215,10 +215,10 @@ def test_without_a_directory_the_queue_waits(backend: Switch) -> None:
     backend.away = True
     add(queue, names)
     queue.flush()
-    assert queue.waiting(names[0]) is not None
+    assert queue.queued_record(names[0]) is not None
     backend.away = False
     wait_for(backend, names)
     backend.away = True
-    queue.add(record(decision_id(1024, ANN, NOW), ANN, NOW))
+    queue.add(record(new_decision_id(1024, ANN, NOW), ANN, NOW))
     queue.close()
     assert queue.dropped == 1

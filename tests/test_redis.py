@@ -10,9 +10,9 @@ from models.codec import encode
 from models.domain.catalogue import Item
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable
-from service.store.customers.planning import Recorded
-from service.store.customers.recording import Outcome
-from service.store.database.backend import Durability, Write
+from service.store.customers.planning import EventOutcome
+from service.store.customers.recording import RecordOutcome
+from service.store.database.backend import CustomerWrite, Durability
 from service.store.opening import open_store
 from service.store.redis.backend import RedisBackend
 from service.store.store import Store
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.machine
 Open = Callable[[str], Store]
 
 ANN, BOB = identifier(1), identifier(2)
-STORED, DUPLICATE = Recorded.STORED, Recorded.DUPLICATE
+STORED, DUPLICATE = EventOutcome.STORED, EventOutcome.DUPLICATE
 
 
-def unavailable(outcomes: Sequence[Outcome]) -> bool:
+def unavailable(outcomes: Sequence[RecordOutcome]) -> bool:
     """Tell whether every event was refused for want of the store."""
     return all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
 
@@ -85,14 +85,16 @@ def test_a_stall_after_the_read_leaves_no_doubt(own_redis: RedisServer) -> None:
     """A write that timed out while Redis was paused is found done, and refused as lost, later."""
     backend = RedisBackend(own_redis.url, timeout=0.25)
     blob = encode(Profile(customer=ANN, version=1), 1)
-    assert backend.write([Write(BOB, 0, blob)]) == [True]  # the script is known, a connection open
+    assert backend.write([CustomerWrite(BOB, 0, blob)]) == [
+        True
+    ]  # the script is known, a connection open
     own_redis.send(signal.SIGSTOP)
     with pytest.raises(StoreUnavailable, match=r"[Tt]imeout"):
-        backend.write([Write(ANN, 0, blob)])
+        backend.write([CustomerWrite(ANN, 0, blob)])
     own_redis.send(signal.SIGCONT)
     time.sleep(0.5)
     assert backend.get(ANN) == blob
-    assert backend.write([Write(ANN, 0, blob)]) == [False]
+    assert backend.write([CustomerWrite(ANN, 0, blob)]) == [False]
     backend.close()
 
 

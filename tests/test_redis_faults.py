@@ -9,8 +9,8 @@ import pytest
 from models.codec import encode
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable
-from service.store.database.backend import CatalogueRow, Query, StoredDecision, Write
-from service.store.database.decision_ids import decision_id
+from service.store.database.backend import CatalogueRow, CustomerWrite, EventQuery, SealedDecision
+from service.store.database.decision_ids import new_decision_id
 from service.store.opening import open_store
 from service.store.redis.backend import RedisBackend
 from tests.backends import STORE_KEY
@@ -24,7 +24,7 @@ TIMEOUT = 0.25  # seconds
 ROOM = 2.0  # seconds that a busy machine may take on top
 ANN, BOB, CAT = identifier(1), identifier(2), identifier(3)
 BLOB = encode(Profile(customer=ANN, version=1), 1)
-RECORD = decision_id(1024, ANN, NOW)
+RECORD = new_decision_id(1024, ANN, NOW)
 
 RUBBISH = {
     "http": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
@@ -50,15 +50,17 @@ RUBBISH = {
 VERBS: dict[str, Callable[[RedisBackend], object]] = {
     "get": lambda backend: backend.get(ANN),
     "get_many": lambda backend: backend.get_many([ANN, BOB]),
-    "write": lambda backend: backend.write([Write(ANN, 1, BLOB)]),
-    "writes": lambda backend: backend.write([Write(ANN, 1, BLOB), Write(BOB, 0, BLOB)]),
-    "seen": lambda backend: backend.seen([ANN], [Query(ANN, "e1", None)]),
+    "write": lambda backend: backend.write([CustomerWrite(ANN, 1, BLOB)]),
+    "writes": lambda backend: backend.write(
+        [CustomerWrite(ANN, 1, BLOB), CustomerWrite(BOB, 0, BLOB)]
+    ),
+    "seen": lambda backend: backend.seen([ANN], [EventQuery(ANN, "e1", None)]),
     "log": lambda backend: list(backend.log()),
     "put_catalogue": lambda backend: backend.put_catalogue([CatalogueRow("item", "a", b"a")]),
     "catalogue_changes": lambda backend: backend.catalogue_changes(0),
     "revision": lambda backend: backend.revision(),
     "put_decisions": lambda backend: backend.put_decisions(
-        [StoredDecision(RECORD, ANN, NOW, b"record")]
+        [SealedDecision(RECORD, ANN, NOW, b"record")]
     ),
     "decision": lambda backend: backend.decision(RECORD),
     "decisions": lambda backend: list(backend.decisions(None)),
@@ -103,7 +105,7 @@ def backend(proxy: FaultProxy) -> Iterator[RedisBackend]:
     """The database behind the proxy, in use and healthy."""
     made = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0", TIMEOUT)
     made._calls._breaker._rest = 0.0
-    made.write([Write(ANN, 0, BLOB)])
+    made.write([CustomerWrite(ANN, 0, BLOB)])
     made.put_catalogue([CatalogueRow("item", "a", b"a")])
     yield made
     made.close()
@@ -143,7 +145,7 @@ FAULTS = {
 def test_a_call_ends_in_time(proxy: FaultProxy, backend: RedisBackend, fault: Fault) -> None:
     """However replies come or do not come, one call takes no longer than the time it has."""
     large = encode(Profile(customer=CAT, version=1, compartments={}), 1) + bytes(2000)
-    backend.write([Write(CAT, 0, large)])
+    backend.write([CustomerWrite(CAT, 0, large)])
     proxy.set(fault)
     for call in (lambda: backend.get(CAT), lambda: backend.get_many([ANN, CAT, BOB])):
         started = time.monotonic()

@@ -48,7 +48,7 @@ def failure(call: Callable[[], Message]) -> tuple[grpc.StatusCode, str]:
 def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
     """A swap costs no call: every answer meanwhile names the one release or the other."""
     with running(tmp_path) as live:
-        first = live.server.parts.runtime.release
+        first = live.server.dependencies.active_release.release_id
         second = enter_release(live.registry.directory, seed=2)
         seen: list[str] = []
         failed: list[grpc.RpcError] = []
@@ -95,7 +95,7 @@ def test_releases_are_listed_latest_first(tmp_path: Path) -> None:
 def test_damaged_release_is_refused_and_the_next_is_not(tmp_path: Path) -> None:
     """A damaged release is refused with the file named, again and again; a good one follows."""
     with running(tmp_path) as live:
-        first = live.server.parts.runtime.release
+        first = live.server.dependencies.active_release.release_id
         bad = enter_release(live.registry.directory, seed=2)
         flip_a_bit(live.registry.path(bad), "item_vectors.npy")
         for _ in range(2):
@@ -119,11 +119,11 @@ def test_pointer_moved_by_another_process_is_followed(tmp_path: Path) -> None:
 def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
     """A damaged release that the pointer names is refused, and the one that serves goes on."""
     with running(tmp_path) as live:
-        first = live.server.parts.runtime.release
+        first = live.server.dependencies.active_release.release_id
         bad = enter_release(live.registry.directory, seed=2)
         live.registry.promote(bad, 2)
         flip_a_bit(live.registry.path(bad), "vocabulary.json")
-        refused = eventually(lambda: live.server.parts.runtime.refused == bad)
+        refused = eventually(lambda: live.server.dependencies.active_release.refused_id == bad)
         assert refused
         assert live.recommend("a").moment.release == first
         live.registry.rollback(3)
@@ -135,7 +135,7 @@ def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
 def test_start_falls_back_to_the_last_good_release(tmp_path: Path) -> None:
     """A server that starts with a damaged release in force serves the one before it."""
     with running(tmp_path) as live:
-        first = live.server.parts.runtime.release
+        first = live.server.dependencies.active_release.release_id
         second = enter_release(live.registry.directory, seed=2)
         promote(live, second)
     flip_a_bit(live.registry.path(second), "popularity.npy")
@@ -147,8 +147,8 @@ def test_catalogue_changed_by_another_process_is_followed(tmp_path: Path) -> Non
     """A row written to the store by somebody else decides within a second."""
     with running(tmp_path) as live:
         before = live.recommend("a").moment.catalogue_revision
-        rows = list(live.server.parts.runtime.serving.catalogue.items.values())[:1]
-        live.server.parts.store.put_catalogue(rows)
+        rows = list(live.server.dependencies.active_release.snapshot.catalogue.items.values())[:1]
+        live.server.dependencies.store.put_catalogue(rows)
         assert eventually(
             lambda: live.recommend("a", count=1).moment.catalogue_revision == before + 1, 1
         )

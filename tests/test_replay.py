@@ -9,8 +9,9 @@ from models.codec import encode
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.decision.replay import NotReplayable, replay
-from models.domain.decisions import Decision, Intent, Reason, Request
+from models.domain.decisions import Decision, Intent, Request
 from models.domain.events import Event
+from models.domain.reasons import Reason
 from models.policy.schema import (
     BUILT_IN,
     Policy,

@@ -41,7 +41,7 @@ def test_an_id_counts_once(tmp_path: Path, store_url: str) -> None:
         ThreadPoolExecutor(8) as callers,
     ):
         live.registry.publish(DAILY, 2)
-        assert eventually(lambda: live.server.parts.runtime.serving.policy == DAILY)
+        assert eventually(lambda: live.server.dependencies.active_release.snapshot.policy == DAILY)
         ask = [
             callers.submit(live.recommend, "a", channel="email", request_id="once")
             for _ in range(16)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.codec import Damaged
 from models.domain.decisions import DecisionRecord
-from service.store.database.decision_ids import decision_id
+from service.store.database.decision_ids import new_decision_id
 from service.store.records.sealing import Erased, Seal, erase, is_erased, mac_of
 from tests.backends import STORE_KEY
 from tests.said import NOW, identifier, record
@@ -17,7 +17,7 @@ SEAL = Seal(STORE_KEY)
 
 def decided(second: int = 0) -> DecisionRecord:
     """Return a record under an id of its own."""
-    return record(decision_id(1024, ANN, NOW + second), ANN, NOW + second)
+    return record(new_decision_id(1024, ANN, NOW + second), ANN, NOW + second)
 
 
 ONE = decided()

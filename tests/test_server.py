@@ -32,7 +32,7 @@ def test_unknown_customer_gets_a_flagged_cold_answer(live: Running) -> None:
     assert len(answer.offers) == 5
     assert common_pb2.FLAG_COLD_START in answer.flags
     assert answer.moment.profile_version == 0
-    assert answer.moment.release == live.server.parts.runtime.release
+    assert answer.moment.release == live.server.dependencies.active_release.release_id
 
 
 def test_next_decision_sees_a_recorded_event(live: Running) -> None:
@@ -88,9 +88,9 @@ def test_decision_record_replays(live: Running) -> None:
     """What is kept of a decision is enough to make it again."""
     live.record(event("rec1", "recorded", item_id="item8"))
     answer = live.recommend("recorded", channel="email", count=6)
-    record = live.server.parts.store.decision(answer.decision_id)
+    record = live.server.dependencies.store.decision(answer.decision_id)
     assert record is not None
-    world = live.server.parts.runtime.serving.world()
+    world = live.server.dependencies.active_release.snapshot.shared_inputs()
     assert replay(record, world.index.release, world.policy) == record.decision
     assert [shown.offer for shown in record.decision.slate] == [o.offer_id for o in answer.offers]
 
@@ -188,7 +188,7 @@ def test_profile_survives_a_restart(tmp_path: Path) -> None:
         decided = first.recommend("kept").decision_id
     with running(tmp_path, rows=[]) as second:
         assert second.recommend("kept").moment.profile_version == 1
-        assert second.server.parts.store.decision(decided) is not None
+        assert second.server.dependencies.store.decision(decided) is not None
         again = event("p1", "kept", item_id="item2")
         result = second.record(again).results[0]
         assert result.outcome.code == grpc.StatusCode.ALREADY_EXISTS.value[0]
@@ -206,13 +206,13 @@ def test_waiting_calls_do_not_starve_deciding_ones(
     """While every thread that stores events waits, decisions go on; beyond the cap calls end."""
     waiting = threading.Event()
     with running(tmp_path, ingest_threads=2, max_concurrent_calls=12) as live:
-        record = live.server.parts.store.record
+        record = live.server.dependencies.store.record
 
         def slow(*arguments: Any) -> Any:
             waiting.wait(PATIENCE)
             return record(*arguments)
 
-        monkeypatch.setattr(live.server.parts.store, "record", slow)
+        monkeypatch.setattr(live.server.dependencies.store, "record", slow)
         call: Any = live.client.events.RecordEvents
         request = event_pb2.RecordEventsRequest(events=[event("w1")])
         try:

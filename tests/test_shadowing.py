@@ -12,7 +12,7 @@ from models.domain.decisions import DecisionRecord
 from models.policy.schema import AtMost, Policy
 from models.release.registry import Registry
 from service.cli import app
-from service.decisions.shadow import LATE, Agreement, kept_since
+from service.decisions.shadow import LATE, Agreement, decisions_since
 from service.store.store import Store
 from tests.running import enter_release, event, running
 from tests.said import NOW, identifier, record
@@ -52,8 +52,8 @@ def test_each_decision_comes_once(store_url: str, opened: Open) -> None:
             later.append(decide(at))
         return at is not None
 
-    assert [kept.record for kept in kept_since(store, None, again)] == [*first, *later]
-    only = kept_since(store, NOW + 2 * SECOND, lambda: False)
+    assert [kept.record for kept in decisions_since(store, None, again)] == [*first, *later]
+    only = decisions_since(store, NOW + 2 * SECOND, lambda: False)
     assert {kept.id for kept in only} == {one.id for one in (first[2], *later)}
 
 

@@ -15,14 +15,14 @@ import pytest
 
 from models.domain.catalogue import Item
 from models.errors import StoreUnavailable
-from service.store.customers.planning import Recorded
-from service.store.database.backend import StoredDecision
+from service.store.customers.planning import EventOutcome
+from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
 from service.store.sqlite.backend import SqliteBackend
 from service.store.sqlite.lock import lock_directory
 from service.store.sqlite.writer import Writer
-from service.store.store import LoadCount, Store
+from service.store.store import LoadCounts, Store
 from service.store.store import Store as StoreOver
 from tests.backends import STORE_KEY
 from tests.said import NOW, counted, event, identifier, logged
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.machine
 Open = Callable[[str], Store]
 
 ANN, BOB = identifier(1), identifier(2)
-STORED = Recorded.STORED
+STORED = EventOutcome.STORED
 
 
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_trust_in_new_events_is_no_risk(tmp_path: Path, opened: Open) -> None:
     """The index of the log finds a repeated event even where a load was told not to look."""
     store = opened(f"sqlite:{tmp_path}")
     history = [event(f"e{number}", ANN, number) for number in range(200)]
-    assert store.load(history, [], NOW, look_up=False) == LoadCount(200, 0, 0)
-    assert store.load(history, [], NOW, look_up=False) == LoadCount(0, 200, 0)
+    assert store.load(history, [], NOW, look_up=False) == LoadCounts(200, 0, 0)
+    assert store.load(history, [], NOW, look_up=False) == LoadCounts(0, 200, 0)
     assert counted(store, ANN) == 200
 
 
@@ -204,9 +204,9 @@ def test_a_closed_store_refuses(tmp_path: Path) -> None:
 def test_decisions_are_let_go_after_their_time(tmp_path: Path) -> None:
     """Records kept for 30 days go when new ones come."""
     backend = SqliteBackend(tmp_path)
-    backend.put_decisions([StoredDecision("old", ANN, NOW, b"old")])
+    backend.put_decisions([SealedDecision("old", ANN, NOW, b"old")])
     backend._submit(lambda connection: connection.execute("UPDATE decisions SET kept_until = 0"))
-    backend.put_decisions([StoredDecision("new", ANN, NOW, b"new")])
+    backend.put_decisions([SealedDecision("new", ANN, NOW, b"new")])
     assert list(backend.decisions(None)) == [("new", b"new")]
     backend.close()
 

@@ -11,8 +11,9 @@ from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.decision.recorded import catalogue_rows_used
 from models.domain.catalogue import Item
-from models.domain.decisions import ContextItem, Decision, Flag, Reason, Request, Source
+from models.domain.decisions import ContextItem, Decision, Flag, Request, Source
 from models.domain.events import EVENT_TYPES, INTERACTION_LANES, Event
+from models.domain.reasons import Reason
 from models.domain.view import view_of
 from models.numeric.fixed import ONE
 from models.policy.schema import BUILT_IN, CandidateCounts, Policy
@@ -252,7 +253,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
     rows = catalogue_rows_used(decision, index(True).catalogue, "")
-    recommendation_messages.answer(response, "id", decision, rows)
+    recommendation_messages.fill_answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
         assert int(told.source) == int(shown.source)

@@ -17,11 +17,11 @@ from models.domain.fold import SEEN_CAPACITY
 from models.domain.identifiers import key_fingerprint
 from models.domain.profile import Profile
 from models.errors import BadInput, StoreUnavailable, WrongKey
-from service.store.customers.planning import Recorded
-from service.store.customers.recording import Outcome
-from service.store.database.backend import Durability, Write
+from service.store.customers.planning import EventOutcome
+from service.store.customers.recording import RecordOutcome
+from service.store.database.backend import CustomerWrite, Durability
 from service.store.opening import open_store
-from service.store.store import LoadCount, Store
+from service.store.store import LoadCounts, Store
 from tests.backends import STORE_KEY, backend_of
 from tests.patience import PATIENCE
 from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
@@ -29,7 +29,7 @@ from tests.said import EPOCH, NOW, SECOND, counted, event, identifier, logged
 Open = Callable[[str], Store]
 
 ANN, BOB, CAT = identifier(1), identifier(2), identifier(3)
-STORED, DUPLICATE, CONFLICT = Recorded.STORED, Recorded.DUPLICATE, Recorded.CONFLICT
+STORED, DUPLICATE, CONFLICT = EventOutcome.STORED, EventOutcome.DUPLICATE, EventOutcome.CONFLICT
 
 
 def test_a_stored_event_is_seen_by_every_reader(store_url: str, opened: Open) -> None:
@@ -59,13 +59,13 @@ def test_the_first_known_identifier_counts(store_url: str, opened: Open) -> None
     store = opened(store_url)
     store.record([event("e1", ANN), event("e1", BOB)], NOW)
     assert store.read([CAT, BOB]).profile.customer == BOB
-    assert not store.read([CAT, BOB]).disagree
+    assert not store.read([CAT, BOB]).identifiers_disagree
     assert store.read([ANN, CAT]) == store.read([ANN])
     assert store.read([ANN, BOB]).profile.customer == ANN
-    assert store.read([ANN, BOB]).disagree
+    assert store.read([ANN, BOB]).identifiers_disagree
     store.link(ANN, BOB, "login", NOW)
-    assert not store.read([ANN, BOB]).disagree
-    assert not store.read([CAT, BOB, ANN]).disagree
+    assert not store.read([ANN, BOB]).identifiers_disagree
+    assert not store.read([CAT, BOB, ANN]).identifiers_disagree
 
 
 def test_an_event_counts_once(store_url: str, opened: Open) -> None:
@@ -151,8 +151,8 @@ def test_a_load_that_looks_up_may_be_repeated(store_url: str, opened: Open) -> N
     store = opened(store_url)
     history = [event(f"h{number}", ANN, None, sequence=number) for number in range(100)]
     history.append(attributes_event(ANN, {"region": "north"}))
-    assert store.load(history[50:], [], NOW, look_up=False) == LoadCount(51, 0, 0)
-    assert store.load(history, [], NOW, look_up=True) == LoadCount(50, 51, 0)
+    assert store.load(history[50:], [], NOW, look_up=False) == LoadCounts(51, 0, 0)
+    assert store.load(history, [], NOW, look_up=True) == LoadCounts(50, 51, 0)
     assert counted(store, ANN) == 101
     assert set(logged(store).values()) == {1}
 
@@ -181,7 +181,7 @@ def test_concurrent_events_of_one_customer_are_all_kept(store_url: str, opened: 
     """Eight threads over two processes' stores lose nothing and count nothing twice."""
     stores = [opened(store_url), opened(store_url)]
 
-    def run(worker: int) -> list[Outcome]:
+    def run(worker: int) -> list[RecordOutcome]:
         return [
             stores[worker % 2].record([event(f"e{worker}-{number}", ANN, number)], NOW)[0]
             for number in range(10)
@@ -201,10 +201,10 @@ def test_the_same_event_from_many_at_once_counts_once(store_url: str, opened: Op
     events = [event(f"e{number}", ANN, number) for number in range(100)]
     barrier = threading.Barrier(4)
 
-    def run(worker: int) -> list[Outcome]:
+    def run(worker: int) -> list[RecordOutcome]:
         chosen = random.Random(worker).sample(events, len(events))
         barrier.wait()
-        found: dict[str, Outcome] = {}
+        found: dict[str, RecordOutcome] = {}
         for start in range(0, 100, 25):
             part = chosen[start : start + 25]
             found.update(zip([one.event_id for one in part], store.record(part, NOW), strict=True))
@@ -232,7 +232,7 @@ def test_a_customer_of_another_format_fails_alone(store_url: str, opened: Open) 
     """A blob that this version does not know is left as it is, and its neighbours are served."""
     strange = bytes([99]) + encode(None, 7)[1:]
     backend = backend_of(store_url)
-    assert backend.write([Write(BOB, 0, strange)]) == [True]
+    assert backend.write([CustomerWrite(BOB, 0, strange)]) == [True]
     store = opened(store_url)
     first, second, third = store.record([event("e1", ANN), event("e1", BOB), event("e1", CAT)], NOW)
     assert (first, third) == (STORED, STORED)
@@ -246,9 +246,15 @@ def test_a_write_needs_the_version_it_was_made_from(store_url: str) -> None:
     """Compare and set: another version, or a customer who is there already, refuses the write."""
     backend = backend_of(store_url)
     blobs = [encode(Profile(customer=ANN, version=version), version) for version in (1, 2)]
-    assert backend.write([Write(ANN, 1, blobs[0])]) == [False]
-    assert backend.write([Write(ANN, 0, blobs[0]), Write(BOB, 0, blobs[0])]) == [True, True]
-    assert backend.write([Write(ANN, 0, blobs[1]), Write(BOB, 1, blobs[1])]) == [False, True]
+    assert backend.write([CustomerWrite(ANN, 1, blobs[0])]) == [False]
+    assert backend.write([CustomerWrite(ANN, 0, blobs[0]), CustomerWrite(BOB, 0, blobs[0])]) == [
+        True,
+        True,
+    ]
+    assert backend.write([CustomerWrite(ANN, 0, blobs[1]), CustomerWrite(BOB, 1, blobs[1])]) == [
+        False,
+        True,
+    ]
     assert backend.get_many([BOB, CAT, ANN]) == [blobs[1], None, blobs[0]]
     backend.close()
 

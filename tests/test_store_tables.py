@@ -10,7 +10,7 @@ from models.domain.catalogue import Item, Offer
 from models.domain.events import Event
 from models.errors import Conflict
 from service.store.customers.log_entries import LogEntry
-from service.store.store import Kept, Store
+from service.store.store import Store, StoredDecision
 from tests.patience import PATIENCE
 from tests.said import NOW, event, identifier, record
 
@@ -89,7 +89,7 @@ def test_a_decision_is_found_by_its_id_alone(store_url: str, opened: Open) -> No
         time.sleep(0.01)
     assert [other.decision(one.id) for one in records] == records
     by_time = sorted(records, key=lambda one: one.time)
-    assert list(other.records(None)) == [Kept(one.id, one) for one in by_time]
+    assert list(other.records(None)) == [StoredDecision(one.id, one) for one in by_time]
     assert [kept.record for kept in other.records(NOW + 1)] == [records[2], records[0]]
     assert other.decision("nonsense") is None
     assert other.decision(store.new_decision_id(BOB, NOW)) is None
@@ -121,7 +121,7 @@ def test_the_log_is_a_complete_snapshot(store_url: str, opened: Open) -> None:
     first = next(entries)
     store.record([event("later", identifier(number)) for number in range(7)], NOW + 3)
     snapshot = [first, *entries]
-    said = [one.said for one in snapshot if isinstance(one.said, Event)]
+    said = [one.statement for one in snapshot if isinstance(one.statement, Event)]
     assert sorted(said, key=lambda one: one.time or 0) == events
     assert len(snapshot) == 61
     since = list(store.log(NOW + 2))
@@ -136,7 +136,7 @@ def test_a_log_of_many_pages_is_read_whole(store_url: str, opened: Open) -> None
     for start in range(0, 1800, 600):
         events = [event(f"e{number}", ANN, number) for number in range(start, start + 600)]
         store.load(events, [], NOW + start, look_up=False)
-    said = [entry.said for entry in store.log(None)]
+    said = [entry.statement for entry in store.log(None)]
     assert [one.event_id for one in said if isinstance(one, Event)] == [
         f"e{number}" for number in range(1800)
     ]

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from service import cli
 from service.client import Client, Tls
 from service.config.settings import ConfigurationError, read_settings
-from service.server.preflight import check, warn
+from service.server.preflight import check_settings, log_warnings
 from tests.certificates import Files, authority, client, self_signed, server_files
 from tests.patience import PATIENCE, eventually
 from tests.running import Running, recommend_request, running
@@ -257,7 +257,7 @@ def test_bad_files_stop_the_start(tmp_path: Path, fault: str) -> None:
     """A file that is absent, no PEM, cut, or not of the other one stops the start by its name."""
     settings = read_settings(key="ab" * 32, **wrong_files(tmp_path, fault))
     with pytest.raises(ConfigurationError) as raised:
-        check(settings)
+        check_settings(settings)
     assert str(raised.value).startswith(f"{fault.split()[0]}: ")
     assert "\n" not in str(raised.value)
 
@@ -275,10 +275,10 @@ def test_key_that_others_may_read_is_told(tmp_path: Path) -> None:
     files = server_files(tmp_path, CA)
     settings = read_settings(**tls_settings(files))
     with capture_logs() as logs:
-        warn(settings)
+        log_warnings(settings)
         assert logs == []
         files.key.chmod(0o640)
-        warn(settings)
+        log_warnings(settings)
     assert [(entry["event"], entry["setting"]) for entry in logs] == [
         ("others than its owner may use the key", "tls_key")
     ]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from models.domain.fold import SEEN_CAPACITY
 from models.domain.profile import Unlink
 from models.errors import StoreUnavailable
-from service.store.customers.planning import Recorded
-from service.store.customers.unlinking import Unlinked
+from service.store.customers.planning import EventOutcome
+from service.store.customers.unlinking import UnlinkOutcome
 from service.store.database.backend import Backend
 from service.store.store import Store
 from tests.backends import Interrupted, crash, store_over
@@ -99,20 +99,20 @@ def test_a_crash_at_any_write_is_finished_by_the_next_reader(
     again = cached.unlink(b, a, "agent", NOW)
     assert again == (expected._replace(changed=False) if expected else model.unlink(a, b))
     for who in PEOPLE:
-        assert cached.record([event("later", who)], NOW) == [Recorded.STORED]
+        assert cached.record([event("later", who)], NOW) == [EventOutcome.STORED]
         model.record("later", who)
     model.check(store_over(backend))
 
 
 def event_of_low(store: Store, model: Model) -> None:
     """Let an event of who stays arrive."""
-    assert store.record([event("x", LOW)], NOW) == [Recorded.STORED]
+    assert store.record([event("x", LOW)], NOW) == [EventOutcome.STORED]
     model.record("x", LOW)
 
 
 def event_of_high(store: Store, model: Model) -> None:
     """Let an event of who leaves arrive."""
-    assert store.record([event("x", HIGH)], NOW) == [Recorded.STORED]
+    assert store.record([event("x", HIGH)], NOW) == [EventOutcome.STORED]
     model.record("x", HIGH)
 
 
@@ -176,7 +176,7 @@ def test_links_unlinks_and_events_from_many_threads(backend: Backend) -> None:
             else:
                 store.unlink(a, b, "agent", NOW)
             batch = [event(f"{worker}-{number}", who, number) for who in (a, b)]
-            assert store.record(batch, NOW) == [Recorded.STORED] * 2
+            assert store.record(batch, NOW) == [EventOutcome.STORED] * 2
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(run, range(6)))
@@ -229,11 +229,11 @@ def test_an_event_sent_again_is_known_wherever_it_was_logged(backend: Backend, l
     for number, (what, a, b) in enumerate(LIVES[life]):
         (store.link if what == "link" else store.unlink)(a, b, "agent", NOW)
         events = [event(f"old{number}", who, number) for who in PEOPLE]
-        assert store.record(events, NOW) == [Recorded.STORED] * len(events)
+        assert store.record(events, NOW) == [EventOutcome.STORED] * len(events)
         old += events
     for who in PEOPLE:
         store.record([event(f"{at}", who, at) for at in range(100, 101 + SEEN_CAPACITY)], NOW)
-    assert store.record(old, NOW) == [Recorded.DUPLICATE] * len(old)
+    assert store.record(old, NOW) == [EventOutcome.DUPLICATE] * len(old)
 
 
 def test_who_was_never_known_is_passed_over_again(backend: Backend) -> None:
@@ -253,7 +253,7 @@ def test_unlinks_are_in_the_log(backend: Backend) -> None:
     """An unlink is logged once, and what is not there is no unlink."""
     store = store_over(backend)
     store.link(LOW, HIGH, "login", NOW)
-    assert store.unlink(HIGH, LOW, "agent", NOW + 1) == Unlinked(True, False)
-    assert store.unlink(HIGH, LOW, "agent", NOW + 2) == Unlinked(False, False)
-    said = [entry.said for entry in store.log(None) if isinstance(entry.said, Unlink)]
+    assert store.unlink(HIGH, LOW, "agent", NOW + 1) == UnlinkOutcome(True, False)
+    assert store.unlink(HIGH, LOW, "agent", NOW + 2) == UnlinkOutcome(False, False)
+    said = [entry.statement for entry in store.log(None) if isinstance(entry.statement, Unlink)]
     assert said == [Unlink(NOW + 1, HIGH, LOW, "agent")]

@@ -12,7 +12,7 @@ from throughline.v1 import common_pb2
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import is_name
 from service.contract import limits
-from service.contract.names import declare
+from service.contract.names import declare_names
 from service.contract.paging import page_token, read_token
 from service.contract.validation import Check, InvalidRequest
 
@@ -139,7 +139,7 @@ def test_all_violations_are_told_together() -> None:
     for at in range(100):
         check.id(f"include[{at}]", "")
     with pytest.raises(InvalidRequest) as raised:
-        check.done()
+        check.raise_if_invalid()
     assert str(raised.value) == "include[0]: required"
     assert len(raised.value.violations) == limits.VIOLATIONS
 
@@ -152,7 +152,7 @@ def test_a_name_is_a_name(text: str) -> None:
         assert text.isascii()
         assert text == text.lower()
         assert 1 <= len(text) <= limits.NAME_BYTES
-        assert declare(channels=[text]).channels >= {text}
+        assert declare_names(channels=[text]).channels >= {text}
 
 
 @settings(max_examples=200)

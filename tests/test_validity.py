@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.domain.catalogue import Catalogue, Item, Money, Offer, Row, Stock
-from models.domain.decisions import Reason
+from models.domain.reasons import Reason
 from models.domain.validity import ALWAYS, NEVER, shown_from, shown_until, unavailable
 from models.ranking.offer_index import OfferIndex
 from tests.decisions import index

@@ -11,7 +11,7 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from models.domain.catalogue import Catalogue, Offer, Row
 from models.errors import StoreUnavailable
-from service.decisions.volume_leases import AGAIN, LARGEST, Volumes
+from service.decisions.volume_leases import LARGEST_BLOCK, RETRY_SECONDS, VolumeLeases
 from service.store.store import Store
 from tests.running import running
 from tests.small import small_rows
@@ -42,7 +42,7 @@ class Clock:
 
 def test_only_what_has_a_volume_is_limited(store_url: str, opened: Open) -> None:
     """Offers without a volume, and withdrawn ones, are none of the limited ones."""
-    volumes = Volumes(opened(store_url))
+    volumes = VolumeLeases(opened(store_url))
     assert dict(volumes.limited(catalogue(3))) == {"o": 3}
     assert volumes.exhausted(catalogue(3)) == frozenset()
 
@@ -50,21 +50,21 @@ def test_only_what_has_a_volume_is_limited(store_url: str, opened: Open) -> None
 def test_a_volume_is_given_to_its_last(store_url: str, opened: Open) -> None:
     """One process gives every one of a volume, then tells that it is over, and asks again later."""
     clock, store = Clock(), opened(store_url)
-    volumes, three = Volumes(store, clock), catalogue(3)
+    volumes, three = VolumeLeases(store, clock), catalogue(3)
     assert [volumes.claim(["o"], three) for _ in range(3)] == [frozenset()] * 3
     assert volumes.exhausted(three) == frozenset()
     assert volumes.claim(["o"], three) == {"o"}
     assert volumes.exhausted(three) == {"o"}
     store.give_back("volume:o", 1)
     assert volumes.claim(["o"], three) == {"o"}
-    clock.now += AGAIN
+    clock.now += RETRY_SECONDS
     assert volumes.exhausted(three) == frozenset()
     assert volumes.claim(["o"], three) == frozenset()
 
 
 def test_all_of_a_slate_are_claimed_or_none(store_url: str, opened: Open) -> None:
     """Where one of several is over, those that were there are not used up by the attempt."""
-    volumes = Volumes(opened(store_url), Clock())
+    volumes = VolumeLeases(opened(store_url), Clock())
     rows = [Offer(id=name, items=("i",), volume=1) for name in ("a", "b")]
     both = Catalogue().apply(1, rows)
     assert volumes.claim(["a"], both) == frozenset()
@@ -76,25 +76,25 @@ def test_all_of_a_slate_are_claimed_or_none(store_url: str, opened: Open) -> Non
 def test_what_is_put_back_is_given_again(store_url: str, opened: Open) -> None:
     """A claim that came to nothing is free for the next, here or, after the end, elsewhere."""
     store = opened(store_url)
-    first, second, one = Volumes(store, Clock()), Volumes(store, Clock()), catalogue(1)
+    first, second, one = VolumeLeases(store, Clock()), VolumeLeases(store, Clock()), catalogue(1)
     assert first.claim(["o"], one) == frozenset()
     assert second.claim(["o"], one) == {"o"}
     first.put_back(["o"])
     assert first.claim(["o"], one) == frozenset()
     first.put_back(["o"])
     first.close()
-    third = Volumes(store, Clock())
+    third = VolumeLeases(store, Clock())
     assert third.claim(["o"], one) == frozenset()
 
 
 def test_a_volume_that_is_changed_counts_on(store_url: str, opened: Open) -> None:
     """More of a volume goes on from what was given; less ends it, and no lease outlives it."""
     store, clock = opened(store_url), Clock()
-    volumes = Volumes(store, clock)
+    volumes = VolumeLeases(store, clock)
     many = catalogue(1000)
     assert volumes.claim(["o"], many) == frozenset()
     assert volumes.claim(["o"], catalogue(1)) == {"o"}
-    clock.now += AGAIN
+    clock.now += RETRY_SECONDS
     assert [volumes.claim(["o"], catalogue(3)) for _ in range(3)] == [
         frozenset(),
         frozenset(),
@@ -107,7 +107,7 @@ def test_without_a_store_only_leases_are_given(
 ) -> None:
     """While the store is away what is leased is given, and nothing beyond it."""
     store, clock = opened(store_url), Clock()
-    volumes, many = Volumes(store, clock), catalogue(300)
+    volumes, many = VolumeLeases(store, clock), catalogue(300)
     assert volumes.claim(["o"], many) == frozenset()  # leases 3
 
     def away(counter: str, most: int, limit: int) -> int:
@@ -120,7 +120,7 @@ def test_without_a_store_only_leases_are_given(
             frozenset(),
             {"o"},
         ]
-    clock.now += AGAIN
+    clock.now += RETRY_SECONDS
     assert volumes.claim(["o"], many) == frozenset()
 
 
@@ -137,7 +137,7 @@ def test_many_processes_never_give_more(store_url: str, opened: Open, seed: int)
 
     def work(number: int) -> None:
         store = opened(store_url)
-        volumes = Volumes(store, Clock())
+        volumes = VolumeLeases(store, Clock())
         for _ in range(600):
             if volumes.claim([f"o{seed}"], thousand):
                 break
@@ -152,16 +152,16 @@ def test_many_processes_never_give_more(store_url: str, opened: Open, seed: int)
                 killed[0] += number == 0
                 if number:
                     volumes.close()
-                volumes = Volumes(store, Clock())
+                volumes = VolumeLeases(store, Clock())
         volumes.close()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    last = Volumes(opened(store_url), Clock())
+    last = VolumeLeases(opened(store_url), Clock())
     while not last.claim([f"o{seed}"], thousand):
         given[0] += 1
     assert given[0] <= 1000
-    assert given[0] >= 1000 - killed[0] * min(LARGEST, 1000 // 100)
+    assert given[0] >= 1000 - killed[0] * min(LARGEST_BLOCK, 1000 // 100)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_so_many_customers_get_it_and_keep_it(tmp_path: Path, rows: list[Row]) -
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
     """A dry run answers what would be answered, without an id, a record or a reservation."""
     with running(tmp_path) as live:
-        store = live.server.parts.store
+        store = live.server.dependencies.store
         dry = live.recommend("a", channel="email", dry_run=True)
         again = live.recommend("a", channel="email", dry_run=True)
         assert dry.decision_id == again.decision_id == ""

@@ -78,7 +78,10 @@ def simulate(
     days: Annotated[int, typer.Option(min=14, max=3_650, help="How many days of events.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     end: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="The day (UTC) before which it ends.")
+        datetime,
+        typer.Option(
+            metavar="DATE", formats=["%Y-%m-%d"], help="The day (UTC) before which it ends."
+        ),
     ] = datetime(2026, 3, 1),
     launched: Annotated[
         float, typer.Option(min=0, max=0.9, help="The share of items that come on sale meanwhile.")
@@ -144,7 +147,7 @@ def train(
 
     from training.response.contacts import ResponseConfig
     from training.run.config import TrainConfig, read_config
-    from training.run.report import full_tables
+    from training.run.report import report_tables
     from training.terminal import errors, output, progress_bar
     from training.train import train as run
 
@@ -167,12 +170,12 @@ def train(
             return lambda done, of: bar.update(task, completed=done, total=of)
 
         trained = run(dataset, registry, chosen, steps)
-    console, full = output(), trained.full
+    console, full = output(), trained.pipeline
     console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
-    for part in full_tables(full):
+    for part in report_tables(full):
         console.print(part)
-    if full.without:
-        console.print(f"Stage one alone: {full.without}.", markup=False, soft_wrap=True)
+    if full.skipped_reason:
+        console.print(f"Stage one alone: {full.skipped_reason}.", markup=False, soft_wrap=True)
     if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
     console.print(
@@ -196,7 +199,9 @@ def evaluate(
     at: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], help="The moment decisions are made at."
+            metavar="TIME",
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"],
+            help="The moment decisions are made at, such as 2017-12-01T00:00:00-05:00.",
         ),
     ] = None,
     k: Annotated[str, typer.Option(help="Lengths of the lists.")] = "10,20",
@@ -219,7 +224,7 @@ def evaluate(
     from models.release.registry import Registry
     from training.evaluation.evaluate_release import as_json as figures
     from training.evaluation.evaluate_release import evaluate_release
-    from training.evaluation.report import all_metrics
+    from training.evaluation.report import metrics_table
     from training.log.event_log import read_log
     from training.splits.truth import read_truth
     from training.terminal import output, progress_bar
@@ -255,7 +260,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(figures(measured)))
     else:
-        output().print(all_metrics(measured))
+        output().print(metrics_table(measured))
 
 
 def _lengths(text: str) -> tuple[int, ...]:

@@ -13,26 +13,26 @@ from models.release.manifest import Metric
 from models.release.registry import Entry, Registry
 from models.release.writer import write_release
 from training.evaluation.incumbent import IN_FORCE, MODEL, comparison, release_in_force
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.log.event_log import read_log
 from training.log.sample import sample
-from training.progress import Steps
+from training.progress import Steps, no_steps
 from training.ranking.second_stage import DEFAULT
 from training.run.config import TrainConfig
-from training.run.pipeline import Full, train_full
+from training.run.pipeline import TrainedPipeline, train_pipeline
 from training.run.release import golden_requests, manifest_fields
-from training.run.report import full_figures
+from training.run.report import report_figures
 
 RESPONSES = "responses"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainingRun:
     """What a training run made: the release, its figures, and what it cost."""
 
     release: str
     directory: Path
-    full: Full
+    pipeline: TrainedPipeline
     seconds: float
     peak_memory_mib: float
 
@@ -41,8 +41,8 @@ def train(
     dataset: Path,
     registry: Path,
     config: TrainConfig,
-    steps: Steps = lambda step: lambda done, of: None,
-) -> Trained:
+    steps: Steps = no_steps,
+) -> TrainingRun:
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 
     With `refit` the release is fitted again on everything, and its metrics remain those of the one
@@ -58,7 +58,7 @@ def train(
         log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
-    full = train_full(dataset, log, config, incumbent, steps)
+    full = train_pipeline(dataset, log, config, incumbent, steps)
     fields = manifest_fields(log, full.targets, full.release.history, config, full.meaning)
     release_id, directory = write_release(
         registry,
@@ -82,18 +82,18 @@ def train(
     if incumbent is not None and beside and incumbent.id != release_id:
         held.compare(comparison(release_id, incumbent.id, measured))
     _write_report(registry, release_id, full)
-    return Trained(
+    return TrainingRun(
         release=release_id,
         directory=directory,
-        full=full,
+        pipeline=full,
         seconds=seconds,
         peak_memory_mib=memory,
     )
 
 
-def _metrics(full: Full) -> tuple[Metric, ...]:
+def _metrics(full: TrainedPipeline) -> tuple[Metric, ...]:
     """Return the figures of the release; those of responses stand under an intent of their own."""
-    measured: dict[str, Sequence[Measured]] = dict(full.measured)
+    measured: dict[str, Sequence[Measurement]] = dict(full.measured)
     if full.responses is not None:
         measured[RESPONSES] = full.responses.measured
     return tuple(
@@ -113,11 +113,11 @@ def _metrics(full: Full) -> tuple[Metric, ...]:
     )
 
 
-def _write_report(registry: Path, release_id: str, full: Full) -> None:
+def _write_report(registry: Path, release_id: str, full: TrainedPipeline) -> None:
     """Write every figure, the baselines' too, beside the release: it holds no customer."""
     directory = registry / "reports"
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(full_figures(full), indent=1)
+    text = json.dumps(report_figures(full), indent=1)
     (directory / f"{release_id}.json").write_text(text + "\n")
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from models.decision.filters import Filter, in_holdout, mask_of
 from models.decision.gather import Gathered
 from models.decision.inputs import DecisionInputs
-from models.domain.decisions import Reason
 from models.domain.exclusions import Exclusion
+from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 from models.numeric.array_types import Mask
 from models.policy.caps import MARKETING, NOT_TRANSACTIONAL

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from models.decision.filters import Filter, without
 from models.decision.gather import Gathered
 from models.decision.inputs import DecisionInputs
-from models.domain.decisions import Intent, Reason
+from models.domain.decisions import Intent
 from models.domain.exclusions import Exclusion
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.policy.eligibility import barred
 from models.recommender.vector_search import Allowed, allow

@@ -14,22 +14,15 @@ from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
 from models.domain.catalogue import Money, Row, offer_id
-from models.domain.decisions import DecisionRecord, Reason, Request
+from models.domain.decisions import DecisionRecord, Request
 from models.domain.events import CONTACT, RESERVED, SENT, decision_key
 from models.domain.exclusions import Exclusion
 from models.domain.prices import amount
 from models.domain.profile import Profile
+from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 from models.domain.validity import unavailable
 from models.policy.schema import Policy
-
-_STILL = (
-    Reason.NOT_ELIGIBLE,
-    Reason.OUT_OF_STOCK,
-    Reason.EXHAUSTED,
-    Reason.CAPPED,
-    Reason.NO_CONSENT,
-)
 
 
 class OfferCheck(NamedTuple):
@@ -96,7 +89,7 @@ def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
     lead = lead_of(stages, at)
     for one in (*stages.everywhere.filters, *stages.channel.filters):
         about_messages = _about_messages(asked.shared.policy, one.exclusion)
-        if one.exclusion.reason in _STILL and not about_messages and one.excludes(at, lead):
+        if one.exclusion.reason.rechecked and not about_messages and one.excludes(at, lead):
             return one.exclusion
     return None
 

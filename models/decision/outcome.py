@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from models.decision.stages import Stages
-from models.domain.decisions import Reason
 from models.domain.exclusions import Exclusion
+from models.domain.reasons import Reason
 from models.domain.validity import unavailable
 
 

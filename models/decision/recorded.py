@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from models.codec import Damaged, encode
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.domain.decisions import Decision, DecisionRecord, KeptCandidates, Reason
+from models.domain.decisions import Decision, DecisionRecord, KeptCandidates
 from models.domain.profile import Profile, decode_customer
+from models.domain.reasons import Reason
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.ranking.candidate_scope import SeededCandidates
 from models.ranking.offer_index import OfferIndex

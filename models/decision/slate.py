@@ -8,8 +8,9 @@ import numpy as np
 
 from models.decision.filters import Filter, rows_of
 from models.domain.catalogue import stock_age
-from models.domain.decisions import Reason, Request, WithheldOffer
+from models.domain.decisions import Request, WithheldOffer
 from models.domain.exclusions import Exclusion
+from models.domain.reasons import Reason
 from models.numeric.array_types import Mask, Rows
 from models.policy.schema import AtMost
 from models.ranking.offer_index import OfferIndex

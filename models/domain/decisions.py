@@ -9,6 +9,7 @@ import msgspec
 
 from models.clock_time import MINUTE
 from models.domain.catalogue import DEFAULT_PREFIX, Item, Offer
+from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 
 
@@ -20,36 +21,6 @@ class Intent:
     REPLENISH = "replenish"
     SERVICE = "service"
     ALL = (DEFAULT, DISCOVERY, REPLENISH, SERVICE)
-
-
-class Reason(IntEnum):
-    """Why an offer of the ranking is not shown; the numbers are the contract's."""
-
-    CHANNEL = 1
-    OUT_OF_STOCK = 2
-    EXCLUDED = 3
-    NOT_INCLUDED = 4
-    PURCHASED = 5
-    DECLINED = 6
-    IN_CONTEXT = 7
-    DIVERSITY = 8
-    BELOW_CUT = 9
-    TOUCHED = 10
-    NOT_ELIGIBLE = 11
-    CAPPED = 12
-    QUIET_HOURS = 13
-    OPEN_CASE = 14
-    HOLDOUT = 15
-    INTENT = 16
-    PLACEMENT = 17
-    FILTERED = 18
-    PRICE_EXPIRED = 19
-    EXHAUSTED = 20
-    NO_CREATIVE = 21
-    NO_CONSENT = 22
-    WITHDRAWN = 23
-    NOT_VALID = 24
-    PRICE_CHANGED = 25
 
 
 class Source(IntEnum):

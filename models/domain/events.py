@@ -57,20 +57,6 @@ EVENT_TYPES: Mapping[str, str] = {
 # What only a decision records: nobody may send an event of these types.
 OWN_TYPES = frozenset({"reserved", "granted"})
 
-CHANNELS = (
-    "web",
-    "app",
-    "email",
-    "sms",
-    "push",
-    "till",
-    "kiosk",
-    "call_center",
-    "direct_mail",
-    "store",
-    "tv",
-)
-
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The place of an event in canonical order."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from models.domain.decisions import Reason
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 
 

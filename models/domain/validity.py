@@ -4,7 +4,7 @@ The one rule of both: an offer whose price holds no more is as little shown as o
 """
 
 from models.domain.catalogue import Row
-from models.domain.decisions import Reason
+from models.domain.reasons import Reason
 
 # Moments before and after all others, in microseconds; both fit an int64.
 ALWAYS, NEVER = -(2**63), 2**63 - 1

@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer, Row, offer_id
-from models.domain.decisions import ContextItem, Reason
+from models.domain.decisions import ContextItem
 from models.domain.events import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.profile import LANE_CAPACITY
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector, selects
 from models.domain.view import View
 from models.policy.contact_log import ContactLog, LoggedContact, contact_log_of, reservation_length

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 
 from models.clock_time import DAY
 from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
-from models.domain.decisions import ContextItem, Intent, Reason
+from models.domain.decisions import ContextItem, Intent
 from models.domain.events import INTERACTION_LANES, PURCHASE, RESPONSE
 from models.domain.exclusions import Exclusion
 from models.domain.profile import Entry
+from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import View
 from models.policy.contact_log import offer_of

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from models.domain.catalogue import Money, OfferClass
+from models.domain.channels import OUTBOUND
 from models.domain.selectors import OfferHas, Selector, StrictStruct
 
 Like = Literal["default", "discovery", "replenish", "service"]
@@ -148,7 +149,7 @@ class Contact(StrictStruct, frozen=True, kw_only=True):
     confirmed within `reserve_minutes` lapses.
     """
 
-    outbound: tuple[str, ...] = ("email", "sms", "push", "direct_mail")
+    outbound: tuple[str, ...] = OUTBOUND
     caps: tuple[Cap, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
     cool_downs: CoolDowns = CoolDowns()

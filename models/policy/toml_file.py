@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
-from models.domain.events import CHANNELS, EVENT_TYPES
+from models.domain.events import EVENT_TYPES
 from models.domain.names import is_name
 from models.errors import ThroughlineError
 from models.policy.checks import DeclaredNames, rules_of

@@ -14,11 +14,11 @@ from throughline.v1.recommendation_pb2 import (
     WithheldOffer,
 )
 
-from service.commands.terminal import money, table
+from service.commands.terminal import money_text, table
 from service.contract.words import SOURCES, flag_in_words, reason_in_words
 
 SHORT = 12  # digits of a digest that tell two apart
-MOST_WITHHELD = 15  # offers not shown that are listed
+MAX_WITHHELD_ROWS = 15  # offers not shown that are listed
 
 
 def recommendation(answer: RecommendResponse) -> Iterator[RenderableType]:
@@ -32,7 +32,7 @@ def recommendation(answer: RecommendResponse) -> Iterator[RenderableType]:
     of_interest = [
         offer for offer in answer.withheld if offer.reason != WITHHOLD_REASON_NOT_INCLUDED
     ]
-    rows = [_withheld(offer) for offer in of_interest[:MOST_WITHHELD]]
+    rows = [_withheld(offer) for offer in of_interest[:MAX_WITHHELD_ROWS]]
     if rows:
         yield table(("rank", "offer", "why not"), rows, "Withheld")
     if len(answer.withheld) > len(rows):
@@ -87,7 +87,7 @@ def moment_in_words(moment: Moment) -> str:
     return f"{said}, context {moment.context}" if moment.context else said
 
 
-def why(offer: RecommendedOffer) -> str:
+def shown_reason(offer: RecommendedOffer) -> str:
     """Return how an offer came into the ranking, and what the customer did that carried it."""
     if not offer.because:
         return SOURCES.get(offer.source, "")
@@ -95,7 +95,7 @@ def why(offer: RecommendedOffer) -> str:
     return f"because of {acts}"
 
 
-def why_not(offer: WithheldOffer) -> str:
+def withheld_reason(offer: WithheldOffer) -> str:
     """Return why an offer is not shown, with the age of the stock where that is the reason."""
     said = reason_in_words(offer.reason)
     if offer.rule:
@@ -106,11 +106,17 @@ def why_not(offer: WithheldOffer) -> str:
 
 
 def _offer(offer: RecommendedOffer) -> tuple[str, ...]:
-    return (str(offer.rank), offer.offer_id, offer.title, money(offer.price), why(offer))
+    return (
+        str(offer.rank),
+        offer.offer_id,
+        offer.title,
+        money_text(offer.price),
+        shown_reason(offer),
+    )
 
 
 def _withheld(offer: WithheldOffer) -> tuple[str, ...]:
-    return (str(offer.rank), offer.offer_id, why_not(offer))
+    return (str(offer.rank), offer.offer_id, withheld_reason(offer))
 
 
 def _flags(flags: Sequence[Flag.ValueType]) -> Iterator[Text]:

@@ -9,10 +9,10 @@ from rich.table import Table
 from throughline.v1.common_pb2 import Stock
 from throughline.v1.offer_pb2 import Item, Offer, OfferClass
 
-from service.commands.terminal import money, output, table
+from service.commands.terminal import money_text, output, table
 
 MessageT = TypeVar("MessageT", bound=Message)
-MOST_PLACES = 3
+MAX_PLACES = 3
 
 
 def show(
@@ -82,7 +82,7 @@ def _features(item: Item) -> str:
 
 
 def _price(offer: Item | Offer) -> str:
-    told = money(offer.price)
+    told = money_text(offer.price)
     if not offer.HasField("price_until"):
         return told
     return f"{told} until {offer.price_until.ToJsonString()}"
@@ -114,5 +114,5 @@ def _stock(stock: Iterable[Stock]) -> str:
     told = [f"{entry.quantity:,} at {entry.place or 'no place'}" for entry in stock]
     if not told:
         return "not tracked"
-    rest = len(told) - MOST_PLACES
-    return ", ".join(told[:MOST_PLACES]) + (f" and {rest} more places" if rest > 0 else "")
+    rest = len(told) - MAX_PLACES
+    return ", ".join(told[:MAX_PLACES]) + (f" and {rest} more places" if rest > 0 else "")

@@ -39,7 +39,10 @@ def recommend(
     ] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option(metavar="view:ITEM|cart:ITEM", help="What the customer has before them."),
+        typer.Option(
+            metavar="KIND:ITEM",
+            help="What the customer has before them: view:ITEM or cart:ITEM. Repeat for several.",
+        ),
     ] = None,
     request_id: Annotated[
         str, typer.Option(help="Sent again under the same name it gets the same decision.")
@@ -54,11 +57,11 @@ def recommend(
 
     from service.client import connect
     from service.commands.answers import recommendation
-    from service.commands.parsing import context_item, identifiers
+    from service.commands.parsing import read_context_item, read_identifiers
     from service.commands.terminal import output, print_json
 
     request = RecommendRequest(
-        identifiers=identifiers(ids),
+        identifiers=read_identifiers(ids),
         channel=channel,
         placement=placement,
         intent=intent,
@@ -66,7 +69,7 @@ def recommend(
         count=count,
         include=include or (),
         exclude=exclude or (),
-        context_items=[context_item(text) for text in context or ()],
+        context_items=[read_context_item(text) for text in context or ()],
         request_id=request_id,
         dry_run=dry_run,
     )
@@ -120,23 +123,23 @@ def record(
     else:
         event = Event(
             event_id=event_id or uuid.uuid4().hex,
-            identifier=parsing.identifier(identifier),
+            identifier=parsing.read_identifier(identifier),
             type=event_type,
             channel=channel,
-            time=parsing.moment(time),
+            time=parsing.read_time(time),
             item_id=item,
             offer_id=offer,
             placement=placement,
             place=place,
             quantity=quantity,
-            amount=parsing.money(amount) if amount else None,
+            amount=parsing.read_money(amount) if amount else None,
             decision_id=decision,
-            attributes=dict(parsing.pair(text, "--attribute") for text in attribute or ()),
+            attributes=dict(parsing.read_pair(text, "--attribute") for text in attribute or ()),
         )
         events = [event]
     with connect(server, timeout) as client:
-        recorded = recording.send(client, events)
-    recording.report(recorded, as_json)
+        recorded = recording.send_events(client, events)
+    recording.report_events(recorded, as_json)
     if recorded.refused:
         raise typer.Exit(os.EX_DATAERR)
 
@@ -153,10 +156,10 @@ def link(
     from throughline.v1.customer_pb2 import LinkIdentifiersRequest
 
     from service.client import connect
-    from service.commands.parsing import identifier_pair
+    from service.commands.parsing import read_identifier_pair
     from service.commands.terminal import output, print_json
 
-    first, second = identifier_pair(a, b)
+    first, second = read_identifier_pair(a, b)
     request = LinkIdentifiersRequest(a=first, b=second, asserted_by=by)
     with connect(server, timeout) as client:
         answer = client.call(client.customers.LinkIdentifiers, request)
@@ -179,10 +182,10 @@ def unlink(
     from throughline.v1.customer_pb2 import UnlinkIdentifiersRequest
 
     from service.client import connect
-    from service.commands.parsing import identifier_pair
+    from service.commands.parsing import read_identifier_pair
     from service.commands.terminal import output, print_json
 
-    first, second = identifier_pair(a, b)
+    first, second = read_identifier_pair(a, b)
     request = UnlinkIdentifiersRequest(a=first, b=second, asserted_by=by)
     with connect(server, timeout) as client:
         answer = client.call(client.customers.UnlinkIdentifiers, request)
@@ -206,10 +209,10 @@ def customer(
 
     from service.client import connect
     from service.commands import answers
-    from service.commands.parsing import identifiers
+    from service.commands.parsing import read_identifiers
     from service.commands.terminal import output, print_json
 
-    request = GetCustomerRequest(identifiers=identifiers(ids), recent=recent)
+    request = GetCustomerRequest(identifiers=read_identifiers(ids), recent=recent)
     with connect(server, timeout) as client:
         answer = client.call(client.customers.GetCustomer, request)
     if as_json:

@@ -89,7 +89,7 @@ def export(
     from models.domain.dataset import check_free
     from models.domain.identifiers import key_fingerprint
     from service.commands.existing_store import existing_store
-    from service.commands.terminal import errors, output, table
+    from service.commands.terminal import error_console, output, table
     from service.config.keys import load_key
     from service.config.settings import read_settings
     from service.dataset.export import export_log
@@ -111,7 +111,7 @@ def export(
     output().print(table(("table", "rows"), rows, f"{out}: {report.kind}"))
     if report.unreadable:
         for reason in report.unreadable:
-            errors().print(reason, markup=False, soft_wrap=True)
+            error_console().print(reason, markup=False, soft_wrap=True)
         raise typer.Exit(os.EX_DATAERR)
 
 
@@ -120,9 +120,9 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yield what shows progress by table: name, rows done, rows in all if known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-    from service.commands.terminal import errors
+    from service.commands.terminal import error_console
 
-    console = errors()
+    console = error_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:

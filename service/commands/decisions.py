@@ -40,14 +40,14 @@ def show(
     from service.commands.terminal import output, print_json
     from service.config.settings import read_settings
     from service.contract.common_messages import timestamp
-    from service.contract.recommendation_messages import answer
+    from service.contract.recommendation_messages import fill_answer
 
     with existing_store(read_settings(config, store=store, key_file=key_file)) as opened:
         record = opened.decision(decision)
     if record is None:
         raise BadInput("decision", "not in the store")
     response = RecommendResponse()
-    answer(response, record.id, record.decision, record.rows)
+    fill_answer(response, record.id, record.decision, record.rows)
     if as_json:
         print_json(response)
         return
@@ -82,8 +82,8 @@ def explain(
     from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, output, print_json
     from service.config.settings import read_settings
-    from service.contract.explanation_messages import fill
-    from service.decisions.active_release import caught_up
+    from service.contract.explanation_messages import fill_explanation
+    from service.decisions.active_release import catch_up
     from service.decisions.replayer import Replayer
 
     replayer = Replayer(Registry(registry))
@@ -93,10 +93,10 @@ def explain(
         record = opened.decision(decision)
         if record is None:
             raise BadInput("decision", "not in the store")
-        catalogue = caught_up(opened, Catalogue())
+        catalogue = catch_up(opened, Catalogue())
         index = OfferIndex(replayer.release(record), catalogue)
         world = SharedInputs(index, replayer.policy(record))
-        fill(response, explain(record, world, offer), catalogue)
+        fill_explanation(response, explain(record, world, offer), catalogue)
     if as_json:
         print_json(response)
     else:
@@ -123,7 +123,7 @@ def replay(
     from service.commands.terminal import busy, output, table
     from service.config.settings import read_settings
     from service.decisions.replayer import Replayer
-    from service.store.store import Kept
+    from service.store.store import StoredDecision
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -133,7 +133,7 @@ def replay(
                 record = opened.decision(name)
                 if record is None:
                     raise BadInput("decision", f"not in the store: {ascii(name)[:80]}")
-                replayer.add(Kept(name, record))
+                replayer.add(StoredDecision(name, record))
         else:
             for kept in opened.records(None):
                 replayer.add(kept)
@@ -210,10 +210,10 @@ def shadow(
     from models.release.loader import load_release
     from models.release.registry import Registry
     from service.commands.existing_store import existing_store
-    from service.commands.terminal import busy, errors, output, table
+    from service.commands.terminal import busy, error_console, output, table
     from service.config.settings import read_settings
-    from service.decisions.active_release import caught_up
-    from service.decisions.shadow import Difference, Shadow, kept_since
+    from service.decisions.active_release import catch_up
+    from service.decisions.shadow import Shadow, SlateDifference, decisions_since
 
     held = Registry(registry)
     in_force = held.pointer().in_force
@@ -225,13 +225,13 @@ def shadow(
     with contextlib.ExitStack() as stack:
         file = None if out is None else stack.enter_context(out.open("xb"))
 
-        def keep(found: Difference) -> None:
+        def keep(found: SlateDifference) -> None:
             if file is not None:
                 file.write(msgspec.json.encode(found) + b"\n")
                 file.flush()
 
         opened = stack.enter_context(existing_store(settings))
-        catalogue = caught_up(opened, Catalogue())
+        catalogue = catch_up(opened, Catalogue())
         world = SharedInputs(
             OfferIndex(load_release(held.path(name)), catalogue), held.policy(digest)
         )
@@ -241,15 +241,15 @@ def shadow(
             nonlocal world
             if follow:
                 time.sleep(FOLLOW_SECONDS)
-                changed = caught_up(opened, world.index.catalogue)
+                changed = catch_up(opened, world.index.catalogue)
                 if changed is not world.index.catalogue:
                     world = SharedInputs(world.index.update(changed), world.policy)
             return follow
 
         with busy("Deciding again"), contextlib.suppress(KeyboardInterrupt):
-            for kept in kept_since(opened, None, again):
+            for kept in decisions_since(opened, None, again):
                 if isinstance(kept.record, Unreadable):
-                    errors().print(str(kept.record), markup=False, soft_wrap=True)
+                    error_console().print(str(kept.record), markup=False, soft_wrap=True)
                 else:
                     deciding.add(kept.record, world)
     rows = [

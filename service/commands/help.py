@@ -1,4 +1,4 @@
-"""The help of the bare command: what there is, by purpose, in plain text that appears at once."""
+"""The help of a group of commands: what there is, by purpose, in plain text."""
 
 from itertools import groupby
 from typing import Any
@@ -18,14 +18,14 @@ class CommandsByPurpose(TyperGroup):
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write usage, what Throughline is, and one line for each command."""
+        """Write usage, what the group is for, and what each command does."""
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
         for panel, names in groupby(self.list_commands(ctx), self._panel):
             with formatter.section(panel):
                 formatter.write_dl([(name, self._first_line(name)) for name in names])
         formatter.write_paragraph()
-        formatter.write_text("`throughline COMMAND --help` explains each.")
+        formatter.write_text(f"`{ctx.command_path} COMMAND --help` explains each.")
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, those of a panel together."""

@@ -16,12 +16,15 @@ Server = Annotated[
     typer.Option(
         "--server",
         envvar="THROUGHLINE_SERVER",
-        help="The service, host:port. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of "
-        "the authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name "
-        "what to show.",
+        metavar="HOST:PORT",
+        help="The service. Over TLS where THROUGHLINE_SERVER_CA names the PEM file of the "
+        "authority to trust; THROUGHLINE_CLIENT_CERTIFICATE and THROUGHLINE_CLIENT_KEY name the "
+        "PEM files that the client shows.",
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Deadline of the call.")
+]
 
 # A registry of releases.
 RegistryDirectory = Annotated[

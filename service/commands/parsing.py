@@ -30,7 +30,7 @@ MONEY_BOUND = 10**15  # no contract holds more; the service has the exact limit
 _KINDS = {"view": CONTEXT_KIND_VIEWING, "cart": CONTEXT_KIND_IN_CART}
 
 
-def identifier(text: str, option: str = "--id") -> Identifier:
+def read_identifier(text: str, option: str = "--id") -> Identifier:
     """Read `namespace:value`, such as `loyalty:L1`."""
     namespace, colon, value = text.partition(":")
     if not (namespace and colon and value):
@@ -38,19 +38,19 @@ def identifier(text: str, option: str = "--id") -> Identifier:
     return Identifier(namespace=namespace, value=value)
 
 
-def identifier_pair(a: str, b: str) -> tuple[Identifier, Identifier]:
+def read_identifier_pair(a: str, b: str) -> tuple[Identifier, Identifier]:
     """Read two of `namespace:value` that are to be linked, or no longer."""
-    return identifier(a, "the first identifier"), identifier(b, "the second identifier")
+    return read_identifier(a, "the first identifier"), read_identifier(b, "the second identifier")
 
 
-def identifiers(texts: Sequence[str]) -> list[Identifier]:
+def read_identifiers(texts: Sequence[str]) -> list[Identifier]:
     """Read one or more of `namespace:value`."""
     if not texts:
         raise BadInput("--id", "want at least one, such as --id loyalty:L1")
-    return [identifier(text) for text in texts]
+    return [read_identifier(text) for text in texts]
 
 
-def context_item(text: str) -> ContextItem:
+def read_context_item(text: str) -> ContextItem:
     """Read `view:ITEM` or `cart:ITEM`."""
     kind, colon, item = text.partition(":")
     if kind not in _KINDS or not (colon and item):
@@ -58,7 +58,7 @@ def context_item(text: str) -> ContextItem:
     return ContextItem(item_id=item, kind=_KINDS[kind])
 
 
-def pair(text: str, option: str) -> tuple[str, str]:
+def read_pair(text: str, option: str) -> tuple[str, str]:
     """Read `name=value`; the value may be empty."""
     name, equals, value = text.partition("=")
     if not (name and equals):
@@ -66,7 +66,7 @@ def pair(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def money(text: str, option: str = "--amount") -> Money:
+def read_money(text: str, option: str = "--amount") -> Money:
     """Read an amount and its currency, such as `3.50 EUR`."""
     number, _, currency = text.strip().partition(" ")
     try:
@@ -80,7 +80,7 @@ def money(text: str, option: str = "--amount") -> Money:
     return Money(currency=currency.strip(), units=int(nanos) // 10**9, nanos=int(nanos) % 10**9)
 
 
-def moment(text: str, option: str = "--time") -> Timestamp:
+def read_time(text: str, option: str = "--time") -> Timestamp:
     """Read an RFC 3339 time; without an offset it is UTC. Empty is this computer's present."""
     try:
         when = datetime.fromisoformat(text) if text else datetime.now(UTC)
@@ -119,7 +119,7 @@ def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
 
 def _plain(column: str, value: Any) -> Any:
     if column == "identifier" and isinstance(value, str):
-        read = identifier(value, "identifier")
+        read = read_identifier(value, "identifier")
         return {"namespace": read.namespace, "value": read.value}
     return value
 

@@ -14,13 +14,13 @@ from throughline.v1.event_pb2 import (
 )
 
 from service.client import Client
-from service.commands.terminal import errors, output, print_json, table
+from service.commands.terminal import error_console, output, print_json, table
 
 BATCH = 1000  # events that one call may hold
-MOST_REFUSED = 20  # refusals that are listed one by one
+MAX_REFUSED_ROWS = 20  # refusals that are listed one by one
 
 
-class Recorded(NamedTuple):
+class SentEvents(NamedTuple):
     """One result for each event sent, in their order, and the weakest durability of the calls."""
 
     results: list[EventResult]
@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
         return [(row, result) for row, result in numbered if result.outcome.code]
 
 
-def send(client: Client, events: Sequence[Event]) -> Recorded:
+def send_events(client: Client, events: Sequence[Event]) -> SentEvents:
     """Send events in batches; raises `CallFailed` when a whole call fails.
 
     A repetition after a failure is safe: event ids make it idempotent.
@@ -43,16 +43,16 @@ def send(client: Client, events: Sequence[Event]) -> Recorded:
         for batch in track(
             list(_batches(events)),
             "Recording",
-            console=errors(),
-            disable=len(events) <= BATCH or not errors().is_terminal,
+            console=error_console(),
+            disable=len(events) <= BATCH or not error_console().is_terminal,
             transient=True,
         )
     ]
     results = [result for answer in answers for result in answer.results]
-    return Recorded(results, max(answer.durability for answer in answers))
+    return SentEvents(results, max(answer.durability for answer in answers))
 
 
-def report(recorded: Recorded, as_json: bool) -> None:
+def report_events(recorded: SentEvents, as_json: bool) -> None:
     """Print what became of the events."""
     results = recorded.results
     if as_json:
@@ -72,7 +72,7 @@ def report(recorded: Recorded, as_json: bool) -> None:
     if recorded.refused:
         rows = [
             (str(row), str(result.outcome.code), result.outcome.detail)
-            for row, result in recorded.refused[:MOST_REFUSED]
+            for row, result in recorded.refused[:MAX_REFUSED_ROWS]
         ]
         console.print(table(("row", "code", "why"), rows, f"Refused: {len(recorded.refused):,}"))
 

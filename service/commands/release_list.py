@@ -11,12 +11,12 @@ from models.release.loader import verify_release
 from models.release.registry import Registry
 from service.commands.answers import SHORT
 from service.commands.terminal import table
-from service.contract.release_messages import describe
+from service.contract.release_messages import fill_release
 
-MOST_METRICS = 3  # columns that still fit beside the id
+METRIC_COLUMNS = 3  # columns that still fit beside the id
 
 
-def listed(directory: Path) -> ListReleasesResponse:
+def list_registry(directory: Path) -> ListReleasesResponse:
     """Return the releases of a registry, latest first; a damaged one has the damage as label."""
     registry = Registry(directory)
     present = registry.pointer().in_force
@@ -25,7 +25,7 @@ def listed(directory: Path) -> ListReleasesResponse:
         release = response.releases.add()
         release.in_force = present is not None and present.release == entry.release
         try:
-            describe(release, registry, entry)
+            fill_release(release, registry, entry)
             verify_release(registry.path(entry.release))
         except BadRelease as error:
             release.label = f"DAMAGED: {error}"
@@ -54,7 +54,7 @@ def _row(release: Release, names: Sequence[str]) -> tuple[str, ...]:
 def _metric_names(releases: Sequence[Release]) -> list[str]:
     """Return the metrics to show, in the order in which the latest release tells them."""
     names = dict.fromkeys(metric.name for release in releases for metric in release.metrics)
-    return list(names)[:MOST_METRICS]
+    return list(names)[:METRIC_COLUMNS]
 
 
 def _figure(metric: Metric) -> str:

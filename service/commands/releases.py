@@ -17,7 +17,8 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help="A running service, host:port, instead of a directory. Over TLS where "
+        metavar="HOST:PORT",
+        help="A running service instead of a directory. Over TLS where "
         "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
     ),
 ]
@@ -36,11 +37,11 @@ def list_releases(
     """List the releases, latest first, with their measured quality."""
     from throughline.v1.release_pb2 import ListReleasesRequest
 
-    from service.commands.release_list import listed, releases_table
+    from service.commands.release_list import list_registry, releases_table
     from service.commands.terminal import output, print_json
 
     if server is None:
-        answer = listed(registry)
+        answer = list_registry(registry)
     else:
         from service.client import connect
 
@@ -115,7 +116,7 @@ def promote(
         return
     check = Check()
     check.text("override", override, limits.REASON_BYTES)
-    check.done()
+    check.raise_if_invalid()
     held = Registry(registry)
     release_id = held.resolve(release)
     reason = override_needed(held, release_id, override)

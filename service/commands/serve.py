@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.config.environment import WORKERS_FIGURES, pin_threads
+from service.config.environment import WORKER_METRICS_DIRECTORY, pin_threads
 
 
 def serve(
@@ -115,19 +115,19 @@ def serve(
 
         supervise(settings, read)
     else:
-        from service.server.port import held_port
-        from service.server.preflight import check
+        from service.server.port import reserved_port
+        from service.server.preflight import check_settings
 
-        check(settings)
-        with held_port(settings.listen):
+        check_settings(settings)
+        with reserved_port(settings.listen):
             pass  # gRPC would tell in many lines, not one, that somebody has it
 
         # Of another program's making: the figures of a lone process are its own.
-        os.environ.pop(WORKERS_FIGURES, None)
-        from service.server.process_signals import Signals
+        os.environ.pop(WORKER_METRICS_DIRECTORY, None)
+        from service.server.process_signals import ProcessSignals
 
         # Before the long imports: the first process of a container hears no signal by default.
-        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signals = ProcessSignals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         # Only now: numpy and FAISS read their number of threads when they are imported.
         from service.server.lifecycle import run
 

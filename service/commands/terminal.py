@@ -13,7 +13,7 @@ from rich.text import Text
 from throughline.v1.common_pb2 import Money
 
 # Columns that hold numbers read better flush right.
-RIGHT = frozenset(
+RIGHT_ALIGNED = frozenset(
     {
         *("rank", "price", "count", "items", "row", "code"),
         *("rows", "stored", "duplicates", "conflicts", "skipped"),
@@ -30,7 +30,7 @@ def output() -> Console:
     return Console(highlight=False, width=width, soft_wrap=False)
 
 
-def errors() -> Console:
+def error_console() -> Console:
     """Return the console for progress and complaints."""
     return Console(stderr=True, highlight=False)
 
@@ -39,7 +39,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
     """Return an aligned table; numbers flush right, everything else wraps in its column."""
     made = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for name in columns:
-        made.add_column(name, justify="right" if name in RIGHT else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in RIGHT_ALIGNED else "left", overflow="fold")
     for row in rows:
         # As Text, so that what comes from outside is never read as markup.
         made.add_row(*map(Text, row))
@@ -51,7 +51,7 @@ def print_json(message: Message) -> None:
     print(MessageToJson(message, preserving_proto_field_name=True, ensure_ascii=False))
 
 
-def money(amount: Money) -> str:
+def money_text(amount: Money) -> str:
     """Return an amount as a person reads it; empty for none."""
     if not amount.currency:
         return ""
@@ -60,11 +60,11 @@ def money(amount: Money) -> str:
 
 
 @contextmanager
-def busy(what: str) -> Iterator[None]:
+def busy(task: str) -> Iterator[None]:
     """Show that `what` is going on while the block runs, on stderr and only on a terminal."""
-    console = errors()
+    console = error_console()
     if not console.is_terminal:
         yield
         return
-    with console.status(what):
+    with console.status(task):
         yield

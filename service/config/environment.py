@@ -4,15 +4,15 @@ import os
 import sys
 
 # Several threads for one small product cost more than they gain, and starve the other calls.
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+THREAD_LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 # Where workers leave their figures for their parent; the metrics library looks when it is imported.
-WORKERS_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+WORKER_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def pin_threads() -> None:
     """Give numerical libraries one thread; begin anew if they were imported without."""
-    missing = {name: value for name, value in THREADS.items() if name not in os.environ}
+    missing = {name: value for name, value in THREAD_LIMITS.items() if name not in os.environ}
     os.environ.update(missing)
     if missing and "numpy" in sys.modules:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606

@@ -9,14 +9,13 @@ import os
 import sys
 from collections.abc import Callable
 
-from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
-from models.release.gate import Held
+from models.errors import BadDataset, BadInput, BadRelease, Held, StoreUnavailable, ThroughlineError
 
 # Packages of an extra, by the extra that brings them.
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
 
 
-def reported(program: Callable[[], object]) -> None:
+def run_and_report(program: Callable[[], object]) -> None:
     """Run a program; tell what goes wrong with it in one line, and exit with the code for that."""
     try:
         program()

@@ -22,7 +22,7 @@ def load_key(settings: Settings) -> bytes:
     With neither, an embedded store has its key beside it, made when the store is; any other store
     needs one of them. Raises `ConfigurationError` naming the setting.
     """
-    key = present_key(settings)
+    key = existing_key(settings)
     if key is not None:
         return key
     directory = directory_of(settings.store)
@@ -32,7 +32,7 @@ def load_key(settings: Settings) -> bytes:
     return _read(path)
 
 
-def present_key(settings: Settings) -> bytes | None:
+def existing_key(settings: Settings) -> bytes | None:
     """Return the key of `settings`; None for an embedded store that is yet to be made.
 
     Makes nothing. Raises `ConfigurationError` naming the setting.

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadInput, ThroughlineError
-from service.contract.names import Names, declare
+from service.contract.names import Names, declare_names
 from service.store.database.location import EMBEDDED, REDIS
 
 PREFIX = "THROUGHLINE_"
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     @property
     def names(self) -> Names:
         """Return the names that requests may use."""
-        return declare(self.channels, self.event_types, self.namespaces, self.placements)
+        return declare_names(self.channels, self.event_types, self.namespaces, self.placements)
 
     @property
     def start_time(self) -> int | None:

@@ -29,15 +29,15 @@ class Overloaded(ThroughlineError):
         super().__init__("overloaded")
 
 
-class TooLate(ThroughlineError):
+class DeadlineTooShort(ThroughlineError):
     """The caller's deadline leaves no time to answer: nothing was started."""
 
 
-class Unserved(ThroughlineError):
+class MethodNotImplemented(ThroughlineError):
     """A method of a public service that this server does not have."""
 
 
-class AlreadyUsed(ThroughlineError):
+class RequestIdReused(ThroughlineError):
     """A request id that names another request."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class NoLongerServed(ThroughlineError):
         )
 
 
-class Malformed(ThroughlineError):
+class MalformedRequest(ThroughlineError):
     """Bytes that are not the message."""
 
     def __init__(self, message: str) -> None:

@@ -14,21 +14,21 @@ from service.contract.status import code_number
 from service.contract.validation import Check
 
 SECOND = 1_000_000
-AHEAD = limits.AHEAD_MINUTES * 60 * SECOND
-BEHIND = limits.BEHIND_DAYS * 86_400 * SECOND
+MAX_AHEAD = limits.AHEAD_MINUTES * 60 * SECOND
+MAX_BEHIND = limits.BEHIND_DAYS * 86_400 * SECOND
 
-INVALID = code_number(grpc.StatusCode.INVALID_ARGUMENT)
+INVALID_ARGUMENT = code_number(grpc.StatusCode.INVALID_ARGUMENT)
 OUT_OF_RANGE = code_number(grpc.StatusCode.OUT_OF_RANGE)
 
 
-class Refused(NamedTuple):
+class RefusedEvent(NamedTuple):
     """An event that is not stored: its code and `<field>: <reason>`."""
 
     code: int
     detail: str
 
 
-def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | Refused:
+def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event | RefusedEvent:
     """Read one event; its identifier is hashed under `key` here and goes no further."""
     check = Check()
     check.id("event_id", message.event_id)
@@ -36,14 +36,14 @@ def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | R
     if message.HasField("identifier"):
         identifier = check.identifier("identifier", message.identifier, names.namespaces)
     else:
-        check.fail("identifier", "required")
-    check.name("type", message.type, names.told_types)
+        check.add_violation("identifier", "required")
+    check.name("type", message.type, names.sendable_types)
     check.name("channel", message.channel, names.channels)
     time = None
     if message.HasField("time"):
         time = check.time("time", message.time)
     else:
-        check.fail("time", "required")
+        check.add_violation("time", "required")
     check.id("item_id", message.item_id, required=False)
     check.id("offer_id", message.offer_id, required=False)
     check.name("placement", message.placement, names.placements, required=False)
@@ -53,11 +53,11 @@ def event_of(message: pb.Event, names: Names, key: bytes, now: int) -> Event | R
     check.id("decision_id", message.decision_id, required=False)
     _check_attributes(check, message, names.event_types)
     if check.violations or time is None:
-        return Refused(INVALID, str(check.violations[0]))
-    if time > now + AHEAD:
-        return Refused(OUT_OF_RANGE, f"time: in the future; max skew {AHEAD // SECOND} s")
-    if time < now - BEHIND:
-        return Refused(
+        return RefusedEvent(INVALID_ARGUMENT, str(check.violations[0]))
+    if time > now + MAX_AHEAD:
+        return RefusedEvent(OUT_OF_RANGE, f"time: in the future; max skew {MAX_AHEAD // SECOND} s")
+    if time < now - MAX_BEHIND:
+        return RefusedEvent(
             OUT_OF_RANGE, f"time: older than {limits.BEHIND_DAYS} days; use throughline load"
         )
     return Event(
@@ -83,9 +83,9 @@ def _check_attributes(check: Check, message: pb.Event, event_types: Mapping[str,
     changes = event_types.get(message.type) == ATTRIBUTE
     if not changes:
         if message.attributes:
-            check.fail("attributes", "only with attributes_changed")
+            check.add_violation("attributes", "only with attributes_changed")
         return
-    if not check.size("attributes", message.attributes, limits.ATTRIBUTES, least=1):
+    if not check.size("attributes", message.attributes, limits.ATTRIBUTES, minimum=1):
         return
     for name, value in message.attributes.items():
         check.text("attributes.key", name, limits.ATTRIBUTE_NAME_BYTES, required=True)

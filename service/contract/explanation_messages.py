@@ -10,14 +10,14 @@ from models.domain.decisions import Because, Source
 from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import Explanation
 from service.contract.common_messages import timestamp
-from service.contract.recommendation_messages import fill_offer
+from service.contract.recommendation_messages import fill_recommended_offer
 from service.contract.words import reason_in_words
 
 # How an agent says what a customer did, before the name of an item.
 _ACTS = {"view": "looked at", "add_to_cart": "put in the cart", "purchase": "bought"}
 
 
-def fill(
+def fill_explanation(
     response: pb.ExplainDecisionResponse, explanation: Explanation, catalogue: Catalogue
 ) -> None:
     """Fill `response`; `catalogue` has the titles."""
@@ -27,7 +27,7 @@ def fill(
     if shown is not None:
         offer = catalogue.offer(shown.offer)
         assert offer is not None, "what is shown is in the catalogue"
-        fill_offer(response.shown, shown, offer)
+        fill_recommended_offer(response.shown, shown, offer)
         if shown.score_parts is not None:
             parts = shown.score_parts
             response.parts.base, response.parts.worth = parts.base, parts.worth
@@ -45,10 +45,10 @@ def fill(
         for stopped in explanation.stopped:
             _fill_outcome(response.in_the_way.add(), stopped)
     response.catalogue_moved = explanation.moved
-    response.words.extend(in_words(explanation, catalogue))
+    response.words.extend(sentences(explanation, catalogue))
 
 
-def in_words(explanation: Explanation, catalogue: Catalogue) -> Iterator[str]:
+def sentences(explanation: Explanation, catalogue: Catalogue) -> Iterator[str]:
     """Yield the sentences."""
     name = _named(explanation.offer, catalogue)
     outcome = explanation.outcome

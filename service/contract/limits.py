@@ -46,7 +46,7 @@ DEFAULT_PAGE = 100
 RELEASE_DIGITS = 8
 REASON_BYTES = 256
 
-# Of the transport, stated in README rather than in the contract.
+# Of the transport, stated in docs/contract.md rather than in the contract.
 MESSAGE_BYTES = 4 * 1024 * 1024
 METADATA_SOFT_BYTES = 8 * 1024
 METADATA_HARD_BYTES = 16 * 1024

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.domain.events import CHANNELS, EVENT_TYPES, OWN_TYPES
+from models.domain.channels import CHANNELS
+from models.domain.events import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput
@@ -25,12 +26,12 @@ class Names:
     placements: frozenset[str]
 
     @cached_property
-    def told_types(self) -> frozenset[str]:
+    def sendable_types(self) -> frozenset[str]:
         """Return the types of events that callers may send."""
         return frozenset(self.event_types) - OWN_TYPES
 
 
-def declare(
+def declare_names(
     channels: Iterable[str] = (),
     event_types: Mapping[str, str] = {},
     namespaces: Iterable[str] = (),

@@ -24,19 +24,19 @@ _CLASS_VALUES: dict[OfferClass, offer_pb2.OfferClass.ValueType] = {
 }
 
 
-def items_of(check: Check, messages: Sequence[offer_pb2.Item], now: int) -> list[Item]:
+def read_items(check: Check, messages: Sequence[offer_pb2.Item], now: int) -> list[Item]:
     """Read items to upsert; stock without a time was counted `now`."""
-    if not check.size("items", messages, limits.UPSERT, least=1):
+    if not check.size("items", messages, limits.UPSERT, minimum=1):
         return []
     _no_duplicates(check, "items", "item_id", [message.item_id for message in messages])
     return [_item_of(check, f"items[{at}]", message, now) for at, message in enumerate(messages)]
 
 
-def offers_of(
+def read_offers(
     check: Check, messages: Sequence[offer_pb2.Offer], names: Names, now: int
 ) -> list[Offer]:
     """Read offers to upsert; stock without a time was counted `now`."""
-    if not check.size("offers", messages, limits.UPSERT, least=1):
+    if not check.size("offers", messages, limits.UPSERT, minimum=1):
         return []
     _no_duplicates(check, "offers", "offer_id", [message.offer_id for message in messages])
     return [
@@ -110,8 +110,8 @@ def _item_of(check: Check, at: str, message: offer_pb2.Item, now: int) -> Item:
 def _offer_of(check: Check, at: str, message: offer_pb2.Offer, names: Names, now: int) -> Offer:
     check.id(f"{at}.offer_id", message.offer_id)
     if message.offer_id.startswith(DEFAULT_PREFIX):
-        check.fail(f"{at}.offer_id", f"starts with {DEFAULT_PREFIX}")
-    if check.size(f"{at}.item_ids", message.item_ids, limits.OFFER_ITEMS, least=1):
+        check.add_violation(f"{at}.offer_id", f"starts with {DEFAULT_PREFIX}")
+    if check.size(f"{at}.item_ids", message.item_ids, limits.OFFER_ITEMS, minimum=1):
         for number, item in enumerate(message.item_ids):
             check.id(f"{at}.item_ids[{number}]", item)
     if check.size(f"{at}.channels", message.channels, len(names.channels)):
@@ -148,7 +148,7 @@ def _validity(
     if message.HasField("valid_until"):
         valid_until = check.time(f"{at}.valid_until", message.valid_until)
     if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        check.fail(f"{at}.valid_until", "not after valid_from")
+        check.add_violation(f"{at}.valid_until", "not after valid_from")
     return valid_from, valid_until
 
 
@@ -158,7 +158,7 @@ def _price_and_value(
     price = check.money(f"{at}.price", message.price) if message.HasField("price") else None
     value = check.money(f"{at}.value", message.value) if message.HasField("value") else None
     if price is not None and value is not None and price.currency != value.currency:
-        check.fail(f"{at}.value.currency", "not the price's")
+        check.add_violation(f"{at}.value.currency", "not the price's")
     return price, value
 
 
@@ -169,15 +169,15 @@ def _price_until(
         return None
     until = check.time(f"{at}.price_until", message.price_until)
     if not message.HasField("price"):
-        check.fail(f"{at}.price_until", "without a price")
+        check.add_violation(f"{at}.price_until", "without a price")
     if valid_from is not None and until <= valid_from:
-        check.fail(f"{at}.price_until", "not after valid_from")
+        check.add_violation(f"{at}.price_until", "not after valid_from")
     return until
 
 
 def _class(check: Check, at: str, message: offer_pb2.Item | offer_pb2.Offer) -> OfferClass:
     if message.offer_class not in _CLASSES:
-        check.fail(f"{at}.offer_class", "unknown value")
+        check.add_violation(f"{at}.offer_class", "unknown value")
     return _CLASSES.get(message.offer_class, "marketing")
 
 
@@ -203,7 +203,7 @@ def _volume(check: Check, at: str, message: offer_pb2.Offer) -> int | None:
     if not message.HasField("volume"):
         return None
     if message.volume == 0:
-        check.fail(at, "too small; min 1")
+        check.add_violation(at, "too small; min 1")
     check.number(at, message.volume, limits.VOLUME)
     return message.volume
 
@@ -217,7 +217,7 @@ def _features(
     for name in sorted(features):
         check.text(f"{at}.key", name, limits.FEATURE_NAME_BYTES, required=True)
         values = features[name].values
-        if check.size(f"{at}.values", values, limits.FEATURE_VALUES, least=1):
+        if check.size(f"{at}.values", values, limits.FEATURE_VALUES, minimum=1):
             for value in values:
                 check.text(f"{at}.values", value, limits.FEATURE_VALUE_BYTES, required=True)
         read[name] = list(values)
@@ -233,9 +233,9 @@ def _stock(
     for number, entry in enumerate(entries):
         place = check.text(f"{at}[{number}].place", entry.place, limits.PLACE_BYTES)
         if place in read:
-            check.fail(f"{at}[{number}].place", "twice")
+            check.add_violation(f"{at}[{number}].place", "twice")
         if entry.quantity < 0:
-            check.fail(f"{at}[{number}].quantity", "negative")
+            check.add_violation(f"{at}[{number}].quantity", "negative")
         counted = now
         if entry.HasField("as_of"):
             counted = check.time(f"{at}[{number}].as_of", entry.as_of)
@@ -248,4 +248,4 @@ def _no_duplicates(check: Check, field: str, name: str, ids: list[str]) -> None:
     for at, value in enumerate(ids):
         before = first.setdefault(value, at)
         if before != at:
-            check.fail(f"{field}[{at}].{name}", f"duplicate of {field}[{before}]")
+            check.add_violation(f"{field}[{at}].{name}", f"duplicate of {field}[{before}]")

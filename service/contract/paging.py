@@ -27,5 +27,5 @@ def read_token(check: Check, kind: str, token: str) -> str:
         of = newline = last = ""
         checksum, data = b"", b""
     if not newline or of != kind or checksum != zlib.crc32(data).to_bytes(_CHECKSUM, "big"):
-        check.fail("page_token", "invalid")
+        check.add_violation("page_token", "invalid")
     return last

@@ -15,7 +15,9 @@ from service.contract.validation import Check
 _LABELS = {"ORGANIC": pb.RATE_LABEL_ORGANIC, "RESPONSE": pb.RATE_LABEL_RESPONSE}
 
 
-def request_of(check: Check, message: pb.RecommendRequest, names: Names, policy: Policy) -> Request:
+def read_request(
+    check: Check, message: pb.RecommendRequest, names: Names, policy: Policy
+) -> Request:
     """Read what a decision is asked, adding every violation to `check`.
 
     What the request leaves open its placement says, where `policy` has it.
@@ -39,7 +41,7 @@ def request_of(check: Check, message: pb.RecommendRequest, names: Names, policy:
     )
 
 
-def answer(
+def fill_answer(
     response: pb.RecommendResponse,
     decision_id: str,
     decision: Decision,
@@ -49,7 +51,7 @@ def answer(
     offers = _slate_offers(decision, rows)
     response.decision_id = decision_id
     for shown in decision.slate:
-        fill_offer(response.offers.add(), shown, offers[shown.offer])
+        fill_recommended_offer(response.offers.add(), shown, offers[shown.offer])
     for withheld in decision.withheld:
         gap = response.withheld.add(
             offer_id=withheld.offer,
@@ -73,7 +75,7 @@ def answer(
     response.rate_label = _LABELS.get(decision.label, pb.RATE_LABEL_UNSPECIFIED)
 
 
-def fill_offer(entry: pb.RecommendedOffer, shown: ShownOffer, offer: Offer) -> None:
+def fill_recommended_offer(entry: pb.RecommendedOffer, shown: ShownOffer, offer: Offer) -> None:
     """Fill `entry` with one offer of a slate."""
     entry.offer_id = shown.offer
     entry.item_id = shown.item
@@ -98,8 +100,8 @@ def _slate_offers(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
     return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}
 
 
-def _ids(check: Check, field: str, ids: tuple[str, ...], most: int) -> tuple[str, ...]:
-    if not check.size(field, ids, most):
+def _ids(check: Check, field: str, ids: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    if not check.size(field, ids, limit):
         return ()
     for at, value in enumerate(ids):
         check.id(f"{field}[{at}]", value)
@@ -112,7 +114,7 @@ def _context(check: Check, message: pb.RecommendRequest) -> tuple[ContextItem, .
     for at, entry in enumerate(message.context_items):
         check.id(f"context_items[{at}].item_id", entry.item_id)
         if entry.kind not in pb.ContextKind.values():
-            check.fail(f"context_items[{at}].kind", "unknown value")
+            check.add_violation(f"context_items[{at}].kind", "unknown value")
     return tuple(
         ContextItem(entry.item_id, entry.kind == pb.CONTEXT_KIND_IN_CART)
         for entry in message.context_items

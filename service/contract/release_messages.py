@@ -9,7 +9,7 @@ from models.release.registry import Entry, Registry
 OVERALL = "all"  # the slice of a metric over all cases
 
 
-def describe(release: Release, registry: Registry, entry: Entry) -> None:
+def fill_release(release: Release, registry: Registry, entry: Entry) -> None:
     """Fill in what entry, manifest and vocabulary say; raises `BadRelease` for damaged ones.
 
     Other files are not looked at: that is for whoever is about to use the release.

@@ -14,21 +14,20 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
-from models.release.gate import Held
+from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
 from models.release.loader import NewerRelease
 from models.release.registry import NothingToRollBack
 from service.contract.errors import (
-    AlreadyUsed,
+    DeadlineTooShort,
     Draining,
     LoadInProgress,
-    Malformed,
+    MalformedRequest,
+    MethodNotImplemented,
     NoLongerServed,
     NoRelease,
     NotFound,
     Overloaded,
-    TooLate,
-    Unserved,
+    RequestIdReused,
 )
 from service.contract.validation import InvalidRequest, Violation
 
@@ -39,7 +38,7 @@ DRAINING_RETRY_SECONDS = 1
 OVERLOADED_RETRY_SECONDS = 1
 
 
-class Kind(NamedTuple):
+class FailureKind(NamedTuple):
     """A kind of failure: its code, its reason, and the seconds after which to retry (0: never)."""
 
     code: grpc.StatusCode
@@ -49,39 +48,42 @@ class Kind(NamedTuple):
 
 _INVALID, _UNMET = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 _AWAY = grpc.StatusCode.UNAVAILABLE
-_KINDS: tuple[tuple[type[ThroughlineError], Kind], ...] = (
-    (InvalidRequest, Kind(_INVALID, "INVALID_REQUEST")),
-    (BadInput, Kind(_INVALID, "INVALID_REQUEST")),
-    (Malformed, Kind(_INVALID, "MALFORMED_REQUEST")),
-    (NewerRelease, Kind(_UNMET, "RELEASE_TOO_NEW")),
-    (BadRelease, Kind(_INVALID, "BAD_RELEASE")),
-    (Unserved, Kind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
-    (AlreadyUsed, Kind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
-    (NotFound, Kind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
-    (NoLongerServed, Kind(_UNMET, "NO_LONGER_SERVED")),
-    (StoreUnavailable, Kind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
-    (Overloaded, Kind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS)),
-    (Draining, Kind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
-    (NoRelease, Kind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
-    (Held, Kind(_UNMET, "HELD_BY_GATE")),
-    (NothingToRollBack, Kind(_UNMET, "NOTHING_TO_ROLL_BACK")),
-    (LoadInProgress, Kind(grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS")),
-    (Conflict, Kind(grpc.StatusCode.ABORTED, "CONFLICT")),
-    (TooLate, Kind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT")),
-    (ThroughlineError, Kind(_UNMET, "FAILED_PRECONDITION")),
+_KINDS: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
+    (InvalidRequest, FailureKind(_INVALID, "INVALID_REQUEST")),
+    (BadInput, FailureKind(_INVALID, "INVALID_REQUEST")),
+    (MalformedRequest, FailureKind(_INVALID, "MALFORMED_REQUEST")),
+    (NewerRelease, FailureKind(_UNMET, "RELEASE_TOO_NEW")),
+    (BadRelease, FailureKind(_INVALID, "BAD_RELEASE")),
+    (MethodNotImplemented, FailureKind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
+    (RequestIdReused, FailureKind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
+    (NotFound, FailureKind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
+    (NoLongerServed, FailureKind(_UNMET, "NO_LONGER_SERVED")),
+    (StoreUnavailable, FailureKind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
+    (
+        Overloaded,
+        FailureKind(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", OVERLOADED_RETRY_SECONDS),
+    ),
+    (Draining, FailureKind(_AWAY, "DRAINING", DRAINING_RETRY_SECONDS)),
+    (NoRelease, FailureKind(_AWAY, "NO_RELEASE", RELEASE_RETRY_SECONDS)),
+    (Held, FailureKind(_UNMET, "HELD_BY_GATE")),
+    (NothingToRollBack, FailureKind(_UNMET, "NOTHING_TO_ROLL_BACK")),
+    (LoadInProgress, FailureKind(grpc.StatusCode.ABORTED, "LOAD_IN_PROGRESS")),
+    (Conflict, FailureKind(grpc.StatusCode.ABORTED, "CONFLICT")),
+    (DeadlineTooShort, FailureKind(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT")),
+    (ThroughlineError, FailureKind(_UNMET, "FAILED_PRECONDITION")),
 )
-FAULT = Kind(grpc.StatusCode.INTERNAL, "INTERNAL")
-KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), FAULT)))
+INTERNAL_ERROR = FailureKind(grpc.StatusCode.INTERNAL, "INTERNAL")
+FAILURE_KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), INTERNAL_ERROR)))
 
 
-def kind_of(error: ThroughlineError) -> Kind:
-    """Return which kind of failure `error` is, one of `KINDS`."""
+def failure_kind(error: ThroughlineError) -> FailureKind:
+    """Return which kind of failure `error` is, one of `FAILURE_KINDS`."""
     return next(kind for type_, kind in _KINDS if isinstance(error, type_))
 
 
-def status_of(error: ThroughlineError) -> grpc.Status:
+def grpc_status(error: ThroughlineError) -> grpc.Status:
     """Return the status that tells a caller about `error`."""
-    code, reason, retry = kind_of(error)
+    code, reason, retry = failure_kind(error)
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
     violations = _violations(error)
     if violations:
@@ -94,13 +96,13 @@ def status_of(error: ThroughlineError) -> grpc.Status:
     return _status(code, str(error), details)
 
 
-def internal_status(reference: str) -> grpc.Status:
+def internal_error_status(reference: str) -> grpc.Status:
     """Return the status for a fault of ours, found in the log under `reference`."""
-    info = error_details_pb2.ErrorInfo(reason=FAULT.reason, domain=DOMAIN)
-    return _status(FAULT.code, internal_text(reference), [info])
+    info = error_details_pb2.ErrorInfo(reason=INTERNAL_ERROR.reason, domain=DOMAIN)
+    return _status(INTERNAL_ERROR.code, internal_error_text(reference), [info])
 
 
-def internal_text(reference: str) -> str:
+def internal_error_text(reference: str) -> str:
     """Return what a caller is told about a fault of ours."""
     return f"internal error; ref={reference}"
 
@@ -116,7 +118,7 @@ def _violations(error: ThroughlineError) -> Sequence[Violation]:
         return error.violations
     if isinstance(error, BadInput):
         return [Violation(error.field, error.reason)]
-    if isinstance(error, Malformed):
+    if isinstance(error, MalformedRequest):
         return [Violation(*str(error).split(": ", 1))]
     return []
 

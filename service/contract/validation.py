@@ -66,33 +66,33 @@ class Check:
     def __init__(self) -> None:
         self.violations: list[Violation] = []
 
-    def fail(self, field: str, reason: str) -> None:
+    def add_violation(self, field: str, reason: str) -> None:
         """Add a violation; beyond the limit they are no longer told, but still count."""
         if len(self.violations) < limits.VIOLATIONS:
             self.violations.append(Violation(field, reason))
 
-    def done(self) -> None:
+    def raise_if_invalid(self) -> None:
         """Raise `InvalidRequest` if anything was wrong."""
         if self.violations:
             raise InvalidRequest(self.violations)
 
-    def size(self, field: str, values: Sized, most: int, least: int = 0) -> bool:
+    def size(self, field: str, values: Sized, limit: int, minimum: int = 0) -> bool:
         """Check how many there are; False when it makes no sense to look at each."""
-        if len(values) < least:
-            self.fail(field, "required")
-        elif len(values) > most:
-            self.fail(field, f"too many; max {most}")
-        return least <= len(values) <= most
+        if len(values) < minimum:
+            self.add_violation(field, "required")
+        elif len(values) > limit:
+            self.add_violation(field, f"too many; max {limit}")
+        return minimum <= len(values) <= limit
 
-    def text(self, field: str, value: str, most: int, required: bool = False) -> str:
+    def text(self, field: str, value: str, limit: int, required: bool = False) -> str:
         """Check a text of at most `most` bytes without control characters."""
         if not value:
             if required:
-                self.fail(field, "required")
-        elif len(value) > most or len(value.encode(errors="replace")) > most:
-            self.fail(field, f"too long; max {most}")
+                self.add_violation(field, "required")
+        elif len(value) > limit or len(value.encode(errors="replace")) > limit:
+            self.add_violation(field, f"too long; max {limit}")
         elif _CONTROL.search(value):
-            self.fail(field, "control character")
+            self.add_violation(field, "control character")
         return value
 
     def id(self, field: str, value: str, required: bool = True) -> str:
@@ -105,28 +105,28 @@ class Check:
         """Check a name; where there are declared ones it must be one of them."""
         if not value:
             if required:
-                self.fail(field, "required")
+                self.add_violation(field, "required")
         elif len(value) > limits.NAME_BYTES:
-            self.fail(field, f"too long; max {limits.NAME_BYTES}")
+            self.add_violation(field, f"too long; max {limits.NAME_BYTES}")
         elif not is_name(value):
-            self.fail(field, "not a name")
+            self.add_violation(field, "not a name")
         elif declared and value not in declared:
-            self.fail(field, "unknown")
+            self.add_violation(field, "unknown")
         return value
 
-    def number(self, field: str, value: float, most: float) -> float:
+    def number(self, field: str, value: float, limit: float) -> float:
         """Check a number from 0 to `most`."""
         if not math.isfinite(value):
-            self.fail(field, "not finite")
+            self.add_violation(field, "not finite")
         elif value < 0:
-            self.fail(field, "negative")
-        elif value > most:
-            self.fail(field, f"too large; max {most:.0f}")
+            self.add_violation(field, "negative")
+        elif value > limit:
+            self.add_violation(field, f"too large; max {limit:.0f}")
         return value
 
-    def count(self, field: str, value: int, most: int, default: int) -> int:
+    def count(self, field: str, value: int, limit: int, default: int) -> int:
         """Check how many are asked for; 0 is the default."""
-        self.number(field, value, most)
+        self.number(field, value, limit)
         return value or default
 
     def time(self, field: str, value: Timestamp) -> int:
@@ -135,15 +135,15 @@ class Check:
             _FIRST_SECOND <= value.seconds <= _LAST_SECOND
             and 0 <= value.nanos <= limits.MONEY_NANOS
         ):
-            self.fail(field, "invalid timestamp")
+            self.add_violation(field, "invalid timestamp")
         return value.seconds * 1_000_000 + value.nanos // 1_000
 
     def money(self, field: str, value: common_pb2.Money) -> Money:
         """Check an amount of money."""
         if not value.currency:
-            self.fail(f"{field}.currency", "required")
+            self.add_violation(f"{field}.currency", "required")
         elif value.currency not in CURRENCIES:
-            self.fail(f"{field}.currency", "unknown")
+            self.add_violation(f"{field}.currency", "unknown")
         self.number(f"{field}.units", value.units, limits.MONEY_UNITS)
         self.number(f"{field}.nanos", value.nanos, limits.MONEY_NANOS)
         return Money(value.currency, value.units, value.nanos)
@@ -158,16 +158,16 @@ class Check:
         if value.namespace in HASHED_NAMESPACES:
             reason = _not_a_hash(value.value)
             if reason:
-                self.fail(at, reason)
+                self.add_violation(at, reason)
         elif value.value and value.value.strip().lower() in _PLACEHOLDERS:
-            self.fail(at, "not an identifier")
+            self.add_violation(at, "not an identifier")
         return Identifier(value.namespace, value.value)
 
     def identifiers(
         self, values: Sequence[common_pb2.Identifier], namespaces: Collection[str]
     ) -> list[Identifier]:
         """Check the identifiers of one customer."""
-        if not self.size("identifiers", values, limits.IDENTIFIERS, least=1):
+        if not self.size("identifiers", values, limits.IDENTIFIERS, minimum=1):
             return []
         return [
             self.identifier(f"identifiers[{at}]", value, namespaces)

@@ -2,33 +2,9 @@
 
 from throughline.v1 import common_pb2, recommendation_pb2
 
-REASONS: dict[int, str] = {
-    recommendation_pb2.WITHHOLD_REASON_CHANNEL: "not for this channel",
-    recommendation_pb2.WITHHOLD_REASON_OUT_OF_STOCK: "out of stock here",
-    recommendation_pb2.WITHHOLD_REASON_EXCLUDED: "excluded by the request",
-    recommendation_pb2.WITHHOLD_REASON_NOT_INCLUDED: "not among what the request includes",
-    recommendation_pb2.WITHHOLD_REASON_PURCHASED: "bought lately",
-    recommendation_pb2.WITHHOLD_REASON_DECLINED: "declined lately",
-    recommendation_pb2.WITHHOLD_REASON_IN_CONTEXT: "before the customer already",
-    recommendation_pb2.WITHHOLD_REASON_DIVERSITY: "enough alike stand above",
-    recommendation_pb2.WITHHOLD_REASON_BELOW_CUT: "below what this channel's answer holds",
-    recommendation_pb2.WITHHOLD_REASON_TOUCHED: "known to the customer already",
-    recommendation_pb2.WITHHOLD_REASON_NOT_ELIGIBLE: "a rule of the policy bars it",
-    recommendation_pb2.WITHHOLD_REASON_CAPPED: "a cap on contacts is reached",
-    recommendation_pb2.WITHHOLD_REASON_QUIET_HOURS: "quiet hours",
-    recommendation_pb2.WITHHOLD_REASON_OPEN_CASE: "the customer has an open case",
-    recommendation_pb2.WITHHOLD_REASON_HOLDOUT: "the customer is of the holdout",
-    recommendation_pb2.WITHHOLD_REASON_INTENT: "not of a class that the intent shows",
-    recommendation_pb2.WITHHOLD_REASON_PLACEMENT: "not for this placement",
-    recommendation_pb2.WITHHOLD_REASON_FILTERED: "not let through by the request's filter",
-    recommendation_pb2.WITHHOLD_REASON_PRICE_EXPIRED: "its price is no longer valid",
-    recommendation_pb2.WITHHOLD_REASON_EXHAUSTED: "as many customers have it as may",
-    recommendation_pb2.WITHHOLD_REASON_NO_CREATIVE: "no creative for this channel",
-    recommendation_pb2.WITHHOLD_REASON_NO_CONSENT: "the customer has not consented",
-    recommendation_pb2.WITHHOLD_REASON_WITHDRAWN: "withdrawn from the catalogue",
-    recommendation_pb2.WITHHOLD_REASON_NOT_VALID: "not valid yet, or no longer",
-    recommendation_pb2.WITHHOLD_REASON_PRICE_CHANGED: "dearer than the customer was told",
-}
+from models.domain.reasons import Reason
+
+REASONS: dict[int, str] = {int(reason): reason.words for reason in Reason}
 
 SOURCES: dict[int, str] = {
     recommendation_pb2.SOURCE_HISTORY: "near what the customer did",
@@ -56,7 +32,7 @@ def reason_in_words(reason: int) -> str:
     return REASONS.get(reason) or f"reason {reason}"
 
 
-def reason_in_short(reason: int) -> str:
+def reason_name(reason: int) -> str:
     """Return the contract's own name of a reason, in lower case."""
     known = recommendation_pb2.WithholdReason.values()
     if reason not in known:

@@ -25,13 +25,13 @@ from models.errors import BadInput
 from service.contract.limits import ID_BYTES
 from service.contract.names import Names
 from service.dataset.parquet import Table
-from service.dataset.rows import attributes_of, event_of
+from service.dataset.rows import attributes_from_json, event_from_row
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")
 
 
-class Events:
+class EventTable:
     """The table `events` as it is loaded: `len` events, those that contradict another left out.
 
     `conflicts` counts rows that repeat an event id of their identifier at another time; the first
@@ -67,7 +67,7 @@ class Events:
         chosen = self._order[start:stop]
         hashes = [self._hashes[code] for code in self._codes[chosen].tolist()]
         rows = self._table.take(chosen)
-        return [event_of(row, hash_) for row, hash_ in zip(rows, hashes, strict=True)]
+        return [event_from_row(row, hash_) for row, hash_ in zip(rows, hashes, strict=True)]
 
 
 def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Event]:
@@ -76,7 +76,7 @@ def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names
     codes, hashes = _hashed(table, ("namespace", "identifier"), metadata, key, names)
     _check_attributes(table)
     return [
-        attributes_event(hashes[code], attributes_of(attributes))
+        attributes_event(hashes[code], attributes_from_json(attributes))
         for code, (_, _, attributes) in zip(codes.tolist(), table.rows(), strict=True)
     ]
 
@@ -106,7 +106,7 @@ def _pairs(
         zip(first.tolist(), second.tolist(), table.rows(), strict=True)
     ):
         if first_hashes[a] == second_hashes[b]:
-            raise table.bad(row, "identifier_b", f"{name} an identifier to itself")
+            raise table.error(row, "identifier_b", f"{name} an identifier to itself")
         when = -1 if time is None else time
         pairs.append((when, first_hashes[a], second_hashes[b], asserted_by))
     return pairs
@@ -123,7 +123,7 @@ def _hashed(
         fault = _fault_of_hash(value) if keyed else _fault(namespace, value, names)
         if fault:
             column, reason = columns[fault[0]], fault[1]
-            raise table.bad(int(np.argmax(codes == code)), column, reason)
+            raise table.error(int(np.argmax(codes == code)), column, reason)
         identifier = Identifier(namespace, value)
         hashes.append(bytes.fromhex(value) if keyed else hash_identifier(key, identifier))
     return codes, hashes
@@ -150,33 +150,35 @@ def _check_types(table: Table, metadata: Metadata, event_types: Mapping[str, str
     for code, (name,) in enumerate(distinct):
         row = int(np.argmax(codes == code))
         if name not in event_types:
-            raise table.bad(row, "type", f"{name!r} is not an event type that the settings declare")
+            raise table.error(
+                row, "type", f"{name!r} is not an event type that the settings declare"
+            )
         like = metadata.event_types.get(name)
         if like is not None and EVENT_TYPES.get(like) != event_types[name]:
             reason = f"{name!r} is like {like!r} in the dataset, but not in the settings"
-            raise table.bad(row, "type", reason)
+            raise table.error(row, "type", reason)
 
 
 def _check_attributes(table: Table) -> None:
-    for row, text in table.present("attributes"):
+    for row, text in table.non_null("attributes"):
         try:
-            attributes_of(text)
+            attributes_from_json(text)
         except BadInput as error:
-            raise table.bad(row, error.field, error.reason) from None
+            raise table.error(row, error.field, error.reason) from None
 
 
 def _refuse(
     table: Table, bad: NDArray[np.bool_], column: str, reason: str, applies: bool = True
 ) -> None:
     if applies and bad.any():
-        raise table.bad(int(bad.argmax()), column, reason)
+        raise table.error(int(bad.argmax()), column, reason)
 
 
 def _event_keys(table: Table) -> NDArray[np.uint64]:
     keys = np.empty(len(table), np.uint64)
-    for row, event_id in table.present("event_id"):
+    for row, event_id in table.non_null("event_id"):
         if not event_id:
-            raise table.bad(row, "event_id", "empty")
+            raise table.error(row, "event_id", "empty")
         keys[row] = event_key(event_id)
     return keys
 

@@ -27,17 +27,17 @@ from models.domain.dataset import (
 )
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadDataset, BadInput, WrongKey
-from service.contract.names import Names, declare
-from service.dataset.history import Events, read_customers, read_links, read_unlinks
+from service.contract.names import Names, declare_names
+from service.dataset.history import EventTable, read_customers, read_links, read_unlinks
 from service.dataset.parquet import Table, Values, table_path
-from service.dataset.rows import item_of, offer_of
+from service.dataset.rows import item_from_row, offer_from_row
 from service.store.store import Store
 
 CATALOGUE_CHUNK = 1_000  # rows of one revision
 CHUNK = 20_000  # rows that one mark is set for
 SLICE = 2_000  # events that a writer of a running server may have to wait for
 
-BUILT_IN = declare()
+BUILT_IN_NAMES = declare_names()
 
 # Called with a table, how many of its rows are done, and how many it has.
 Progress = Callable[[str, int, int], None]
@@ -88,7 +88,7 @@ def load_dataset(
     key: bytes,
     now: int,
     progress: Progress = lambda table, done, rows: None,
-    names: Names = BUILT_IN,
+    names: Names = BUILT_IN_NAMES,
 ) -> LoadReport:
     """Load the dataset in `directory` and return what became of its rows.
 
@@ -140,12 +140,12 @@ def _steps(
 ) -> list[_Step]:
     """Read and check the whole dataset; return what to store, in order."""
     present = metadata.digests
-    items = _catalogue_rows(directory, "items", item_of)
-    offers = _catalogue_rows(directory, "offers", offer_of) if "offers" in present else []
+    items = _catalogue_rows(directory, "items", item_from_row)
+    offers = _catalogue_rows(directory, "offers", offer_from_row) if "offers" in present else []
     links = read_links(directory, metadata, key, names) if "links" in present else []
     unlinks = read_unlinks(directory, metadata, key, names) if "unlinks" in present else []
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
-    events = Events(directory, metadata, key, names)
+    events = EventTable(directory, metadata, key, names)
 
     catalogue = Catalogue().apply(*store.catalogue_changes(0))
 
@@ -200,9 +200,9 @@ def _catalogue_rows(directory: Path, name: str, row_of: Callable[[Values], Row])
         try:
             row = row_of(values)
         except BadInput as error:
-            raise table.bad(number, error.field, error.reason) from None
+            raise table.error(number, error.field, error.reason) from None
         if row.id in rows:
-            raise table.bad(number, name.removesuffix("s"), "named by an earlier row, too")
+            raise table.error(number, name.removesuffix("s"), "named by an earlier row, too")
         rows[row.id] = row
     return list(rows.values())
 

@@ -116,13 +116,13 @@ class Table:
         numbers = pc.fill_null(column, 0).to_numpy().astype(np.int64)
         return numbers, pc.is_valid(column).to_numpy().astype(np.bool_)
 
-    def present(self, name: str) -> Iterator[tuple[int, Any]]:
+    def non_null(self, name: str) -> Iterator[tuple[int, Any]]:
         """Yield the row and the value wherever the column is not null."""
         column = self._table[name]
         rows = np.flatnonzero(pc.is_valid(column).to_numpy())
         yield from zip(rows.tolist(), column.drop_null().to_pylist(), strict=True)
 
-    def bad(self, row: int, column: str, reason: str) -> BadDataset:
+    def error(self, row: int, column: str, reason: str) -> BadDataset:
         """Return the error that names this file, a row, a column and a reason."""
         return BadDataset(f"{self.path}: row {row + 1}: column {column}: {reason}")
 
@@ -162,7 +162,7 @@ class Table:
             raise BadDataset(f"{self.path}: column {column.name}: {reason}")
         if not column.nullable and array.null_count:
             row = int(pc.index(pc.is_null(array), pa.scalar(True)).as_py())
-            raise self.bad(row, column.name, "missing")
+            raise self.error(row, column.name, "missing")
         if pa.types.is_dictionary(array.type):
             return array.cast(pa.dictionary(pa.int32(), pa.string()))
         return array.cast(wanted, safe=not pa.types.is_timestamp(wanted))

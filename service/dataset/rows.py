@@ -50,7 +50,7 @@ _stock = msgspec.json.Decoder(list[_StockJson])
 _json = msgspec.json.Encoder(order="deterministic")
 
 
-def event_of(row: Values, identifier: bytes) -> Event:
+def event_from_row(row: Values, identifier: bytes) -> Event:
     """Return the event of a row of `events`, under the keyed hash of its identifier."""
     event_id, _, _, type_, channel, time, sequence, item, offer, placement, place = row[:11]
     quantity, units, nanos, currency, decision_id, attributes = row[11:]
@@ -70,7 +70,7 @@ def event_of(row: Values, identifier: bytes) -> Event:
         amount_nanos=nanos or 0,
         currency=currency or "",
         decision_id=decision_id or "",
-        attributes={} if attributes is None else attributes_of(attributes),
+        attributes={} if attributes is None else attributes_from_json(attributes),
     )
 
 
@@ -98,7 +98,7 @@ def event_row(event: Event) -> Values:
     )
 
 
-def item_of(row: Values) -> Item:
+def item_from_row(row: Values) -> Item:
     """Return the item of a row of `items`; raises `BadInput` naming the column."""
     item_id, title, features, *money, currency, stock, valid_from, valid_until = row[:11]
     if not item_id:
@@ -131,7 +131,7 @@ def item_row(item: Item) -> Values:
     )
 
 
-def offer_of(row: Values) -> Offer:
+def offer_from_row(row: Values) -> Offer:
     """Return the offer of a row of `offers`; raises `BadInput` naming the column."""
     offer_id, title, items, features, *money, currency = row[:9]
     valid_from, valid_until, channels, stock = row[9:13]
@@ -212,7 +212,7 @@ def record_row(record: DecisionRecord) -> Values:
     )
 
 
-def attributes_of(text: str) -> dict[str, str]:
+def attributes_from_json(text: str) -> dict[str, str]:
     """Return the attributes in a JSON column; raises `BadInput` naming the column."""
     try:
         return _texts.decode(text)

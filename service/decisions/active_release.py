@@ -41,35 +41,35 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServingSnapshot:
     """What one request uses; `index` is None until a release is in force."""
 
     catalogue: Catalogue
     index: OfferIndex | None
     policy: Policy
 
-    def world(self) -> SharedInputs:
+    def shared_inputs(self) -> SharedInputs:
         """Return what a decision looks at; raises `NoRelease` while there is nothing in force."""
         if self.index is None:
             raise NoRelease("model: none loaded")
         return SharedInputs(self.index, self.policy)
 
 
-class Promoted(NamedTuple):
+class Promotion(NamedTuple):
     """What is in force after a promotion or a rollback, and what was before ("" for nothing)."""
 
     release: str
     previous: str
 
 
-class Runtime:
+class ActiveRelease:
     """Holds what is served now and follows the store's catalogue and the registry's pointer."""
 
     def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
         self.registry = registry
         self._store = store
         self._clock = clock
-        self._serving = Serving(Catalogue(), None, BUILT_IN)
+        self._serving = ServingSnapshot(Catalogue(), None, BUILT_IN)
         self._swapping = threading.Lock()  # held while a new whole is made of the present one
         self._loading = threading.Lock()  # held from choosing a release until it serves
         self._refused: Pair | None = None
@@ -78,18 +78,18 @@ class Runtime:
         self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
 
     @property
-    def serving(self) -> Serving:
+    def snapshot(self) -> ServingSnapshot:
         """Return what is served now: take it once for a request."""
         return self._serving
 
     @property
-    def release(self) -> str:
+    def release_id(self) -> str:
         """Return the id of the release that decides now; "" without one."""
         index = self._serving.index
         return "" if index is None else index.release.id
 
     @property
-    def refused(self) -> str:
+    def refused_id(self) -> str:
         """Return the id of the release in force that is too bad to serve; "" for none."""
         return "" if self._refused is None else self._refused.release
 
@@ -97,7 +97,7 @@ class Runtime:
         """Take over every change of the catalogue that the store has, and return the result."""
         with self._swapping:
             serving = self._serving
-            catalogue = caught_up(self._store, serving.catalogue)
+            catalogue = catch_up(self._store, serving.catalogue)
             if catalogue is not serving.catalogue:
                 index = None if serving.index is None else serving.index.update(catalogue)
                 self._serving = replace(serving, catalogue=catalogue, index=index)
@@ -111,7 +111,7 @@ class Runtime:
             self.refresh_catalogue()
         self.catalogue_checked = time.monotonic()
 
-    def start(self) -> None:
+    def load_in_force(self) -> None:
         """Load the release in force, or else the last one before it that can be loaded."""
         pointer = self.registry.pointer()
         if pointer.in_force is None:
@@ -132,7 +132,7 @@ class Runtime:
         finally:
             self._loading.release()
 
-    def promote(self, prefix: str, override: str = "") -> Promoted:
+    def promote(self, prefix: str, override: str = "") -> Promotion:
         """Try, load and put in force the release that `prefix` names.
 
         Raises `BadInput` for a prefix that names none or several, `Held` for one that is worse than
@@ -149,9 +149,9 @@ class Runtime:
                 lambda: self.registry.promote(release_id, self._clock.now(), reason),
             )
             _log.info("promoted", release=release_id, previous=previous, override=reason or None)
-            return Promoted(release_id, previous)
+            return Promotion(release_id, previous)
 
-    def rollback(self) -> Promoted:
+    def rollback(self) -> Promotion:
         """Put the release in force again that was before.
 
         Raises `NothingToRollBack`, and as `promote` does.
@@ -164,14 +164,14 @@ class Runtime:
             policy = self.registry.policy(pointer.before[0].policy)
             self._swap(release_id, policy, lambda: self.registry.rollback(self._clock.now()))
             _log.info("rolled back", release=release_id, previous=previous)
-            return Promoted(release_id, previous)
+            return Promotion(release_id, previous)
 
     def _moved(self) -> Pair | None:
         """Return the pair in force when it is neither served nor refused."""
         wanted = self.registry.pointer().in_force
         if wanted is None or wanted == self._refused:
             return None
-        served = (self.release, self._serving.policy.digest)
+        served = (self.release_id, self._serving.policy.digest)
         return None if (wanted.release, wanted.policy) == served else wanted
 
     @contextmanager
@@ -233,7 +233,7 @@ class Runtime:
             raise BadRelease(f"release: cannot decide; ref={reference}") from None
 
 
-def caught_up(store: Store, catalogue: Catalogue) -> Catalogue:
+def catch_up(store: Store, catalogue: Catalogue) -> Catalogue:
     """Return a catalogue with every change that the store has had since."""
     while True:
         revision, rows = store.catalogue_changes(catalogue.revision)

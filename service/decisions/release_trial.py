@@ -18,7 +18,7 @@ from models.release.release import Release
 
 TIMEOUT_SECONDS = 600  # only what hangs takes so long; a good release refused serves nobody
 NICENESS = 10  # still ends in time where everything else is busy
-MOST_SAID = 500  # bytes
+MAX_OUTPUT_BYTES = 500  # bytes
 
 
 def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -40,7 +40,7 @@ def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
         finally:
             child.kill()
     if child.returncode == os.EX_DATAERR:
-        raise BadRelease(said[:MOST_SAID].decode(errors="replace").strip())
+        raise BadRelease(said[:MAX_OUTPUT_BYTES].decode(errors="replace").strip())
     if child.returncode != 0:
         raise BadRelease(f"trial load: failed with exit code {child.returncode}")
 

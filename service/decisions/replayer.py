@@ -11,10 +11,10 @@ from models.policy.schema import Policy
 from models.release.loader import load_release
 from models.release.registry import Registry
 from models.release.release import Release
-from service.store.store import Kept
+from service.store.store import StoredDecision
 
 
-class Fault(NamedTuple):
+class ReplayFault(NamedTuple):
     """A decision that is not the same again, and why."""
 
     decision: str
@@ -30,23 +30,23 @@ class Replayer:
         self._policies: dict[str, Policy] = {}
         self.count = 0
         self.same = 0
-        self.faults: list[Fault] = []
+        self.faults: list[ReplayFault] = []
 
-    def add(self, kept: Kept) -> None:
+    def add(self, stored: StoredDecision) -> None:
         """Replay one decision."""
         self.count += 1
-        record = kept.record
+        record = stored.record
         if isinstance(record, Unreadable):
-            self.faults.append(Fault(kept.id, str(record)))
+            self.faults.append(ReplayFault(stored.id, str(record)))
             return
         try:
             again = replay(record, self.release(record), self.policy(record))
         except ThroughlineError as error:
-            self.faults.append(Fault(record.id, str(error)))
+            self.faults.append(ReplayFault(record.id, str(error)))
             return
         found = difference(record.decision, again)
         if found:
-            self.faults.append(Fault(record.id, f"{found}: differs"))
+            self.faults.append(ReplayFault(record.id, f"{found}: differs"))
         else:
             self.same += 1
 
@@ -68,10 +68,12 @@ class Replayer:
         return self._policies[digest]
 
 
-def difference(one: Decision, other: Decision) -> str:
+def difference(recorded: Decision, replayed: Decision) -> str:
     """Return the first part of two decisions whose bytes differ, "" where none does."""
-    for name in one.__struct_fields__:
-        parts = (msgspec.msgpack.encode(getattr(decision, name)) for decision in (one, other))
+    for name in recorded.__struct_fields__:
+        parts = (
+            msgspec.msgpack.encode(getattr(decision, name)) for decision in (recorded, replayed)
+        )
         if len(set(parts)) > 1:
             return name
     return ""

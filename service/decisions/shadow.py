@@ -13,13 +13,13 @@ from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.decision.recorded import recorded_exhausted, recorded_profile
 from models.domain.decisions import DecisionRecord, Flag
-from service.store.database.decision_ids import place_of
-from service.store.store import Kept, Store
+from service.store.database.decision_ids import parse_decision_id
+from service.store.store import Store, StoredDecision
 
 LATE = 60_000_000  # microseconds
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class SlateDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A decision whose slate the shadow would have made another one; `time` in microseconds."""
 
     decision_id: str
@@ -50,9 +50,9 @@ class Agreement(msgspec.Struct):
 class Shadow:
     """Decides again under `world`, and counts agreement by channel."""
 
-    def __init__(self, keep: Callable[[Difference], None]) -> None:
+    def __init__(self, on_difference: Callable[[SlateDifference], None]) -> None:
         """`keep` is given each difference."""
-        self._keep = keep
+        self._keep = on_difference
         self.by_channel: dict[str, Agreement] = {}
 
     def add(self, record: DecisionRecord, world: SharedInputs) -> None:
@@ -71,7 +71,7 @@ class Shadow:
         self.by_channel.setdefault(record.request.channel, Agreement()).add(live, shadow)
         if live != shadow:
             self._keep(
-                Difference(
+                SlateDifference(
                     decision_id=record.id,
                     time=record.time,
                     channel=record.request.channel,
@@ -82,7 +82,9 @@ class Shadow:
             )
 
 
-def kept_since(store: Store, since: int | None, again: Callable[[], bool]) -> Iterator[Kept]:
+def decisions_since(
+    store: Store, since: int | None, wait_for_more: Callable[[], bool]
+) -> Iterator[StoredDecision]:
     """Yield each decision made at `since` (microseconds) or later once; None: every one there is.
 
     While `again` returns True, which may take its time, yield those that came meanwhile. What
@@ -92,11 +94,11 @@ def kept_since(store: Store, since: int | None, again: Callable[[], bool]) -> It
     while True:
         for kept in store.records(since):
             if kept.id not in seen:
-                place = place_of(kept.id)
+                place = parse_decision_id(kept.id)
                 seen[kept.id] = 0 if place is None else place[1]
                 yield kept
         if seen:
             since = max(seen.values()) - LATE
             seen = {name: time for name, time in seen.items() if time >= since}
-        if not again():
+        if not wait_for_more():
             return

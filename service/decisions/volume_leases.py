@@ -15,8 +15,8 @@ from models.errors import StoreUnavailable
 from service.store.store import Store
 
 BLOCKS = 100  # a block is this part of a volume,
-LARGEST = 100  # and at most so many
-AGAIN = 1.0  # seconds until one that was used up, or a store that was away, is asked again
+LARGEST_BLOCK = 100  # and at most so many
+RETRY_SECONDS = 1.0  # seconds until one that was used up, or a store that was away, is asked again
 
 
 class _Lease:
@@ -28,7 +28,7 @@ class _Lease:
         self.over_until = 0.0  # by the monotonic clock
 
 
-class Volumes:
+class VolumeLeases:
     """The leases of one process, for all its threads."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
@@ -96,7 +96,7 @@ class Volumes:
             if self._clock() < self._leases[name].over_until:
                 return False
         # Not under the lock: it is a round trip, and other offers do not wait for it.
-        block = max(1, min(LARGEST, volume // BLOCKS))
+        block = max(1, min(LARGEST_BLOCK, volume // BLOCKS))
         try:
             taken = self._store.take(_counter(name), block, volume)
         except StoreUnavailable:
@@ -105,7 +105,7 @@ class Volumes:
             lease = self._leases[name]
             lease.left += taken
             if not taken:
-                lease.over_until = self._clock() + AGAIN
+                lease.over_until = self._clock() + RETRY_SECONDS
         return self._from_lease(name, volume)
 
     def _from_lease(self, name: str, volume: int) -> bool:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
-from models.domain.decisions import Decision, Flag, Reason
-from service.metrics.stage_timer import STAGES, Laps
+from models.domain.decisions import Decision, Flag
+from models.domain.reasons import Reason
+from service.metrics.stage_timer import STAGES, StageTimer
 from service.metrics.tally import Count, DurationHistogram, Tally
 
 PLAIN, FLAGGED = "plain", "flagged"
@@ -19,7 +20,7 @@ class _OfChannel(NamedTuple):
     flags: dict[int, Count]
 
 
-class Answers:
+class AnswerMetrics:
     """Counts the decisions of a server."""
 
     def __init__(
@@ -49,17 +50,17 @@ class Answers:
             reason: tally.count(withheld.labels(reason.name.lower())) for reason in Reason
         }
 
-    def refuse(self) -> None:
+    def count_refusal(self) -> None:
         """Count a request of a batch that was refused, while the call is answered."""
         with self._lock:
             self._refused.number += 1
 
-    def add(self, channel: str, decision: Decision, laps: Laps) -> None:
+    def add(self, channel: str, decision: Decision, timer: StageTimer) -> None:
         """Count a decision that is about to be answered."""
         counts = self._channels.get(channel) or self._channels[OTHER]
         stages, withheld = self._stages, self._withheld
         with self._lock:
-            for stage, nanoseconds in laps.nanoseconds.items():
+            for stage, nanoseconds in timer.nanoseconds.items():
                 stages[stage].add(nanoseconds)
             if decision.flags:
                 counts.flagged.number += 1

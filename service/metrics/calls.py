@@ -6,7 +6,7 @@ from collections.abc import Callable
 import grpc
 from prometheus_client import Counter
 
-from service.contract.status import KINDS
+from service.contract.status import FAILURE_KINDS
 from service.metrics.tally import Count, DurationHistogram, Durations, Tally
 
 # Until the caller left or its deadline passed; the status then says why nobody got the answer.
@@ -15,11 +15,14 @@ _WITHOUT_REASON = (
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
-ENDS = (*((code, "") for code in _WITHOUT_REASON), *((kind.code, kind.reason) for kind in KINDS))
+OUTCOMES = (
+    *((code, "") for code in _WITHOUT_REASON),
+    *((kind.code, kind.reason) for kind in FAILURE_KINDS),
+)
 OTHER = "other"  # the method of calls that name none of ours
 
 
-class MethodCalls:
+class MethodMetrics:
     """Counts the calls of one method."""
 
     def __init__(
@@ -34,7 +37,7 @@ class MethodCalls:
         self._unknown_fields = unknown_fields
         self._child = child
         # All of them from the start: what appears with its first refusal shows no increase.
-        self._ends = {end: tally.count(child(*end)) for end in ENDS}
+        self._ends = {end: tally.count(child(*end)) for end in OUTCOMES}
         self._ok = self._ends[grpc.StatusCode.OK, ""]
 
     def ended(self, code: grpc.StatusCode, reason: str, started: int) -> None:
@@ -60,7 +63,7 @@ class MethodCalls:
         return self._ends[end]
 
 
-class Calls:
+class CallMetrics:
     """Counts the calls of a server; every method is named once, at its start."""
 
     def __init__(
@@ -72,11 +75,11 @@ class Calls:
         self._seconds = seconds
         self._unknown = tally.count(self._of(OTHER)(grpc.StatusCode.UNIMPLEMENTED, ""))
 
-    def method(self, name: str) -> MethodCalls:
+    def method(self, name: str) -> MethodMetrics:
         """Return what counts the calls of a method, `Service/Method`."""
         seconds = self._tally.durations(self._seconds.labels(name))
         unknown = self._tally.count(self._unknown_fields.labels(name))
-        return MethodCalls(self._tally, seconds, self._of(name), unknown)
+        return MethodMetrics(self._tally, seconds, self._of(name), unknown)
 
     def unknown(self) -> None:
         """Count a call of a method that there is not."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics
 
-from service.metrics.answers import Answers
-from service.metrics.calls import Calls
-from service.metrics.events import Events
+from service.metrics.answers import AnswerMetrics
+from service.metrics.calls import CallMetrics
+from service.metrics.events import EventMetrics
 from service.metrics.export import RELEASE
 from service.metrics.tally import DurationHistogram, Tally
 
@@ -42,7 +42,7 @@ class Metrics:
         self._looks: list[Callable[[], None]] = []
         self._refreshing = threading.Lock()
 
-        self.calls = Calls(
+        self.calls = CallMetrics(
             self._tally,
             self._counter(
                 "throughline_calls_total",
@@ -63,7 +63,7 @@ class Metrics:
                 "method",
             ),
         )
-        self.answers = Answers(
+        self.answers = AnswerMetrics(
             self._tally,
             channels,
             stages=self._histogram(
@@ -94,7 +94,7 @@ class Metrics:
                 "Requests of a RecommendBatch that were refused while the call was answered.",
             ),
         )
-        self.events = Events(
+        self.events = EventMetrics(
             self._tally,
             self._counter(
                 "throughline_events_total",
@@ -159,9 +159,9 @@ class Metrics:
             "livesum",
         )
 
-    def watch(self, look: Callable[[], None]) -> None:
+    def on_refresh(self, callback: Callable[[], None]) -> None:
         """Have `look` called at each refresh."""
-        self._looks.append(look)
+        self._looks.append(callback)
 
     def refresh(self) -> None:
         """Bring up to date what is exported."""

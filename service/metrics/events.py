@@ -30,7 +30,7 @@ REFUSALS = frozenset(
         OTHER,
     }
 )
-ENDS = (
+OUTCOMES = (
     *((outcome, "") for outcome in (STORED, DUPLICATE, CONFLICT, UNAVAILABLE, FAULT)),
     *((REFUSED, reason) for reason in sorted(REFUSALS)),
 )
@@ -41,12 +41,12 @@ _UNAVAILABLE = code_number(grpc.StatusCode.UNAVAILABLE)
 _NO_LETTER = re.compile("[^a-z0-9]+")
 
 
-class Events:
+class EventMetrics:
     """Counts the events that a server received."""
 
     def __init__(self, tally: Tally, events: Counter, unresolved: Counter) -> None:
         self._lock = tally.lock
-        self._ends = {end: tally.count(events.labels(*end)) for end in ENDS}
+        self._ends = {end: tally.count(events.labels(*end)) for end in OUTCOMES}
         self._unresolved = tally.count(unresolved)
 
     def add(self, results: Iterable[EventResult]) -> None:
@@ -67,7 +67,7 @@ class Events:
             self._ends[UNAVAILABLE, ""].number += number
 
 
-def refusal(detail: str) -> str:
+def refusal_label(detail: str) -> str:
     """Return the label for `<field>: <reason>[; limit]`, one of `REFUSALS`."""
     reason = detail.partition(": ")[2].partition(";")[0]
     label = _NO_LETTER.sub("_", reason.lower()).strip("_")
@@ -84,4 +84,4 @@ def _end(result: EventResult) -> tuple[str, str]:
         return UNAVAILABLE, ""
     if code == _INTERNAL:
         return FAULT, ""
-    return REFUSED, refusal(result.outcome.detail)
+    return REFUSED, refusal_label(result.outcome.detail)

@@ -22,13 +22,13 @@ RELEASE = "throughline_release_info"
 
 
 @contextmanager
-def metrics_of_workers(listen: str, directory: Path) -> Iterator[int]:
+def serve_worker_metrics(listen: str, directory: Path) -> Iterator[int]:
     """Serve the sum over all workers, which were given `directory`; yield the port."""
-    with exported(listen, collect_workers(directory)) as port:
+    with serve_metrics(listen, collect_workers(directory)) as port:
         yield port
 
 
-def worker_ended(directory: Path, pid: int) -> None:
+def forget_worker(directory: Path, pid: int) -> None:
     """Let go of what a worker that has ended had at the moment; what it counted stays counted."""
     mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
 
@@ -41,14 +41,14 @@ def collect_workers(directory: Path) -> Callable[[], Iterable[Metric]]:
 
 
 @contextmanager
-def exported(listen: str, collect: Callable[[], Iterable[Metric]]) -> Iterator[int]:
+def serve_metrics(listen: str, collect: Callable[[], Iterable[Metric]]) -> Iterator[int]:
     """Serve what `collect` returns, and this process's own standard metrics; yield the port.
 
     Raises `ConfigurationError` when somebody has the address.
     """
     host, _, port = listen.rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), registry_of(collect))
+        server, thread = start_http_server(int(port), host.strip("[]"), collector_registry(collect))
     except OSError:
         raise ConfigurationError(f"metrics_listen: cannot bind to {listen}") from None
     try:
@@ -60,7 +60,7 @@ def exported(listen: str, collect: Callable[[], Iterable[Metric]]) -> Iterator[i
         thread.join()
 
 
-def registry_of(collect: Callable[[], Iterable[Metric]]) -> CollectorRegistry:
+def collector_registry(collect: Callable[[], Iterable[Metric]]) -> CollectorRegistry:
     """Return a registry of what `collect` returns and of the process's own standard metrics."""
     registry = CollectorRegistry()
     registry.register(_InForce(collect))

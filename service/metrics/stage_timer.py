@@ -5,7 +5,7 @@ import time
 STAGES = ("parse", "read", "decide", "record", "answer")
 
 
-class Laps:
+class StageTimer:
     """How long each stage of one decision took; the first begins when this is made."""
 
     __slots__ = ("_last", "nanoseconds")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 
 from service.contract.errors import Overloaded
-from service.contract.status import kind_of, status_of
-from service.metrics.calls import MethodCalls
+from service.contract.status import failure_kind, grpc_status
+from service.metrics.calls import MethodMetrics
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -31,8 +31,8 @@ class Admission(grpc.ServerInterceptor):
     The threads that serve them must be of its `pool`s: these count who is in.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._lock = threading.Lock()
         self._inside = 0
         self._refusals: dict[str, Handler] = {}
@@ -42,7 +42,7 @@ class Admission(grpc.ServerInterceptor):
         """Return a pool whose calls are counted."""
         return _CountingPool(self, name, threads)
 
-    def guard(self, path: str, calls: MethodCalls) -> None:
+    def register(self, path: str, calls: MethodMetrics) -> None:
         """Refuse calls of the method with this whole path when too many are inside."""
         self._refusals[path] = self._refusal(calls)
 
@@ -53,7 +53,7 @@ class Admission(grpc.ServerInterceptor):
     ) -> "Handler | None":
         """Return the handler of a call, or one that refuses it."""
         handler = continuation(handler_call_details)
-        if self._inside < self.most or handler is None:
+        if self._inside < self.limit or handler is None:
             return handler
         return self._refusals.get(handler_call_details.method, handler)
 
@@ -71,9 +71,9 @@ class Admission(grpc.ServerInterceptor):
         with self._lock:
             self._inside -= 1
 
-    def _refusal(self, calls: MethodCalls) -> "Handler":
+    def _refusal(self, calls: MethodMetrics) -> "Handler":
         overloaded = Overloaded()
-        kind, status = kind_of(overloaded), status_of(overloaded)
+        kind, status = failure_kind(overloaded), grpc_status(overloaded)
 
         def refuse(request: bytes, context: grpc.ServicerContext) -> None:
             calls.ended(kind.code, kind.reason, time.perf_counter_ns())

@@ -9,31 +9,31 @@ from models.domain.identifiers import Identifier
 from service.contract import limits
 from service.contract.customer_messages import fill_customer
 from service.contract.validation import Check
-from service.decisions.decider import lesser
-from service.rpc.dependencies import Parts
+from service.decisions.decider import answer_flags
+from service.rpc.dependencies import Dependencies
 
 
-class Customers(CustomerServiceServicer):
+class CustomerServicer(CustomerServiceServicer):
     """Answers `GetCustomer`, `LinkIdentifiers` and `UnlinkIdentifiers`."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
 
     def GetCustomer(  # noqa: N802
         self, request: pb.GetCustomerRequest, context: grpc.ServicerContext
     ) -> pb.GetCustomerResponse:
         """Return what is known of a customer."""
         check = Check()
-        identifiers = check.identifiers(request.identifiers, self._parts.names.namespaces)
+        identifiers = check.identifiers(request.identifiers, self._dependencies.names.namespaces)
         recent = check.count("recent", request.recent, limits.RECENT, limits.DEFAULT_RECENT)
-        check.done()
-        customer = self._parts.store.read(self._parts.hashes(identifiers))
+        check.raise_if_invalid()
+        customer = self._dependencies.store.read(self._dependencies.hashes(identifiers))
         response = pb.GetCustomerResponse(
             known=customer.known, customer_id=customer.profile.customer.hex()
         )
         if customer.known:
             fill_customer(response, customer.profile, recent)
-        flags = lesser(self._parts.clock, customer.disagree)
+        flags = answer_flags(self._dependencies.clock, customer.identifiers_disagree)
         response.flags.extend(int(flag) for flag in flags)  # type: ignore[misc]
         return response
 
@@ -42,7 +42,9 @@ class Customers(CustomerServiceServicer):
     ) -> pb.LinkIdentifiersResponse:
         """Join two identifiers; the link is on the clock's time."""
         first, second = self._pair(request)
-        linked = self._parts.store.link(first, second, request.asserted_by, self._parts.clock.now())
+        linked = self._dependencies.store.link(
+            first, second, request.asserted_by, self._dependencies.clock.now()
+        )
         return pb.LinkIdentifiersResponse(
             customer_id=linked.customer.hex(),
             profile_version=linked.version,
@@ -54,8 +56,8 @@ class Customers(CustomerServiceServicer):
     ) -> pb.UnlinkIdentifiersResponse:
         """Take back what links two identifiers; the unlink is on the clock's time."""
         first, second = self._pair(request)
-        now = self._parts.clock.now()
-        unlinked = self._parts.store.unlink(first, second, request.asserted_by, now)
+        now = self._dependencies.clock.now()
+        unlinked = self._dependencies.store.unlink(first, second, request.asserted_by, now)
         return pb.UnlinkIdentifiersResponse(changed=unlinked.changed, linked=unlinked.linked)
 
     def _pair(
@@ -65,12 +67,12 @@ class Customers(CustomerServiceServicer):
         a = self._required(check, "a", request.a)
         b = self._required(check, "b", request.b)
         check.name("asserted_by", request.asserted_by)
-        check.done()
-        first, second = self._parts.hashes([a, b])
+        check.raise_if_invalid()
+        first, second = self._dependencies.hashes([a, b])
         return first, second
 
     def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
         if not message.ByteSize():
-            check.fail(field, "required")
+            check.add_violation(field, "required")
             return Identifier("", "")
-        return check.identifier(field, message, self._parts.names.namespaces)
+        return check.identifier(field, message, self._dependencies.names.namespaces)

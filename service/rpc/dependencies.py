@@ -7,28 +7,28 @@ from models.domain.identifiers import Identifier, hash_identifier
 from models.errors import StoreUnavailable
 from service.config.clock import Clock
 from service.contract.names import Names
-from service.decisions.active_release import Runtime
-from service.decisions.volume_leases import Volumes
+from service.decisions.active_release import ActiveRelease
+from service.decisions.volume_leases import VolumeLeases
 from service.metrics.declared import Metrics
 from service.store.store import Store
 
 
-class Parts(NamedTuple):
+class Dependencies(NamedTuple):
     """The parts of one server; `key` is what identifiers are hashed with."""
 
-    runtime: Runtime
+    active_release: ActiveRelease
     store: Store
     names: Names
     clock: Clock
     key: bytes
     metrics: Metrics
-    volumes: Volumes
+    volumes: VolumeLeases
 
     def hashes(self, identifiers: Iterable[Identifier]) -> list[bytes]:
         """Return the keyed hashes of identifiers, in their order."""
         return [hash_identifier(self.key, identifier) for identifier in identifiers]
 
-    def storing(self) -> bool:
+    def store_answers(self) -> bool:
         """Tell whether the store answers."""
         try:
             self.store.check()

@@ -11,52 +11,54 @@ from models.domain.events import Event
 from models.errors import StoreUnavailable
 from service.config.logs import log_fault
 from service.contract import limits
-from service.contract.event_messages import Refused, event_of
-from service.contract.status import code_number, internal_text
+from service.contract.event_messages import RefusedEvent, read_event
+from service.contract.status import code_number, internal_error_text
 from service.contract.validation import Check
-from service.rpc.dependencies import Parts
-from service.store.customers.planning import Fault, Recorded
-from service.store.customers.recording import Outcome
+from service.rpc.dependencies import Dependencies
+from service.store.customers.planning import EventFault, EventOutcome
+from service.store.customers.recording import RecordOutcome
 from service.store.database.backend import Durability
 
 _DURABILITY = {
     Durability.DURABLE: pb.DURABILITY_DURABLE,
     Durability.RELAXED: pb.DURABILITY_RELAXED,
 }
-_CONFLICT = Refused(
+_CONFLICT = RefusedEvent(
     code_number(grpc.StatusCode.ALREADY_EXISTS), "event_id: already used with other content"
 )
 _INTERNAL = code_number(grpc.StatusCode.INTERNAL)
-_UNAVAILABLE = Refused(code_number(grpc.StatusCode.UNAVAILABLE), "event: not stored; send it again")
+_UNAVAILABLE = RefusedEvent(
+    code_number(grpc.StatusCode.UNAVAILABLE), "event: not stored; send it again"
+)
 
 
-class Events(EventServiceServicer):
+class EventServicer(EventServiceServicer):
     """Answers `RecordEvents`."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
 
     def RecordEvents(  # noqa: N802
         self, request: pb.RecordEventsRequest, context: grpc.ServicerContext
     ) -> pb.RecordEventsResponse:
         """Store events; one that is refused does not concern its neighbours."""
-        parts = self._parts
+        parts = self._dependencies
         check = Check()
-        check.size("events", request.events, limits.EVENTS, least=1)
-        check.done()
+        check.size("events", request.events, limits.EVENTS, minimum=1)
+        check.raise_if_invalid()
         now = parts.clock.now()
-        read = [event_of(message, parts.names, parts.key, now) for message in request.events]
+        read = [read_event(message, parts.names, parts.key, now) for message in request.events]
         events = [event for event in read if isinstance(event, Event)]
         stored = parts.store.record(events, now) if events else []
         if stored and all(isinstance(outcome, StoreUnavailable) for outcome in stored):
             parts.metrics.events.unavailable(len(read))
             raise StoreUnavailable(str(stored[0]))
         outcomes = iter(stored)
-        catalogue = parts.runtime.serving.catalogue
+        catalogue = parts.active_release.snapshot.catalogue
         response = pb.RecordEventsResponse(durability=_DURABILITY[parts.store.durability])
         for event in read:
             result = response.results.add()
-            if isinstance(event, Refused):
+            if isinstance(event, RefusedEvent):
                 _refuse(result, event)
             else:
                 _fill(result, event, next(outcomes), catalogue)
@@ -64,23 +66,25 @@ class Events(EventServiceServicer):
         return response
 
 
-def _fill(result: pb.EventResult, event: Event, outcome: Outcome, catalogue: Catalogue) -> None:
+def _fill(
+    result: pb.EventResult, event: Event, outcome: RecordOutcome, catalogue: Catalogue
+) -> None:
     match outcome:
-        case Fault():
+        case EventFault():
             reference = secrets.token_hex(8)
             log_fault(outcome.__cause__ or outcome, reference, "event")
-            _refuse(result, Refused(_INTERNAL, internal_text(reference)))
+            _refuse(result, RefusedEvent(_INTERNAL, internal_error_text(reference)))
         case StoreUnavailable():
             _refuse(result, _UNAVAILABLE)
-        case Recorded.CONFLICT:
+        case EventOutcome.CONFLICT:
             _refuse(result, _CONFLICT)
         case _:
             result.outcome.SetInParent()
-            result.duplicate = outcome is Recorded.DUPLICATE
+            result.duplicate = outcome is EventOutcome.DUPLICATE
             result.unresolved = not _resolved(event, catalogue)
 
 
-def _refuse(result: pb.EventResult, refused: Refused) -> None:
+def _refuse(result: pb.EventResult, refused: RefusedEvent) -> None:
     result.outcome.code = refused.code
     result.outcome.detail = refused.detail
 

@@ -19,18 +19,29 @@ from google.protobuf.message import Message
 
 from models.errors import ThroughlineError
 from service.config.logs import log_fault
-from service.contract.errors import Draining, Malformed, TooLate, Unserved
-from service.contract.status import FAULT, Kind, internal_status, kind_of, status_of
-from service.metrics.calls import Calls, MethodCalls
+from service.contract.errors import (
+    DeadlineTooShort,
+    Draining,
+    MalformedRequest,
+    MethodNotImplemented,
+)
+from service.contract.status import (
+    INTERNAL_ERROR,
+    FailureKind,
+    failure_kind,
+    grpc_status,
+    internal_error_status,
+)
+from service.metrics.calls import CallMetrics, MethodMetrics
 from service.rpc.admission import Admission
 
 _log = structlog.get_logger(__name__)
 
-_DRAINING = kind_of(Draining())
+_DRAINING = failure_kind(Draining())
 
 Behaviour = Callable[..., Any]
 
-LEAST_SECONDS = 0.001  # no method answers faster: with less left, work would be for nobody
+MIN_SECONDS_LEFT = 0.001  # no method answers faster: with less left, work would be for nobody
 
 
 class _Unparsed:
@@ -40,7 +51,7 @@ class _Unparsed:
 _UNPARSED = _Unparsed()
 
 
-class GuardedServer:
+class InterceptingServer:
     """A server as the generated `add_..._to_server` functions see it, guarding what they add.
 
     `pools` names the thread pool of a method, as `Service/Method` or as `Service` for the rest of
@@ -51,7 +62,7 @@ class GuardedServer:
         self,
         server: grpc.Server,
         pools: Mapping[str, ThreadPoolExecutor],
-        calls: Calls,
+        calls: CallMetrics,
         admission: Admission,
     ) -> None:
         self._server = server
@@ -75,13 +86,13 @@ class GuardedServer:
     ) -> None:
         """Register the methods of a service, each one guarded."""
         guarded = {
-            name: self._guarded(service, name, handler) for name, handler in handlers.items()
+            name: self._intercepted(service, name, handler) for name, handler in handlers.items()
         }
         self._server.add_registered_method_handlers(service, guarded)
 
     def end_streams(self) -> None:
         """End open streams (health watches, reflection), which no drain would see the end of."""
-        status = status_of(Draining())
+        status = grpc_status(Draining())
         with self._lock:
             open_now = list(self._streams.items())
         for context, send in open_now:
@@ -93,7 +104,7 @@ class GuardedServer:
             context.set_trailing_metadata(status.trailing_metadata)
             send(None)
 
-    def _guarded(
+    def _intercepted(
         self, service: str, name: str, handler: "grpc.RpcMethodHandler[Any, Any]"
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         parse = cast(Any, handler.request_deserializer)
@@ -102,20 +113,22 @@ class GuardedServer:
         calls = self._calls.method(method)
         safe, serializer = _safely(parse, calls), handler.response_serializer
         if handler.stream_stream:
-            stream = self._tracked(_guarded_stream(handler.stream_stream, message, method, calls))
+            stream = self._tracked(
+                _intercepted_stream(handler.stream_stream, message, method, calls)
+            )
             return grpc.stream_stream_rpc_method_handler(stream, safe, serializer)
         if handler.unary_stream:
             watch = self._tracked(
-                _guarded(handler.unary_stream, message, method, calls, stays_open=True)
+                _intercepted(handler.unary_stream, message, method, calls, stays_open=True)
             )
             for attribute in ("experimental_non_blocking", "experimental_thread_pool"):
                 setattr(watch, attribute, getattr(handler.unary_stream, attribute, None))
             return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
-        unary = _guarded(cast(Behaviour, handler.unary_unary), message, method, calls)
+        unary = _intercepted(cast(Behaviour, handler.unary_unary), message, method, calls)
         pool = self._pools.get(method) or self._pools.get(method.partition("/")[0])
         if pool is not None:
             unary.experimental_thread_pool = pool  # type: ignore[attr-defined]
-            self._admission.guard(f"/{service}/{name}", calls)
+            self._admission.register(f"/{service}/{name}", calls)
         return grpc.unary_unary_rpc_method_handler(unary, safe, serializer)
 
     def _tracked(self, behaviour: Behaviour) -> Behaviour:
@@ -133,7 +146,7 @@ class GuardedServer:
             self._streams.pop(context, None)
 
 
-def _safely(parse: Callable[[bytes], Message], calls: MethodCalls) -> Callable[[bytes], object]:
+def _safely(parse: Callable[[bytes], Message], calls: MethodMetrics) -> Callable[[bytes], object]:
     """Parse to the fields that the contract has; what it has not is left out, and counted."""
 
     def parsed(data: bytes) -> object:
@@ -150,8 +163,8 @@ def _safely(parse: Callable[[bytes], Message], calls: MethodCalls) -> Callable[[
     return parsed
 
 
-def _guarded(
-    behaviour: Behaviour, message: str, method: str, calls: MethodCalls, stays_open: bool = False
+def _intercepted(
+    behaviour: Behaviour, message: str, method: str, calls: MethodMetrics, stays_open: bool = False
 ) -> Behaviour:
     """`stays_open`: the call goes on when the behaviour has returned, until the caller leaves."""
 
@@ -163,10 +176,10 @@ def _guarded(
     def guarded(request: object, context: grpc.ServicerContext, *more: object) -> Any:
         started = time.perf_counter_ns()
         try:
-            if context.time_remaining() < LEAST_SECONDS:
-                raise TooLate("deadline: too short")
+            if context.time_remaining() < MIN_SECONDS_LEFT:
+                raise DeadlineTooShort("deadline: too short")
             if request is _UNPARSED:
-                raise Malformed(message)
+                raise MalformedRequest(message)
             response = behaviour(request, context, *more)
         except Exception as error:
             status, kind = _status_of(error, method)
@@ -181,13 +194,13 @@ def _guarded(
     return guarded
 
 
-def _guarded_stream(
-    behaviour: Behaviour, message: str, method: str, calls: MethodCalls
+def _intercepted_stream(
+    behaviour: Behaviour, message: str, method: str, calls: MethodMetrics
 ) -> Behaviour:
     def parsed(requests: Iterator[object]) -> Iterator[object]:
         for request in requests:
             if request is _UNPARSED:
-                raise Malformed(message)
+                raise MalformedRequest(message)
             yield request
 
     def guarded(requests: Iterator[object], context: grpc.ServicerContext) -> Iterator[object]:
@@ -211,23 +224,23 @@ def _guarded_stream(
 class _Unknown(grpc.GenericRpcHandler):
     """Counts the calls of methods that there are not, and leaves their answer to gRPC."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: CallMetrics) -> None:
         self._calls = calls
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
         self._calls.unknown()
 
 
-def _status_of(error: Exception, method: str) -> tuple[grpc.Status, Kind]:
+def _status_of(error: Exception, method: str) -> tuple[grpc.Status, FailureKind]:
     if isinstance(error, NotImplementedError):  # so do generated methods that nobody wrote
-        error = Unserved("method: not implemented")
+        error = MethodNotImplemented("method: not implemented")
     if isinstance(error, ThroughlineError):
-        kind = kind_of(error)
+        kind = failure_kind(error)
         _log.debug("refused", method=method, code=kind.code.name)
-        return status_of(error), kind
+        return grpc_status(error), kind
     reference = secrets.token_hex(8)
     log_fault(error, reference, method)
-    return internal_status(reference), FAULT
+    return internal_error_status(reference), INTERNAL_ERROR
 
 
 def _code_of(context: grpc.ServicerContext) -> grpc.StatusCode:

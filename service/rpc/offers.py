@@ -18,10 +18,10 @@ from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer
 from models.errors import Conflict
 from service.contract import limits
 from service.contract.errors import NotFound
-from service.contract.offer_messages import item_message, items_of, offer_message, offers_of
+from service.contract.offer_messages import item_message, offer_message, read_items, read_offers
 from service.contract.paging import page_token, read_token
 from service.contract.validation import Check
-from service.rpc.dependencies import Parts
+from service.rpc.dependencies import Dependencies
 
 RowT = TypeVar("RowT", Item, Offer)
 MessageT = TypeVar("MessageT", bound=Message)
@@ -33,19 +33,19 @@ _Change = (
 )
 
 
-class Offers(OfferServiceServicer):
+class OfferServicer(OfferServiceServicer):
     """Answers everything about items and offers."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
 
     def UpsertItems(  # noqa: N802
         self, request: pb.UpsertItemsRequest, context: grpc.ServicerContext
     ) -> pb.UpsertItemsResponse:
         """Add or replace items, all or none."""
         check = Check()
-        items = items_of(check, request.items, self._parts.clock.now())
-        check.done()
+        items = read_items(check, request.items, self._dependencies.clock.now())
+        check.raise_if_invalid()
         return pb.UpsertItemsResponse(revision=self._put(items, request))
 
     def GetItem(  # noqa: N802
@@ -54,7 +54,7 @@ class Offers(OfferServiceServicer):
         """Return one item."""
         check = Check()
         check.id("item_id", request.item_id)
-        check.done()
+        check.raise_if_invalid()
         catalogue = self._catalogue
         item = catalogue.items.get(request.item_id)
         if item is None or item.withdrawn:
@@ -65,7 +65,7 @@ class Offers(OfferServiceServicer):
         self, request: pb.ListItemsRequest, context: grpc.ServicerContext
     ) -> pb.ListItemsResponse:
         """List live items by id, a page at a time."""
-        size, after = _asked(request, "items")
+        size, after = _page_asked_for(request, "items")
         items, token = _page(self._catalogue.items, after, size, item_message, "items")
         return pb.ListItemsResponse(items=items, next_page_token=token)
 
@@ -75,7 +75,7 @@ class Offers(OfferServiceServicer):
         """Take items, and their default offers, out of every answer."""
         ids = _ids("item_ids", request.item_ids)
         # What another worker has just added must not survive for being unknown here.
-        live = _live(self._parts.runtime.refresh_catalogue().items, ids)
+        live = _live(self._dependencies.active_release.refresh_catalogue().items, ids)
         tombstones = [msgspec.structs.replace(item, withdrawn=True) for item in live]
         return pb.WithdrawItemsResponse(
             revision=self._put(tombstones, request), withdrawn=len(live)
@@ -86,8 +86,10 @@ class Offers(OfferServiceServicer):
     ) -> pb.UpsertOffersResponse:
         """Add or replace offers, all or none."""
         check = Check()
-        offers = offers_of(check, request.offers, self._parts.names, self._parts.clock.now())
-        check.done()
+        offers = read_offers(
+            check, request.offers, self._dependencies.names, self._dependencies.clock.now()
+        )
+        check.raise_if_invalid()
         return pb.UpsertOffersResponse(revision=self._put(offers, request))
 
     def GetOffer(  # noqa: N802
@@ -96,7 +98,7 @@ class Offers(OfferServiceServicer):
         """Return one offer; `item:` and an item's id names that item's default offer."""
         check = Check()
         check.id("offer_id", request.offer_id.removeprefix(DEFAULT_PREFIX))
-        check.done()
+        check.raise_if_invalid()
         catalogue = self._catalogue
         offer = catalogue.offer(request.offer_id)
         if offer is None or offer.withdrawn:
@@ -107,7 +109,7 @@ class Offers(OfferServiceServicer):
         self, request: pb.ListOffersRequest, context: grpc.ServicerContext
     ) -> pb.ListOffersResponse:
         """List live explicit offers by id, a page at a time."""
-        size, after = _asked(request, "offers")
+        size, after = _page_asked_for(request, "offers")
         offers, token = _page(self._catalogue.offers, after, size, offer_message, "offers")
         return pb.ListOffersResponse(offers=offers, next_page_token=token)
 
@@ -116,7 +118,7 @@ class Offers(OfferServiceServicer):
     ) -> pb.WithdrawOffersResponse:
         """Take offers out of every answer."""
         ids = _ids("offer_ids", request.offer_ids)
-        live = _live(self._parts.runtime.refresh_catalogue().offers, ids)
+        live = _live(self._dependencies.active_release.refresh_catalogue().offers, ids)
         tombstones = [msgspec.structs.replace(offer, withdrawn=True) for offer in live]
         return pb.WithdrawOffersResponse(
             revision=self._put(tombstones, request), withdrawn=len(live)
@@ -124,7 +126,7 @@ class Offers(OfferServiceServicer):
 
     @property
     def _catalogue(self) -> Catalogue:
-        return self._parts.runtime.serving.catalogue
+        return self._dependencies.active_release.snapshot.catalogue
 
     def _put(self, rows: Sequence[Item | Offer], request: _Change) -> int:
         """Store rows; raises `Conflict` where the catalogue is not at the revision expected."""
@@ -134,8 +136,8 @@ class Offers(OfferServiceServicer):
             if expected not in (None, current):
                 raise Conflict(f"revision: expected {expected}")
             return current
-        revision = self._parts.store.put_catalogue(rows, expected)
-        self._parts.runtime.refresh_catalogue()
+        revision = self._dependencies.store.put_catalogue(rows, expected)
+        self._dependencies.active_release.refresh_catalogue()
         return revision
 
 
@@ -144,11 +146,11 @@ class _PageRequest(Protocol):
     page_token: str
 
 
-def _asked(request: _PageRequest, kind: str) -> tuple[int, str]:
+def _page_asked_for(request: _PageRequest, kind: str) -> tuple[int, str]:
     check = Check()
     size = check.count("page_size", request.page_size, limits.PAGE, limits.DEFAULT_PAGE)
     after = read_token(check, kind, request.page_token)
-    check.done()
+    check.raise_if_invalid()
     return size, after
 
 
@@ -174,10 +176,10 @@ def _page(
 
 def _ids(field: str, ids: Sequence[str]) -> Sequence[str]:
     check = Check()
-    if check.size(field, ids, limits.UPSERT, least=1):
+    if check.size(field, ids, limits.UPSERT, minimum=1):
         for at, value in enumerate(ids):
             check.id(f"{field}[{at}]", value)
-    check.done()
+    check.raise_if_invalid()
     return ids
 
 

@@ -18,40 +18,40 @@ from models.policy.schema import Policy
 from service.contract import limits
 from service.contract.common_messages import fill_money
 from service.contract.errors import NoLongerServed, NotFound
-from service.contract.event_messages import INVALID
-from service.contract.explanation_messages import fill
-from service.contract.recommendation_messages import answer, request_of
-from service.contract.status import kind_of
+from service.contract.event_messages import INVALID_ARGUMENT
+from service.contract.explanation_messages import fill_explanation
+from service.contract.recommendation_messages import fill_answer, read_request
+from service.contract.status import failure_kind
 from service.contract.validation import Check
-from service.decisions.decider import Asked, Decider
+from service.decisions.decider import Decider, DecisionCall
 from service.decisions.replayer import difference
-from service.metrics.stage_timer import Laps
-from service.rpc.dependencies import Parts
+from service.metrics.stage_timer import StageTimer
+from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
-from service.store.store import Customer
+from service.store.store import CustomerLookup
 
 # Seconds: a caller with less time than that does not make a store that answers look dead.
-LEAST_PATIENCE = 0.02
+MIN_READ_SECONDS = 0.02
 
 
-class Recommendations(RecommendationServiceServicer):
+class RecommendationServicer(RecommendationServiceServicer):
     """Decides with one function, whoever asks, and says why and whether it still holds."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._decider = Decider(parts.store, parts.clock, parts.volumes)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._decider = Decider(dependencies.store, dependencies.clock, dependencies.volumes)
 
     def Recommend(  # noqa: N802
         self, request: pb.RecommendRequest, context: grpc.ServicerContext
     ) -> pb.RecommendResponse:
         """Decide for one customer."""
-        laps = Laps()
+        laps = StageTimer()
         check = Check()
-        serving = self._parts.runtime.serving
-        asked = self._asked(check, request, serving.policy)
-        check.done()
+        serving = self._dependencies.active_release.snapshot
+        asked = self._read_call(check, request, serving.policy)
+        check.raise_if_invalid()
         laps.end("parse")
-        world = serving.world()
+        world = serving.shared_inputs()
         response = pb.RecommendResponse()
         try:
             customer = self._read(asked, context)
@@ -66,20 +66,20 @@ class Recommendations(RecommendationServiceServicer):
     ) -> pb.RecommendBatchResponse:
         """Decide for many customers, one outcome each."""
         check = Check()
-        check.size("requests", request.requests, limits.BATCH, least=1)
-        check.done()
-        world = self._parts.runtime.serving.world()
+        check.size("requests", request.requests, limits.BATCH, minimum=1)
+        check.raise_if_invalid()
+        world = self._dependencies.active_release.snapshot.shared_inputs()
         response = pb.RecommendBatchResponse()
         away = False
         for message in request.requests:
             result = response.results.add()
-            laps = Laps()
+            laps = StageTimer()
             check = Check()
-            asked = self._asked(check, message, world.policy)
+            asked = self._read_call(check, message, world.policy)
             if check.violations:
-                result.outcome.code = INVALID
+                result.outcome.code = INVALID_ARGUMENT
                 result.outcome.detail = str(check.violations[0])
-                self._parts.metrics.answers.refuse()
+                self._dependencies.metrics.answers.count_refusal()
                 continue
             laps.end("parse")
             customer = None
@@ -94,7 +94,7 @@ class Recommendations(RecommendationServiceServicer):
                 self._decide(result.response, asked, world, customer, laps)
             except ThroughlineError as error:
                 result.ClearField("response")
-                result.outcome.code = kind_of(error).code.value[0]
+                result.outcome.code = failure_kind(error).code.value[0]
                 result.outcome.detail = str(error)
         return response
 
@@ -105,12 +105,12 @@ class Recommendations(RecommendationServiceServicer):
         check = Check()
         check.id("decision_id", request.decision_id)
         check.id("offer_id", request.offer_id)
-        check.done()
+        check.raise_if_invalid()
         record = self._record(request.decision_id)
-        world = self._parts.runtime.serving.world()
+        world = self._dependencies.active_release.snapshot.shared_inputs()
         _still_served(record, world)
         response = pb.ExplainDecisionResponse()
-        fill(response, explain(record, world, request.offer_id), world.index.catalogue)
+        fill_explanation(response, explain(record, world, request.offer_id), world.index.catalogue)
         return response
 
     def CheckOffer(  # noqa: N802
@@ -120,16 +120,16 @@ class Recommendations(RecommendationServiceServicer):
         check = Check()
         check.id("decision_id", request.decision_id)
         check.id("offer_id", request.offer_id)
-        check.name("channel", request.channel, self._parts.names.channels)
+        check.name("channel", request.channel, self._dependencies.names.channels)
         check.text("place", request.place, limits.PLACE_BYTES)
-        check.done()
+        check.raise_if_invalid()
         record = self._record(request.decision_id)
         if request.offer_id not in {shown.offer for shown in record.decision.slate}:
             raise BadInput("offer_id", "not shown by this decision")
         place = request.place or record.request.place
-        world = self._parts.runtime.serving.world()
-        customer = self._parts.store.read([record.customer])
-        now = self._parts.clock.now()
+        world = self._dependencies.active_release.snapshot.shared_inputs()
+        customer = self._dependencies.store.read([record.customer])
+        now = self._dependencies.clock.now()
         found = holds(record, request.offer_id, customer.profile, world, place, now)
         response = pb.CheckOfferResponse(holds=found.exclusion is None)
         if found.exclusion is not None:
@@ -140,10 +140,10 @@ class Recommendations(RecommendationServiceServicer):
         if found.told is not None:
             fill_money(response.told_price, found.told)
         if found.exclusion is not None:
-            asked = Asked(
+            asked = DecisionCall(
                 replacement_request(record.request, request.channel, place), [record.customer]
             )
-            self._decide(response.alternative, asked, world, customer, Laps())
+            self._decide(response.alternative, asked, world, customer, StageTimer())
         return response
 
     def ReplayDecision(  # noqa: N802
@@ -152,55 +152,57 @@ class Recommendations(RecommendationServiceServicer):
         """Decide again from a record, and compare every byte."""
         check = Check()
         check.id("decision_id", request.decision_id)
-        check.done()
+        check.raise_if_invalid()
         record = self._record(request.decision_id)
-        world = self._parts.runtime.serving.world()
+        world = self._dependencies.active_release.snapshot.shared_inputs()
         _still_served(record, world)
         again = replay(record, world.index.release, world.policy)
         differs = difference(record.decision, again)
         response = pb.ReplayDecisionResponse(same=not differs, differs=differs)
-        answer(response.answer, record.id, again, record.rows)
+        fill_answer(response.answer, record.id, again, record.rows)
         return response
 
     def _record(self, decision_id: str) -> DecisionRecord:
         """Return a decision's record; raises `NotFound`."""
-        record = self._parts.store.decision(decision_id)
+        record = self._dependencies.store.decision(decision_id)
         if record is None:
             raise NotFound("decision_id: not found")
         return record
 
-    def _asked(self, check: Check, message: pb.RecommendRequest, policy: Policy) -> Asked:
-        identifiers = check.identifiers(message.identifiers, self._parts.names.namespaces)
-        request = request_of(check, message, self._parts.names, policy)
+    def _read_call(
+        self, check: Check, message: pb.RecommendRequest, policy: Policy
+    ) -> DecisionCall:
+        identifiers = check.identifiers(message.identifiers, self._dependencies.names.namespaces)
+        request = read_request(check, message, self._dependencies.names, policy)
         name = check.id("request_id", message.request_id, required=False)
         if name and message.dry_run:
-            check.fail("request_id", "with dry_run, which keeps nothing")
+            check.add_violation("request_id", "with dry_run, which keeps nothing")
         if check.violations:
-            return Asked(request, [])
-        hashes = self._parts.hashes(identifiers)
+            return DecisionCall(request, [])
+        hashes = self._dependencies.hashes(identifiers)
         digest = hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16)
         key = RequestKey(hashes[0], name, digest.digest()) if name else None
-        return Asked(request, hashes, key, message.dry_run)
+        return DecisionCall(request, hashes, key, message.dry_run)
 
-    def _read(self, asked: Asked, context: grpc.ServicerContext) -> Customer:
+    def _read(self, call: DecisionCall, context: grpc.ServicerContext) -> CustomerLookup:
         """Return the customer; raises `StoreUnavailable`, while there is time for an answer."""
         left = context.time_remaining()
-        patience = inf if left is None else max(LEAST_PATIENCE, left / 2)
-        return self._parts.store.read(asked.identifiers, patience)
+        patience = inf if left is None else max(MIN_READ_SECONDS, left / 2)
+        return self._dependencies.store.read(call.identifiers, patience)
 
     def _decide(
         self,
         response: pb.RecommendResponse,
-        asked: Asked,
+        call: DecisionCall,
         world: SharedInputs,
-        customer: Customer | None,
-        laps: Laps,
+        customer: CustomerLookup | None,
+        timer: StageTimer,
     ) -> None:
-        record = self._decider.decide(asked, world, customer, laps)
-        answer(response, record.id, record.decision, record.rows)
-        laps.end("answer")
-        if not asked.dry:
-            self._parts.metrics.answers.add(asked.request.channel, record.decision, laps)
+        record = self._decider.decide(call, world, customer, timer)
+        fill_answer(response, record.id, record.decision, record.rows)
+        timer.end("answer")
+        if not call.dry_run:
+            self._dependencies.metrics.answers.add(call.request.channel, record.decision, timer)
 
 
 def _still_served(record: DecisionRecord, world: SharedInputs) -> None:

@@ -8,27 +8,29 @@ from throughline.v1.release_pb2_grpc import ReleaseServiceServicer
 
 from models.errors import BadRelease
 from service.contract import limits
-from service.contract.release_messages import describe
+from service.contract.release_messages import fill_release
 from service.contract.validation import Check
-from service.rpc.dependencies import Parts
+from service.rpc.dependencies import Dependencies
 
 
-class Releases(ReleaseServiceServicer):
+class ReleaseServicer(ReleaseServiceServicer):
     """Answers `ListReleases`, `PromoteRelease` and `RollbackRelease`."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._runtime = parts.runtime
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._active_release = dependencies.active_release
 
     def ListReleases(  # noqa: N802
         self, request: pb.ListReleasesRequest, context: grpc.ServicerContext
     ) -> pb.ListReleasesResponse:
         """List the registry's releases, latest first."""
         response = pb.ListReleasesResponse()
-        for entry in self._runtime.registry.entries():
-            release = response.releases.add(in_force=entry.release == self._runtime.release)
+        for entry in self._active_release.registry.entries():
+            release = response.releases.add(
+                in_force=entry.release == self._active_release.release_id
+            )
             # A damaged one is listed by its id; promoting it says what is wrong.
             with suppress(BadRelease):
-                describe(release, self._runtime.registry, entry)
+                fill_release(release, self._active_release.registry, entry)
         return response
 
     def PromoteRelease(  # noqa: N802
@@ -38,10 +40,10 @@ class Releases(ReleaseServiceServicer):
         check = Check()
         prefix = check.id("release_id", request.release_id)
         if prefix and len(prefix) < limits.RELEASE_DIGITS:
-            check.fail("release_id", f"too short; min {limits.RELEASE_DIGITS}")
+            check.add_violation("release_id", f"too short; min {limits.RELEASE_DIGITS}")
         override = check.text("override", request.override, limits.REASON_BYTES)
-        check.done()
-        promoted = self._runtime.promote(prefix, override)
+        check.raise_if_invalid()
+        promoted = self._active_release.promote(prefix, override)
         return pb.PromoteReleaseResponse(
             release_id=promoted.release, previous_release_id=promoted.previous
         )
@@ -50,7 +52,7 @@ class Releases(ReleaseServiceServicer):
         self, request: pb.RollbackReleaseRequest, context: grpc.ServicerContext
     ) -> pb.RollbackReleaseResponse:
         """Put the release in force again that was before this one."""
-        promoted = self._runtime.rollback()
+        promoted = self._active_release.rollback()
         return pb.RollbackReleaseResponse(
             release_id=promoted.release, previous_release_id=promoted.previous
         )

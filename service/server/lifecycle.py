@@ -15,17 +15,17 @@ from service.config.clock import Clock
 from service.config.keys import load_key
 from service.config.settings import ConfigurationError, Settings
 from service.contract.errors import NoRelease
-from service.decisions.active_release import Runtime
-from service.decisions.volume_leases import Volumes
+from service.decisions.active_release import ActiveRelease
+from service.decisions.volume_leases import VolumeLeases
 from service.metrics.declared import Metrics
-from service.metrics.export import exported
-from service.rpc.dependencies import Parts
-from service.server.metrics_watch import Watch
+from service.metrics.export import serve_metrics
+from service.rpc.dependencies import Dependencies
+from service.server.metrics_watch import MetricsWatch
 from service.server.polling import Poller
-from service.server.preflight import only_server, warn
-from service.server.process_signals import Signals
+from service.server.preflight import log_warnings, sole_server
+from service.server.process_signals import ProcessSignals
 from service.server.server import Server
-from service.server.shared_by_workers import Shared
+from service.server.shared_by_workers import SharedByWorkers
 from service.server.tls import CertificateFiles
 from service.store.database.location import directory_of
 from service.store.opening import open_store
@@ -41,8 +41,8 @@ METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 def run(
     settings: Settings,
-    signals: Signals,
-    shared: Shared | None = None,
+    signals: ProcessSignals,
+    shared: SharedByWorkers | None = None,
     when_ready: Callable[[bool], None] = lambda deciding: None,
 ) -> None:
     """Serve until a signal, then drain and return.
@@ -50,8 +50,8 @@ def run(
     A process of its own locks what it uses; one with `shared` has a parent that did.
     `when_ready` is told whether a release decides. A second signal shortens the lame duck's wait.
     """
-    with serving(settings, shared) as server:
-        release = server.parts.runtime.release or None
+    with running_server(settings, shared) as server:
+        release = server.dependencies.active_release.release_id or None
         _log.info(
             "ready" if shared is None else "worker ready",
             listen=settings.listen,
@@ -68,7 +68,7 @@ def run(
 
 
 @contextmanager
-def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server]:
+def running_server(settings: Settings, shared: SharedByWorkers | None = None) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
     with ExitStack() as closing:
@@ -77,31 +77,31 @@ def serving(settings: Settings, shared: Shared | None = None) -> Iterator[Server
         metrics = Metrics(settings.names.channels)
         closing.callback(metrics.refresh)  # the last of all: what is counted at the end counts
         if shared is None and settings.metrics_listen is not None:
-            closing.enter_context(exported(settings.metrics_listen, metrics.collect))
+            closing.enter_context(serve_metrics(settings.metrics_listen, metrics.collect))
         port = None if shared is None else shared.port
         server = Server(settings, metrics.calls, certificates, port)
         if shared is None:
             server.bind()
             closing.callback(server.stop, 0.0)  # gives the port back when what follows fails
-            closing.enter_context(only_server(settings))
-            warn(settings)
+            closing.enter_context(sole_server(settings))
+            log_warnings(settings)
             clock = Clock(settings.start_time)
         else:
             clock = Clock.shifted(shared.clock_offset)
         key = load_key(settings)
         store = _open_store(settings, key, clock, closing)
-        volumes = Volumes(store)
+        volumes = VolumeLeases(store)
         closing.callback(volumes.close)
         closing.callback(server.stop, settings.drain_seconds)
-        runtime = Runtime(store, registry, clock)
-        metrics.watch(Watch(metrics, store, runtime).look)
+        runtime = ActiveRelease(store, registry, clock)
+        metrics.on_refresh(MetricsWatch(metrics, store, runtime).observe)
         runtime.refresh_catalogue()
-        runtime.start()
+        runtime.load_in_force()
         if shared is not None:
-            if shared.others_decide and registry.pointer().in_force and not runtime.release:
+            if shared.others_decide and registry.pointer().in_force and not runtime.release_id:
                 raise NoRelease("release: none can be loaded, and other workers have one")
             server.bind()  # not sooner: from now on it gets its share of the connections
-        parts = Parts(runtime, store, settings.names, clock, key, metrics, volumes)
+        parts = Dependencies(runtime, store, settings.names, clock, key, metrics, volumes)
         server.start(parts)
         pollers = [
             Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),

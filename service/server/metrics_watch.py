@@ -4,24 +4,24 @@ import time
 
 from prometheus_client import Counter, ProcessCollector
 
-from service.decisions.active_release import Runtime
+from service.decisions.active_release import ActiveRelease
 from service.metrics.declared import Metrics
 from service.store.store import Store
 
 
-class Watch:
+class MetricsWatch:
     """Brings the metrics up to what a store and a runtime say of themselves."""
 
-    def __init__(self, metrics: Metrics, store: Store, runtime: Runtime) -> None:
+    def __init__(self, metrics: Metrics, store: Store, active_release: ActiveRelease) -> None:
         self._metrics = metrics
         self._store = store
-        self._runtime = runtime
+        self._runtime = active_release
         self._process = ProcessCollector(registry=None)
         self._seen: dict[Counter, float] = {}
         self._release = ""
         metrics.workers.set(1)
 
-    def look(self) -> None:
+    def observe(self) -> None:
         """Look once."""
         self._look_at_store()
         self._look_at_runtime()
@@ -38,11 +38,11 @@ class Watch:
 
     def _look_at_runtime(self) -> None:
         metrics, runtime = self._metrics, self._runtime
-        metrics.catalogue_revision.set(runtime.serving.catalogue.revision)
+        metrics.catalogue_revision.set(runtime.snapshot.catalogue.revision)
         metrics.catalogue_age.set(time.monotonic() - runtime.catalogue_checked)
         self._raise_to(metrics.release_swaps, runtime.swaps)
         self._raise_to(metrics.release_refusals, runtime.refusals)
-        release = runtime.release
+        release = runtime.release_id
         if release != self._release:
             if self._release:
                 metrics.release.labels(self._release).set(0)

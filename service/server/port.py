@@ -16,7 +16,7 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # such as ::1 on a machine 
 
 
 @contextmanager
-def held_port(listen: str) -> Iterator[int]:
+def reserved_port(listen: str) -> Iterator[int]:
     """Yield the port of `listen` ("host:port"; port 0: any free one), held while the block runs.
 
     Only this process, and others of its user that set SO_REUSEPORT, can then bind to it; nobody

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from service.config.keys import present_key
+from service.config.keys import existing_key
 from service.config.settings import ConfigurationError, Settings, is_loopback
 from service.server.tls import CertificateFiles
 from service.store.database.location import directory_of
@@ -21,11 +21,11 @@ _log = structlog.get_logger(__name__)
 _OTHERS = 0o077  # what group and world may do with a file
 
 
-def check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Raise `ConfigurationError`, naming the setting, for what cannot be used; make nothing."""
     if settings.tls:
         CertificateFiles(settings)
-    present_key(settings)
+    existing_key(settings)
     directory = directory_of(settings.store)
     if directory is None:
         _check_writable("spill", settings.spill)
@@ -35,7 +35,7 @@ def check(settings: Settings) -> None:
         _check_directory("registry", settings.registry, os.R_OK | os.X_OK)
 
 
-def warn(settings: Settings) -> None:
+def log_warnings(settings: Settings) -> None:
     """Log what is permitted and yet worth knowing."""
     if not settings.loopback and not settings.tls:
         _log.warning("reachable from outside without TLS", listen=settings.listen)
@@ -50,7 +50,7 @@ def warn(settings: Settings) -> None:
 
 
 @contextmanager
-def only_server(settings: Settings) -> Iterator[None]:
+def sole_server(settings: Settings) -> Iterator[None]:
     """Be the one server of an embedded store while the block runs.
 
     Raises `StoreUnavailable` when there is another one.

@@ -5,7 +5,7 @@ import select
 import signal
 
 
-class Signals:
+class ProcessSignals:
     """Takes over signals of this process: each comes out of `wait`, in the order they came in.
 
     To be made by the main thread, once in a process. The system may give a signal to any thread,

@@ -22,15 +22,15 @@ from throughline.v1 import (
 
 from service.config.settings import ConfigurationError, Settings
 from service.contract import limits
-from service.metrics.calls import Calls
+from service.metrics.calls import CallMetrics
 from service.rpc.admission import BACKSTOP, Admission
-from service.rpc.customers import Customers
-from service.rpc.dependencies import Parts
-from service.rpc.events import Events
-from service.rpc.interceptor import GuardedServer
-from service.rpc.offers import Offers
-from service.rpc.recommendations import Recommendations
-from service.rpc.releases import Releases
+from service.rpc.customers import CustomerServicer
+from service.rpc.dependencies import Dependencies
+from service.rpc.events import EventServicer
+from service.rpc.interceptor import InterceptingServer
+from service.rpc.offers import OfferServicer
+from service.rpc.recommendations import RecommendationServicer
+from service.rpc.releases import ReleaseServicer
 from service.server.tls import CertificateFiles, Certificates
 
 _log = structlog.get_logger(__name__)
@@ -63,12 +63,12 @@ class Server:
     `port` is the one it is bound to, `parts` are those that it was started with.
     """
 
-    parts: Parts
+    dependencies: Dependencies
 
     def __init__(
         self,
         settings: Settings,
-        calls: Calls,
+        calls: CallMetrics,
         certificates: CertificateFiles | None = None,
         shared_port: int | None = None,
     ) -> None:
@@ -101,7 +101,7 @@ class Server:
             maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
-        self._guard = GuardedServer(
+        self._intercepting = InterceptingServer(
             self._server,
             {
                 "RecommendationService": self._pools["decide"],
@@ -129,10 +129,10 @@ class Server:
         except RuntimeError:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
 
-    def start(self, parts: Parts) -> None:
+    def start(self, dependencies: Dependencies) -> None:
         """Begin to answer with `parts`."""
-        self.parts = parts
-        self._add_services(parts)
+        self.dependencies = dependencies
+        self._add_services(dependencies)
         self.update_health()
         self._server.start()
 
@@ -142,8 +142,8 @@ class Server:
         Deciding goes on without the store, so that an outage of the store does not take every
         instance out of its load balancer at once; what must be stored says that it cannot be.
         """
-        deciding = _SERVING if self.parts.runtime.release else _NOT_SERVING
-        storing = _SERVING if self.parts.storing() else _NOT_SERVING
+        deciding = _SERVING if self.dependencies.active_release.release_id else _NOT_SERVING
+        storing = _SERVING if self.dependencies.store_answers() else _NOT_SERVING
         for service in (health.OVERALL_HEALTH, RECOMMENDATION):
             self._health.set(service, deciding)
         for service in (EVENT, CUSTOMER, OFFER):
@@ -158,21 +158,23 @@ class Server:
         """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
         self.leave()
         stopped = self._server.stop(grace)
-        self._guard.end_streams()
+        self._intercepting.end_streams()
         stopped.wait()
         for pool in self._pools.values():
             pool.shutdown()
         self._admission.close()
 
-    def _add_services(self, parts: Parts) -> None:
-        server = self._guard.as_server()
+    def _add_services(self, dependencies: Dependencies) -> None:
+        server = self._intercepting.as_server()
         recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(
-            Recommendations(parts), server
+            RecommendationServicer(dependencies), server
         )
-        event_pb2_grpc.add_EventServiceServicer_to_server(Events(parts), server)
-        customer_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(parts), server)
-        offer_pb2_grpc.add_OfferServiceServicer_to_server(Offers(parts), server)
-        release_pb2_grpc.add_ReleaseServiceServicer_to_server(Releases(parts), server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(dependencies), server)
+        customer_pb2_grpc.add_CustomerServiceServicer_to_server(
+            CustomerServicer(dependencies), server
+        )
+        offer_pb2_grpc.add_OfferServiceServicer_to_server(OfferServicer(dependencies), server)
+        release_pb2_grpc.add_ReleaseServiceServicer_to_server(ReleaseServicer(dependencies), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         services = (RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE)
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)

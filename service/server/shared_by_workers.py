@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Shared(NamedTuple):
+class SharedByWorkers(NamedTuple):
     """What the workers of one server have in common, as their parent has it.
 
     The port, which the parent holds; the offset of a clock that is set (microseconds); and whether

@@ -15,8 +15,8 @@ from models.codec import decode, encode
 from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
 from models.domain.profile import Profile
-from service.store.customers.planning import plan
-from service.store.database.backend import Backend, Commit, StoredDecision, StoredRequest
+from service.store.customers.planning import plan_events
+from service.store.database.backend import Backend, Commit, SealedDecision, StoredRequest
 from service.store.records.sealing import Seal
 
 
@@ -38,11 +38,11 @@ class Committed(NamedTuple):
     version: int
 
 
-class Overtaken(NamedTuple):
+class VersionConflict(NamedTuple):
     """The customer is no longer as it was read: nothing was stored."""
 
 
-class Known(NamedTuple):
+class AlreadyAnswered(NamedTuple):
     """The request was answered before, by this decision, to what has this digest."""
 
     decision_id: str
@@ -62,7 +62,7 @@ class Committer:
         backend: Backend,
         event_types: Mapping[str, str],
         seal: Seal,
-        committed: Callable[[StoredDecision], None],
+        committed: Callable[[SealedDecision], None],
     ) -> None:
         """`event_types` maps each type to its lane; `committed` is told what was stored."""
         self._backend = backend
@@ -76,10 +76,10 @@ class Committer:
         profile: Profile,
         reserve: Sequence[Event],
         request: RequestKey | None,
-    ) -> Committed | Overtaken | Known:
+    ) -> Committed | VersionConflict | AlreadyAnswered:
         """Store all of it, durable on return, or nothing; raises `StoreUnavailable`."""
         # Their ids hold that of the decision, so nobody has recorded them before.
-        write = plan(
+        write = plan_events(
             self._backend, profile, reserve, record.time, False, self._event_types
         ).write  # fmt: skip
         answered = None
@@ -100,11 +100,11 @@ class Committer:
         if isinstance(outcome, bytes):
             return _known(outcome)
         if not outcome:
-            return Overtaken()
+            return VersionConflict()
         self._committed(decision)
         return Committed(profile.version + (write is not None))
 
-    def requested(self, owners: Sequence[bytes], request: RequestKey) -> Known | None:
+    def requested(self, owners: Sequence[bytes], request: RequestKey) -> AlreadyAnswered | None:
         """Return which decision answered a request; `owners`: who it may be stored with."""
         blob = self._backend.requested(owners, _key(request))
         return None if blob is None else _known(blob)
@@ -115,6 +115,6 @@ def _key(request: RequestKey) -> bytes:
     return hashlib.blake2b(said, digest_size=16).digest()
 
 
-def _known(blob: bytes) -> Known:
+def _known(blob: bytes) -> AlreadyAnswered:
     answered = decode(blob, _Answered)
-    return Known(answered.decision_id, answered.digest)
+    return AlreadyAnswered(answered.decision_id, answered.digest)

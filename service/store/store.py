@@ -15,24 +15,24 @@ from models.domain.decisions import DecisionRecord
 from models.domain.events import EVENT_TYPES, Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
-from service.store.commits import Committed, Committer, Known, Overtaken, RequestKey
-from service.store.customers.linking import Linked, link, link_all
+from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict
+from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
-from service.store.customers.planning import Recorded
-from service.store.customers.recording import Outcome, Recorder
+from service.store.customers.planning import EventOutcome
+from service.store.customers.recording import Recorder, RecordOutcome
 from service.store.customers.resolver import Resolver
-from service.store.customers.unlinking import Unlinked, unlink
+from service.store.customers.unlinking import UnlinkOutcome, unlink
 from service.store.database.backend import Backend, CatalogueRow, Durability
 from service.store.database.counts import StoreCounts
-from service.store.database.decision_ids import decision_id
-from service.store.records.chain import Verified, real_time, verify
+from service.store.database.decision_ids import new_decision_id
+from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
 
 _ROW = cast(type[Row], Item | Offer)
 
 
-class Customer(NamedTuple):
+class CustomerLookup(NamedTuple):
     """A customer as read by identifiers.
 
     Nobody known by them: `known` is False and the profile empty, at version 0, under the first
@@ -41,22 +41,22 @@ class Customer(NamedTuple):
 
     profile: Profile
     known: bool
-    disagree: bool
+    identifiers_disagree: bool
 
-    def reached_by(self, identifiers: Sequence[bytes]) -> bytes:
+    def contact_identifier(self, identifiers: Sequence[bytes]) -> bytes:
         """Return the one of `identifiers` that a contact with this customer is recorded under."""
         held = self.profile.compartments
         return next((one for one in identifiers if one in held), self.profile.customer)
 
 
-class Kept(NamedTuple):
+class StoredDecision(NamedTuple):
     """A decision by its id: its record, or why that cannot be read."""
 
     id: str
     record: DecisionRecord | Unreadable
 
 
-class LoadCount(NamedTuple):
+class LoadCounts(NamedTuple):
     """What became of events and links of a load.
 
     A link that was there already is a duplicate; a conflict is an event id known with other
@@ -90,7 +90,7 @@ class Store:
         self._recorder = Recorder(backend, self._resolver, event_types)
         self._seal = Seal(key)
         self._records = RecordQueue(backend, spill, self._seal)
-        self._committer = Committer(backend, event_types, self._seal, self._records.committed)
+        self._committer = Committer(backend, event_types, self._seal, self._records.add_stored)
 
     @property
     def durability(self) -> Durability:
@@ -111,17 +111,17 @@ class Store:
             self._records.queued,
         )
 
-    def read(self, identifiers: Sequence[bytes], patience: float = inf) -> Customer:
+    def read(self, identifiers: Sequence[bytes], timeout: float = inf) -> CustomerLookup:
         """Return the customer of the first identifier that is known to be somebody's.
 
         At least one identifier. Takes no longer than one call of Redis may, or than `patience` in
         seconds, however many round trips are needed. Raises `StoreUnavailable`, which is
         `Unreadable` for a customer whose blob is damaged or of a later version of Throughline.
         """
-        with self._backend.within(patience):
+        with self._backend.within(timeout):
             return self._read(identifiers)
 
-    def _read(self, identifiers: Sequence[bytes]) -> Customer:
+    def _read(self, identifiers: Sequence[bytes]) -> CustomerLookup:
         profile = self._resolver.stored(identifiers[0])
         others = identifiers[1:]
         if others and (profile is None or profile.blank):
@@ -129,10 +129,12 @@ class Store:
             known = (found[other] for other in others)
             profile = next((other for other in known if other and not other.blank), profile)
         if profile is None:
-            return Customer(Profile(customer=identifiers[0]), known=False, disagree=False)
+            return CustomerLookup(
+                Profile(customer=identifiers[0]), known=False, identifiers_disagree=False
+            )
         if profile.blank:
             # Parted before anything was said of it: as if it had never been known.
-            return Customer(profile, known=False, disagree=False)
+            return CustomerLookup(profile, known=False, identifiers_disagree=False)
         strangers = [other for other in others if other not in profile.compartments]
         disagree = False
         if strangers:
@@ -140,9 +142,9 @@ class Store:
                 other is not None and other.customer != profile.customer
                 for other in self._profiles(strangers).values()
             )
-        return Customer(profile, known=True, disagree=disagree)
+        return CustomerLookup(profile, known=True, identifiers_disagree=disagree)
 
-    def record(self, events: Sequence[Event], now: int) -> list[Outcome]:
+    def record(self, events: Sequence[Event], now: int) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
         STORED is durable and seen by every reader from then on. The events of one customer are
@@ -151,21 +153,21 @@ class Store:
         """
         return self._recorder.record(events, now, look_up=True)
 
-    def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> Linked:
+    def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
         return self._link(Link(now, a, b, asserted_by), now)
 
-    def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> Unlinked:
+    def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> UnlinkOutcome:
         """Take back what links two identifiers; raises `StoreUnavailable`, then send it again."""
         return self.load_unlink(Unlink(now, a, b, asserted_by), now)
 
-    def load_unlink(self, said: Unlink, now: int) -> Unlinked:
+    def load_unlink(self, assertion: Unlink, now: int) -> UnlinkOutcome:
         """Do the same for an unlink of history, that arrives at `now`."""
-        return unlink(self._backend, self._resolver.profile, said, lambda: now)
+        return unlink(self._backend, self._resolver.profile, assertion, lambda: now)
 
     def load(
         self, events: Sequence[Event], links: Sequence[Link], now: int, look_up: bool
-    ) -> LoadCount:
+    ) -> LoadCounts:
         """Store history: links first, then events, as `record` would; may be repeated.
 
         `look_up=False` trusts that an event too old to be remembered is new. Raises
@@ -176,12 +178,12 @@ class Store:
             stored += linked.changed
             duplicates += not linked.changed
         for outcome in self._recorder.record(events, now, look_up):
-            if not isinstance(outcome, Recorded):
+            if not isinstance(outcome, EventOutcome):
                 raise outcome
-            stored += outcome is Recorded.STORED
-            duplicates += outcome is Recorded.DUPLICATE
-            conflicts += outcome is Recorded.CONFLICT
-        return LoadCount(stored, duplicates, conflicts)
+            stored += outcome is EventOutcome.STORED
+            duplicates += outcome is EventOutcome.DUPLICATE
+            conflicts += outcome is EventOutcome.CONFLICT
+        return LoadCounts(stored, duplicates, conflicts)
 
     def log(self, since: int | None) -> Iterator[LogEntry]:
         """Yield what arrived at `since` (microseconds) or later; None: everything.
@@ -199,7 +201,7 @@ class Store:
         profile: Profile | None = None,
         reserve: Sequence[Event] = (),
         request: RequestKey | None = None,
-    ) -> Committed | Overtaken | Known:
+    ) -> Committed | VersionConflict | AlreadyAnswered:
         """Keep a decision record, and with it what it reserves and the request that it answers.
 
         With neither it never waits: it is stored within some 50 ms. With either it is durable on
@@ -215,7 +217,7 @@ class Store:
 
     def requested(
         self, identifiers: Sequence[bytes], profile: Profile, request: RequestKey
-    ) -> Known | None:
+    ) -> AlreadyAnswered | None:
         """Return which decision answered that request in the last 24 hours, None if none did.
 
         `profile` is the customer read by `identifiers`. It is looked for with everybody whom any of
@@ -228,12 +230,12 @@ class Store:
                 owners |= other.owners
         return self._committer.requested(sorted(owners), request)
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
 
         Durable on return, for all processes. Raises `StoreUnavailable`: then some may be lost.
         """
-        return self._backend.take(counter, most, limit)
+        return self._backend.take(counter, amount, limit)
 
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down by what was taken and is not used; never call it again for that."""
@@ -245,7 +247,7 @@ class Store:
         Raises `StoreUnavailable`, which is `Damaged` where the record is not the one that was
         stored, and `Erased` where its content had to go.
         """
-        waiting = self._records.waiting(decision_id)
+        waiting = self._records.queued_record(decision_id)
         if waiting is not None:
             return waiting
         blob = self._backend.decision(decision_id)
@@ -253,25 +255,25 @@ class Store:
 
     def new_decision_id(self, customer: bytes, now: int) -> str:
         """Return an id by which alone the record is found: shard, time, worker and a counter."""
-        return decision_id(self._backend.shards, customer, now)
+        return new_decision_id(self._backend.shards, customer, now)
 
-    def records(self, since: int | None) -> Iterator[Kept]:
+    def records(self, since: int | None) -> Iterator[StoredDecision]:
         """Yield the decisions made at `since` (microseconds) or later, by time."""
         self._records.flush()
         for name, blob in self._backend.decisions(since):
             try:
-                yield Kept(name, self._seal.open(name, blob))
+                yield StoredDecision(name, self._seal.open(name, blob))
             except Unreadable as error:
-                yield Kept(name, error)
+                yield StoredDecision(name, error)
 
-    def verify(self) -> Verified:
+    def verify(self) -> VerificationReport:
         """Check every decision record and the chains that name them.
 
         Memory is some 200 bytes a decision.
         """
         self._records.flush()
         links = list(self._backend.chain())
-        return verify(self._seal, links, self._backend.decisions(None), real_time())
+        return verify_decisions(self._seal, links, self._backend.decisions(None), wall_clock())
 
     def put_catalogue(self, rows: Sequence[Row], expected: int | None = None) -> int:
         """Store rows under one new revision, all at once, and return the revision.
@@ -326,7 +328,7 @@ class Store:
         self._records.close()
         self._backend.close()
 
-    def _link(self, said: Link, now: int) -> Linked:
+    def _link(self, said: Link, now: int) -> LinkOutcome:
         return link(self._backend, self._resolver.profile, said, lambda: now)
 
     def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Profile | None]:

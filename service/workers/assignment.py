@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.config.settings import Settings
-from service.server.shared_by_workers import Shared
+from service.server.shared_by_workers import SharedByWorkers
 
 DECIDING, SERVING = b"deciding\n", b"serving\n"  # by a release, or without one
 EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed
@@ -18,11 +18,11 @@ class Assignment(NamedTuple):
     """What a parent tells a worker."""
 
     number: int
-    shared: Shared
+    shared: SharedByWorkers
     settings: dict[str, Any]
 
 
-def assignment(number: int, shared: Shared, settings: Settings) -> bytes:
+def encode_assignment(number: int, shared: SharedByWorkers, settings: Settings) -> bytes:
     """Return the line that tells a worker what to do: all settings as they hold, the key too."""
     held = settings.model_dump(mode="json") | {"key": settings.key.get_secret_value()}
     return msgspec.json.encode(Assignment(number, shared, held)) + b"\n"

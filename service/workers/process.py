@@ -17,7 +17,7 @@ class WorkerProcess:
     """A worker that was started; `deadline` is when it is late with what is expected of it."""
 
     def __init__(
-        self, number: int, assignment: bytes, environment: dict[str, str], leaving: float
+        self, number: int, assignment: bytes, environment: dict[str, str], leave_seconds: float
     ) -> None:
         """Start worker `number`, tell it what to do, and later allow it `leaving` seconds to end.
 
@@ -31,7 +31,7 @@ class WorkerProcess:
         self.deadline = time.monotonic() + START_SECONDS
         self._serving_since = float("inf")
         self._stopping = False
-        self._leaving = leaving
+        self._leaving = leave_seconds
         ours, theirs = socket.socketpair()
         with ExitStack() as opened, theirs:
             opened.enter_context(ours)

@@ -21,14 +21,14 @@ import structlog
 
 from models.errors import ThroughlineError
 from service.config.clock import Clock
-from service.config.environment import WORKERS_FIGURES
+from service.config.environment import WORKER_METRICS_DIRECTORY
 from service.config.settings import ConfigurationError, Settings
-from service.metrics.export import metrics_of_workers, worker_ended
-from service.server.port import held_port
-from service.server.preflight import check, only_server, warn
-from service.server.process_signals import Signals
-from service.server.shared_by_workers import Shared
-from service.workers.assignment import assignment
+from service.metrics.export import forget_worker, serve_worker_metrics
+from service.server.port import reserved_port
+from service.server.preflight import check_settings, log_warnings, sole_server
+from service.server.process_signals import ProcessSignals
+from service.server.shared_by_workers import SharedByWorkers
+from service.workers.assignment import encode_assignment
 from service.workers.process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
@@ -44,24 +44,24 @@ FIXED = (
 )  # settings that SIGHUP cannot change
 
 
-def supervise(settings: Settings, read_again: Callable[[], Settings]) -> None:
+def supervise(settings: Settings, reread_settings: Callable[[], Settings]) -> None:
     """Keep `settings.workers` workers serving until SIGTERM or SIGINT; then let them drain.
 
     `read_again` reads the settings anew, for SIGHUP. Raises `ConfigurationError`, and `SystemExit`
     with the exit code of a first worker that could not begin.
     """
-    signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    check(settings)
+    signals = ProcessSignals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    check_settings(settings)
     with (
-        held_port(settings.listen) as port,
+        reserved_port(settings.listen) as port,
         _scratch() as figures,
         _exported(settings, Path(figures)),
-        only_server(settings),
+        sole_server(settings),
         selectors.DefaultSelector() as selector,
     ):
-        warn(settings)
-        environment = {**os.environ, WORKERS_FIGURES: figures}
-        _Supervisor(settings, read_again, signals, port, environment, selector).run()
+        log_warnings(settings)
+        environment = {**os.environ, WORKER_METRICS_DIRECTORY: figures}
+        _Supervisor(settings, reread_settings, signals, port, environment, selector).run()
     _log.info("stopped")
 
 
@@ -75,7 +75,7 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
 def _exported(settings: Settings, figures: Path) -> AbstractContextManager[object]:
     if settings.metrics_listen is None:
         return nullcontext()
-    return metrics_of_workers(settings.metrics_listen, figures)
+    return serve_worker_metrics(settings.metrics_listen, figures)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class _Supervisor:
         self,
         settings: Settings,
         read_again: Callable[[], Settings],
-        signals: Signals,
+        signals: ProcessSignals,
         port: int,
         environment: dict[str, str],
         selector: selectors.BaseSelector,
@@ -173,7 +173,7 @@ class _Supervisor:
         elif worker.ended:
             self._selector.unregister(worker)
             worker.close()
-            worker_ended(Path(self._environment[WORKERS_FIGURES]), worker.pid)
+            forget_worker(Path(self._environment[WORKER_METRICS_DIRECTORY]), worker.pid)
             self._on_end(worker)
 
     def _on_ready(self, worker: WorkerProcess) -> None:
@@ -239,14 +239,14 @@ class _Supervisor:
             return
         try:
             settings = self._read_again()
-            check(settings)
+            check_settings(settings)
             for name in FIXED:
                 if getattr(settings, name) != getattr(self._settings, name):
                     raise ConfigurationError(f"{name}: cannot be changed without a stop")
         except ThroughlineError as error:
             _log.error("settings refused; no worker is replaced", reason=str(error))
             return
-        warn(settings)
+        log_warnings(settings)
         self._settings = settings
         self._to_replace, self._replacing = deque(self._places), True
         _log.info("replacing every worker")
@@ -275,7 +275,9 @@ class _Supervisor:
         """Start a worker; None when there can be no further process."""
         settings = self._settings
         deciding = any(worker.decides for worker in self._workers())
-        told = assignment(number, Shared(self._port, self._clock_offset, deciding), settings)
+        told = encode_assignment(
+            number, SharedByWorkers(self._port, self._clock_offset, deciding), settings
+        )
         leaving = settings.lame_duck_seconds + settings.drain_seconds
         try:
             worker = WorkerProcess(number, told, self._environment, leaving)

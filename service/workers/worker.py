@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 
 from service.config.settings import Settings
-from service.server.process_signals import Signals
+from service.server.process_signals import ProcessSignals
 from service.workers.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     # Ctrl-C and a closed terminal are for the parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signals = Signals(signal.SIGTERM)
+    signals = ProcessSignals(signal.SIGTERM)
     parent = _take_stdin()
     with parent.makefile("rb") as lines:
         assigned = read_assignment(lines.readline())
@@ -51,7 +51,7 @@ def _take_stdin() -> socket.socket:
 
 
 def _end_with_parent(
-    parent: socket.socket, serving: threading.Event, signals: Signals, drain_seconds: float
+    parent: socket.socket, serving: threading.Event, signals: ProcessSignals, drain_seconds: float
 ) -> None:
     while True:
         try:
@@ -69,6 +69,6 @@ def _end_with_parent(
 
 
 if __name__ == "__main__":
-    from service.config.exit_codes import reported
+    from service.config.exit_codes import run_and_report
 
-    reported(main)
+    run_and_report(main)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.terminal import table
 
 
-def all_metrics(measured: Sequence[Measured]) -> Table:
+def metrics_table(measured: Sequence[Measurement]) -> Table:
     """Return every metric of one ranker, slice by slice."""
     names = list(measured[0].metrics) if measured else []
     rows = [

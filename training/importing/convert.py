@@ -7,8 +7,8 @@ import msgspec
 import polars as pl
 
 from models.errors import BadInput
-from training.importing.mapping import About, Field, Spec, as_field
-from training.importing.row_filter import Sieve, as_text
+from training.importing.mapping import DatasetSection, Field, Spec, as_field
+from training.importing.row_filter import RowFilter, as_text
 from training.importing.sources import COMPUTED, ROW
 
 _EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
@@ -19,7 +19,7 @@ _NAIVE = pl.Datetime("us")
 _UTC = pl.Datetime("us", "UTC")
 
 
-def text(sieve: Sieve, spec: Spec, key: str) -> pl.Series:
+def text(sieve: RowFilter, spec: Spec, key: str) -> pl.Series:
     """Return a text column; rejects the rows whose value `map` does not know."""
     field = as_field(spec)
     if field.const is not None:
@@ -32,26 +32,28 @@ def text(sieve: Sieve, spec: Spec, key: str) -> pl.Series:
     )
     if field.default is None:
         unknown = mapped.is_null() & values.is_not_null()
-        sieve.refuse(unknown, _named(field), f"not in the map of {key}", values)
+        sieve.reject(unknown, _named(field), f"not in the map of {key}", values)
         mapped = mapped.filter(~unknown)
     return mapped
 
 
-def add_text(sieve: Sieve, name: str, spec: Spec, allowed: frozenset[str] | None = None) -> None:
+def add_text(
+    sieve: RowFilter, name: str, spec: Spec, allowed: frozenset[str] | None = None
+) -> None:
     """Add text column `name`; where `allowed` is given, rejects other values."""
     values = text(sieve, spec, name)
     sieve.frame = sieve.frame.with_columns(values.alias(COMPUTED + name))
     if allowed is not None:
         known = values.is_in(pl.Series(sorted(allowed)).implode())
-        sieve.refuse(~known, _named(as_field(spec)), f"not a declared {name}", values)
+        sieve.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
 
 
-def add_time(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
+def add_time(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add UTC time column `name`; rejects what is no time or was skipped by the clock."""
     field = as_field(spec)
     source = _source(sieve, field, name)
     shown = as_text(source)
-    zone = field.zone or about.zone
+    zone = field.zone or dataset.zone
     moment, naive = _moments(source, field, f"{sieve.key}.{name}")
     local = naive.is_not_null()
     if local.any():
@@ -59,13 +61,13 @@ def add_time(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
     sieve.frame = sieve.frame.with_columns(moment.alias(COMPUTED + name))
     nothing = moment.is_null() & shown.is_not_null()
     column = _named(field)
-    sieve.refuse(nothing & ~local, column, "not a time", shown)
+    sieve.reject(nothing & ~local, column, "not a time", shown)
     keep = ~(nothing & ~local)
     skipped = (nothing & local).filter(keep)
-    sieve.refuse(skipped, column, f"a local time that {zone} skipped", shown.filter(keep))
+    sieve.reject(skipped, column, f"a local time that {zone} skipped", shown.filter(keep))
 
 
-def add_number(sieve: Sieve, name: str, spec: Spec, dtype: pl.DataType) -> None:
+def add_number(sieve: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> None:
     """Add column `name` of floats or whole numbers; rejects what is not a finite one."""
     field = as_field(spec)
     values = text(sieve, spec, name)
@@ -73,19 +75,19 @@ def add_number(sieve: Sieve, name: str, spec: Spec, dtype: pl.DataType) -> None:
     sieve.frame = sieve.frame.with_columns(numbers.alias(COMPUTED + name))
     finite = numbers.is_finite() if dtype.is_float() else numbers.is_not_null()
     reason = "not a number" if dtype.is_float() else "not a whole number"
-    sieve.refuse(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
+    sieve.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
 
 
-def add_money(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
+def add_money(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a millionth."""
     field = as_field(spec)
-    currency = field.currency or about.currency
+    currency = field.currency or dataset.currency
     if currency is None:
         raise BadInput(f"{sieve.key}.{name}", "no currency, here or in dataset.currency")
     add_number(sieve, name, spec, pl.Float64())
     amount = sieve.frame[COMPUTED + name]
     too_large = amount.abs() > _LARGEST
-    sieve.refuse(too_large, _named(field), "too large for an amount", amount)
+    sieve.reject(too_large, _named(field), "too large for an amount", amount)
     amount = sieve.frame[COMPUTED + name]
     micros = (amount * _MICROS).round().cast(pl.Int64())
     sign, size = micros.sign(), micros.abs()
@@ -103,13 +105,13 @@ def add_money(sieve: Sieve, name: str, spec: Spec, about: About) -> None:
     )
 
 
-def add_list(sieve: Sieve, name: str, spec: Spec) -> None:
+def add_list(sieve: RowFilter, name: str, spec: Spec) -> None:
     """Add column `name` of lists of texts: a list column, a text split, or a text alone."""
     field = as_field(spec)
     sieve.frame = sieve.frame.with_columns(_lists(sieve, field, name).alias(COMPUTED + name))
 
 
-def add_json(sieve: Sieve, name: str, specs: Mapping[str, Spec]) -> None:
+def add_json(sieve: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
     """Add column `name` of JSON objects, keys sorted and without nulls."""
     parts: dict[str, str] = {}
     for key in sorted(specs):
@@ -149,7 +151,7 @@ def _nulls(length: int) -> pl.Series:
     return pl.Series([None], dtype=pl.String()).new_from_index(0, length)
 
 
-def _template(sieve: Sieve, field: Field, key: str) -> pl.Series:
+def _template(sieve: RowFilter, field: Field, key: str) -> pl.Series:
     if field.column is not None:
         return sieve.text(field.column, key)
     pieces: list[pl.Series | pl.Expr] = []
@@ -162,14 +164,14 @@ def _template(sieve: Sieve, field: Field, key: str) -> pl.Series:
     return sieve.frame.select(pl.concat_str(pieces).alias(key)).to_series()
 
 
-def _source(sieve: Sieve, field: Field, key: str) -> pl.Series:
+def _source(sieve: RowFilter, field: Field, key: str) -> pl.Series:
     """Return what a time is made of: the typed raw column, or text."""
     if field.column is None or field.map is not None:
         return text(sieve, field, key)
     return sieve.raw(field.column, key)
 
 
-def _lists(sieve: Sieve, field: Field, key: str) -> pl.Series:
+def _lists(sieve: RowFilter, field: Field, key: str) -> pl.Series:
     lists = pl.List(pl.String())
     if field.column is not None and sieve.raw(field.column, key).dtype.is_nested():
         return sieve.raw(field.column, key).cast(lists)

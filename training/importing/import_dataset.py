@@ -28,9 +28,9 @@ from training.importing.convert import (
     add_time,
     check_zone,
 )
-from training.importing.mapping import About, Events, Mapping, Source, Truth, read_mapping
+from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
 from training.importing.rejects import Rejects
-from training.importing.row_filter import Sieve
+from training.importing.row_filter import RowFilter
 from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 
@@ -105,13 +105,13 @@ def import_dataset(
 def _tables(
     mapping: Mapping, directory: Path, rejects: Rejects, progress: Callable[[str], None]
 ) -> dict[str, pl.DataFrame]:
-    known, about = mapping.known(), mapping.dataset
+    known, about = mapping.known_names(), mapping.dataset
 
     def rows(table: str, blocks: Sequence[Source]) -> pl.DataFrame:
         frames = []
         for index, block in enumerate(blocks):
             progress(f"{table}: {block.file}")
-            sieve = Sieve(f"{table}[{index}]", table, block, directory, rejects)
+            sieve = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
             frames.append(_mapped(sieve, table, block, about, known))
         return pl.concat(frames, how="diagonal")
 
@@ -135,7 +135,11 @@ def _tables(
 
 
 def _mapped(
-    sieve: Sieve, table: str, block: Source, about: About, known: dict[str, frozenset[str]]
+    sieve: RowFilter,
+    table: str,
+    block: Source,
+    about: DatasetSection,
+    known: dict[str, frozenset[str]],
 ) -> pl.DataFrame:
     """Return the rows that pass, with exactly the declared columns and those that tell the row."""
     types = {column.name: column.type for column in TABLES[table]}
@@ -168,7 +172,7 @@ def _mapped(
     return _finished(sieve, table)
 
 
-def _finished(sieve: Sieve, table: str) -> pl.DataFrame:
+def _finished(sieve: RowFilter, table: str) -> pl.DataFrame:
     """Reject what is missing or malformed, and keep the canonical columns."""
     columns = TABLES[table]
     absent = [
@@ -186,7 +190,7 @@ def _finished(sieve: Sieve, table: str) -> pl.DataFrame:
             values = sieve.frame[COMPUTED + column.name]
             hashed = namespace.is_in(pl.Series(sorted(HASHED_NAMESPACES)).implode())
             wrong = hashed & ~values.str.contains(r"^[0-9a-f]{64}$")
-            sieve.refuse(wrong, column.name, "not a SHA-256 in lower-case hex", values)
+            sieve.reject(wrong, column.name, "not a SHA-256 in lower-case hex", values)
     carried = [name for name in sieve.frame.columns if name.startswith((ORDER, ONCE))]
     return sieve.frame.select(
         pl.lit(sieve.index, dtype=pl.Int64()).alias(FILE),
@@ -196,13 +200,13 @@ def _finished(sieve: Sieve, table: str) -> pl.DataFrame:
     )
 
 
-def _need(sieve: Sieve, name: str) -> None:
+def _need(sieve: RowFilter, name: str) -> None:
     values = sieve.frame[COMPUTED + name]
     nothing = pl.Series([None], dtype=pl.String()).new_from_index(0, len(values))
-    sieve.refuse(values.is_null(), name, "missing", nothing)
+    sieve.reject(values.is_null(), name, "missing", nothing)
 
 
-def _add_order(sieve: Sieve, block: Events) -> None:
+def _add_order(sieve: RowFilter, block: Events) -> None:
     for index, column in enumerate(block.order):
         name = f"order.{index}"
         add_number(sieve, name, column, pl.Int64())
@@ -213,7 +217,9 @@ def _add_order(sieve: Sieve, block: Events) -> None:
         sieve.frame = sieve.frame.with_columns(once.to_series())
 
 
-def _missing_items(tables: dict[str, pl.DataFrame], about: About, rejects: Rejects) -> None:
+def _missing_items(
+    tables: dict[str, pl.DataFrame], about: DatasetSection, rejects: Rejects
+) -> None:
     """Add, or only note, the items that events and offers name and the items table lacks."""
     named = [tables["events"]["item"].drop_nulls()]
     if "offers" in tables:
@@ -233,7 +239,7 @@ def _missing_items(tables: dict[str, pl.DataFrame], about: About, rejects: Rejec
 
 
 def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:
-    sieve = Sieve("truth", "truth", block, directory, rejects)
+    sieve = RowFilter("truth", "truth", block, directory, rejects)
     add_text(sieve, "customer", block.customer)
     add_text(sieve, "item", block.item)
     columns = ["customer", "item"]

@@ -18,8 +18,9 @@ from typing import Literal
 
 import msgspec
 
+from models.domain.channels import CHANNELS
 from models.domain.dataset import OrderOver
-from models.domain.events import CHANNELS, EVENT_TYPES, OWN_TYPES
+from models.domain.events import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.errors import BadInput
 
@@ -180,7 +181,7 @@ class Truth(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     before: Spec | None = None
 
 
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DatasetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What holds for the whole dataset.
 
     `zone` is that of naive times and of dates. `add_missing_items` makes items that are only named
@@ -203,7 +204,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole mapping file."""
 
-    dataset: About
+    dataset: DatasetSection
     events: list[Events]
     items: list[Items] = []
     offers: list[Offers] = []
@@ -211,7 +212,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     links: list[Links] = []
     truth: Truth | None = None
 
-    def known(self) -> dict[str, frozenset[str]]:
+    def known_names(self) -> dict[str, frozenset[str]]:
         """Return the names allowed in the columns `type`, `channel` and `namespace`."""
         return {
             "type": (frozenset(EVENT_TYPES) - OWN_TYPES) | frozenset(self.dataset.event_types),
@@ -261,9 +262,9 @@ def _check(mapping: Mapping) -> None:
         _check_order(events, about.kind, f"events[{index}]")
     for table in ("events", "items", "offers", "customers", "links"):
         for index, source in enumerate(getattr(mapping, table)):
-            _check_fields(source, f"{table}[{index}]", mapping.known())
+            _check_fields(source, f"{table}[{index}]", mapping.known_names())
     if mapping.truth is not None:
-        _check_fields(mapping.truth, "truth", mapping.known())
+        _check_fields(mapping.truth, "truth", mapping.known_names())
 
 
 def _check_order(events: Events, kind: str, key: str) -> None:

@@ -28,7 +28,7 @@ _COMPARE: dict[str, Callable[[pl.Series, Any], pl.Series]] = {
 }
 
 
-class Sieve:
+class RowFilter:
     """Reads the file of one block, joins, and drops what is not meant or not sound."""
 
     def __init__(
@@ -59,17 +59,29 @@ class Sieve:
         self._require(source.require)
 
     def text(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as text, null where it is empty; `key` is named when it is absent."""
-        series = self._raw(column, key)
+        """Return a raw column as text, null where it is empty.
+
+        Raises `BadInput` naming `key` of the mapping where the file has no such column, or one of
+        lists or structs.
+        """
+        series = self.raw(column, key)
         if series.dtype.is_nested():
             raise BadInput(f"{self.key}.{key}", f"column {column!r} holds {series.dtype}, not text")
         return as_text(series)
 
     def raw(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as the file has it."""
-        return self._raw(column, key)
+        """Return a raw column as the file has it.
 
-    def refuse(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
+        Raises `BadInput` naming `key` of the mapping where the file has no such column.
+        """
+        if column not in self.frame.columns:
+            has = ", ".join(name for name in self.frame.columns if name != ROW)
+            raise BadInput(
+                f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
+            )
+        return self.frame[column]
+
+    def reject(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
         """Reject the rows where `bad`."""
         bad = bad.fill_null(False)
         if not bad.any():
@@ -77,14 +89,6 @@ class Sieve:
         rows = self.frame[ROW].filter(bad)
         self.rejects.add(self.tally.file, rows, column, reason, values.filter(bad))
         self.frame = self.frame.filter(~bad)
-
-    def _raw(self, column: str, key: str) -> pl.Series:
-        if column not in self.frame.columns:
-            has = ", ".join(name for name in self.frame.columns if name != ROW)
-            raise BadInput(
-                f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
-            )
-        return self.frame[column]
 
     def _drop_duplicates(self) -> None:
         columns = [name for name in self.frame.columns if name != ROW]
@@ -143,7 +147,7 @@ class Sieve:
         for column, condition in conditions.items():
             holds = self._holds(column, condition, f"require.{column}")
             values = self.text(column, "require")
-            self.refuse(~holds, column, f"not {condition}", values)
+            self.reject(~holds, column, f"not {condition}", values)
 
     def _holds(self, column: str, condition: Condition, key: str) -> pl.Series:
         """Return where `condition` holds; a value that cannot be compared is a reject."""
@@ -160,7 +164,7 @@ class Sieve:
             return _COMPARE[sign](values, str(operand)).fill_null(False)
         numbers = values.cast(pl.Float64(), strict=False)
         unclear = numbers.is_null() & values.is_not_null()
-        self.refuse(unclear, column, "not a number", values)
+        self.reject(unclear, column, "not a number", values)
         return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
 
 

@@ -12,7 +12,7 @@ from models.errors import BadInput
 from training.counting.trend import TrendConfig
 from training.ranking.settings import DiscoveryConfig, IntentConfig, SecondStageSettings
 from training.response.contacts import ResponseConfig
-from training.retrieval.fit import Settings
+from training.retrieval.fit import StageOneSettings
 from training.splits.held_out import SplitConfig
 
 
@@ -30,7 +30,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seed: int = 0
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     split: SplitConfig = SplitConfig()
-    stage_one: Settings = Settings()
+    stage_one: StageOneSettings = StageOneSettings()
     default: IntentConfig = IntentConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
     folds: int = 5

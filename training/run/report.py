@@ -8,9 +8,9 @@ from rich.table import Table
 from training.evaluation.bootstrap import Interval
 from training.evaluation.compared_rankers import CONTENT, POPULARITY
 from training.evaluation.incumbent import MODEL
-from training.evaluation.slices import ALL, Measured
+from training.evaluation.slices import ALL, Measurement
 from training.response.figures import AUC, LOSS, WITHIN, ResponseFigures
-from training.run.pipeline import RENEWED, Full
+from training.run.pipeline import RENEWED, TrainedPipeline
 from training.run.pipeline import SHOWN as PLACES
 from training.terminal import table
 
@@ -19,17 +19,17 @@ LED = ("recall@10", "ndcg@10")
 BESIDE = "recall@10"
 
 
-def full_tables(full: Full) -> list[Table]:
+def report_tables(trained: TrainedPipeline) -> list[Table]:
     """Return for each intent: all rankers over all cases, the release by slice, sources, spread."""
-    tables = [] if full.responses is None else response_tables(full.responses)
-    for intent, measured in full.measured.items():
+    tables = [] if trained.responses is None else response_tables(trained.responses)
+    for intent, measured in trained.measured.items():
         whole = [found for found in measured if found.slice == ALL]
         parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
         by = {(found.ranker, found.slice): found for found in measured}
         beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
         title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
-        ranked = full.stage.intents.get(intent) if full.stage else None
-        if ranked is not None and full.responses is None:
+        ranked = trained.stage.intents.get(intent) if trained.stage else None
+        if ranked is not None and trained.responses is None:
             error, top = ranked.error
             title += f"; calibration error {error:.5f}, in the top 1 % {top:.5f}"
         tables.append(
@@ -40,7 +40,7 @@ def full_tables(full: Full) -> list[Table]:
                 [(found.ranker, *_cells(found), *_leads(found)) for found in whole],
             )
         )
-        again = [found for found in full.renewed.get(intent, ()) if found.slice == ALL]
+        again = [found for found in trained.renewed.get(intent, ()) if found.slice == ALL]
         if again:
             tables.append(
                 table(
@@ -74,7 +74,7 @@ def full_tables(full: Full) -> list[Table]:
                     ("recall", "lost without it", "candidates"),
                     [
                         (name, f"{found:.3f}", f"{lost:.4f}", f"{size:.1f}")
-                        for name, found, lost, size in full.sources[intent]
+                        for name, found, lost, size in trained.sources[intent]
                     ],
                 )
             )
@@ -85,44 +85,44 @@ def full_tables(full: Full) -> list[Table]:
                 ("coverage of the catalogue", "novelty, bits", "overlap of two people"),
                 [
                     (name, f"{found.coverage:.3f}", f"{found.novelty:.2f}", f"{found.overlap:.3f}")
-                    for name, found in full.spread[intent].items()
+                    for name, found in trained.catalogue_coverage[intent].items()
                 ],
             )
         )
-    if full.newcomers:
+    if trained.cold_users:
         tables.append(
             table(
-                f"Newcomers in none of what was learnt, {full.newcomers[0].n:,} cases",
+                f"Newcomers in none of what was learnt, {trained.cold_users[0].n:,} cases",
                 ("known", "ranker"),
                 (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
                 [
                     (found.slice, found.ranker, *_cells(found), *_leads(found))
-                    for found in full.newcomers
+                    for found in trained.cold_users
                 ],
             )
         )
-    if full.new_items:
+    if trained.new_items:
         tables.append(
             table(
-                f"New items among themselves, {full.new_items[0].n:,} cases",
+                f"New items among themselves, {trained.new_items[0].n:,} cases",
                 ("ranker",),
                 (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
-                [(found.ranker, *_cells(found), *_leads(found)) for found in full.new_items],
+                [(found.ranker, *_cells(found), *_leads(found)) for found in trained.new_items],
             )
         )
-    if full.redeemed:
-        tables.append(redeemed_table(full.redeemed))
+    if trained.redeemed:
+        tables.append(redeemed_table(trained.redeemed))
     return tables
 
 
-def redeemed_table(measured: Sequence[Measured]) -> Table:
+def redeemed_table(measured: Sequence[Measurement]) -> Table:
     """Return how offers are ranked against redemptions, ranker by ranker."""
     rows = [
         (
             found.ranker,
             f"{found.n:,}",
             *(_cell_or_none(found.metrics, name) for name in LED),
-            *(_cell_or_none(found.ahead, name, "+") for name in LED),
+            *(_cell_or_none(found.lead, name, "+") for name in LED),
         )
         for found in measured
     ]
@@ -152,7 +152,7 @@ def response_tables(found: ResponseFigures) -> list[Table]:
                 (
                     one.ranker,
                     *(_cell_or_none(one.metrics, name) for name in shown),
-                    *(_cell_or_none(one.ahead, name, sign="+") for name in shown),
+                    *(_cell_or_none(one.lead, name, sign="+") for name in shown),
                 )
                 for one in whole
             ],
@@ -169,46 +169,48 @@ def response_tables(found: ResponseFigures) -> list[Table]:
     ]
 
 
-def full_figures(full: Full) -> dict[str, object]:
+def report_figures(trained: TrainedPipeline) -> dict[str, object]:
     """Return every figure as plain data; it names no customer."""
-    intents = full.stage.intents if full.stage else {}
+    intents = trained.stage.intents if trained.stage else {}
     figures: dict[str, object] = {
         intent: {
             "calibration_error": list(intents[intent].error) if intent in intents else [],
-            "sources": [list(row) for row in full.sources.get(intent, ())],
-            "spread": {name: one._asdict() for name, one in full.spread[intent].items()},
+            "sources": [list(row) for row in trained.sources.get(intent, ())],
+            "spread": {
+                name: one._asdict() for name, one in trained.catalogue_coverage[intent].items()
+            },
             "measured": [_plain(found) for found in measured],
-            "renewed": [_plain(found) for found in full.renewed.get(intent, ())],
+            "renewed": [_plain(found) for found in trained.renewed.get(intent, ())],
         }
-        for intent, measured in full.measured.items()
+        for intent, measured in trained.measured.items()
     }
-    if full.newcomers:
-        figures["newcomers"] = [_plain(found) for found in full.newcomers]
-    if full.new_items:
-        figures["new_items"] = [_plain(found) for found in full.new_items]
-    if full.responses is not None:
+    if trained.cold_users:
+        figures["newcomers"] = [_plain(found) for found in trained.cold_users]
+    if trained.new_items:
+        figures["new_items"] = [_plain(found) for found in trained.new_items]
+    if trained.responses is not None:
         figures["responses"] = {
-            "calibration_error": list(full.responses.error),
-            "calibration_error_by_chance": list(full.responses.by_chance),
-            "calibrated": [dataclasses.asdict(one) for one in full.responses.calibrated],
-            "measured": [_plain(found) for found in full.responses.measured],
+            "calibration_error": list(trained.responses.error),
+            "calibration_error_by_chance": list(trained.responses.by_chance),
+            "calibrated": [dataclasses.asdict(one) for one in trained.responses.calibrated],
+            "measured": [_plain(found) for found in trained.responses.measured],
         }
-    if full.redeemed:
-        figures["redeemed"] = [_plain(found) for found in full.redeemed]
+    if trained.redeemed:
+        figures["redeemed"] = [_plain(found) for found in trained.redeemed]
     return figures
 
 
-def _plain(found: Measured) -> dict[str, object]:
+def _plain(found: Measurement) -> dict[str, object]:
     return {
         "ranker": found.ranker,
         "slice": found.slice,
         "n": found.n,
         "metrics": {name: value._asdict() for name, value in found.metrics.items()},
-        "behind_the_release": {name: value._asdict() for name, value in found.ahead.items()},
+        "behind_the_release": {name: value._asdict() for name, value in found.lead.items()},
     }
 
 
-def _cells(found: Measured) -> Sequence[str]:
+def _cells(found: Measurement) -> Sequence[str]:
     return [_cell(found.metrics[name]) for name in SHOWN]
 
 
@@ -221,7 +223,7 @@ def _cell_or_none(found: Mapping[str, Interval], name: str, sign: str = "") -> s
     return _cell(found[name], sign=sign) if name in found else ""
 
 
-def _leads(found: Measured) -> Sequence[str]:
-    if not found.ahead:
+def _leads(found: Measurement) -> Sequence[str]:
+    if not found.lead:
         return [""] * len(LED)
-    return [_cell(found.ahead[name], sign="+") for name in LED]
+    return [_cell(found.lead[name], sign="+") for name in LED]

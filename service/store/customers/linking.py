@@ -25,19 +25,19 @@ from models.domain.profile import Compartment, Forward, Link, Profile
 from service.store.customers.log_entries import link_line
 from service.store.customers.optimistic_writes import (
     ATTEMPTS,
-    pause,
-    put,
-    put_forward,
-    read,
-    too_many,
+    back_off,
+    forward_write,
+    read_customer,
+    replace_profile,
+    too_many_writers,
 )
-from service.store.customers.unlinking import finish_parting
+from service.store.customers.unlinking import finish_unlink
 from service.store.database.backend import Backend
 
 LINKERS = 32  # threads that wait for the disk together
 
 
-class Linked(NamedTuple):
+class LinkOutcome(NamedTuple):
     """The customer that two identifiers belong to now; `changed`: this call made it so."""
 
     customer: bytes
@@ -48,41 +48,41 @@ class Linked(NamedTuple):
 def link(
     backend: Backend,
     profile_of: Callable[[bytes], Profile | None],
-    said: Link,
+    assertion: Link,
     clock: Callable[[], int],
-) -> Linked:
+) -> LinkOutcome:
     """Make the identifiers `said.a` and `said.b` one customer; durable on return.
 
     `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
     in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
     finishes it, and the same call may be sent again.
     """
-    if said.a == said.b:
-        known = profile_of(said.a) or Profile(customer=said.a)
-        return Linked(known.customer, known.version, changed=False)
+    if assertion.a == assertion.b:
+        known = profile_of(assertion.a) or Profile(customer=assertion.a)
+        return LinkOutcome(known.customer, known.version, changed=False)
     begun = False
     for attempt in range(ATTEMPTS):
-        a, b = profile_of(said.a), profile_of(said.b)
+        a, b = profile_of(assertion.a), profile_of(assertion.b)
         if a is not None and b is not None and a.customer == b.customer:
-            if any(one.pair == said.pair for one in a.links):
-                return Linked(a.customer, a.version, changed=begun and said in a.links)
-            more = replace(a, links=(*a.links, said))
-            if put(backend, a, more, [link_line(said, clock())]):
-                return Linked(a.customer, a.version + 1, changed=True)
-            pause(attempt)
+            if any(one.pair == assertion.pair for one in a.links):
+                return LinkOutcome(a.customer, a.version, changed=begun and assertion in a.links)
+            more = replace(a, links=(*a.links, assertion))
+            if replace_profile(backend, a, more, [link_line(assertion, clock())]):
+                return LinkOutcome(a.customer, a.version + 1, changed=True)
+            back_off(attempt)
             continue
-        survivor, absorbed = _sides(said, a, b)
+        survivor, absorbed = _sides(assertion, a, b)
         if absorbed.customer in survivor.compartments:
             continue  # one was read before the other took it over
-        if _absorb(backend, survivor, survivor, absorbed, said):
+        if _absorb(backend, survivor, survivor, absorbed, assertion):
             begun = True
-            settle(backend, survivor.customer, clock)
+            finish_pending(backend, survivor.customer, clock)
         else:
-            pause(attempt)
-    raise too_many("link")
+            back_off(attempt)
+    raise too_many_writers("link")
 
 
-def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[Linked]:
+def link_all(links: Sequence[Link], link_one: Callable[[Link], LinkOutcome]) -> list[LinkOutcome]:
     """Make many links with `link_one`, in their order where they touch, else side by side.
 
     Every link waits for the disk a few times; links that have nothing to do with each other wait
@@ -101,7 +101,7 @@ def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[
     for index, said in enumerate(links):
         chains.setdefault(root(said.a), []).append(index)
 
-    def run(indices: Sequence[int]) -> list[tuple[int, Linked]]:
+    def run(indices: Sequence[int]) -> list[tuple[int, LinkOutcome]]:
         return [(index, link_one(links[index])) for index in indices]
 
     with ThreadPoolExecutor(LINKERS) as pool:
@@ -109,27 +109,27 @@ def link_all(links: Sequence[Link], link_one: Callable[[Link], Linked]) -> list[
     return [found[index] for index in range(len(links))]
 
 
-def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
+def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
     """Bring what is under way at `customer` to its end: a parting, or a link, if not called off.
 
     Raises `StoreUnavailable`.
     """
     for attempt in range(ATTEMPTS):
-        survivor = read(backend, customer)
+        survivor = read_customer(backend, customer)
         if not isinstance(survivor, Profile) or not survivor.unsettled:
             return
         if not survivor.absorbing:
-            finish_parting(backend, customer)
+            finish_unlink(backend, customer)
             continue
         said = survivor.links[-1]
-        absorbed = read(backend, survivor.absorbing) or _unknown(survivor.absorbing)
+        absorbed = read_customer(backend, survivor.absorbing) or _unknown(survivor.absorbing)
         if isinstance(absorbed, Forward) and absorbed.to == customer:
-            moved = put(backend, survivor, replace(survivor, absorbing=b"", copied=0))
+            moved = replace_profile(backend, survivor, replace(survivor, absorbing=b"", copied=0))
         elif isinstance(absorbed, Forward) or _not_ours(said, absorbed, customer):
-            moved = put(backend, survivor, _called_off(backend, survivor))
+            moved = replace_profile(backend, survivor, _called_off(backend, survivor))
         elif absorbed.unsettled:
             # Its id is greater than ours, so this cannot come round in a circle.
-            settle(backend, absorbed.customer, clock)
+            finish_pending(backend, absorbed.customer, clock)
             moved = True
         elif absorbed.version == survivor.copied:
             moved = _forward(backend, survivor, clock())
@@ -138,8 +138,8 @@ def settle(backend: Backend, customer: bytes, clock: Callable[[], int]) -> None:
             own = _called_off(backend, survivor)
             moved = _absorb(backend, survivor, own, absorbed, said)
         if not moved:
-            pause(attempt)
-    raise too_many("link")
+            back_off(attempt)
+    raise too_many_writers("link")
 
 
 def _unknown(identifier: bytes) -> Profile:
@@ -179,13 +179,13 @@ def _absorb(backend: Backend, survivor: Profile, own: Profile, taken: Profile, s
         copied=taken.version,
         once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),
     )
-    return put(backend, survivor, after, beyond=taken.version)
+    return replace_profile(backend, survivor, after, newer_than=taken.version)
 
 
 def _forward(backend: Backend, survivor: Profile, arrival: int) -> bool:
     """Leave a forward in the place of the absorbed as it was copied, and log the link with it."""
     line = link_line(survivor.links[-1], arrival)
-    forward = put_forward(survivor.absorbing, survivor.copied, survivor.customer, line)
+    forward = forward_write(survivor.absorbing, survivor.copied, survivor.customer, line)
     return backend.write([forward])[0]
 
 
@@ -204,6 +204,6 @@ def _called_off(backend: Backend, survivor: Profile) -> Profile:
 
 def _home(backend: Backend, identifier: bytes) -> bytes:
     customer = identifier
-    while isinstance(found := read(backend, customer), Forward):
+    while isinstance(found := read_customer(backend, customer), Forward):
         customer = found.to
     return customer

@@ -14,7 +14,7 @@ class LogEntry(NamedTuple):
     """One thing that was said; `arrival` in microseconds."""
 
     arrival: int
-    said: Event | Link | Unlink
+    statement: Event | Link | Unlink
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):

@@ -9,45 +9,45 @@ from msgspec.structs import replace
 from models.codec import encode
 from models.domain.profile import Forward, Profile, decode_customer
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend, LogLine, Write
+from service.store.database.backend import Backend, CustomerWrite, LogLine
 
 ATTEMPTS = 100  # lost races before giving up; each one means that somebody else got through
 LONGEST_PAUSE = 0.02  # seconds
 
 
-def pause(attempt: int) -> None:
+def back_off(attempt: int) -> None:
     """Wait a little after a lost race, jittered, the longer the more were lost."""
     time.sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.001 * (attempt + 1))))
 
 
-def too_many(verb: str) -> StoreUnavailable:
+def too_many_writers(verb: str) -> StoreUnavailable:
     """Return the error of who lost every race."""
     return StoreUnavailable(f"{verb}: too many writers at once; send it again")
 
 
-def read(backend: Backend, customer: bytes) -> Profile | Forward | None:
+def read_customer(backend: Backend, customer: bytes) -> Profile | Forward | None:
     """Return what is stored under a customer's key; raises `StoreUnavailable`."""
     blob = backend.get(customer)
     return None if blob is None else decode_customer(blob)
 
 
-def put(
+def replace_profile(
     backend: Backend,
     before: Profile,
     after: Profile,
     lines: Sequence[LogLine] = (),
-    beyond: int = 0,
+    newer_than: int = 0,
 ) -> bool:
     """Replace `before` by the next version and log `lines`, unless somebody else was first.
 
     The next version is greater than `beyond`, too.
     """
-    after = replace(after, version=max(before.version, beyond) + 1)
+    after = replace(after, version=max(before.version, newer_than) + 1)
     blob = encode(after, after.version)
-    return backend.write([Write(before.customer, before.version, blob, tuple(lines))])[0]
+    return backend.write([CustomerWrite(before.customer, before.version, blob, tuple(lines))])[0]
 
 
-def put_forward(customer: bytes, expected: int, to: bytes, *lines: LogLine) -> Write:
+def forward_write(customer: bytes, expected: int, to: bytes, *lines: LogLine) -> CustomerWrite:
     """Return the write that leaves a forward in the place of what has version `expected`."""
     forward = Forward(customer=customer, version=expected + 1, to=to)
-    return Write(customer, expected, encode(forward, forward.version), lines)
+    return CustomerWrite(customer, expected, encode(forward, forward.version), lines)

@@ -13,10 +13,10 @@ from models.domain.fold import Recognition, fold, recognise
 from models.domain.profile import Compartment, Profile
 from models.errors import ThroughlineError
 from service.store.customers.log_entries import event_line
-from service.store.database.backend import SKEW, Backend, LogLine, Query, Write
+from service.store.database.backend import SKEW, Backend, CustomerWrite, EventQuery, LogLine
 
 
-class Recorded(Enum):
+class EventOutcome(Enum):
     """What became of an event."""
 
     STORED = "stored"
@@ -24,25 +24,25 @@ class Recorded(Enum):
     CONFLICT = "conflict"  # its id is stored with other content, which stays
 
 
-class Fault(ThroughlineError):
+class EventFault(ThroughlineError):
     """An event that could not be stored through a fault of ours, its cause; again will not help."""
 
 
-class Plan(NamedTuple):
+class EventPlan(NamedTuple):
     """The outcomes of the events, in their order, once `write` is done; None: nothing is new."""
 
-    outcomes: list[Recorded]
-    write: Write | None
+    outcomes: list[EventOutcome]
+    write: CustomerWrite | None
 
 
-def plan(
+def plan_events(
     backend: Backend,
     profile: Profile,
     events: Sequence[Event],
     now: int,
     look_up: bool,
     event_types: Mapping[str, str],
-) -> Plan:
+) -> EventPlan:
     """Tell what is new to `profile` among `events`, which arrive at `now` (microseconds).
 
     Unless `look_up`, an event older than what the profile remembers is taken as new. Raises
@@ -58,21 +58,22 @@ def plan(
     logged: dict[tuple[bytes, str], int | None] = {}
     if unsure and look_up:
         queries = [
-            Query(event.identifier, event.event_id, _not_before(event, now)) for event in unsure
+            EventQuery(event.identifier, event.event_id, _not_before(event, now))
+            for event in unsure
         ]
         contents = backend.seen(sorted(profile.owners), queries)
         for event, content in zip(unsure, contents, strict=True):
             logged[event.identifier, event.event_id] = content
 
-    outcomes: list[Recorded] = []
+    outcomes: list[EventOutcome] = []
     new: dict[bytes, list[Event]] = {}
     lines: list[LogLine] = []
     for event, what in zip(events, known, strict=True):
         key = (event.identifier, event.event_id)
         if what is Recognition.DUPLICATE:
-            outcomes.append(Recorded.DUPLICATE)
+            outcomes.append(EventOutcome.DUPLICATE)
         elif what is Recognition.CONFLICT:
-            outcomes.append(Recorded.CONFLICT)
+            outcomes.append(EventOutcome.CONFLICT)
         else:
             line = event_line(event, now)
             before = logged.get(key)
@@ -80,18 +81,18 @@ def plan(
                 logged[key] = line.content
                 new.setdefault(event.identifier, []).append(event)
                 lines.append(line)
-                outcomes.append(Recorded.STORED)
+                outcomes.append(EventOutcome.STORED)
             else:
                 same = before == line.content
-                outcomes.append(Recorded.DUPLICATE if same else Recorded.CONFLICT)
+                outcomes.append(EventOutcome.DUPLICATE if same else EventOutcome.CONFLICT)
     if not new:
-        return Plan(outcomes, None)
+        return EventPlan(outcomes, None)
     compartments = dict(profile.compartments)
     for identifier, added in new.items():
         compartments[identifier] = fold(compartments.get(identifier, empty), added, event_types)
     after = replace(profile, version=profile.version + 1, compartments=compartments)
     blob = encode(after, after.version)
-    return Plan(outcomes, Write(profile.customer, profile.version, blob, tuple(lines)))
+    return EventPlan(outcomes, CustomerWrite(profile.customer, profile.version, blob, tuple(lines)))
 
 
 def _not_before(event: Event, now: int) -> int | None:

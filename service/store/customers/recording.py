@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable, Unreadable
-from service.store.customers.optimistic_writes import ATTEMPTS, pause, too_many
-from service.store.customers.planning import Fault, Recorded, plan
+from service.store.customers.optimistic_writes import ATTEMPTS, back_off, too_many_writers
+from service.store.customers.planning import EventFault, EventOutcome, plan_events
 from service.store.customers.resolver import Resolver
-from service.store.database.backend import Backend, Refused
+from service.store.database.backend import Backend, RefusedByDatabase
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
 
-Outcome = Recorded | StoreUnavailable | Fault
+RecordOutcome = EventOutcome | StoreUnavailable | EventFault
 
 
 class Recorder:
@@ -26,12 +26,12 @@ class Recorder:
         self._resolver = resolver
         self._event_types = event_types
 
-    def record(self, events: Sequence[Event], now: int, look_up: bool) -> list[Outcome]:
+    def record(self, events: Sequence[Event], now: int, look_up: bool) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
         Unless `look_up`, an event too old to be remembered is taken for new.
         """
-        outcome: dict[int, Outcome] = {}
+        outcome: dict[int, RecordOutcome] = {}
         left: Sequence[int] = range(len(events))
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
@@ -39,8 +39,8 @@ class Recorder:
             left = [index for index in left if index not in outcome]
             if not left:
                 break
-            pause(attempt)
-        busy = too_many("customer")
+            back_off(attempt)
+        busy = too_many_writers("customer")
         return [outcome.get(index, busy) for index in range(len(events))]
 
     def _settle(
@@ -49,7 +49,7 @@ class Recorder:
         indices: Sequence[int],
         now: int,
         look_up: bool,
-        outcome: dict[int, Outcome],
+        outcome: dict[int, RecordOutcome],
     ) -> None:
         """Try once to store the events at `indices`; whichever fails the others is told apart."""
         try:
@@ -57,11 +57,11 @@ class Recorder:
         except Exception as error:
             left = [index for index in indices if index not in outcome]
             if isinstance(error, StoreUnavailable) and (
-                len(left) == 1 or not isinstance(error, Refused)
+                len(left) == 1 or not isinstance(error, RefusedByDatabase)
             ):
                 outcome.update((index, error) for index in left)
             elif len(left) == 1:
-                fault = Fault("event: cannot be stored")
+                fault = EventFault("event: cannot be stored")
                 fault.__cause__ = error
                 outcome[left[0]] = fault
             else:
@@ -75,7 +75,7 @@ class Recorder:
         indices: Sequence[int],
         now: int,
         look_up: bool,
-        outcome: dict[int, Outcome],
+        outcome: dict[int, RecordOutcome],
     ) -> None:
         """Try once to store the events at `indices`; put in `outcome` all that is settled."""
         found = self._resolver.profiles({events[index].identifier for index in indices})
@@ -96,7 +96,7 @@ class Recorder:
             plans = []
             for customer in customers[start : start + WRITES_AT_ONCE]:
                 group = groups[customer]
-                planned = plan(
+                planned = plan_events(
                     self._backend,
                     profiles[customer],
                     [events[index] for index in group],

@@ -12,13 +12,13 @@ from typing import TypeGuard
 from models.codec import Damaged
 from models.domain.profile import Forward, Profile, decode_customer
 from models.errors import Unreadable
-from service.store.customers.linking import settle
+from service.store.customers.linking import finish_pending
 from service.store.database.backend import Backend
 
 CACHE_CAPACITY = 200_000
 HOPS = 1_000  # nobody is joined and parted so often during one search
 
-Found = Profile | None | Unreadable
+ResolvedProfile = Profile | None | Unreadable
 
 
 class Resolver:
@@ -52,9 +52,9 @@ class Resolver:
             return None
         return self.profile(identifier)
 
-    def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Found]:
+    def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, ResolvedProfile]:
         """Return the same for several identifiers, with as few round trips as the hops need."""
-        found: dict[bytes, Found] = {}
+        found: dict[bytes, ResolvedProfile] = {}
         places = {
             identifier: self._customer_of.get(identifier, identifier) for identifier in identifiers
         }
@@ -69,7 +69,7 @@ class Resolver:
                     places[identifier] = customer.to
                 elif isinstance(customer, Profile) and customer.unsettled:
                     try:
-                        settle(self._backend, customer.customer, self._clock)
+                        finish_pending(self._backend, customer.customer, self._clock)
                     except Unreadable as error:
                         del places[identifier]
                         found[identifier] = error
@@ -85,11 +85,11 @@ class Resolver:
         nowhere = Damaged("customer: not where its identifier leads")
         return _latest({**dict.fromkeys(places, nowhere), **found})
 
-    def _read(self, places: list[bytes]) -> dict[bytes, Forward | Found]:
+    def _read(self, places: list[bytes]) -> dict[bytes, Forward | ResolvedProfile]:
         blobs = (
             [self._backend.get(places[0])] if len(places) == 1 else self._backend.get_many(places)
         )
-        stored: dict[bytes, Forward | Found] = {}
+        stored: dict[bytes, Forward | ResolvedProfile] = {}
         for place, blob in zip(places, blobs, strict=True):
             try:
                 stored[place] = None if blob is None else _of(place, blob)
@@ -114,11 +114,11 @@ def _of(place: bytes, blob: bytes) -> Profile | Forward:
     return customer
 
 
-def _holds(customer: Forward | Found, identifier: bytes) -> TypeGuard[Profile]:
+def _holds(customer: Forward | ResolvedProfile, identifier: bytes) -> TypeGuard[Profile]:
     return isinstance(customer, Profile) and identifier in customer.compartments
 
 
-def _latest(found: dict[bytes, Found]) -> dict[bytes, Found]:
+def _latest(found: dict[bytes, ResolvedProfile]) -> dict[bytes, ResolvedProfile]:
     """Give identifiers of one customer, read at different hops, the same, latest profile."""
     latest: dict[bytes, Profile] = {}
     for profile in found.values():

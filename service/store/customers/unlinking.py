@@ -22,16 +22,16 @@ from models.domain.profile import Forward, Link, Profile, Unlink, decode_custome
 from service.store.customers.log_entries import unlink_line
 from service.store.customers.optimistic_writes import (
     ATTEMPTS,
-    pause,
-    put,
-    put_forward,
-    read,
-    too_many,
+    back_off,
+    forward_write,
+    read_customer,
+    replace_profile,
+    too_many_writers,
 )
-from service.store.database.backend import Backend, Write
+from service.store.database.backend import Backend, CustomerWrite
 
 
-class Unlinked(NamedTuple):
+class UnlinkOutcome(NamedTuple):
     """What became of an unlink; `changed`: this call took a link back.
 
     `linked`: both are one customer all the same, by other links.
@@ -44,9 +44,9 @@ class Unlinked(NamedTuple):
 def unlink(
     backend: Backend,
     profile_of: Callable[[bytes], Profile | None],
-    said: Unlink,
+    assertion: Unlink,
     clock: Callable[[], int],
-) -> Unlinked:
+) -> UnlinkOutcome:
     """Take back what links the identifiers `said.a` and `said.b`; durable on return.
 
     Each customer is then as if that link had never been: compartments go with their identifiers.
@@ -55,50 +55,50 @@ def unlink(
     it, and the same call may be sent again.
     """
     for attempt in range(ATTEMPTS):
-        a, b = profile_of(said.a), profile_of(said.b)
+        a, b = profile_of(assertion.a), profile_of(assertion.b)
         if a is None or b is None or a.customer != b.customer:
-            return Unlinked(changed=False, linked=False)
-        kept = tuple(link for link in a.links if link.pair != said.pair)
+            return UnlinkOutcome(changed=False, linked=False)
+        kept = tuple(link for link in a.links if link.pair != assertion.pair)
         if len(kept) == len(a.links):
-            return Unlinked(changed=False, linked=True)
+            return UnlinkOutcome(changed=False, linked=True)
         leaves = a.compartments.keys() - _joined(a.customer, kept)
         home = min(leaves, default=b"")
-        if put(
+        if replace_profile(
             backend,
             a,
             replace(a, links=kept, releasing=home),
-            [unlink_line(said, clock())],
+            [unlink_line(assertion, clock())],
         ):
             if home:
-                finish_parting(backend, a.customer)
-                finish_parting(backend, home)
-            return Unlinked(changed=True, linked=not home)
-        pause(attempt)
-    raise too_many("unlink")
+                finish_unlink(backend, a.customer)
+                finish_unlink(backend, home)
+            return UnlinkOutcome(changed=True, linked=not home)
+        back_off(attempt)
+    raise too_many_writers("unlink")
 
 
-def finish_parting(backend: Backend, customer: bytes) -> None:
+def finish_unlink(backend: Backend, customer: bytes) -> None:
     """Bring the parting under way at `customer` to its end; nothing if there is none.
 
     Raises `StoreUnavailable`.
     """
     for attempt in range(ATTEMPTS):
-        profile = read(backend, customer)
+        profile = read_customer(backend, customer)
         if not isinstance(profile, Profile) or not (profile.releasing or profile.released_by):
             return
         moved = _release(backend, profile) if profile.releasing else _set_free(backend, profile)
         if not moved:
-            pause(attempt)
-    raise too_many("unlink")
+            back_off(attempt)
+    raise too_many_writers("unlink")
 
 
 def _set_free(backend: Backend, profile: Profile) -> bool:
     """Let who left be used, once the other has let go of its compartments."""
-    other = read(backend, profile.released_by)
+    other = read_customer(backend, profile.released_by)
     if isinstance(other, Profile) and other.releasing == profile.customer:
         # Who releases is not itself being released, so this cannot come round in a circle.
-        finish_parting(backend, other.customer)
-    return put(backend, profile, replace(profile, released_by=b""))
+        finish_unlink(backend, other.customer)
+    return replace_profile(backend, profile, replace(profile, released_by=b""))
 
 
 def _release(backend: Backend, profile: Profile) -> bool:
@@ -107,7 +107,7 @@ def _release(backend: Backend, profile: Profile) -> bool:
     leaves = profile.compartments.keys() - stays
     others = sorted(profile.compartments.keys() - {profile.customer})
     stored = dict(zip(others, backend.get_many(others), strict=True))
-    if read(backend, profile.customer) != profile:
+    if read_customer(backend, profile.customer) != profile:
         # What was read of the others belongs to this version, or to nothing.
         return True
     found = {who: decode_customer(blob) for who, blob in stored.items() if blob is not None}
@@ -128,7 +128,7 @@ def _release(backend: Backend, profile: Profile) -> bool:
         releasing=b"",
         once_with=_once_with(profile, stays),
     )
-    return put(backend, profile, after)
+    return replace_profile(backend, profile, after)
 
 
 def _led(
@@ -136,10 +136,10 @@ def _led(
     who: Iterable[bytes],
     to: bytes,
     astray: Callable[[bytes], bool],
-) -> Sequence[Write]:
+) -> Sequence[CustomerWrite]:
     """Return the writes that lead those forwards to a customer that go astray."""
     return [
-        put_forward(one, forward.version, to)
+        forward_write(one, forward.version, to)
         for one in sorted(who)
         if isinstance(forward := found.get(one), Forward) and astray(forward.to)
     ]
@@ -147,7 +147,7 @@ def _led(
 
 def _settled(
     profile: Profile, leaves: Collection[bytes], present: Profile | Forward | None
-) -> Sequence[Write]:
+) -> Sequence[CustomerWrite]:
     """Return the write that puts who leaves under its key, unless it is there."""
     if isinstance(present, Profile):
         return []
@@ -161,7 +161,7 @@ def _settled(
         released_by=profile.customer,
         once_with=_once_with(profile, leaves),
     )
-    return [Write(left.customer, expected, encode(left, left.version))]
+    return [CustomerWrite(left.customer, expected, encode(left, left.version))]
 
 
 def _once_with(profile: Profile, remain: Iterable[bytes]) -> tuple[bytes, ...]:

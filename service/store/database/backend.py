@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from models.errors import StoreUnavailable
-from service.store.database.counts import Errors
+from service.store.database.counts import ErrorCounter
 
 SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
@@ -26,7 +26,7 @@ class Durability(Enum):
     RELAXED = "relaxed"
 
 
-class Refused(StoreUnavailable):
+class RefusedByDatabase(StoreUnavailable):
     """The database answered, but would not do it; something else it may do."""
 
 
@@ -43,7 +43,7 @@ class LogLine(NamedTuple):
     blob: bytes
 
 
-class Write(NamedTuple):
+class CustomerWrite(NamedTuple):
     """Replace a customer's blob if its version is still `expected` (0: absent), and log `lines`.
 
     The new version is that of the blob, and greater.
@@ -55,7 +55,7 @@ class Write(NamedTuple):
     lines: tuple[LogLine, ...] = ()
 
 
-class Query(NamedTuple):
+class EventQuery(NamedTuple):
     """Was this event logged? `not_before`: the earliest possible arrival (microseconds) or None."""
 
     identifier: bytes
@@ -71,7 +71,7 @@ class CatalogueRow(NamedTuple):
     blob: bytes
 
 
-class StoredDecision(NamedTuple):
+class SealedDecision(NamedTuple):
     """A decision record by its id; `time` in microseconds by the server's clock."""
 
     id: str
@@ -98,7 +98,7 @@ class Commit(NamedTuple):
     expected: int
     blob: bytes | None
     lines: tuple[LogLine, ...]
-    decision: StoredDecision
+    decision: SealedDecision
     request: StoredRequest | None
 
 
@@ -110,7 +110,7 @@ class Backend(Protocol):
 
     durability: Durability
     shards: int
-    errors: Errors
+    errors: ErrorCounter
 
     @property
     def breaker_openings(self) -> int:
@@ -125,7 +125,7 @@ class Backend(Protocol):
     def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
         """Return the blobs of several customers, in their order."""
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do each write, wholly or not at all, and tell which were done; durable on return.
 
         False: the version was another, or an event of it is in the log already.
@@ -140,7 +140,7 @@ class Backend(Protocol):
     def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
         """Return the blob of a request by its key; `owners` are who it may be stored with."""
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
 
         Durable on return. What an answer that is lost was worth stays counted.
@@ -149,7 +149,7 @@ class Backend(Protocol):
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down again by what was taken and will never be used."""
 
-    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Return the content hash under which each event was logged, None if it was not.
 
         `owners` are all customers whose writes may have logged them.
@@ -173,7 +173,7 @@ class Backend(Protocol):
     def revision(self) -> int:
         """Return the current revision of the catalogue, 0 when there is none."""
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, to be kept for `KEEP_DECISIONS`; again is harmless."""
 
     def decision(self, decision_id: str) -> bytes | None:

@@ -23,7 +23,7 @@ class StoreCounts(NamedTuple):
     records_queued: int
 
 
-class Errors:
+class ErrorCounter:
     """Counts the requests to a database that failed, from every thread."""
 
     def __init__(self) -> None:

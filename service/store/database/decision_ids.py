@@ -24,14 +24,14 @@ def shard_of(customer: bytes, shards: int) -> int:
     return int.from_bytes(customer[:4], "big") % shards
 
 
-def decision_id(shards: int, customer: bytes, now: int) -> str:
+def new_decision_id(shards: int, customer: bytes, now: int) -> str:
     """Return a new decision id; `now` in microseconds."""
     count = (next(_counter) & 0xFFFFFF).to_bytes(3, "big")
     packed = _ID.pack(shard_of(customer, shards), now, _worker, count)
     return packed.hex()
 
 
-def place_of(decision_id: str) -> tuple[int, int] | None:
+def parse_decision_id(decision_id: str) -> tuple[int, int] | None:
     """Return shard and time (microseconds) of a decision by its id; None if it is no such id."""
     try:
         packed = bytes.fromhex(decision_id)

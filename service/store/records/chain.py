@@ -25,12 +25,12 @@ _MICROSECONDS = 1_000_000
 _MARGIN = 3_600 * _MICROSECONDS
 
 
-def real_time() -> int:
+def wall_clock() -> int:
     """Return the time in microseconds, whatever clock decisions go by."""
     return time.time_ns() // 1000
 
 
-class Member(NamedTuple):
+class ChainMember(NamedTuple):
     """A record in a link: its id, and the MAC of its seal."""
 
     id: str
@@ -49,13 +49,13 @@ class _Link(msgspec.Struct, frozen=True, array_like=True):
     time: int
     time_before: int
     before: bytes
-    members: tuple[Member, ...]
+    members: tuple[ChainMember, ...]
 
 
 class Chain:
     """Writes the links of one process; used by one thread at a time."""
 
-    def __init__(self, backend: Backend, seal: Seal, clock: Callable[[], int] = real_time) -> None:
+    def __init__(self, backend: Backend, seal: Seal, clock: Callable[[], int] = wall_clock) -> None:
         """`clock` gives microseconds."""
         self._backend = backend
         self._seal = seal
@@ -66,7 +66,7 @@ class Chain:
         self._before = b""
         self._pending: tuple[bytes, int, int] | None = None
 
-    def append(self, members: Sequence[Member]) -> int:
+    def append(self, members: Sequence[ChainMember]) -> int:
         """Write a link that names the first `MEMBERS` of `members`; return how many it names.
 
         Raises `StoreUnavailable`: call again, with more at the end perhaps. A link of unknown
@@ -92,14 +92,14 @@ class Chain:
         return count
 
 
-class Fault(NamedTuple):
+class ChainFault(NamedTuple):
     """What is wrong with a decision, or with a chain."""
 
     about: str
     reason: str
 
 
-class Head(NamedTuple):
+class ChainHead(NamedTuple):
     """The newest link of one chain; writer and MAC in hex."""
 
     writer: str
@@ -107,7 +107,7 @@ class Head(NamedTuple):
     mac: str
 
 
-class Verified(NamedTuple):
+class VerificationReport(NamedTuple):
     """What a verification found.
 
     `records` are sealed as they were stored; of these `erased` have no content any more, and
@@ -117,13 +117,13 @@ class Verified(NamedTuple):
     records: int
     erased: int
     unlinked: int
-    heads: tuple[Head, ...]
-    faults: tuple[Fault, ...]
+    heads: tuple[ChainHead, ...]
+    faults: tuple[ChainFault, ...]
 
 
-def verify(
+def verify_decisions(
     seal: Seal, links: Iterable[bytes], records: Iterable[tuple[str, bytes]], now: int
-) -> Verified:
+) -> VerificationReport:
     """Check the seal of every record, and that whatever a link names is there.
 
     `links` are read before `records`, so that what is stored meanwhile is not missed. Missing is
@@ -136,27 +136,27 @@ def verify(
     for writer, chain in sorted(chains.items()):
         faults.extend(_gaps(chain, oldest))
         head = max(chain)
-        heads.append(Head(writer.hex(), head, chain[head].mac.hex()))
+        heads.append(ChainHead(writer.hex(), head, chain[head].mac.hex()))
         for one in chain.values():
             for name, mac in one.link.members:
                 # A batch of unknown outcome is stored, and named, again: the same records.
                 if expected.setdefault(name, (mac, one.link.time))[0] != mac:
-                    faults.append(Fault(name, "named twice, with other content"))
+                    faults.append(ChainFault(name, "named twice, with other content"))
     count = erased = unlinked = 0
     for name, blob in records:
         mac, _ = expected.pop(name, (b"", 0))  # none is empty
         try:
             seal.check(name, blob)
         except Unreadable as error:
-            faults.append(Fault(name, str(error)))
+            faults.append(ChainFault(name, str(error)))
             continue
         count += 1
         erased += is_erased(blob)
         unlinked += not mac
         if mac not in (b"", mac_of(blob)):
-            faults.append(Fault(name, "not the record that its chain names"))
-    faults.extend(Fault(name, "missing") for name, (_, at) in expected.items() if at > oldest)
-    return Verified(count, erased, unlinked, tuple(heads), tuple(faults))
+            faults.append(ChainFault(name, "not the record that its chain names"))
+    faults.extend(ChainFault(name, "missing") for name, (_, at) in expected.items() if at > oldest)
+    return VerificationReport(count, erased, unlinked, tuple(heads), tuple(faults))
 
 
 class _Stored(NamedTuple):
@@ -166,33 +166,33 @@ class _Stored(NamedTuple):
 
 def _read(
     seal: Seal, blobs: Iterable[bytes]
-) -> tuple[dict[bytes, dict[int, _Stored]], list[Fault]]:
+) -> tuple[dict[bytes, dict[int, _Stored]], list[ChainFault]]:
     """Return the links by writer and number, and what is wrong with single ones."""
     chains: dict[bytes, dict[int, _Stored]] = {}
     faults = []
     for blob in blobs:
         mac, payload = blob[:MAC_BYTES], blob[MAC_BYTES:]
         if not hmac.compare_digest(mac, seal.mac(payload)):
-            faults.append(Fault("a link", "not as it was stored"))
+            faults.append(ChainFault("a link", "not as it was stored"))
             continue
         link = msgspec.msgpack.decode(payload, type=_Link)
         # One of unknown outcome was written again: the same bytes.
         kept = chains.setdefault(link.writer, {}).setdefault(link.number, _Stored(mac, link))
         if kept.mac != mac:
-            faults.append(Fault(_name(link), "twice, with other content"))
+            faults.append(ChainFault(_name(link), "twice, with other content"))
     return chains, faults
 
 
-def _gaps(chain: Mapping[int, _Stored], oldest: int) -> Iterator[Fault]:
+def _gaps(chain: Mapping[int, _Stored], oldest: int) -> Iterator[ChainFault]:
     """Yield what is wrong with the order of one chain."""
     for number, (_, link) in chain.items():
         before = chain.get(number - 1)
         if before is None:
             gone = number > 0 and number == min(chain) and link.time_before <= oldest
             if number > 0 and not gone:
-                yield Fault(_name(link), "the link before it is missing")
+                yield ChainFault(_name(link), "the link before it is missing")
         elif before.mac != link.before:
-            yield Fault(_name(link), "not on the link before it")
+            yield ChainFault(_name(link), "not on the link before it")
 
 
 def _name(link: _Link) -> str:

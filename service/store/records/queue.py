@@ -13,8 +13,8 @@ from pathlib import Path
 
 from models.domain.decisions import DecisionRecord
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend, StoredDecision
-from service.store.records.chain import MEMBERS, Chain, Member
+from service.store.database.backend import Backend, SealedDecision
+from service.store.records.chain import MEMBERS, Chain, ChainMember
 from service.store.records.sealing import Seal, mac_of
 from service.store.records.spill import Spill
 
@@ -34,7 +34,7 @@ class RecordQueue:
         self._seal = seal
         self._chain = Chain(backend, seal)
         self._queue: dict[str, DecisionRecord] = {}
-        self._unlinked: list[Member] = []  # stored, and in no link yet
+        self._unlinked: list[ChainMember] = []  # stored, and in no link yet
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._closing = threading.Event()
@@ -49,7 +49,7 @@ class RecordQueue:
             self._queue[record.id] = record
             self._start()
 
-    def committed(self, decision: StoredDecision) -> None:
+    def add_stored(self, decision: SealedDecision) -> None:
         """Have a record that was stored with its decision named by the next link."""
         with self._lock:
             self._unlinked.append(_member(decision))
@@ -73,7 +73,7 @@ class RecordQueue:
         with self._lock:
             return dict(self._counts)
 
-    def waiting(self, decision_id: str) -> DecisionRecord | None:
+    def queued_record(self, decision_id: str) -> DecisionRecord | None:
         """Return a record that is queued and not yet stored."""
         return self._queue.get(decision_id)
 
@@ -112,7 +112,7 @@ class RecordQueue:
             if self._queue or self._unlinked or (self._spill is not None and self._spill.size):
                 self.flush()
 
-    def _store(self, decisions: Sequence[StoredDecision]) -> None:
+    def _store(self, decisions: Sequence[SealedDecision]) -> None:
         self._backend.put_decisions(decisions)
         with self._lock:
             self._counts["stored"] += len(decisions)
@@ -153,7 +153,7 @@ class RecordQueue:
     def _move_over(self, spill: Spill) -> None:
         if not spill.size:
             return
-        batch: list[StoredDecision] = []
+        batch: list[SealedDecision] = []
         for decision in spill.read():
             if decision is None:
                 self._count("dropped", 1)
@@ -167,5 +167,5 @@ class RecordQueue:
         spill.clear()
 
 
-def _member(decision: StoredDecision) -> Member:
-    return Member(decision.id, mac_of(decision.blob))
+def _member(decision: SealedDecision) -> ChainMember:
+    return ChainMember(decision.id, mac_of(decision.blob))

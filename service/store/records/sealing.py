@@ -16,7 +16,7 @@ import zstandard
 from models.codec import Damaged, decode, encode
 from models.domain.decisions import DecisionRecord
 from models.errors import Unreadable
-from service.store.database.backend import StoredDecision
+from service.store.database.backend import SealedDecision
 
 MAC_BYTES = 16
 RECORD_BYTES = 64 << 20  # more is no record
@@ -37,12 +37,12 @@ class Seal:
         """`key` is the one that identifiers are hashed with."""
         self._key = hmac.digest(key, b"throughline seal of decisions", hashlib.sha256)
 
-    def seal(self, record: DecisionRecord) -> StoredDecision:
+    def seal(self, record: DecisionRecord) -> SealedDecision:
         """Return a record as a database keeps it."""
         content = _compressors.own.compress(encode(record))
         mac = self._mac_of(record.id, _digest(content))
         blob = b"".join((_SEALED, mac, content))
-        return StoredDecision(record.id, record.customer, record.time, blob)
+        return SealedDecision(record.id, record.customer, record.time, blob)
 
     def open(self, decision_id: str, blob: bytes) -> DecisionRecord:
         """Return the record that `seal` made under that id.

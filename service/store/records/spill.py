@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from service.store.database.backend import StoredDecision
+from service.store.database.backend import SealedDecision
 
 SPILL_BYTES = 64 << 20
 
@@ -30,7 +30,7 @@ class Spill:
         self._left = _adopt(directory)
         self.size = sum(os.fstat(file.fileno()).st_size for file in self._left)
 
-    def append(self, decisions: Sequence[StoredDecision]) -> int:
+    def append(self, decisions: Sequence[SealedDecision]) -> int:
         """Write decisions; return how many there was no room for."""
         frames = []
         for decision in decisions:
@@ -56,7 +56,7 @@ class Spill:
     def _fits(self, more: int) -> bool:
         return self.size + more <= SPILL_BYTES
 
-    def read(self) -> Iterator[StoredDecision | None]:
+    def read(self) -> Iterator[SealedDecision | None]:
         """Yield what was spilled; None for a damaged end of a file."""
         for file in self._files():
             file.seek(0)
@@ -69,7 +69,7 @@ class Spill:
                     yield None
                     break
                 try:
-                    yield msgspec.msgpack.decode(payload, type=StoredDecision)
+                    yield msgspec.msgpack.decode(payload, type=SealedDecision)
                 except msgspec.DecodeError:
                     yield None  # of another version
 

@@ -25,30 +25,29 @@ from service.store.database.backend import (
     SHARDS,
     CatalogueRow,
     Commit,
+    CustomerWrite,
     Durability,
+    EventQuery,
     LogLine,
-    Query,
-    Refused,
-    StoredDecision,
-    Write,
+    RefusedByDatabase,
+    SealedDecision,
 )
-from service.store.database.decision_ids import place_of, shard_of
+from service.store.database.decision_ids import parse_decision_id
 from service.store.redis.calls import RedisCalls, ScriptCall
-from service.store.redis.catalogue import (
-    CHANGES,
-    PUT,
-    REVISION,
-    changes,
-    changes_call,
-    put_call,
+from service.store.redis.catalogue import CHANGES, PUT, changes, changes_call, put_call
+from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, taken
+from service.store.redis.layout import (
+    LOG_HEADER,
+    RedisKey,
+    counter_key,
+    customer_key,
+    decision_id_of,
+    log_key,
+    record_key,
+    request_key,
 )
-from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, counter_key, taken
 
 PAGE = 500  # log entries, catalogue rows or records in one answer
-_SETTINGS = b"{meta}settings"
-_ALIVE = b"{meta}alive"
-_CHAIN = b"{chain}"
-_LINE = struct.Struct(">16sQI")  # identifier, key of the event id, content hash
 _VERSION = struct.Struct(">Q")
 
 # Bytes 1 to 8 of a blob are its version; none are there when the key is absent.
@@ -86,18 +85,20 @@ class RedisBackend:
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""
-        return self._calls.get(self._customer(customer))
+        return self._calls.get(customer_key(customer, self.shards))
 
     def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
         """Return the blobs of several customers, in their order, in one round trip."""
-        commands = [("GETRANGE", self._customer(customer), 0, -1) for customer in customers]
+        commands = [
+            ("GETRANGE", customer_key(customer, self.shards), 0, -1) for customer in customers
+        ]
         return self._pipeline(commands, lambda blob: _bytes(blob) or None)
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do each write in a script of its own, all in one round trip."""
         calls = []
         for write in writes:
-            keys = (self._customer(write.customer), self._log(write.customer))
+            keys = (customer_key(write.customer, self.shards), log_key(write.customer, self.shards))
             expected = _VERSION.pack(write.expected) if write.expected else b""
             lines = (_line(line) for line in write.lines)
             calls.append(ScriptCall(keys, (expected, write.blob, *lines)))
@@ -111,12 +112,12 @@ class RedisBackend:
     def commit(self, commit: Commit) -> bool | bytes:
         """Do all of it in one script, or return the blob of the request if that is known."""
         keys = [
-            self._customer(commit.customer),
-            self._log(commit.customer),
-            self._decision(commit.decision.id),
+            customer_key(commit.customer, self.shards),
+            log_key(commit.customer, self.shards),
+            record_key(commit.decision.id),
         ]
         if commit.request is not None:
-            keys.append(self._request(commit.customer, commit.request.key))
+            keys.append(request_key(commit.customer, commit.request.key, self.shards))
         args = commit_args(commit, [_line(line) for line in commit.lines])
 
         def outcome(answers: list[Any]) -> bool | bytes:
@@ -126,20 +127,20 @@ class RedisBackend:
 
     def requested(self, owners: Sequence[bytes], key: bytes) -> bytes | None:
         """Look in the shards of the owners, in one round trip."""
-        keys = sorted({self._request(owner, key) for owner in owners})
+        keys = sorted({request_key(owner, key, self.shards) for owner in owners})
         commands = [("GETRANGE", name, 0, -1) for name in keys]
         return next(filter(None, self._pipeline(commands, _bytes)), None)
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
-        call = ScriptCall((counter_key(counter),), (most, limit))
-        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], most))
+        call = ScriptCall((counter_key(counter),), (amount, limit))
+        return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], amount))
 
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down again by what will never be used."""
         self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
 
-    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up in the streams of the owners' shards."""
         wanted = {
             (query.identifier, event_key(query.event_id)): index
@@ -150,9 +151,9 @@ class RedisBackend:
         known = [start for start in starts if start is not None]
         # A stream's ids are milliseconds of the database's clock.
         first = b"-" if len(known) < len(starts) else b"%d" % max(0, min(known) // 1000)
-        for stream in sorted({self._log(owner) for owner in owners}):
+        for stream in sorted({log_key(owner, self.shards) for owner in owners}):
             for entry in self._entries(stream, first, b"+"):
-                identifier, key, content = _LINE.unpack_from(entry)
+                identifier, key, content = LOG_HEADER.unpack_from(entry)
                 if (identifier, key) in wanted:
                     found.setdefault((identifier, key), content)
             if len(found) == len(wanted):
@@ -161,7 +162,7 @@ class RedisBackend:
 
     def log(self) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, shard by shard."""
-        streams = [self._log_of(shard) for shard in range(self.shards)]
+        streams = [RedisKey.LOG.key(shard) for shard in range(self.shards)]
         ends = self._pipeline(
             [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams],
             lambda page: [_bytes(name) for name, _ in page],
@@ -170,7 +171,7 @@ class RedisBackend:
         for stream, end in zip(streams, ends, strict=True):
             for last in end:
                 for entry in self._entries(stream, b"-", last):
-                    yield entry[_LINE.size :]
+                    yield entry[LOG_HEADER.size :]
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision and return it; 0: the current is not `expected`."""
@@ -182,24 +183,25 @@ class RedisBackend:
 
     def revision(self) -> int:
         """Return the current revision of the catalogue."""
-        return self._ask(lambda: int(_bytes(self._client.getrange(REVISION, 0, -1)) or 0))
+        key = RedisKey.CATALOGUE_REVISION.key()
+        return self._ask(lambda: int(_bytes(self._client.getrange(key, 0, -1)) or 0))
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, with an expiry."""
         self._pipeline(
             [
-                ("SET", self._decision(decision.id), decision.blob, "EX", KEEP_DECISIONS)
+                ("SET", record_key(decision.id), decision.blob, "EX", KEEP_DECISIONS)
                 for decision in decisions
-                if place_of(decision.id) is not None
+                if parse_decision_id(decision.id) is not None
             ],
             _true,
         )
 
     def decision(self, decision_id: str) -> bytes | None:
         """Return the blob of one decision record."""
-        if place_of(decision_id) is None:
+        if parse_decision_id(decision_id) is None:
             return None
-        key = self._decision(decision_id)
+        key = record_key(decision_id)
         return self._ask(lambda: _bytes(self._client.getrange(key, 0, -1)) or None)
 
     def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
@@ -209,49 +211,49 @@ class RedisBackend:
         while True:
             cursor, names = self._ask(partial(self._scan, cursor))
             for decision_id in names:
-                place = place_of(decision_id)
+                place = parse_decision_id(decision_id)
                 if place is not None and (since is None or place[1] >= since):
                     found.append((place[1], decision_id))
             if not cursor:
                 break
         ordered = iter(sorted(set(found)))
         while page := list(islice(ordered, PAGE)):
-            commands = [("GETRANGE", self._decision(name), 0, -1) for _, name in page]
+            commands = [("GETRANGE", record_key(name), 0, -1) for _, name in page]
             blobs = self._pipeline(commands, _bytes)
             yield from ((name, blob) for (_, name), blob in zip(page, blobs, strict=True) if blob)
 
     def append_chain(self, link: bytes) -> None:
         """Store a link, and let go of those that were kept long enough."""
         oldest = (time.time_ns() // 1_000_000) - 1000 * KEEP_DECISIONS
-        command = ("XADD", _CHAIN, "MINID", "~", oldest, "*", "e", link)
+        command = ("XADD", RedisKey.CHAIN.key(), "MINID", "~", oldest, "*", "e", link)
         self._ask(lambda: _bytes(self._client.execute_command(*command)))
 
     def chain(self) -> Iterator[bytes]:
         """Yield the links in the order of writing."""
-        return self._entries(_CHAIN, b"-", b"+", least=0)
+        return self._entries(RedisKey.CHAIN.key(), b"-", b"+", least=0)
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
-        self._ask(lambda: self._client.hsetnx(_SETTINGS, key, value))
-        return self._ask(lambda: _bytes(self._client.hget(_SETTINGS, key)).decode())
+        self._ask(lambda: self._client.hsetnx(RedisKey.SETTINGS.key(), key, value))
+        return self._ask(lambda: _bytes(self._client.hget(RedisKey.SETTINGS.key(), key)).decode())
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
 
         def state() -> str | None:
-            found = self._client.hget(_chunks(dataset), index)
+            found = self._client.hget(RedisKey.CHUNKS.key(dataset), index)
             return None if found is None else _bytes(found).decode()
 
         return self._ask(state)
 
     def mark_chunk(self, dataset: str, index: int, state: str) -> None:
         """Mark a chunk of a dataset."""
-        self._ask(lambda: int(self._client.hset(_chunks(dataset), index, state)))
+        self._ask(lambda: int(self._client.hset(RedisKey.CHUNKS.key(dataset), index, state)))
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless Redis takes writes; ask again how durable it is."""
         # A replica, or a Redis that is full, answers everything else.
-        self._ask(lambda: _true(self._client.set(_ALIVE, b"")))
+        self._ask(lambda: _true(self._client.set(RedisKey.ALIVE.key(), b"")))
         self.durability = self._durability()
 
     def close(self) -> None:
@@ -261,7 +263,7 @@ class RedisBackend:
     def _durability(self) -> Durability:
         try:
             settings = self._ask(lambda: dict(self._client.config_get("*append*")))
-        except Refused:
+        except RefusedByDatabase:
             return Durability.RELAXED
         durable = (
             settings.get("appendonly") == "yes"
@@ -271,7 +273,7 @@ class RedisBackend:
         return Durability.DURABLE if durable else Durability.RELAXED
 
     def _entries(
-        self, stream: bytes, first: bytes, last: bytes, least: int = _LINE.size
+        self, stream: bytes, first: bytes, last: bytes, least: int = LOG_HEADER.size
     ) -> Iterator[bytes]:
         while True:
             page = self._ask(partial(self._page, stream, first, last, least))
@@ -291,24 +293,10 @@ class RedisBackend:
         return entries
 
     def _scan(self, cursor: int) -> tuple[int, list[str]]:
-        after, keys = self._client.scan(cursor, match=b"{s*}d:*", count=10 * PAGE)
-        return int(after), [key.partition(b"d:")[2].decode() for key in keys]
-
-    def _customer(self, customer: bytes) -> bytes:
-        return b"{s%d}c:%s" % (shard_of(customer, self.shards), customer.hex().encode())
-
-    def _log(self, customer: bytes) -> bytes:
-        return self._log_of(shard_of(customer, self.shards))
-
-    def _log_of(self, shard: int) -> bytes:
-        return b"{s%d}log" % shard
-
-    def _request(self, owner: bytes, key: bytes) -> bytes:
-        return b"{s%d}r:%s" % (shard_of(owner, self.shards), key.hex().encode())
-
-    def _decision(self, decision_id: str) -> bytes:
-        place = place_of(decision_id)
-        return b"{s%d}d:%s" % (0 if place is None else place[0], decision_id.encode())
+        after, keys = self._client.scan(
+            cursor, match=RedisKey.DECISION.key("*", "*"), count=10 * PAGE
+        )
+        return int(after), [decision_id_of(key) for key in keys]
 
 
 def _bytes(answer: Any) -> bytes:
@@ -330,8 +318,4 @@ def _done(answer: Any, front: bytes) -> bool:
 
 
 def _line(line: LogLine) -> bytes:
-    return _LINE.pack(line.identifier, event_key(line.event_id), line.content) + line.blob
-
-
-def _chunks(dataset: str) -> bytes:
-    return b"{meta}chunks:" + dataset.encode()
+    return LOG_HEADER.pack(line.identifier, event_key(line.event_id), line.content) + line.blob

@@ -15,10 +15,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import Refused
-from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, Errors
-from service.store.redis.circuit_breaker import Breaker, Open
-from service.store.redis.time_budget import Allowance, bounded
+from service.store.database.backend import RefusedByDatabase
+from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
+from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
+from service.store.redis.time_budget import TimeBudget, budgeted_connection
 
 T = TypeVar("T")
 
@@ -49,12 +49,12 @@ class RedisCalls:
             raise StoreUnavailable(f"store: {error}") from None
         pool = self.client.connection_pool
         self._timeout = timeout
-        self._allowance = Allowance()
-        pool.connection_class = bounded(pool.connection_class, self._allowance)
+        self._allowance = TimeBudget()
+        pool.connection_class = budgeted_connection(pool.connection_class, self._allowance)
         options = pool.connection_kwargs
         self._name = f"redis at {options.get('host', options.get('path'))}"
-        self.errors = Errors()
-        self._breaker = Breaker((redis.ConnectionError, redis.TimeoutError, OSError))
+        self.errors = ErrorCounter()
+        self._breaker = CircuitBreaker((redis.ConnectionError, redis.TimeoutError, OSError))
         self._digests: dict[bytes, str] = {}
         self._kept: deque[Any] = deque()  # connections for `get`, each used by one thread at a time
 
@@ -74,12 +74,12 @@ class RedisCalls:
             raise StoreUnavailable(f"{self._name}: no time left")
         try:
             return self._breaker.run(call)
-        except Open:
+        except CircuitOpen:
             self.errors.add(NOT_ASKED)
             raise StoreUnavailable(f"{self._name}: away; asked again in a moment") from None
         except redis.ResponseError as error:
             self.errors.add(REFUSED)
-            raise Refused(f"{self._name}: {_code(error)}") from None
+            raise RefusedByDatabase(f"{self._name}: {_code(error)}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.errors.add(NO_ANSWER)
             raise StoreUnavailable(f"{self._name}: {error}") from None

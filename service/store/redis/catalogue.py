@@ -5,9 +5,13 @@ from typing import Any
 
 from service.store.database.backend import CatalogueRow
 from service.store.redis.calls import ScriptCall
+from service.store.redis.layout import RedisKey
 
-REVISION = b"{catalogue}revision"
-_KEYS = (REVISION, b"{catalogue}revisions", b"{catalogue}rows")
+_KEYS = (
+    RedisKey.CATALOGUE_REVISION.key(),
+    RedisKey.CATALOGUE_REVISIONS.key(),
+    RedisKey.CATALOGUE_ROWS.key(),
+)
 
 # Without a revision expected, ARGV[1] is empty.
 PUT = b"""

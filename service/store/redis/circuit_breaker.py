@@ -10,11 +10,11 @@ REST_SECONDS = 0.4  # how long nobody asks a database that did not answer
 T = TypeVar("T")
 
 
-class Open(Exception):
+class CircuitOpen(Exception):
     """Nobody is let through now."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets calls through while the last one was answered; then, after a rest, one to probe."""
 
     def __init__(self, failures: tuple[type[Exception], ...], rest: float = REST_SECONDS) -> None:
@@ -32,7 +32,7 @@ class Breaker:
         if not self._failing:
             return self._guarded(call)
         if time.monotonic() < self._closed_until or not self._probing.acquire(blocking=False):
-            raise Open
+            raise CircuitOpen
         try:
             return self._guarded(call)
         finally:

@@ -4,11 +4,10 @@ Each runs as one, on the keys of one slot. As with every write, the answer holds
 sent, or says a number twice, so that no turned bit passes for a yes.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from service.store.database.backend import KEEP_DECISIONS, KEEP_REQUESTS, Commit, StoredDecision
+from service.store.database.backend import KEEP_DECISIONS, KEEP_REQUESTS, Commit, SealedDecision
 
 # KEYS: customer, log, decision, and the request if there is one. Bytes 1 to 8 of a customer's blob
 # are its version; none are there when the key is absent. An empty blob is not put.
@@ -48,7 +47,7 @@ def commit_args(commit: Commit, lines: Sequence[bytes]) -> tuple[bytes | int, ..
     )
 
 
-def committed(answer: Any, decision: StoredDecision) -> bool | bytes:
+def committed(answer: Any, decision: SealedDecision) -> bool | bytes:
     """Read the answer of `COMMIT`: done, refused, or what the request named before."""
     if answer == decision.id.encode():
         return True
@@ -60,16 +59,11 @@ def committed(answer: Any, decision: StoredDecision) -> bool | bytes:
     return known
 
 
-def counter_key(counter: str) -> bytes:
-    """Return the key of a counter, in a slot of its own."""
-    return b"{n%s}" % hashlib.blake2b(counter.encode(), digest_size=16).hexdigest().encode()
-
-
-def taken(answer: Any, most: int) -> int:
+def taken(answer: Any, amount: int) -> int:
     """Read the answer of `TAKE`, which says the same number twice."""
     if not isinstance(answer, list) or len(answer) != 2 or answer[0] != answer[1]:
         raise ValueError("not a number said twice")
     number = int(answer[0])
-    if not 0 <= number <= most:
+    if not 0 <= number <= amount:
         raise ValueError("a number that was not asked for")
     return number

@@ -17,7 +17,7 @@ from redis.connection import DefaultParser
 _LEAST = 0.001  # seconds: a socket's timeout of 0 would mean something else
 
 
-class Allowance(threading.local):
+class TimeBudget(threading.local):
     """The time that the calling thread has: for the call under way, and for several together."""
 
     _until = inf
@@ -52,13 +52,13 @@ class Allowance(threading.local):
         return max(_LEAST, self._until - time.monotonic())
 
 
-def bounded(kind: type[Any], allowance: Allowance) -> type[Any]:
+def budgeted_connection(kind: type[Any], budget: TimeBudget) -> type[Any]:
     """Return the kind of connection that never waits for longer than `allowance` says."""
 
     class Parser(DefaultParser):  # type: ignore[misc, valid-type]
         def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:
             if self._sock is not None:
-                self._sock.settimeout(allowance.left())
+                self._sock.settimeout(budget.left())
             return super().read_from_socket(*args, **kwargs)
 
     class Bounded(kind):  # type: ignore[misc]
@@ -68,7 +68,7 @@ def bounded(kind: type[Any], allowance: Allowance) -> type[Any]:
         @property
         def socket_connect_timeout(self) -> float:
             # Asked for again for each address that a host name has.
-            return allowance.left_to_connect()
+            return budget.left_to_connect()
 
         @socket_connect_timeout.setter
         def socket_connect_timeout(self, seconds: float) -> None:
@@ -76,7 +76,7 @@ def bounded(kind: type[Any], allowance: Allowance) -> type[Any]:
 
         def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             if self._sock is not None:
-                self._sock.settimeout(allowance.left())
+                self._sock.settimeout(budget.left())
             super().send_packed_command(*args, **kwargs)
 
     return Bounded

@@ -18,53 +18,18 @@ from service.store.database.backend import (
     SHARDS,
     CatalogueRow,
     Commit,
+    CustomerWrite,
     Durability,
-    Query,
-    StoredDecision,
-    Write,
+    EventQuery,
+    SealedDecision,
 )
-from service.store.database.counts import REFUSED, Errors
+from service.store.database.counts import REFUSED, ErrorCounter
 from service.store.database.location import DATABASE
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
+from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS customers (
-    id BLOB PRIMARY KEY, version INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS log (
-    seq INTEGER PRIMARY KEY, arrival INTEGER NOT NULL, identifier BLOB, event_id TEXT,
-    content INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS log_event ON log (identifier, event_id);
-CREATE TABLE IF NOT EXISTS catalogue (
-    kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, blob BLOB NOT NULL,
-    PRIMARY KEY (kind, id)
-);
-CREATE INDEX IF NOT EXISTS catalogue_revision ON catalogue (revision);
-CREATE TABLE IF NOT EXISTS decisions (
-    id TEXT PRIMARY KEY, customer BLOB NOT NULL, time INTEGER NOT NULL,
-    kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS decisions_time ON decisions (time, id);
-CREATE INDEX IF NOT EXISTS decisions_kept_until ON decisions (kept_until);
-CREATE TABLE IF NOT EXISTS chain (
-    seq INTEGER PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chain_kept_until ON chain (kept_until);
-CREATE TABLE IF NOT EXISTS requests (
-    key BLOB PRIMARY KEY, kept_until INTEGER NOT NULL, blob BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS requests_kept_until ON requests (kept_until);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (
-    dataset TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
-    PRIMARY KEY (dataset, number)
-);
-"""
 
 T = TypeVar("T")
 
@@ -89,13 +54,13 @@ class SqliteBackend:
             raise StoreUnavailable(f"{directory}: {error.strerror}") from None
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
-        self.errors = Errors()
+        self.errors = ErrorCounter()
         with self._errors():
             connection = self._connect()
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             except sqlite3.Error:
                 connection.close()
                 raise
@@ -123,7 +88,7 @@ class SqliteBackend:
                 )
             ]
 
-    def write(self, writes: Sequence[Write]) -> list[bool]:
+    def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do the writes in one transaction, each one wholly or not at all."""
         return self._submit(lambda connection: [write_one(connection, one) for one in writes])
 
@@ -137,16 +102,16 @@ class SqliteBackend:
         blob: bytes | None = self._one(query, key, int(time.time()))
         return blob
 
-    def take(self, counter: str, most: int, limit: int) -> int:
+    def take(self, counter: str, amount: int, limit: int) -> int:
         """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
-        return self._submit(lambda connection: take(connection, counter, most, limit))
+        return self._submit(lambda connection: take(connection, counter, amount, limit))
 
     def give_back(self, counter: str, number: int) -> None:
         """Count a counter down again by what will never be used."""
         less = "UPDATE counters SET count = max(0, count - ?) WHERE name = ?"
         self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
 
-    def seen(self, owners: Sequence[bytes], queries: Sequence[Query]) -> list[int | None]:
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up in the index of the log."""
         with self._reading() as connection:
             found = [
@@ -198,7 +163,7 @@ class SqliteBackend:
         with self._reading() as connection:
             return _revision(connection)
 
-    def put_decisions(self, decisions: Sequence[StoredDecision]) -> None:
+    def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, and let go of those that were kept long enough."""
         self._submit(lambda connection: put_decisions(connection, decisions))
 

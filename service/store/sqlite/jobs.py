@@ -9,14 +9,14 @@ from service.store.database.backend import (
     KEEP_DECISIONS,
     KEEP_REQUESTS,
     Commit,
+    CustomerWrite,
     LogLine,
-    StoredDecision,
+    SealedDecision,
     StoredRequest,
-    Write,
 )
 
 
-def write_one(connection: sqlite3.Connection, write: Write) -> bool:
+def write_one(connection: sqlite3.Connection, write: CustomerWrite) -> bool:
     """Do a write; False if the version is another, or an event of it is in the log already."""
     return _replace(connection, write.customer, write.expected, write.blob, write.lines)
 
@@ -38,7 +38,7 @@ def commit_one(connection: sqlite3.Connection, commit: Commit) -> bool | bytes:
     return True
 
 
-def put_decisions(connection: sqlite3.Connection, decisions: Sequence[StoredDecision]) -> None:
+def put_decisions(connection: sqlite3.Connection, decisions: Sequence[SealedDecision]) -> None:
     """Store decision records, and let go of those that were kept long enough."""
     now = int(time.time())
     connection.executemany(
@@ -60,11 +60,11 @@ def append_chain(connection: sqlite3.Connection, link: bytes) -> None:
     connection.execute("DELETE FROM chain WHERE kept_until < ?", (now,))
 
 
-def take(connection: sqlite3.Connection, counter: str, most: int, limit: int) -> int:
+def take(connection: sqlite3.Connection, counter: str, amount: int, limit: int) -> int:
     """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
     row = connection.execute("SELECT count FROM counters WHERE name = ?", (counter,)).fetchone()
     count = 0 if row is None else int(row[0])
-    taken = max(0, min(most, limit - count))
+    taken = max(0, min(amount, limit - count))
     if taken:
         connection.execute(
             "INSERT OR REPLACE INTO counters VALUES (?, ?)", (counter, count + taken)
