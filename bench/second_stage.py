@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.domain.view import View
 from models.recommender.calibration import Calibration
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory, item_history_of
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from models.recommender.ranker_features import ranker_features
 from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees

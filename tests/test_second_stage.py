@@ -9,8 +9,8 @@ import pytest
 from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
 from models.recommender.candidates import reached_items
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
 from models.recommender.item_history import NEVER, ItemHistory, item_history_of
 from models.recommender.neighbours import ReachedItems, look_up_neighbours
 from models.recommender.ranker_features import feature_matrix, ranker_features

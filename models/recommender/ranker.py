@@ -16,9 +16,9 @@ from models.errors import BadRelease
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import ONE, top_by_score
 from models.recommender.calibration import Calibration
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import NeighbourTables, ReachedItems
 from models.recommender.ranker_features import feature_columns, ranker_features

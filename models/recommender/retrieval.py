@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
-from models.recommender.features.item import BOUGHT_FEATURE
+from models.recommender.features_of_item import BOUGHT_FEATURE
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.segments import SegmentPopularity
 

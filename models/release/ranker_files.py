@@ -17,7 +17,7 @@ from models.canonical import encode_canonical
 from models.domain.events import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import (
     RANKED,

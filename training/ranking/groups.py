@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
 from models.recommender.item_history import ItemHistory, item_history_of
 from models.recommender.ranker_features import feature_matrix
 from models.recommender.retrieval import RetrievalTables

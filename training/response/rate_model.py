@@ -20,7 +20,7 @@ from scipy.special import expit
 from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from models.recommender.retrieval import RetrievalTables
 from models.recommender.sources import Quotas, propose_candidates
 from models.recommender.trees import Trees, read_trees
