@@ -167,12 +167,12 @@ def train(
             return lambda done, of: bar.update(task, completed=done, total=of)
 
         trained = run(dataset, registry, chosen, steps)
-    console, full = output(), trained.pipeline
-    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
-    for part in report_tables(full):
+    console, pipeline = output(), trained.pipeline
+    console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
+    for part in report_tables(pipeline):
         console.print(part)
-    if full.skipped_reason:
-        console.print(f"Stage one alone: {full.skipped_reason}.", markup=False, soft_wrap=True)
+    if pipeline.skipped_reason:
+        console.print(f"Stage one alone: {pipeline.skipped_reason}.", markup=False, soft_wrap=True)
     if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
     console.print(
