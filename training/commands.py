@@ -229,8 +229,8 @@ def evaluate(
         raise typer.BadParameter(f"want {' or '.join(RANKED)}", param_hint="--intent")
     directory = Path(release)
     if not directory.is_dir():
-        found = Registry(registry)
-        directory = found.path(found.resolve(release))
+        releases = Registry(registry)
+        directory = releases.path(releases.resolve(release))
     loaded = load_release(directory)
     if at is not None and at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

@@ -100,12 +100,12 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Events(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Events. Without `event_id` the id is a hash of what the row says and how often it said it.
+    """Events. Without `event_id` it is a hash of the row's values and of how many equals precede.
 
-    `order` instead of `sequence`: the columns (integers, nulls last) by whose values the events of
-    all blocks are numbered, those of each customer or of all (`dataset.order_over`). `once`:
-    columns that name one event; a row that names it again, later in the order, is the same event
-    told again.
+    `order`, instead of `sequence`, names integer columns by which the events of all blocks are
+    sorted, nulls last, and numbered: those of each customer or all together (`dataset.order_over`).
+    `once` names columns that identify an event: of the rows of a customer in one file with equal
+    values there, only the first in the order is kept.
     """
 
     namespace: Spec

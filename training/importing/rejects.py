@@ -87,9 +87,9 @@ class Rejects:
 
     def by_reason(self) -> list[tuple[str, str, str, int]]:
         """Return (file, column, reason, rows), by file and then by number of rows."""
-        found = self.frame
+        frame = self.frame
         counts = Counter(
-            zip(found["file"], found["column"], found["reason"], strict=True),
+            zip(frame["file"], frame["column"], frame["reason"], strict=True),
         )
         return sorted(
             ((file, column, reason, rows) for (file, column, reason), rows in counts.items()),
