@@ -6,9 +6,9 @@ import pytest
 from models.errors import BadRelease
 from models.numeric.array_types import Floats
 from models.recommender import ranker_features as joined
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs, MatchFeatures
-from models.recommender.features.match import MATCH
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
+from models.recommender.features_of_match import MATCH
 from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import look_up_neighbours
 from models.recommender.ranker import CandidateScorer, SecondStage, check_second_stage

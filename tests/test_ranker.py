@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from models.recommender.ranker_features import ranker_features
-from models.recommender.retrieval import Quotas
+from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees
 from tests.training_logs import EVENLY, shop
 from training.counting.candidate_tables import count_retrieval

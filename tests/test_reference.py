@@ -33,7 +33,7 @@ from models.domain.view import view_of
 from models.policy import schema as policy
 from models.policy.contact_log import contact_log_of
 from models.policy.cool_downs import closed_offers, touched
-from models.recommender.retrieval import Quotas
+from models.recommender.sources import Quotas
 from models.recommender.user_features import TYPE_WEIGHTS
 from service.cli import app
 from service.config.settings import Settings

@@ -8,13 +8,13 @@ import pytest
 
 from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
-from models.recommender.candidates import reached_items, source_names
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
+from models.recommender.candidates import reached_items
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
 from models.recommender.item_history import NEVER, ItemHistory, item_history_of
 from models.recommender.neighbours import ReachedItems, look_up_neighbours
 from models.recommender.ranker_features import feature_matrix, ranker_features
-from models.recommender.retrieval import Quotas, propose_candidates
+from models.recommender.sources import Quotas, propose_candidates, source_names
 from models.recommender.user_features import HistoryConfig
 from tests.training_logs import EVENLY, SMALL, log_of, shop, small_discovery
 from training.counting.candidate_tables import count_retrieval

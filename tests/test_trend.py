@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.errors import BadDataset
-from models.recommender.features.item import ITEM_FEATURES, TREND
-from models.recommender.retrieval import Quotas
+from models.recommender.features_of_item import ITEM_FEATURES, TREND
+from models.recommender.sources import Quotas
 from tests.training_logs import EVENLY, log_of, ordered_over_all
 from training.counting.candidate_tables import count_retrieval
 from training.counting.interactions import interactions_of

@@ -17,7 +17,7 @@ from models.domain.decisions import Because, Source
 from models.domain.events import INTERACTION_LANES
 from models.domain.profile import Entry
 from models.domain.view import View
-from models.numeric.array_types import NO_ROWS, Fixed, Rows
+from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.compiled import compiled
 from models.numeric.draws import log_fixed
 from models.numeric.fixed import ONE, dot
@@ -28,13 +28,22 @@ from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import attribute_to_history
 from models.recommender.ranker import CandidateScorer, Ensemble
 from models.recommender.segments import segments_of
+from models.recommender.sources import SOURCES
 from models.recommender.user_vector import LazyPlacement, PlacedCustomer, strongest_features
 from models.recommender.vector_search import Allowed
 
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
-# By `Source`: whether what the customer did led to such items one by one.
-_BY_TABLES = np.zeros(max(Source) + 1, np.bool_)
-_BY_TABLES[[Source.OWN, Source.RELATED, Source.REPLENISH]] = True
+
+
+def _led_by(what: str) -> Mask:
+    """Return, by `Source`, whether items of it are put down to `what`."""
+    found = np.zeros(max(Source) + 1, np.bool_)
+    found[[source.public for source in SOURCES if source.led_by == what]] = True
+    return found
+
+
+_BY_TABLES, _BY_NOTHING = _led_by("tables"), _led_by("nothing")
+_BY_TABLES[Source.REPLENISH] = True  # no source of candidates: an item bought before
 
 
 class TwoStageScorer:
@@ -122,7 +131,7 @@ class TwoStageScorer:
         rows = self._index.release_items.row_of_item[items]
         by_table = _BY_TABLES[kinds] & (rows >= 0)
         said: list[tuple[Because, ...]] = [()] * len(items)
-        near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
+        near = np.flatnonzero(~(by_table | _BY_NOTHING[kinds]))
         if len(near):
             found = history_attribution(self._index, self._placement.customer, items[near], limit)
             for place, acts in zip(near.tolist(), found, strict=True):

@@ -16,20 +16,25 @@ from models.errors import BadRelease
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import ONE, top_by_score
 from models.recommender.calibration import Calibration
-from models.recommender.candidates import MOST_SOURCES, source_names
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import NeighbourTables, ReachedItems
 from models.recommender.ranker_features import feature_columns, ranker_features
-from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import EVERYBODY, SegmentPopularity, segment_popularity
+from models.recommender.sources import (
+    QUOTA_LIMIT,
+    SOURCES_LIMIT,
+    Quotas,
+    propose_candidates,
+    source_names,
+)
 from models.recommender.trees import Trees
 
 RANKED = (Intent.DEFAULT, Intent.DISCOVERY)  # the intents with an ensemble of their own
-MOST_TABLES = MOST_SOURCES - len(source_names(()))
-MOST_PROPOSED = 1_000  # candidates of one source
+TABLES_LIMIT = SOURCES_LIMIT - len(source_names(()))
 
 
 class Ensemble(NamedTuple):
@@ -133,16 +138,14 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
             raise BadRelease(f"{intent}.txt: features are not those of this version and tables")
         where = f"second_stage.json: {intent}"
         _check_calibration(where, ensemble.calibration)
-        quotas = ensemble.quotas
-        numbers = (quotas.own, quotas.other, quotas.embedding, quotas.popular, quotas.new)
-        if not all(0 <= most <= MOST_PROPOSED for most in (*numbers, *quotas.tables.values())):
-            raise BadRelease(f"{where}: quotas: want 0 to {MOST_PROPOSED:,}")
+        if not ensemble.quotas.within_limits:
+            raise BadRelease(f"{where}: quotas: want 0 to {QUOTA_LIMIT:,}")
 
 
 def _check_tables(tables: NeighbourTables, items: int) -> None:
     count, total = len(tables.names), len(tables.rows)
-    if not 1 <= count <= MOST_TABLES or len(set(tables.names)) != count:
-        raise BadRelease(f"second_stage.json: tables: want 1 to {MOST_TABLES}, each once")
+    if not 1 <= count <= TABLES_LIMIT or len(set(tables.names)) != count:
+        raise BadRelease(f"second_stage.json: tables: want 1 to {TABLES_LIMIT}, each once")
     if tables.lanes.shape != (count, len(INTERACTION_LANES)) or not (tables.lanes >= 0).all():
         raise BadRelease("table_lanes.npy: want a weight of each table and lane")
     starts = tables.starts

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.numeric.array_types import Floats
-from models.recommender.features.by_table import BY_TABLE
-from models.recommender.features.customer import CUSTOMER
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
-from models.recommender.features.item import ITEM
-from models.recommender.features.match import MATCH
-from models.recommender.features.own_item import OWN_ITEM
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.features_by_table import BY_TABLE
+from models.recommender.features_of_customer import CUSTOMER
+from models.recommender.features_of_item import ITEM
+from models.recommender.features_of_match import MATCH
+from models.recommender.features_of_own_item import OWN_ITEM
 
 GROUPS: tuple[FeatureGroup, ...] = (BY_TABLE, OWN_ITEM, CUSTOMER, MATCH, ITEM)
 

@@ -2,7 +2,7 @@
 
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
 
 TREND = (  # 0 without a trend
     Feature("alone", "log of this item's share where a basket counts once, over its share"),

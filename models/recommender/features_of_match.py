@@ -1,7 +1,7 @@
 """Features of how the item fits the customer and the moment, other than by relations of items."""
 
 from models.numeric.array_types import Floats
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
 
 
 def _fill(columns: Floats, of: FeatureInputs) -> None:

@@ -5,8 +5,8 @@ import numpy as np
 from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
-from models.recommender.features.item import BOUGHT_FEATURE
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.features_of_item import BOUGHT_FEATURE
 
 _BROWSE, _CART, _PURCHASE = (INTERACTION_LANES.index(lane) for lane in (BROWSE, CART, PURCHASE))
 

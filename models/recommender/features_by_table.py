@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
 from models.recommender.neighbours import ReachedItems
 
 
