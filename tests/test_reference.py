@@ -38,7 +38,7 @@ from models.recommender.user_features import TYPE_WEIGHTS
 from service.cli import app
 from service.config.settings import Settings
 from service.contract import limits
-from service.contract.status import KINDS
+from service.contract.status import FAILURE_KINDS
 from service.metrics.declared import Metrics
 from service.store.store import Store
 from tests.pages import ROOT, table_under
@@ -313,8 +313,8 @@ def test_each_intent_is_told() -> None:
 def test_each_error_is_told() -> None:
     """The table of errors has every reason with its code and its retry advice."""
     told = table_under("docs/contract.md", "## Errors")
-    assert set(told) == {kind.reason for kind in KINDS}
-    for kind in KINDS:
+    assert set(told) == {kind.reason for kind in FAILURE_KINDS}
+    for kind in FAILURE_KINDS:
         _, code, _, retry = told[kind.reason]
         assert (code, retry) == (kind.code.name, f"{kind.retry} s" if kind.retry else "")
 
