@@ -33,9 +33,9 @@ def recall(world: World, release: Path) -> dict[int, float]:
         for events in list(lives.values())[:CUSTOMERS]:
             view = view_of([fold(Compartment(), events)])
             vector = place_customer(view, index.release, moment).vector
-            allowed = index.eligible(moment)
+            allowed = index.availability.eligible(moment)
             exact = _exact(index, vector, allowed.mask)
-            near = index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NO_ROWS)
+            near = index.vectors.search.nearest(vector, BUILT_IN.candidates.items, allowed, NO_ROWS)
             hits += len(np.intersect1d(exact, near))
             wanted += len(exact)
         found[moment] = hits / wanted
@@ -45,6 +45,6 @@ def recall(world: World, release: Path) -> dict[int, float]:
 def _exact(
     index: OfferIndex, vector: NDArray[np.int64], allowed: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    rows = np.flatnonzero(allowed[: index.item_count])
-    scores = dot(index.fixed_vectors, rows, vector)
+    rows = np.flatnonzero(allowed[: index.rows.item_count])
+    scores = dot(index.vectors.fixed, rows, vector)
     return rows[np.lexsort((rows, -scores))[: BUILT_IN.candidates.items]]

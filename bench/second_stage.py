@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from models.domain.view import View
 from models.recommender.calibration import Calibration
+from models.recommender.features.item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory, item_history_of
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage
-from models.recommender.ranker_features import ITEM_FEATURES, ranker_features
+from models.recommender.ranker_features import ranker_features
 from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, RetrievalTables
 from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees
 from models.recommender.user_features import HistoryConfig
 from training.counting.item_tables import NEIGHBOURS, PAIRS, lane_weights
 from training.ranking.fit_trees import RankerSettings, fit_trees
-from training.ranking.groups import Asked, Groups, make_groups
+from training.ranking.groups import CandidateGroups, GroupRequest, make_groups
 
 Floats = NDArray[np.float32]
 
@@ -83,9 +84,9 @@ def _tables(categories: NDArray[np.int64], random: np.random.Generator) -> Neigh
 
 def _groups(
     pasts: list[ItemHistory], retrieval: RetrievalTables, random: np.random.Generator
-) -> Groups:
+) -> CandidateGroups:
     nothing = np.empty(0, np.int64)
-    asked = [Asked(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
+    asked = [GroupRequest(at, past, [], nothing, nothing, 0) for at, past in enumerate(pasts)]
     groups = make_groups(asked, retrieval, DEFAULT_QUOTAS)
     matrix = groups.matrix.astype(np.float64)
     spread = matrix.std(axis=0)

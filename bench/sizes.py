@@ -22,19 +22,19 @@ from bench.stages import CALLS, least
 from models.errors import BadDataset, BadInput
 from models.recommender.ranker_features import ranker_features
 from models.recommender.trees import Trees
-from training.counting.candidate_tables import retrieval_of
-from training.counting.interactions import touches_of
+from training.counting.candidate_tables import count_retrieval
+from training.counting.interactions import interactions_of
 from training.evaluation.bootstrap import Interval
-from training.evaluation.slices import ALL, answers, measure
+from training.evaluation.slices import ALL, case_targets, measure
 from training.log.event_log import Log, read_log
 from training.log.sample import sample
-from training.ranking.cross_fit import Part, cross_fit, fit
-from training.ranking.groups import Groups, asked_of, make_groups
-from training.ranking.second_stage import lists_of
+from training.ranking.cross_fit import FoldData, cross_fit, fit_calibrated
+from training.ranking.groups import CandidateGroups, group_requests, make_groups
+from training.ranking.second_stage import lists_from_scores
 from training.retrieval.stage_one import history_for
 from training.run.config import TrainConfig, read_config
-from training.splits.cases import known_only
-from training.splits.eval_cases import Question, questions
+from training.splits.cases import of_known_customers
+from training.splits.eval_cases import EvalCase, eval_cases_of
 from training.splits.held_out import held_out
 from training.splits.protocols import target_types
 
@@ -56,7 +56,7 @@ class Size(NamedTuple):
 
 def compare(
     log: Log,
-    asked: Sequence[Question],
+    asked: Sequence[EvalCase],
     targets: Sequence[str],
     config: TrainConfig,
     sizes: Sequence[tuple[int, int, int]],
@@ -66,32 +66,32 @@ def compare(
     items = sorted(log.items)
     row_of = {item: row for row, item in enumerate(items)}
     progress("counting and proposing")
-    touches = touches_of(log, items, config.remembered)
-    retrieval = retrieval_of(log, targets, items, touches, config.seed)
-    wanted = asked_of(asked, row_of, history_for(log))
+    touches = interactions_of(log, items, config.remembered)
+    retrieval = count_retrieval(log, targets, items, touches, config.seed)
+    wanted = group_requests(asked, row_of, history_for(log))
     groups = make_groups(wanted, retrieval, config.default.quotas)
     customers = [-1 if q.case.customer is None else q.case.customer for q in asked]
     part, declared = (
-        Part(groups, np.array(customers, np.int64)),
+        FoldData(groups, np.array(customers, np.int64)),
         ranker_features(retrieval.tables.names),
     )
     touched = frozenset(e.item for c in log.customers for e in c.events if e.item)
-    answered = answers(asked, items, touched)
+    answered = case_targets(asked, items, touched)
     found = []
     for bags, trees, leaves in sizes:
         progress(f"{bags} x {trees} trees of {leaves} leaves")
         settings = replace(config.default.ranker, bags=bags, trees=trees, leaves=leaves)
         scores, _ = cross_fit(part, (), declared, settings, config.folds, config.seed)
-        lists = {"": lists_of(groups, scores, len(asked), max(KS), config.seed)}
+        lists = {"": lists_from_scores(groups, scores, len(asked), max(KS), config.seed)}
         measured = measure(lists, answered, len(items), KS, config.seed)
         (whole,) = [one for one in measured if one.slice == ALL]
-        ensemble = fit(part, (), declared, settings, config.seed).trees
+        ensemble = fit_calibrated(part, (), declared, settings, config.seed).trees
         recall, ndcg = (whole.metrics[f"{name}@{KS[0]}"] for name in ("recall", "ndcg"))
         found.append(Size(bags, trees, leaves, recall, ndcg, cost_of(ensemble, groups)))
     return found
 
 
-def cost_of(trees: Trees, groups: Groups) -> float:
+def cost_of(trees: Trees, groups: CandidateGroups) -> float:
     """Return the CPU microseconds of `trees` to score 200 candidates of `groups`."""
     most = max(0, len(groups.rows) - CANDIDATES)
     starts = np.linspace(0, most, CALLS).astype(np.int64)
@@ -101,7 +101,7 @@ def cost_of(trees: Trees, groups: Groups) -> float:
 
 def cases_of(
     dataset: Path, config: TrainConfig, share: float
-) -> tuple[Log, list[Question], tuple[str, ...]]:
+) -> tuple[Log, list[EvalCase], tuple[str, ...]]:
     """Return the log to learn from, the questions held out of it, and the types of their targets.
 
     Raises `BadDataset` where cases are of a last window: its trees are not fitted by folds.
@@ -112,10 +112,10 @@ def cases_of(
     targets = target_types(log)
     parts = held_out(dataset, log, targets, config.split, config.seed)
     if share < 1:
-        parts = known_only(parts)
+        parts = of_known_customers(parts)
     if parts.window is not None or not parts.cases:
         raise BadDataset(f"{dataset}: want cases of one moment a customer; here: {parts.meaning}")
-    return parts.training, questions(parts.training, parts.cases, config.split.mask), targets
+    return parts.training, eval_cases_of(parts.training, parts.cases, config.split.mask), targets
 
 
 def main() -> None:

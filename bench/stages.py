@@ -84,7 +84,7 @@ class Stages:
         self.views = [self.view(at) for at in range(len(self.blobs))]
         self.customers = [self.place(at) for at in range(len(self.blobs))]
         self.scope = CandidateScope(
-            BUILT_IN.candidates.items, self.index.eligible(world.MOSTLY), NO_ROWS
+            BUILT_IN.candidates.items, self.index.availability.eligible(world.MOSTLY), NO_ROWS
         )
         self.scorers = [self.propose(at) for at in range(len(self.blobs))]
         self.decisions = [self.decide(at) for at in range(len(self.blobs))]
@@ -107,9 +107,11 @@ class Stages:
 
     def search(self, at: int) -> Rows:
         """200 candidates are found."""
-        allowed = self.index.eligible(world.MOSTLY)
+        allowed = self.index.availability.eligible(world.MOSTLY)
         vector = self.customers[at].vector
-        return self.index.search.nearest(vector, BUILT_IN.candidates.items, allowed, NO_ROWS)
+        return self.index.vectors.search.nearest(
+            vector, BUILT_IN.candidates.items, allowed, NO_ROWS
+        )
 
     def propose(self, at: int) -> Scorer:
         """Candidates of all sources are found."""

@@ -42,13 +42,13 @@ from training.evaluation.bootstrap import Interval, intervals
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.settings import DiscoveryConfig, IntentConfig
 from training.response.contacts import ResponseConfig
-from training.retrieval.fit import Settings
+from training.retrieval.fit import StageOneSettings
 from training.run.config import TrainConfig, read_config
 from training.run.report import response_tables
 from training.simulation.retailer import Setting, affinity, response_rate
 from training.simulation.simulate import TRUTH, simulate
 from training.terminal import progress_bar
-from training.train import Trained, train
+from training.train import TrainingRun, train
 
 KEY = bytes(range(32))
 CHANNEL = "web"
@@ -56,7 +56,7 @@ PLACES = 3
 # Enough for a few hundred items, in a fraction of the time.
 SMALL = TrainConfig(
     windows=3,
-    stage_one=Settings(dimensions=16, epochs=3),
+    stage_one=StageOneSettings(dimensions=16, epochs=3),
     default=IntentConfig(ranker=RankerSettings(trees=40, leaves=15)),
     discovery=DiscoveryConfig(ranker=RankerSettings(trees=20)),
 )
@@ -141,7 +141,7 @@ def _profile(store: Store, identifiers: Sequence[str]) -> Profile:
     return store.read(hashes).profile
 
 
-def run(setting: Setting, config: TrainConfig, directory: Path) -> tuple[list[Worth], Trained]:
+def run(setting: Setting, config: TrainConfig, directory: Path) -> tuple[list[Worth], TrainingRun]:
     """Simulate, train and decide below `directory`; return what each ranking is worth."""
     dataset = directory / "data"
     with progress_bar() as bar:
@@ -180,8 +180,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         worths, trained = run(setting, config, Path(directory))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    assert trained.full.responses is not None
-    for part in response_tables(trained.full.responses):
+    assert trained.pipeline.responses is not None
+    for part in response_tables(trained.pipeline.responses):
         console.print(part)
     table = Table(title=f"Expected value of a response on the web, {setting.customers:,} customers")
     table.add_column("ranked by")

@@ -48,3 +48,7 @@ class Unreadable(StoreUnavailable):
 
 class Conflict(ThroughlineError):
     """The state changed between reading and writing; read again and retry."""
+
+
+class Held(ThroughlineError):
+    """A promotion that the gate refuses; another release, or a stated reason, passes it."""

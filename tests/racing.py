@@ -1,8 +1,8 @@
 """One of several processes that race for the last contact of one customer after another.
 
-`python -m tests.racing URL REGISTRY PROCESSES FIRST LAST` asks for each customer at the same
-moment as the others do, decides, commits and sends as a channel would, and prints how often it was
-overtaken. The release is the only one below REGISTRY.
+`python -m tests.racing URL REGISTRY PROCESSES FIRST LAST` asks for each
+customer at the same moment as the others do, decides, commits and sends as a channel would, and
+prints how often it was overtaken. The release is the only one below REGISTRY.
 """
 
 import sys

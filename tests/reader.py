@@ -37,6 +37,8 @@ ASKING = re.compile(
     r"throughline (recommend|record|link|unlink|customer|health|offers|items)|buf curl"
     r"|python examples/clients"
 )
+# A decision record reaches the store some 50 ms after its answer.
+NOT_YET = "decision: not in the store"
 # What is the same when it is done again, and takes long.
 ONCE = ("throughline train", "throughline releases list")
 _SHELL = re.compile(r"[|<>&;]")
@@ -117,6 +119,10 @@ class Reader:
         if line.startswith(ONCE):
             self._once.add(line)
         code, said = self._run(self._put_in(line))
+        end = time.monotonic() + PATIENCE
+        while code and NOT_YET in said and time.monotonic() < end:
+            time.sleep(0.05)
+            code, said = self._run(self._put_in(line))
         assert code == 0, f"{where}: {line}\n{said[-2000:]}"
         if _DECISION.search(said):
             self._said = said

@@ -7,9 +7,10 @@ import numpy as np
 from models.domain.catalogue import Catalogue, Item, Money, Offer, Row
 from models.numeric.array_types import Floats
 from models.recommender.calibration import Calibration
+from models.recommender.features.item import ITEM_FEATURES
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage
-from models.recommender.ranker_features import ITEM_FEATURES, ranker_features
+from models.recommender.ranker_features import ranker_features
 from models.recommender.retrieval import Quotas, RetrievalTables
 from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees

@@ -102,7 +102,7 @@ def test_every_offer_has_a_stage_and_what_is_told_shows_it(
 ) -> None:
     """Of any decision, an offer is shown or has a stage, and each told set shows it, none less."""
     known = index(ranked)
-    offer = known.ids[number % len(known.ids)]
+    offer = known.rows.ids[number % len(known.rows.ids)]
     request = msgspec.structs.replace(request, intent=intent)
     asked = DecisionInputs(profile(*events), SharedInputs(known, policy), request, NOW)
     decision = record(run_stages(asked))
@@ -213,7 +213,7 @@ def _weaker(change: Counterfactual) -> Counterfactual:
 def test_what_is_not_retrieved_may_need_an_event() -> None:
     """An offer that no source proposed is shown after an event with it, where that suffices."""
     asked = case(*VIEWED, policy=Policy(candidates=CandidateCounts(items=4, sets=1)))
-    stages = {offer: offer_outcome(run_stages(asked), offer).stage for offer in items().ids}
+    stages = {offer: offer_outcome(run_stages(asked), offer).stage for offer in items().rows.ids}
     far = [offer for offer, stage in stages.items() if stage == Stage.RETRIEVAL]
     assert far
     kinds = {

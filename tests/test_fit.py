@@ -22,7 +22,7 @@ from models.recommender.user_vector import place_customer
 from models.release.release import Release
 from training.log.event_log import Customer, Log
 from training.retrieval.examples import make_examples
-from training.retrieval.fit import Settings
+from training.retrieval.fit import StageOneSettings
 from training.retrieval.stage_one import fit_content, history_for
 from training.run.config import TrainConfig
 from training.run.release import in_memory, manifest_fields
@@ -79,7 +79,7 @@ def fitted() -> tuple[LightFM, Release]:
 def fit_small() -> Release:
     """Fit a small release in memory."""
     log = log_of()
-    chosen = Settings(dimensions=16, epochs=4, least_rows=1, least_items=1)
+    chosen = StageOneSettings(dimensions=16, epochs=4, least_rows=1, least_items=1)
     history = history_for(log)
     content = fit_content(log, ("purchase",), history, chosen, seed=3)
     config = TrainConfig(seed=3, stage_one=chosen)

@@ -27,11 +27,11 @@ from tests.said import NOW, event, identifier
 from tests.training_logs import shop
 from training.commands import app
 from training.log.event_log import read_log
-from training.retrieval.fit import Settings
+from training.retrieval.fit import StageOneSettings
 from training.run.config import TrainConfig, read_config
 from training.simulation.retailer import Setting
 from training.simulation.simulate import simulate
-from training.splits.restore import everything
+from training.splits.restore import restore_cases
 from training.train import train
 
 pytestmark = pytest.mark.machine
@@ -143,9 +143,9 @@ def test_without_enough_to_learn_from_stage_one_is_all(tmp_path: Path) -> None:
     """A dataset with hardly a held-out target gives a release of stage one, and says why."""
     end = datetime(2026, 3, 1, tzinfo=UTC)
     simulate(tmp_path / "shop", Setting(6, 20, 20, 1, end), lambda done: None)
-    settings = Settings(dimensions=16, epochs=1, least_rows=1)
+    settings = StageOneSettings(dimensions=16, epochs=1, least_rows=1)
     trained = train(tmp_path / "shop", tmp_path / "registry", TrainConfig(stage_one=settings))
-    assert "to learn from" in trained.full.without
+    assert "to learn from" in trained.pipeline.skipped_reason
     assert load_release(trained.directory).manifest.format == 1
 
 
@@ -154,7 +154,7 @@ def test_a_truth_beside_the_tables_is_learnt_from_in_the_end() -> None:
     log, asked = shop(16)
     cases = [question.case for question in asked[:5]]
     stranger = replace(cases[0], customer=None)
-    whole = everything(log, [*cases, stranger], "purchase")
+    whole = restore_cases(log, [*cases, stranger], "purchase")
     for at, customer in enumerate(whole.customers):
         before = log.customers[at].events
         added = [event for event in customer.events if event not in before]

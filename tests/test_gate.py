@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 from throughline.v1 import release_pb2
 
-from models.errors import BadRelease
-from models.release.gate import LEAST_CASES, Comparison, Held, Lead, check_gate, check_label, worst
+from models.errors import BadRelease, Held
+from models.release.gate import LEAST_CASES, Comparison, Lead, check_gate, check_label, worst
 from models.release.manifest import Metric
 from models.release.promotion import override_needed
 from models.release.registry import Entry, Registry

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.evaluation.bootstrap import intervals
-from training.evaluation.metrics import table
+from training.evaluation.metrics import metric_table
 
 K = 5
 
@@ -19,7 +19,7 @@ def test_metrics_agree_with_ir_measures(hits: list[bool], unlisted: int) -> None
     targets = sum(hits) + unlisted
     if targets == 0:
         return
-    names, values = table(np.array([hits]), np.array([targets]), (K,))
+    names, values = metric_table(np.array([hits]), np.array([targets]), (K,))
     found = dict(zip(names, values[0].tolist(), strict=True))
     relevant = {f"d{at}": 1 for at, hit in enumerate(hits) if hit}
     relevant |= {f"u{at}": 1 for at in range(unlisted)}

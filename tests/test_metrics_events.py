@@ -1,14 +1,13 @@
 """Why an event is refused is counted under a label that says it, for every reason that there is."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 
 import pytest
 
+from service.contract import event_messages, validation
 from service.metrics.events import OTHER, REFUSALS, refusal_label
-from tests.paths import ROOT
-
-CONTRACT = ROOT / "service/contract"
 
 
 def text_of(node: ast.expr) -> str:
@@ -22,8 +21,8 @@ def text_of(node: ast.expr) -> str:
 
 def reasons() -> Iterator[str]:
     """Yield every `<field>: <reason>` that the code tells about a wrong value of an event."""
-    for name in ("validation.py", "event_messages.py"):
-        for node in ast.walk(ast.parse((CONTRACT / name).read_text(encoding="utf-8"))):
+    for module in (validation, event_messages):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Call) and len(node.args) == 2:
                 called = ast.unparse(node.func).rpartition(".")[2]
                 said = text_of(node.args[1])

@@ -5,25 +5,26 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput
-from models.recommender.ranker_features import Feature, ranker_features
+from models.recommender.features.group import Feature
+from models.recommender.ranker_features import ranker_features
 from models.recommender.retrieval import Quotas
 from models.recommender.trees import read_trees
 from tests.training_logs import EVENLY, shop
-from training.counting.candidate_tables import retrieval_of
-from training.counting.interactions import touches_of
-from training.ranking.fit_trees import RankerSettings, averaged, fit_trees
-from training.ranking.groups import Groups, asked_of, make_groups
+from training.counting.candidate_tables import count_retrieval
+from training.counting.interactions import interactions_of
+from training.ranking.fit_trees import RankerSettings, average_ensembles, fit_trees
+from training.ranking.groups import CandidateGroups, group_requests, make_groups
 
 pytestmark = pytest.mark.machine
 
 
-def candidates() -> tuple[Groups, tuple[Feature, ...]]:
+def candidates() -> tuple[CandidateGroups, tuple[Feature, ...]]:
     """Return the candidates of every question about a small shop, and their signals."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
+    retrieval = count_retrieval(log, ("purchase",), items, interactions_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
-    groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, Quotas())
+    groups = make_groups(group_requests(asked, row_of, EVENLY), retrieval, Quotas())
     return groups, ranker_features(retrieval.tables.names)
 
 
@@ -66,8 +67,8 @@ def test_the_scores_of_bags_are_averaged() -> None:
     alone = read_trees(one).score(groups.matrix)
     others = (3 * scores - alone) / 2
     assert np.abs(others - alone).max() > 0.01
-    assert read_trees(averaged([one, one])).score(groups.matrix) == pytest.approx(alone)
-    assert averaged([one]) == one
+    assert read_trees(average_ensembles([one, one])).score(groups.matrix) == pytest.approx(alone)
+    assert average_ensembles([one]) == one
 
 
 def test_by_group_a_basket_counts_once() -> None:
@@ -77,13 +78,13 @@ def test_by_group_a_basket_counts_once() -> None:
     count = together + alone
     matrix = np.zeros((3 * count, len(declared)), np.float32)
     matrix[:, -1] = np.tile([0, 1, 2], count)
-    groups = Groups(
+    groups = CandidateGroups(
         starts=np.arange(count + 1) * 3,
         rows=np.tile(np.arange(3), count),
         sources=np.ones(3 * count, np.int64),
         matrix=matrix,
         hit=np.array([True, True, False] * together + [False, False, True] * alone),
-        questions=np.arange(count),
+        cases=np.arange(count),
         targets=np.array([2] * together + [1] * alone),
     )
 

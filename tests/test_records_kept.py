@@ -33,10 +33,11 @@ from service.store.database.location import DATABASE
 from service.store.opening import open_store
 from service.store.records.sealing import MAC_BYTES
 from service.store.store import Store
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.timeout(3_600)  # there may be many more records than those kept here
 
-FIXTURE = Path(__file__).parent / "fixtures" / "records_4295107"
+FIXTURE = ROOT / "tests" / "fixtures" / "records_4295107"
 MORE = "THROUGHLINE_RECORDS"
 DIRECTORIES = {"kept": FIXTURE}
 if os.environ.get(MORE):

@@ -58,6 +58,6 @@ def test_leads_over_itself_are_nothing(tmp_path: Path) -> None:
     log = log_of(*((day, OFFERS[day % 3].id) for day in range(9, 25)))
     release = small_release(tmp_path, ranked=True)
     first, second, *_ = measure_redemptions({MODEL: release, "twin": release}, log, WINDOW, 1)
-    assert not first.ahead
+    assert not first.lead
     assert second.metrics == first.metrics
-    assert {tuple(lead) for lead in second.ahead.values()} == {(0.0, 0.0, 0.0)}
+    assert {tuple(lead) for lead in second.lead.values()} == {(0.0, 0.0, 0.0)}

@@ -49,7 +49,7 @@ from training.importing import mapping
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.settings import DiscoveryConfig, IntentConfig
 from training.response.contacts import ResponseConfig
-from training.retrieval.fit import Settings as StageOne
+from training.retrieval.fit import StageOneSettings as StageOne
 from training.run.config import TrainConfig
 from training.splits.held_out import SplitConfig
 
@@ -145,7 +145,7 @@ STRUCTS += [
     )
     for line, kind in (
         ("### Every block", mapping.Source),
-        ("### `[dataset]`", mapping.About),
+        ("### `[dataset]`", mapping.DatasetSection),
         ("### Keys of `[[events]]`", mapping.Events),
         ("### Keys of `[[items]]`", mapping.Items),
         ("### Keys of `[[offers]]`", mapping.Offers),

@@ -59,7 +59,7 @@ def test_a_record_replays_byte_for_byte(
 ) -> None:
     """Whatever the policy holds, a record, its release and its policy give the decision again."""
     found = index(ranked)
-    exhausted = frozenset(data.draw(st.lists(st.sampled_from(found.ids), max_size=3)))
+    exhausted = frozenset(data.draw(st.lists(st.sampled_from(found.rows.ids), max_size=3)))
     # Few places leave candidates below that nobody walked past.
     count = data.draw(either(1, 2, request.count))
     request = msgspec.structs.replace(request, intent=intent, count=count)

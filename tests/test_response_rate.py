@@ -16,7 +16,7 @@ from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
 from models.domain.events import EVENT_TYPES, Event
 from models.errors import BadDataset
-from models.ranking.offer_index import MEMBERS
+from models.ranking.offer_members import MEMBERS_LIMIT
 from models.recommender.item_history import item_history_of
 from models.recommender.ranker_features import ranker_features
 from models.recommender.trees import Trees, read_trees
@@ -24,12 +24,17 @@ from models.recommender.user_features import HistoryConfig
 from models.release.gate import worst
 from training.evaluation.incumbent import IN_FORCE, MODEL, comparison
 from training.log.event_log import Customer, Log
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 from training.ranking.calibrate import calibrate
-from training.ranking.fit_trees import RankerSettings, grow, scaled
-from training.response.contacts import Contact, ResponseConfig, contacts_of, members_of
+from training.ranking.fit_trees import RankerSettings, grow_trees, scale_scores
+from training.response.contacts import Contact, ResponseConfig, contacts_of, offer_items
 from training.response.figures import AUC, LOSS, WITHIN, aucs, aucs_within, response_figures
-from training.response.rate_model import Described, learn, log_odds, rates_by_offer
+from training.response.rate_model import (
+    DescribedContacts,
+    fit_response_rate,
+    log_odds,
+    rates_by_offer,
+)
 
 WEEK = ResponseConfig(days=7.0)
 OFFERS = ("one", "item:a")
@@ -106,7 +111,7 @@ def test_an_item_stands_for_its_default_offer() -> None:
 def test_a_past_counts_what_was_responded_to() -> None:
     """Responses count by their types, whatever they are about, and only where types are named."""
     log = log_of(at(1, "click"), at(2, "redeem", offer="two"), at(3, "dismiss"), at(4, "sent"))
-    view = Folder(log, log.customers[0].events).view()
+    view = ProfileBuilder(log, log.customers[0].events).view()
     config = HistoryConfig(responses=("click", "redeem"))
     assert item_history_of(view, {"a": 0}, config, 0).responses == 2
     assert item_history_of(view, {"a": 0}, HistoryConfig(), 0).responses == 0
@@ -114,18 +119,18 @@ def test_a_past_counts_what_was_responded_to() -> None:
 
 def test_offers_are_about_items_that_there_are() -> None:
     """An offer has the rows of its known items; one without any is about nothing."""
-    found = members_of(log_of(), {"a": 0, "b": 1}, np.zeros(2, np.float32))
+    found = offer_items(log_of(), {"a": 0, "b": 1}, np.zeros(2, np.float32))
     rows = {name: rows.tolist() for name, rows in found.items()}
     assert rows == {"one": [0, 1], "item:a": [0], "item:b": [1]}
 
 
 def test_a_large_offer_is_judged_by_what_serving_judges_it_by() -> None:
     """Of an offer over more items than count, the most popular do, as in the index."""
-    names = [f"{at:03}" for at in range(MEMBERS + 10)]
+    names = [f"{at:03}" for at in range(MEMBERS_LIMIT + 10)]
     log = replace(log_of(), offers=(Offer(id="many", items=tuple(names)),))
     row_of = {name: row for row, name in enumerate(names)}
     weights = np.arange(len(names), dtype=np.float32)
-    assert members_of(log, row_of, weights)["many"].tolist() == list(range(10, len(names)))
+    assert offer_items(log, row_of, weights)["many"].tolist() == list(range(10, len(names)))
 
 
 def test_an_unknown_type_is_refused() -> None:
@@ -176,7 +181,7 @@ def test_auc_is_the_share_of_pairs(rows: list[tuple[int, bool, int]]) -> None:
     assert aucs_within(scores, hits, customers) == pytest.approx([x for x in own if x is not None])
 
 
-def made(contacts: int, seed: int) -> Described:
+def made(contacts: int, seed: int) -> DescribedContacts:
     """Return contacts with offers of up to three items, responded to by the best item's signal."""
     random = np.random.default_rng(seed)
     sizes = random.integers(1, 4, contacts)
@@ -189,20 +194,20 @@ def made(contacts: int, seed: int) -> Described:
         Contact(at // 10, at, "one", ("web", "app")[at % 2], bool(random.random() < rate))
         for at, rate in enumerate(rates)
     ]
-    return Described(shown, matrix, starts)
+    return DescribedContacts(shown, matrix, starts)
 
 
-def grown(part: Described, hits: NDArray[np.bool_]) -> Trees:
+def grown(part: DescribedContacts, hits: NDArray[np.bool_]) -> Trees:
     """Return trees over every item of the contacts, each with a hit of its own."""
-    return read_trees(grow(part.matrix, hits, DECLARED, FEW, 1))
+    return read_trees(grow_trees(part.matrix, hits, DECLARED, FEW, 1))
 
 
 def test_what_leads_is_found_with_the_rate() -> None:
     """From a first choice that is chance, the best item of each offer and its rate are learnt."""
     part, later = made(6000, 5), made(6000, 6)
     coin = np.random.default_rng(1).random(len(part.matrix)) < 0.3
-    found = learn([part], grown(part, coin), DECLARED, FEW, 4, 1)
-    rows, scores = later.leads(found.trees)
+    found = fit_response_rate([part], grown(part, coin), DECLARED, FEW, 4, 1)
+    rows, scores = later.leading_items(found.trees)
     best = np.maximum.reduceat(later.matrix[:, 0], later.starts[:-1])
     assert np.abs(later.matrix[rows, 0] - best).mean() < 0.02
     rates = found.calibration.rate(scores)
@@ -215,14 +220,14 @@ def test_a_scaled_ensemble_scores_in_proportion() -> None:
     """Each score is the multiple and the shift, in LightGBM too; more trees may be grown on it."""
     part = made(500, 5)
     trees = grown(part, part.matrix[:, 0] > 0.7)
-    text = scaled(trees.text, 0.37, -1.25)
+    text = scale_scores(trees.text, 0.37, -1.25)
     wanted = 0.37 * trees.score(part.matrix) - 1.25
     assert read_trees(text).score(part.matrix) == pytest.approx(wanted)
     booster = lightgbm.Booster(model_str=text)
     assert booster.predict(part.matrix, raw_score=True) == pytest.approx(wanted)
     slow = replace(FEW, trees=3, learning_rate=1e-9)
     hits = part.matrix[:, 0] > 0.5
-    more = read_trees(grow(part.matrix, hits, DECLARED, slow, 1, text))
+    more = read_trees(grow_trees(part.matrix, hits, DECLARED, slow, 1, text))
     assert more.count == trees.count + 3
     assert more.score(part.matrix) == pytest.approx(wanted, abs=1e-6)
 
@@ -262,17 +267,17 @@ def test_too_few_responses_teach_nothing() -> None:
     few = replace(part, contacts=contacts)
     coin = np.arange(len(part.matrix)) % 2 == 0
     with pytest.raises(BadDataset, match="3 responses to contacts before the test; min 50"):
-        learn([few], grown(part, coin), DECLARED, FEW, 4, 1)
-    nobody = Described((), part.matrix[:0], np.zeros(1, np.int64))
+        fit_response_rate([few], grown(part, coin), DECLARED, FEW, 4, 1)
+    nobody = DescribedContacts((), part.matrix[:0], np.zeros(1, np.int64))
     with pytest.raises(BadDataset, match="no contact before the test"):
-        learn([nobody], grown(part, coin), DECLARED, FEW, 4, 1)
+        fit_response_rate([nobody], grown(part, coin), DECLARED, FEW, 4, 1)
 
 
 def test_values_are_summed_by_contact() -> None:
     """What its items say is added up for each contact's offer."""
     part = made(50, 3)
     sums = [float(part.matrix[a:b, 0].sum()) for a, b in pairwise(part.starts.tolist())]
-    assert part.summed(part.matrix[:, 0]) == pytest.approx(sums)
+    assert part.sum_over_items(part.matrix[:, 0]) == pytest.approx(sums)
 
 
 def test_rates_by_offer_are_drawn_to_that_of_all() -> None:
@@ -324,7 +329,7 @@ def test_figures_have_their_sign_and_slices() -> None:
     for name in ("all", "on web", "on app"):
         (other,) = (m for m in found.measured if m.slice == name and m.ranker != "release")
         assert other.metrics[AUC].value == pytest.approx(0.5)
-        assert all(other.ahead[metric].low > 0 for metric in (AUC, WITHIN, LOSS))
+        assert all(other.lead[metric].low > 0 for metric in (AUC, WITHIN, LOSS))
     forecast = {one.slice: one for one in found.calibrated}
     assert forecast["all"].n == 3000
     assert forecast["on web"].responded.low < forecast["on web"].forecast

@@ -50,7 +50,7 @@ def test_of_a_sample_only_its_own_customers_are_asked_about(tmp_path: Path) -> N
     drawn = sample(log, 0.5, config.seed).customer_of
     names_of = everybody.iter_rows()
     wanted = sum(identifier_bytes(space, name, keyed=False) in drawn for space, name in names_of)
-    asked = {found.n for found in trained.full.measured["default"] if found.slice == "all"}
+    asked = {found.n for found in trained.pipeline.measured["default"] if found.slice == "all"}
     assert 0 < wanted < everybody.height
     assert asked == {wanted}
-    assert trained.full.release.manifest.configuration["share"] == 0.5
+    assert trained.pipeline.release.manifest.configuration["share"] == 0.5

@@ -9,38 +9,35 @@ import pytest
 from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
 from models.recommender.candidates import reached_items, source_names
+from models.recommender.features.by_table import greatest_sums
+from models.recommender.features.group import FeatureInputs, MatchFeatures
 from models.recommender.item_history import NEVER, ItemHistory, item_history_of
 from models.recommender.neighbours import ReachedItems, look_up_neighbours
-from models.recommender.ranker_features import (
-    MatchFeatures,
-    feature_matrix,
-    greatest_sums,
-    ranker_features,
-)
+from models.recommender.ranker_features import feature_matrix, ranker_features
 from models.recommender.retrieval import Quotas, propose_candidates
 from models.recommender.user_features import HistoryConfig
 from tests.training_logs import EVENLY, SMALL, log_of, shop, small_discovery
-from training.counting.candidate_tables import retrieval_of
-from training.counting.interactions import touches_of
-from training.counting.item_tables import item_facts, pairs_for, tables
+from training.counting.candidate_tables import count_retrieval
+from training.counting.interactions import interactions_of
+from training.counting.item_tables import behaviour_pairs, count_item_tables, item_features
 from training.log.event_log import Log
 from training.log.order import Bound
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 from training.ranking.calibrate import calibrate, calibration_error
-from training.ranking.groups import asked_of, make_groups
-from training.ranking.leaks import check_features, check_lesson
-from training.ranking.second_stage import DEFAULT, DISCOVERY, Lesson, second_stage
+from training.ranking.groups import group_requests, make_groups
+from training.ranking.leaks import check_features, check_window
+from training.ranking.second_stage import DEFAULT, DISCOVERY, TrainingWindow, fit_second_stage
 from training.ranking.settings import IntentConfig
 from training.run.config import TrainConfig
 from training.splits.cases import Case, Target
-from training.splits.eval_cases import questions, untouched
+from training.splits.eval_cases import discovery_cases, eval_cases_of
 
 
 def past_in(
     log: Log, customer: int, items: list[str], history: HistoryConfig = EVENLY
 ) -> ItemHistory:
     """Return the past of one customer of a log."""
-    view = Folder(log, log.customers[customer].events).view()
+    view = ProfileBuilder(log, log.customers[customer].events).view()
     return item_history_of(view, {item: row for row, item in enumerate(items)}, history, 0)
 
 
@@ -59,7 +56,7 @@ def test_a_table_counts_who_did_both() -> None:
     """A neighbour weighs damped co-occurrence over the roots of how much both are touched."""
     log = log_of("bA vB", "bA vB vC", "vC")
     items = ["A", "B", "C"]
-    found = tables(touches_of(log, items, 10), [("purchase", "browse")])
+    found = count_item_tables(interactions_of(log, items, 10), [("purchase", "browse")])
     begin, end = found.starts[:2]
     near = dict(zip(found.rows[begin:end].tolist(), found.weights[begin:end], strict=True))
     first, second = 2**-0.25, 3**-0.25
@@ -73,8 +70,8 @@ def test_reading_a_past_sums_and_maximises_over_its_neighbours() -> None:
     """Sums, bests and totals equal those of dense matrices, for every table."""
     log, _ = shop()
     items = sorted(log.items)
-    touches = touches_of(log, items, 50)
-    found = tables(touches, pairs_for(touches))
+    touches = interactions_of(log, items, 50)
+    found = count_item_tables(touches, behaviour_pairs(touches))
     past = past_in(log, 5, items)
     reached = look_up_neighbours(found, past)
     for k in range(len(found.names)):
@@ -114,7 +111,7 @@ def test_candidates_are_bounded_allowed_and_say_where_they_came_from() -> None:
     """No closed item is proposed, no source exceeds its quota, and every candidate names one."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
+    retrieval = count_retrieval(log, ("purchase",), items, interactions_of(log, items, 50), 0, None)
     names = source_names(retrieval.tables.names)
     quotas = Quotas(own=2, tables={"any>any": 3}, other=1, popular=2)
     for question in asked[:40]:
@@ -138,19 +135,21 @@ def test_features_say_what_they_are_declared_to() -> None:
     """Each declared feature has its column, and those of one item are as counted by hand."""
     log = log_of("vA vB cB bC", "vA bA", "bB vB vD", "bC vD")
     items = ["A", "B", "C", "D"]
-    touches = touches_of(log, items, 10)
-    found = tables(touches, pairs_for(touches))
+    touches = interactions_of(log, items, 10)
+    found = count_item_tables(touches, behaviour_pairs(touches))
     past = past_in(log, 0, items)
     rows = np.array([0, 1, 3], np.int64)
     nothing = np.zeros(3, np.float32)
     reached = look_up_neighbours(found, past)
     matrix = feature_matrix(
-        rows,
-        past,
-        reached,
-        greatest_sums(rows, reached),
-        MatchFeatures(nothing, nothing),
-        item_facts(touches),
+        FeatureInputs(
+            rows,
+            past,
+            reached,
+            greatest_sums(rows, reached),
+            MatchFeatures(nothing, nothing),
+            item_features(touches),
+        )
     )
     names = [signal.name for signal in ranker_features(found.names)]
     assert matrix.shape == (3, len(names))
@@ -167,22 +166,22 @@ def test_features_say_what_they_are_declared_to() -> None:
 def test_a_lesson_that_holds_its_answer_is_refused() -> None:
     """A target among the events counted on, or an event after the moment, is a leak and is told."""
     log, asked = shop()
-    check_lesson(log, asked, ("purchase",))
+    check_window(log, asked, ("purchase",))
     target = asked[0].case.targets[0].item
     events = log.customers[0].events
     bought = replace_event(events[-1], event_id="leak", item=target)
     leaking = replace(log, customers=(replace(log.customers[0], events=(*events, bought)),))
     with pytest.raises(BadDataset, match="holds its own answer"):
-        check_lesson(leaking, asked[:1], ("purchase",))
+        check_window(leaking, asked[:1], ("purchase",))
     ordered = log_of("vA bB vC bD", sequence=True)
     case = Case(0, (Target("D", ""),), Bound(0, 3), None)
-    question = questions(ordered, [case])[0]
+    question = eval_cases_of(ordered, [case])[0]
     with pytest.raises(BadDataset, match="goes beyond its moment"):
-        check_lesson(ordered, [question], ("purchase",))
+        check_window(ordered, [question], ("purchase",))
     future = replace(question, events=ordered.customers[0].events)
     before = replace(ordered.customers[0], events=ordered.customers[0].events[:3])
     with pytest.raises(BadDataset, match="the past goes beyond"):
-        check_lesson(replace(ordered, customers=(before,)), [future], ("purchase",))
+        check_window(replace(ordered, customers=(before,)), [future], ("purchase",))
 
 
 def replace_event(event: Event, **changed: str) -> Event:
@@ -194,9 +193,9 @@ def test_a_feature_that_sees_the_target_is_caught() -> None:
     """Groups of honest features pass; one column that follows the target is named."""
     log, asked = shop()
     items = sorted(log.items)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
+    retrieval = count_retrieval(log, ("purchase",), items, interactions_of(log, items, 50), 0, None)
     row_of = {item: row for row, item in enumerate(items)}
-    groups = make_groups(asked_of(asked, row_of, EVENLY), retrieval, IntentConfig().quotas)
+    groups = make_groups(group_requests(asked, row_of, EVENLY), retrieval, IntentConfig().quotas)
     declared = ranker_features(retrieval.tables.names)
     check_features(groups, declared)
     noise = np.random.default_rng(1).random(len(groups.rows)).astype(np.float32)
@@ -211,7 +210,7 @@ def test_what_comes_later_changes_no_candidate_and_no_feature() -> None:
     for ending in ("bD vE bF", "bA bA vG"):
         log = log_of(f"vA cB vC {ending}", "vA bB", "bB vC bA vD vE vF vG", sequence=True)
         cases = [Case(0, (Target("D", ""),), Bound(0, 3), None)]
-        asked = questions(log, cases)
+        asked = eval_cases_of(log, cases)
         cut = replace(
             log,
             customers=(
@@ -220,10 +219,12 @@ def test_what_comes_later_changes_no_candidate_and_no_feature() -> None:
             ),
         )
         items = list("ABCDEFG")
-        retrieval = retrieval_of(cut, ("purchase",), items, touches_of(cut, items, 50), 0, None)
+        retrieval = count_retrieval(
+            cut, ("purchase",), items, interactions_of(cut, items, 50), 0, None
+        )
         row_of = {item: row for row, item in enumerate(items)}
         history = HistoryConfig(decay="step", factor=0.9)
-        rows.append(make_groups(asked_of(asked, row_of, history), retrieval, Quotas()))
+        rows.append(make_groups(group_requests(asked, row_of, history), retrieval, Quotas()))
     assert (rows[0].rows == rows[1].rows).all()
     assert (rows[0].matrix == rows[1].matrix).all()
 
@@ -233,13 +234,13 @@ def test_discovery_lists_nothing_touched() -> None:
     log, asked = shop()
     items = sorted(log.items)
     row_of = {item: row for row, item in enumerate(items)}
-    part = untouched(asked)
+    part = discovery_cases(asked)
     assert 0 < len(part) < len(asked)
-    retrieval = retrieval_of(log, ("purchase",), items, touches_of(log, items, 50), 0, None)
-    groups = make_groups(asked_of(part, row_of, EVENLY), retrieval, Quotas())
+    retrieval = count_retrieval(log, ("purchase",), items, interactions_of(log, items, 50), 0, None)
+    groups = make_groups(group_requests(part, row_of, EVENLY), retrieval, Quotas())
     for at, question in enumerate(part):
         found = groups.rows[groups.starts[at] : groups.starts[at + 1]]
-        assert not {items[row] for row in found.tolist()} & question.touched
+        assert not {items[row] for row in found.tolist()} & question.touched_items
 
 
 def test_the_second_stage_learns_and_is_the_same_twice() -> None:
@@ -251,8 +252,8 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
         discovery=small_discovery(),
     )
     stages = [
-        second_stage(
-            [Lesson(log, asked)],
+        fit_second_stage(
+            [TrainingWindow(log, asked)],
             None,
             ("purchase",),
             EVENLY,
@@ -266,7 +267,7 @@ def test_the_second_stage_learns_and_is_the_same_twice() -> None:
         one, two = (stage.intents[name] for stage in stages)
         assert one.fitted.trees.text == two.fitted.trees.text
         assert (one.lists == two.lists).all()
-        right = [stages[0].items.index(q.case.targets[0].item) for q in one.asked]
+        right = [stages[0].items.index(q.case.targets[0].item) for q in one.eval_cases]
         hits = np.mean([row in found for row, found in zip(right, one.lists, strict=True)])
         assert hits > 0.5, name  # five of about seventy items
 

@@ -9,14 +9,14 @@ from models.domain.profile import Entry
 from models.domain.view import View
 from models.recommender.segments import UNDATED, SegmentBuilder, segment_popularity, segments_of
 from tests.training_logs import log_of
-from training.counting.segment_popularity import popularity
-from training.log.profile_builder import Folder
+from training.counting.segment_popularity import count_popularity
+from training.log.profile_builder import ProfileBuilder
 
 
 def test_a_moment_is_named_by_attributes_purchases_and_the_visit() -> None:
     """What was done since the latest purchase counts by type and channel, up to three times."""
     log = log_of("vX vA bA vB cB vC vD vD", "vA bA", "", sequence=True)
-    named = [segments_of(Folder(log, customer.events).view()) for customer in log.customers]
+    named = [segments_of(ProfileBuilder(log, customer.events).view()) for customer in log.customers]
     assert named == [
         ["bought:A", "visit:add_to_cart@app=1,view@app=3"],
         ["bought:A", "visit:"],
@@ -56,7 +56,7 @@ def test_shares_are_counted_before_each_purchase() -> None:
     after = ["bA bB"] * 80
     log = log_of(*after, *["bC"] * 80, sequence=True)
     items = sorted(log.items)
-    found = popularity(log, ["purchase"], items)
+    found = count_popularity(log, ["purchase"], items)
     assert found.segments == ["", "visit:", "bought:A"]  # B was bought last: nothing follows it
     counted = np.exp(found.log_shares[found.shares.row_of["bought:A"]])
     assert counted.sum() == pytest.approx(1, abs=1e-4)
@@ -66,7 +66,7 @@ def test_shares_are_counted_before_each_purchase() -> None:
     both = segment_popularity(found.shares, ["bought:A", "visit:"], np.array([1]))
     alone = found.log_shares[1:, 1] - found.log_shares[0, 1]
     assert both.tolist() == pytest.approx([found.log_shares[0, 1] + alone.sum()], abs=1e-5)
-    nobody = popularity(log, ["purchase"], items, left_out=np.arange(160) < 80)
+    nobody = count_popularity(log, ["purchase"], items, left_out=np.arange(160) < 80)
     assert nobody.segments == ["", "visit:"]
     assert np.exp(nobody.log_shares[0, 1]) < 0.01
 
@@ -74,6 +74,6 @@ def test_shares_are_counted_before_each_purchase() -> None:
 def test_without_order_everything_else_is_what_came_before() -> None:
     """An undated purchase is counted under all others of the customer, not under itself."""
     log = log_of(*["bA bB"] * 60)
-    found = popularity(log, ["purchase"], ["A", "B"])
+    found = count_popularity(log, ["purchase"], ["A", "B"])
     assert found.segments == ["", "bought:A", "bought:B", "visit:"]
     assert np.exp(found.log_shares[1, 1]) > 0.6 > 0.4 > np.exp(found.log_shares[1, 0])

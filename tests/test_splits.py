@@ -9,8 +9,8 @@ import pytest
 from models.errors import BadDataset
 from tests.training_logs import log_of, ordered_over_all
 from training.log.order import Bound
-from training.ranking.leaks import check_lesson
-from training.splits.eval_cases import questions
+from training.ranking.leaks import check_window
+from training.splits.eval_cases import eval_cases_of
 from training.splits.held_out import SplitConfig, held_out, window_out
 from training.splits.protocols import last_item_out, last_share_out
 
@@ -25,9 +25,9 @@ def test_the_last_share_is_cut_in_the_order_over_all_customers() -> None:
     told = [(case.customer, case.targets[0].item, case.before) for case in parts.cases]
     assert told == [(1, "D", Bound(0, 3)), (1, "E", Bound(0, 5))]
     assert [len(customer.events) for customer in parts.training.customers] == [3, 3]
-    asked = questions(log, parts.cases)
-    assert [question.acts for question in asked] == [3, 5]
-    check_lesson(parts.training, asked, BOUGHT)
+    asked = eval_cases_of(log, parts.cases)
+    assert [question.interaction_count for question in asked] == [3, 5]
+    check_window(parts.training, asked, BOUGHT)
 
 
 def test_a_last_share_needs_an_order_over_the_customers(tmp_path: Path) -> None:
@@ -57,4 +57,4 @@ def test_the_last_item_leaves_what_was_bought_with_it(tmp_path: Path) -> None:
     left = {event.item for event in parts.training.customers[0].events}
     assert left == {"A", "B"} - {case.targets[0].item}  # C was viewed after the moment
     assert len(parts.training.customers[1].events) == 1
-    check_lesson(parts.training, questions(parts.training, parts.cases), BOUGHT)
+    check_window(parts.training, eval_cases_of(parts.training, parts.cases), BOUGHT)

@@ -7,9 +7,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from models.errors import BadDataset
+from models.errors import BadDataset, Held
 from models.recommender.ranker import RANKED
-from models.release.gate import Held
 from models.release.golden import check_golden
 from models.release.loader import load_release, read_golden
 from models.release.promotion import override_needed
@@ -61,7 +60,7 @@ def test_a_release_is_entered_loads_and_answers_its_golden_requests(
     assert release.manifest.simulated
     assert release.second_stage is not None
     for intent in RANKED:
-        rankers = {found.ranker for found in trained.full.measured[intent]}
+        rankers = {found.ranker for found in trained.pipeline.measured[intent]}
         assert {"release", "stage one alone", "popularity", "own counts", "item-kNN"} <= rankers
         assert {"LightFM by customer", "EASE"} <= rankers
         assert any(metric.intent == intent for metric in release.manifest.metrics)
@@ -165,7 +164,7 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     assert compared is not None
     measured = {
         (found.ranker, found.slice, name): value
-        for found in trained.full.measured["default"]
+        for found in trained.pipeline.measured["default"]
         for name, value in found.metrics.items()
     }
     for lead in compared.leads:

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from models.errors import BadDataset
-from models.recommender.ranker_features import ITEM_FEATURES, TREND
+from models.recommender.features.item import ITEM_FEATURES, TREND
 from models.recommender.retrieval import Quotas
 from tests.training_logs import EVENLY, log_of, ordered_over_all
-from training.counting.candidate_tables import retrieval_of
-from training.counting.interactions import touches_of
+from training.counting.candidate_tables import count_retrieval
+from training.counting.interactions import interactions_of
 from training.counting.trend import Trend, TrendConfig, with_trend
 from training.log.order import Bound
-from training.ranking.groups import asked_of, make_groups
+from training.ranking.groups import group_requests, make_groups
 from training.splits.cases import Case, Target
-from training.splits.eval_cases import questions
+from training.splits.eval_cases import eval_cases_of
 
 
 def test_a_moment_sees_the_newest_count_made_before_it() -> None:
@@ -71,16 +71,16 @@ def test_a_release_holds_the_last_count() -> None:
         ("purchase",),
         TrendConfig(shortest=10, middle=20, longest=40),
     )
-    touches = touches_of(log, items, 50)
-    found = retrieval_of(log, targets, items, touches, 0, trend=config)
+    touches = interactions_of(log, items, 50)
+    found = count_retrieval(log, targets, items, touches, 0, trend=config)
     trend = Trend(log, targets, items, config)
     assert found.item_features[:, -len(TREND) :].tolist() == trend.at(None).tolist()
     case = Case(0, (Target("A", ""),), None, None)
     rows = {item: row for row, item in enumerate(items)}
     served, trained = (
-        make_groups(asked_of(questions(log, [case]), rows, EVENLY, one), found, Quotas())
+        make_groups(group_requests(eval_cases_of(log, [case]), rows, EVENLY, one), found, Quotas())
         for one in (None, trend)
     )
     assert served.matrix.tolist() == trained.matrix.tolist()
-    apart = retrieval_of(log, targets, items, touches, 0, np.array([True, False]), trend=config)
+    apart = count_retrieval(log, targets, items, touches, 0, np.array([True, False]), trend=config)
     assert not apart.item_features[:, -len(TREND) :].any()

@@ -12,10 +12,10 @@ from models.recommender.user_features import HistoryConfig
 from training.log.event_log import Customer, Log
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.settings import DiscoveryConfig, IntentConfig
-from training.retrieval.fit import Settings
+from training.retrieval.fit import StageOneSettings
 from training.run.config import TrainConfig
 from training.splits.cases import Case, Target
-from training.splits.eval_cases import Question, questions
+from training.splits.eval_cases import EvalCase, eval_cases_of
 
 EVENLY = HistoryConfig(decay="none", factor=1.0)
 SMALL = RankerSettings(trees=10, leaves=7, least_rows=5)
@@ -50,7 +50,7 @@ def log_of(*customers: str, sequence: bool = False) -> Log:
     )
 
 
-def shop(customers: int = 240, kinds: int = 8, seed: int = 3) -> tuple[Log, list[Question]]:
+def shop(customers: int = 240, kinds: int = 8, seed: int = 3) -> tuple[Log, list[EvalCase]]:
     """Return a log where customers keep to one of several kinds of items, and a case for each."""
     random = np.random.default_rng(seed)
     words, targets = [], []
@@ -61,7 +61,7 @@ def shop(customers: int = 240, kinds: int = 8, seed: int = 3) -> tuple[Log, list
         targets.append(mine[1] if at % 2 else mine[4])
     log = log_of(*words)
     cases = [Case(at, (Target(item, ""),), None, None) for at, item in enumerate(targets)]
-    return log, questions(log, cases, ("purchase",))
+    return log, eval_cases_of(log, cases, ("purchase",))
 
 
 def small_discovery() -> DiscoveryConfig:
@@ -70,7 +70,7 @@ def small_discovery() -> DiscoveryConfig:
 
 
 QUICK = TrainConfig(
-    stage_one=Settings(dimensions=16, epochs=3),
+    stage_one=StageOneSettings(dimensions=16, epochs=3),
     default=IntentConfig(ranker=SMALL),
     discovery=DiscoveryConfig(ranker=SMALL),
 )

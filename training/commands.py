@@ -147,7 +147,7 @@ def train(
 
     from training.response.contacts import ResponseConfig
     from training.run.config import TrainConfig, read_config
-    from training.run.report import full_tables
+    from training.run.report import report_tables
     from training.terminal import errors, output, progress_bar
     from training.train import train as run
 
@@ -170,12 +170,12 @@ def train(
             return lambda done, of: bar.update(task, completed=done, total=of)
 
         trained = run(dataset, registry, chosen, steps)
-    console, full = output(), trained.full
-    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
-    for part in full_tables(full):
+    console, pipeline = output(), trained.pipeline
+    console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
+    for part in report_tables(pipeline):
         console.print(part)
-    if full.without:
-        console.print(f"Stage one alone: {full.without}.", markup=False, soft_wrap=True)
+    if pipeline.skipped_reason:
+        console.print(f"Stage one alone: {pipeline.skipped_reason}.", markup=False, soft_wrap=True)
     if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
     console.print(
@@ -224,7 +224,7 @@ def evaluate(
     from models.release.registry import Registry
     from training.evaluation.evaluate_release import as_json as figures
     from training.evaluation.evaluate_release import evaluate_release
-    from training.evaluation.report import all_metrics
+    from training.evaluation.report import metrics_table
     from training.log.event_log import read_log
     from training.splits.truth import read_truth
     from training.terminal import output, progress_bar
@@ -234,8 +234,8 @@ def evaluate(
         raise typer.BadParameter(f"want {' or '.join(RANKED)}", param_hint="--intent")
     directory = Path(release)
     if not directory.is_dir():
-        found = Registry(registry)
-        directory = found.path(found.resolve(release))
+        releases = Registry(registry)
+        directory = releases.path(releases.resolve(release))
     loaded = load_release(directory)
     if at is not None and at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -260,7 +260,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(figures(measured)))
     else:
-        output().print(all_metrics(measured))
+        output().print(metrics_table(measured))
 
 
 def _lengths(text: str) -> tuple[int, ...]:

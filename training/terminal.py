@@ -15,12 +15,12 @@ PIPE_WIDTH = 200
 
 
 def output() -> Console:
-    """Return the console for what was asked for."""
+    """Return the console on stdout, for results."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def errors() -> Console:
-    """Return the console for progress and complaints."""
+    """Return the console on stderr, for progress and complaints."""
     return Console(stderr=True, highlight=False)
 
 

@@ -13,26 +13,26 @@ from models.release.manifest import Metric
 from models.release.registry import Entry, Registry
 from models.release.writer import write_release
 from training.evaluation.incumbent import IN_FORCE, MODEL, comparison, release_in_force
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.log.event_log import read_log
 from training.log.sample import sample
-from training.progress import Steps
+from training.progress import Steps, no_steps
 from training.ranking.second_stage import DEFAULT
 from training.run.config import TrainConfig
-from training.run.pipeline import Full, train_full
+from training.run.pipeline import TrainedPipeline, train_pipeline
 from training.run.release import golden_requests, manifest_fields
-from training.run.report import full_figures
+from training.run.report import report_figures
 
 RESPONSES = "responses"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainingRun:
     """What a training run made: the release, its figures, and what it cost."""
 
     release: str
     directory: Path
-    full: Full
+    pipeline: TrainedPipeline
     seconds: float
     peak_memory_mib: float
 
@@ -41,8 +41,8 @@ def train(
     dataset: Path,
     registry: Path,
     config: TrainConfig,
-    steps: Steps = lambda step: lambda done, of: None,
-) -> Trained:
+    steps: Steps = no_steps,
+) -> TrainingRun:
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 
     With `refit` the release is fitted again on everything, and its metrics remain those of the one
@@ -50,25 +50,27 @@ def train(
     a promotion. Raises `BadDataset` for data that nothing can be learnt from.
     """
     started = time.monotonic()
-    held = Registry(registry)
-    incumbent = release_in_force(held)
+    releases = Registry(registry)
+    incumbent = release_in_force(releases)
     steps("reading the dataset")(0, 1)
     log = read_log(dataset)
     if config.share < 1:
         log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
-    full = train_full(dataset, log, config, incumbent, steps)
-    fields = manifest_fields(log, full.targets, full.release.history, config, full.meaning)
+    pipeline = train_pipeline(dataset, log, config, incumbent, steps)
+    fields = manifest_fields(
+        log, pipeline.targets, pipeline.release.history, config, pipeline.meaning
+    )
     release_id, directory = write_release(
         registry,
-        full.content,
-        golden_requests(full.release),
-        metrics=_metrics(full),
+        pipeline.content,
+        golden_requests(pipeline.release),
+        metrics=_metrics(pipeline),
         **fields,
     )
     seconds, memory = time.monotonic() - started, _peak_memory_mib()
-    held.add(
+    releases.add(
         Entry(
             release=release_id,
             created=time.time_ns() // 1000,
@@ -77,47 +79,49 @@ def train(
             peak_memory_mib=round(memory, 1),
         )
     )
-    measured = full.responses.measured if full.responses else full.measured.get(DEFAULT, ())
-    beside = any(found.ranker == IN_FORCE for found in measured)
-    if incumbent is not None and beside and incumbent.id != release_id:
-        held.compare(comparison(release_id, incumbent.id, measured))
-    _write_report(registry, release_id, full)
-    return Trained(
+    measured = (
+        pipeline.responses.measured if pipeline.responses else pipeline.measured.get(DEFAULT, ())
+    )
+    compared = any(measurement.ranker == IN_FORCE for measurement in measured)
+    if incumbent is not None and compared and incumbent.id != release_id:
+        releases.compare(comparison(release_id, incumbent.id, measured))
+    _write_report(registry, release_id, pipeline)
+    return TrainingRun(
         release=release_id,
         directory=directory,
-        full=full,
+        pipeline=pipeline,
         seconds=seconds,
         peak_memory_mib=memory,
     )
 
 
-def _metrics(full: Full) -> tuple[Metric, ...]:
-    """Return the figures of the release; those of responses stand under an intent of their own."""
-    measured: dict[str, Sequence[Measured]] = dict(full.measured)
-    if full.responses is not None:
-        measured[RESPONSES] = full.responses.measured
+def _metrics(pipeline: TrainedPipeline) -> tuple[Metric, ...]:
+    """Return the metrics of the release; those of responses are under the intent `RESPONSES`."""
+    measured: dict[str, Sequence[Measurement]] = dict(pipeline.measured)
+    if pipeline.responses is not None:
+        measured[RESPONSES] = pipeline.responses.measured
     return tuple(
         Metric(
             name=name,
-            slice=found.slice,
-            n=found.n,
+            slice=measurement.slice,
+            n=measurement.n,
             value=v.value,
             low=v.low,
             high=v.high,
             intent=intent,
         )
         for intent, every in measured.items()
-        for found in every
-        if found.ranker == MODEL
-        for name, v in found.metrics.items()
+        for measurement in every
+        if measurement.ranker == MODEL
+        for name, v in measurement.metrics.items()
     )
 
 
-def _write_report(registry: Path, release_id: str, full: Full) -> None:
-    """Write every figure, the baselines' too, beside the release: it holds no customer."""
+def _write_report(registry: Path, release_id: str, pipeline: TrainedPipeline) -> None:
+    """Write every figure, those of the baselines included; they identify no customer."""
     directory = registry / "reports"
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(full_figures(full), indent=1)
+    text = json.dumps(report_figures(pipeline), indent=1)
     (directory / f"{release_id}.json").write_text(text + "\n")
 
 

@@ -72,4 +72,4 @@ def _allowed_here(
     """Return which rows beyond the base ranking the channel's own filters let through."""
     mask = without(everywhere.eligible.mask, channel.filters)
     mask[scored.base_ranking.rows] = False
-    return allow(mask, inputs.shared.index.item_count)
+    return allow(mask, inputs.shared.index.rows.item_count)

@@ -47,14 +47,14 @@ def _of_policy(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:
 def _of_offers(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:
     index, policy, request = inputs.shared.index, inputs.shared.policy, inputs.request
     channel = request.channel
-    yield Filter(Exclusion(Reason.CHANNEL), index.kept_from(channel))
-    yield Filter(Exclusion(Reason.NO_CREATIVE), index.without_creative(channel))
+    yield Filter(Exclusion(Reason.CHANNEL), index.channels.kept_from(channel))
+    yield Filter(Exclusion(Reason.NO_CREATIVE), index.channels.without_creative(channel))
     for rule in policy.eligibility:
         if channel in rule.channels:
             rows = barred(index.selections, rule, gathered.situation)
             yield Filter(Exclusion(Reason.NOT_ELIGIBLE, rule.name), rows)
     if request.place:
-        rows = ~index.stocked_at(request.place)
+        rows = ~index.availability.stocked_at(request.place)
         yield Filter(Exclusion(Reason.OUT_OF_STOCK), rows, leads=True)
     exhausted = inputs.shared.exhausted - gathered.view.granted()
     if exhausted:

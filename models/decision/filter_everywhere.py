@@ -33,10 +33,10 @@ def filter_everywhere(inputs: DecisionInputs, gathered: Gathered) -> GlobalFilte
     """
     index = inputs.shared.index
     filters = tuple(_filters(inputs, gathered))
-    available = index.eligible(inputs.now)
+    available = index.availability.eligible(inputs.now)
     if not filters:
         return GlobalFilters(filters, available)
-    return GlobalFilters(filters, allow(without(available.mask, filters), index.item_count))
+    return GlobalFilters(filters, allow(without(available.mask, filters), index.rows.item_count))
 
 
 def _filters(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:

@@ -49,12 +49,12 @@ def in_holdout(policy: Policy, seed: bytes) -> bool:
 
 def mask_of(index: OfferIndex, offers: Iterable[str]) -> Mask:
     """Return the mask of those offers that the catalogue has."""
-    mask = np.zeros(len(index.ids), np.bool_)
+    mask = np.zeros(len(index.rows), np.bool_)
     mask[rows_of(index, offers)] = True
     return mask
 
 
 def rows_of(index: OfferIndex, offers: Iterable[str]) -> Rows:
     """Return the rows of those offers that the catalogue has, ascending."""
-    found = {row for offer in offers if (row := index.row_of(offer)) is not None}
+    found = {row for offer in offers if (row := index.rows.row_of(offer)) is not None}
     return np.array(sorted(found), np.int64) if found else NO_ROWS

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
-from models.decision.outcome import lead_of, unavailable
+from models.decision.outcome import lead_of
 from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Request
 from models.domain.events import CONTACT, RESERVED, SENT, decision_key
@@ -21,6 +21,7 @@ from models.domain.prices import amount
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
+from models.domain.validity import unavailable
 from models.policy.schema import Policy
 
 
@@ -78,8 +79,8 @@ def replacement_request(request: Request, channel: str, place: str) -> Request:
 def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
     """Return the first reason why the customer may not have an offer."""
     index, offer = asked.shared.index, offer_id(row)
-    at = index.row_of(offer)
-    if at is None or not index.eligible(asked.now).mask[at]:
+    at = index.rows.row_of(offer)
+    if at is None or not index.availability.eligible(asked.now).mask[at]:
         return Exclusion(unavailable(row, asked.now))
     stages = run_stages(asked)
     closed = stages.gathered.closed.get(offer)

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from models.decision.stages import Stages
-from models.domain.catalogue import Row
 from models.domain.exclusions import Exclusion
 from models.domain.reasons import Reason
+from models.domain.validity import unavailable
 
 
 class Stage(IntEnum):
@@ -47,14 +47,14 @@ class OfferOutcome(msgspec.Struct, frozen=True, kw_only=True):
 def offer_outcome(stages: Stages, offer: str) -> OfferOutcome:
     """Return what became of `offer`."""
     index, filled = stages.inputs.shared.index, stages.filled
-    row = index.row_of(offer)
+    row = index.rows.row_of(offer)
     if row is None:
         return OfferOutcome(stage=Stage.CATALOGUE)
     for place in filled.shown:
         if place.row == row:
             return OfferOutcome(stage=Stage.SHOWN, rank=place.rank)
     now = stages.inputs.now
-    if not index.eligible(now).mask[row]:
+    if not index.availability.eligible(now).mask[row]:
         known = index.catalogue.row(offer)
         assert known is not None, "the index has only what the catalogue has"
         return OfferOutcome(stage=Stage.AVAILABILITY, exclusion=Exclusion(unavailable(known, now)))
@@ -71,17 +71,6 @@ def offer_outcome(stages: Stages, offer: str) -> OfferOutcome:
 def lead_of(stages: Stages, row: int) -> int:
     """Return the item row that leads the offer of `row`, which has items."""
     return int(stages.scored.ranker.rank(np.array([row], np.int64)).leads[0])
-
-
-def unavailable(row: Row, now: int) -> Reason:
-    """Return why an offer may be shown nowhere at `now` (microseconds)."""
-    if row.withdrawn:
-        return Reason.WITHDRAWN
-    if (row.valid_from or 0) > now or (row.valid_until is not None and row.valid_until <= now):
-        return Reason.NOT_VALID
-    if row.price_until is not None and row.price_until <= now:
-        return Reason.PRICE_EXPIRED
-    return Reason.OUT_OF_STOCK
 
 
 def _not_reached(stages: Stages, offer: str, row: int) -> OfferOutcome:

@@ -84,7 +84,7 @@ def _slate(
     return tuple(
         ShownOffer(
             offer=place.offer,
-            item=index.item_ids[place.lead],
+            item=index.rows.item_ids[place.lead],
             rank=place.rank,
             tier=place.tier,
             score=parts.base + parts.worth + parts.noise,
@@ -132,6 +132,6 @@ def _flags(stages: Stages, unknown: int) -> tuple[Flag, ...]:
 def _unknown_ids(index: OfferIndex, request: Request) -> int:
     offers = {*request.include, *request.exclude}
     items = {entry.item for entry in request.context}
-    return sum(index.row_of(offer) is None for offer in offers) + sum(
-        item not in index.item_row for item in items
+    return sum(index.rows.row_of(offer) is None for offer in offers) + sum(
+        item not in index.rows.item_row for item in items
     )

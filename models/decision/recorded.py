@@ -60,13 +60,13 @@ def kept_candidates(
     leads = np.concatenate([ranking.leads for ranking in rankings])
     worths = np.concatenate([ranking.value_terms for ranking in rankings])
     known = np.full(len(rows), -1, np.int32)
-    items = rows < index.item_count
-    known[items] = index.release_row[rows[items]]
+    items = rows < index.rows.item_count
+    known[items] = index.release_items.row_of_item[rows[items]]
     named = known < 0
     return KeptCandidates(
         rows=known.astype("<i4").tobytes(),
-        named=tuple(index.ids[row] for row in rows[named].tolist()),
-        leads=tuple(index.item_ids[lead] for lead in leads[named].tolist()),
+        named=tuple(index.rows.ids[row] for row in rows[named].tolist()),
+        leads=tuple(index.rows.item_ids[lead] for lead in leads[named].tolist()),
         sources=np.concatenate(sources).astype("u1").tobytes(),
         worths=worths.astype("<i8").tobytes() if worths.any() else b"",
         open=b"" if open_ is None else open_.astype("u1").tobytes(),
@@ -127,7 +127,7 @@ def recorded_candidates(decision: Decision, index: OfferIndex, rules: int) -> Re
 
     `rules` is how many rules of diversity its policy has.
     """
-    candidates, count = decision.candidates, len(index.ids)
+    candidates, count = decision.candidates, len(index.rows)
     ids = candidates.ids(index.release.items)
     rows = np.array([_row(index, offer_id) for offer_id in ids], np.int64)
     sources = np.zeros(count, np.int64)
@@ -177,7 +177,7 @@ def recorded_exhausted(decision: Decision) -> frozenset[str]:
 
 
 def _row(index: OfferIndex, offer_id: str) -> int:
-    row = index.row_of(offer_id)
+    row = index.rows.row_of(offer_id)
     assert row is not None, "the small index holds every candidate"
     return row
 

@@ -27,7 +27,7 @@ def retrieve(inputs: DecisionInputs, gathered: Gathered, everywhere: GlobalFilte
     seeded = None
     if recorded is not None:
         closed = NO_ROWS if replenish else gathered.closed_rows
-        seeded = recorded.seeded(closed, index.item_count)
+        seeded = recorded.seeded(closed, index.rows.item_count)
     scope = CandidateScope(counts.items, everywhere.eligible, gathered.closed_rows, seeded)
     scorer = scorer_for(index, gathered.view, gathered.base_intent, gathered.minute, scope)
     if recorded is not None:

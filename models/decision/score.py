@@ -27,7 +27,7 @@ class Scored(NamedTuple):
 def score(inputs: DecisionInputs, gathered: Gathered, retrieved: Retrieved) -> Scored:
     """Return the candidates in order: history, value and levers, exploration."""
     closed = gathered.closed_rows
-    barred_leads = closed[closed < inputs.shared.index.item_count]
+    barred_leads = closed[closed < inputs.shared.index.rows.item_count]
     terms = _score_terms(inputs, gathered.minute)
     ranker = OfferRanker(inputs.shared.index, barred_leads, retrieved.scorer, terms)
     return Scored(ranker, ranker.rank(retrieved.rows))
@@ -43,7 +43,7 @@ def _score_terms(inputs: DecisionInputs, minute: int) -> ScoreTerms:
             return recorded.value_terms[rows]
         found = value_terms(index, policy, label, inputs.request.intent, minute, rows)
         for offer, lift in shared.score_lifts.items():
-            found[rows == index.row_of(offer)] += lift
+            found[rows == index.rows.row_of(offer)] += lift
         return found
 
     def noise(rows: Rows) -> Fixed:
@@ -51,7 +51,7 @@ def _score_terms(inputs: DecisionInputs, minute: int) -> ScoreTerms:
         if not exploration.temperature:
             return np.zeros(len(rows), np.int64)
         bucket = minute // (exploration.minutes * MINUTE)
-        offers = [index.ids[row] for row in rows.tolist()]
+        offers = [index.rows.ids[row] for row in rows.tolist()]
         draws = gumbels(inputs.profile.customer, offers, policy.digest, bucket)
         return explored(np.zeros(len(rows), np.int64), draws, exploration.temperature)
 

@@ -77,7 +77,7 @@ class SlateRules:
 
     def stock_as_of(self, lead: int) -> int | None:
         """Return when the stock of an item was last counted, here or anywhere."""
-        item = self.index.catalogue.items[self.index.item_ids[lead]]
+        item = self.index.catalogue.items[self.index.rows.item_ids[lead]]
         return stock_age(item.stock, self.request.place) or stock_age(item.stock, "")
 
 
@@ -142,7 +142,7 @@ class SlateBuilder:
     def add_ranking(self, ranking: Ranking, tier: int) -> None:
         """Walk on over `ranking`, which stands below everything before."""
         rules = self._rules
-        ids = rules.index.ids
+        ids = rules.index.rows.ids
         first = sum(map(len, self._rankings)) + 1
         self._rankings.append(ranking)
         filters = rules.first_filters(ranking).tolist()
@@ -192,7 +192,7 @@ class SlateBuilder:
         if closed is not None:
             return closed
         if place.lead in rules.closed_leads:
-            return rules.closed[rules.index.ids[place.lead]]
+            return rules.closed[rules.index.rows.ids[place.lead]]
         if first_filter >= 0:
             return rules.filters[first_filter].exclusion
         if place.lead in self._leads:
@@ -207,4 +207,4 @@ class SlateBuilder:
 
 def class_of(index: OfferIndex, row: int, lead: int, feature: str) -> str:
     """Return the first value of an offer's feature, else of the item that leads it; "" without."""
-    return index.value_of(row, feature) or index.value_of(lead, feature)
+    return index.feature_values.first(row, feature) or index.feature_values.first(lead, feature)

@@ -63,11 +63,11 @@ def apply_counterfactual(stages: Stages, offer: str, change: Counterfactual) -> 
     """Return the inputs of a decision after a change about an offer of the catalogue."""
     inputs, shared = stages.inputs, stages.inputs.shared
     index = shared.index
-    row = index.row_of(offer)
+    row = index.rows.row_of(offer)
     assert row is not None, "a change is about an offer that there is"
     match change.kind:
         case CounterfactualKind.STOCK:
-            lead = index.catalogue.items[index.item_ids[lead_of(stages, row)]]
+            lead = index.catalogue.items[index.rows.item_ids[lead_of(stages, row)]]
             rows = {id(one): one for one in (index.catalogue.row(offer), lead) if one is not None}
             return _with_rows(inputs, [_stocked(one, change, inputs.now) for one in rows.values()])
         case CounterfactualKind.TIME:
@@ -84,7 +84,7 @@ def apply_counterfactual(stages: Stages, offer: str, change: Counterfactual) -> 
             }
             return inputs._replace(shared=dataclasses.replace(shared, score_lifts=lifts))
         case CounterfactualKind.EVENT:
-            item = index.item_ids[lead_of(stages, row)]
+            item = index.rows.item_ids[lead_of(stages, row)]
             return inputs._replace(profile=_with_event(inputs, change.about, item))
         case CounterfactualKind.CASE | CounterfactualKind.ATTRIBUTE:
             return inputs._replace(profile=_with_attribute(inputs, change.about, change.text))

@@ -90,7 +90,7 @@ def _attributes(stages: Stages, shown: ShownOffer) -> tuple[str, ...]:
 
 def _score(stages: Stages, offer: str) -> int | None:
     """Return the score of a candidate, None of what is none."""
-    row = stages.inputs.shared.index.row_of(offer)
+    row = stages.inputs.shared.index.rows.row_of(offer)
     for ranking in stages.filled.rankings:
         for at in (ranking.rows == row).nonzero()[0].tolist():
             return int(ranking.scores[at])

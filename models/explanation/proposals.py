@@ -35,8 +35,8 @@ def proposals(stages: Stages, offer: str, stopped: OfferOutcome) -> list[Counter
     a holdout.
     """
     index = stages.inputs.shared.index
-    row = index.row_of(offer)
-    if row is None or not len(index.members_of(row)):
+    row = index.rows.row_of(offer)
+    if row is None or not len(index.members.of(row)):
         return []
     known = index.catalogue.row(offer)
     assert known is not None, "the index has only what the catalogue has"

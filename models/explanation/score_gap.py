@@ -34,7 +34,7 @@ def score_gap(stages: Stages, row: int) -> int | None:
             low = middle
         else:
             high = middle
-    ranks = stages.inputs.shared.index.tie_ranks
+    ranks = stages.inputs.shared.index.rows.tie_ranks
     gap = int(ranking.scores[low] - ranking.scores[at])
     return gap if ranks[row] < ranks[ranking.rows[low]] else gap + 1
 

@@ -57,7 +57,7 @@ def _micros(index: OfferIndex, unknown: Money | None, rows: Rows) -> Fixed:
     found = np.empty(len(rows), np.int64)
     default = _MICROS if unknown is None else _micro(unknown)
     for at, row in enumerate(rows.tolist()):
-        offer = catalogue.offer(index.ids[row])
+        offer = catalogue.offer(index.rows.ids[row])
         value = None if offer is None else offer.value
         if value is None or (unknown is not None and value.currency != unknown.currency):
             found[at] = default

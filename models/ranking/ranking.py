@@ -87,20 +87,22 @@ class OfferRanker:
         """Return `rows` (distinct offers that have items) in descending score, then offer id."""
         index = self.index
         leads = rows.copy()
-        sets = rows >= index.item_count
+        sets = rows >= index.rows.item_count
         if sets.any():
-            members, starts = _members(rows[sets] - index.item_count, index.members, index.starts)
+            members, starts = _members(
+                rows[sets] - index.rows.item_count, index.members.rows, index.members.starts
+            )
             items = np.unique(np.concatenate([members, rows[~sets]]))
             every = self.scorer.scores(items)
             found = every[np.searchsorted(items, members)]
-            leads[sets] = _leads(members, starts, found, index.live, self.barred_leads)
+            leads[sets] = _leads(members, starts, found, index.availability.live, self.barred_leads)
             judged = every[np.searchsorted(items, leads)]
         else:
             judged = self.scorer.scores(leads)
         bases = self.scorer.log_rates(judged) if self.terms.by_value else judged
         worths, noises = self.terms.value_terms(rows), self.terms.noise_terms(rows)
         scores = bases + worths + noises
-        order = top_by_score(scores, index.tie_ranks[rows], len(rows))
+        order = top_by_score(scores, index.rows.tie_ranks[rows], len(rows))
         return Ranking(rows, leads, judged, bases, worths, noises, scores).reordered(order)
 
 
@@ -114,7 +116,7 @@ def base_candidates(
     absent.
     """
     closed = scope.closed[scope.eligible.mask[scope.closed]]
-    if not index.set_ids:
+    if not index.rows.set_ids:
         return np.concatenate([scorer.candidates, closed])
     open_sets = scope.eligible.mask.copy()
     open_sets[closed] = False
@@ -131,10 +133,10 @@ def backfill_ranking(ranker: OfferRanker, allowed: Allowed, limit: int) -> Ranki
 
 def _nearest_sets(index: OfferIndex, scorer: Scorer, limit: int, allowed: Mask) -> Rows:
     """Return up to `limit` rows of explicit offers that promise most among `allowed`."""
-    if not index.set_ids:
+    if not index.rows.set_ids:
         return NO_ROWS
     point = (scorer.vector / ONE).astype(np.float32)
-    return index.nearest_sets(point, limit, allowed)
+    return index.vectors.nearest_sets(point, limit, allowed)
 
 
 @compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1])")

@@ -14,7 +14,8 @@ from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.fixed import dot
 from models.ranking.candidate_scope import CandidateScope, SeededCandidates
-from models.ranking.offer_index import OfferIndex, PopularItems
+from models.ranking.offer_index import OfferIndex
+from models.ranking.popularity import PopularItems
 from models.ranking.two_stage_scorer import TwoStageScorer, history_attribution
 from models.recommender.candidates import listed_items
 from models.recommender.item_history import item_history_of
@@ -104,11 +105,11 @@ class HistoryScorer:
 
     def more_candidates(self, limit: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed`."""
-        return self._index.search.nearest(self.vector, limit, allowed, NO_ROWS)
+        return self._index.vectors.search.nearest(self.vector, limit, allowed, NO_ROWS)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the inner product of each item, biases included."""
-        return dot(self._index.fixed_vectors, items, self._customer.vector) + self._customer.bias
+        return dot(self._index.vectors.fixed, items, self._customer.vector) + self._customer.bias
 
     def sources(self, items: Rows) -> Rows:
         """Return that all are near the history."""
@@ -150,7 +151,7 @@ def scorer_for(
     customer = placement.customer
     seeded = scope.seeded
     if customer.cold:
-        popular = index.popular(customer.segments)
+        popular = index.popularity.ranked(customer.segments)
         candidates = (
             listed_items(popular.order, scope.limit, scope.eligible.mask, scope.closed)
             if seeded is None
@@ -158,7 +159,7 @@ def scorer_for(
         )
         return PopularityScorer(popular, customer.vector, candidates)
     candidates = (
-        index.search.nearest(customer.vector, scope.limit, scope.eligible, scope.closed)
+        index.vectors.search.nearest(customer.vector, scope.limit, scope.eligible, scope.closed)
         if seeded is None
         else seeded.items
     )
@@ -166,5 +167,5 @@ def scorer_for(
 
 
 def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:
-    rows = {index.item_row.get(entry.item, -1) for entry in view.lanes.get(PURCHASE, ())}
+    rows = {index.rows.item_row.get(entry.item, -1) for entry in view.lanes.get(PURCHASE, ())}
     return np.array(sorted(row for row in rows if row >= 0 and eligible[row]), np.int64)

@@ -47,14 +47,14 @@ def find_candidates(
         rows, sources = scope.seeded
         reached = look_up_neighbours(stage.retrieval.tables, history)
     else:
-        allowed = index.known_to_release(scope.eligible).copy()
-        closed = index.release_row[scope.closed[scope.closed < index.item_count]]
+        allowed = index.availability.known_to_release(scope.eligible).copy()
+        closed = index.release_items.row_of_item[scope.closed[scope.closed < index.rows.item_count]]
         allowed[closed[closed >= 0]] = False
         proposed = propose_candidates(stage.retrieval, history, ensemble.quotas, allowed)
         reached = proposed.reached
         known, bits = proposed.candidates
         named = SeededCandidates(
-            index.item_of_release_row[known],
+            index.release_items.item_of_row[known],
             _sources_of(bits, source_names(stage.retrieval.tables.names)),
         )
         named = _with_new_items(index, ensemble, history, scope, named)
@@ -71,13 +71,13 @@ def _with_new_items(
     named: SeededCandidates,
 ) -> SeededCandidates:
     """Return the candidates with those new items that fit the customer best, in their places."""
-    quota = ensemble.quotas.new
-    if not quota or index.new_items is None:
+    quota, new_items = ensemble.quotas.new, index.new_items
+    if not quota or new_items is None:
         return named
-    open_ = scope.eligible.mask[index.new_rows] & ~np.isin(index.new_rows, scope.closed)
-    new = index.new_rows[open_]
-    fits = index.new_items.scores(*_interactions_here(index, history))[open_]
-    new = new[top_by_score(np.rint(fits * ONE).astype(np.int64), index.tie_ranks[new], quota)]
+    open_ = scope.eligible.mask[new_items.rows] & ~np.isin(new_items.rows, scope.closed)
+    new = new_items.rows[open_]
+    fits = new_items.scores(*_interactions_here(index, history))[open_]
+    new = new[top_by_score(np.rint(fits * ONE).astype(np.int64), index.rows.tie_ranks[new], quota)]
     return _joined(named, new, Source.NEW)
 
 
@@ -94,7 +94,7 @@ def _filled_up(
     if not wanted:
         return named
     taken = np.union1d(named.items, scope.closed)
-    near = index.search.nearest(placement.customer.vector, wanted, scope.eligible, taken)
+    near = index.vectors.search.nearest(placement.customer.vector, wanted, scope.eligible, taken)
     return _joined(named, near, Source.HISTORY)
 
 
@@ -107,7 +107,7 @@ def _joined(named: SeededCandidates, more: Rows, source: Source) -> SeededCandid
 
 def _interactions_here(index: OfferIndex, history: ItemHistory) -> tuple[Rows, NDArray[np.float64]]:
     """Return the item rows (m,) that a customer interacted with, and how often each (m,)."""
-    rows = index.item_of_release_row[history.rows]
+    rows = index.release_items.item_of_row[history.rows]
     return rows[rows >= 0], history.interactions[rows >= 0]
 
 

@@ -61,7 +61,7 @@ class TwoStageScorer:
         self._tables, self._history = stage.retrieval.tables, history
         found = find_candidates(index, stage, ensemble, history, placement, scope)
         self.candidates, self._sources = found.items, found.sources
-        both = index.release_row[self.candidates]
+        both = index.release_items.row_of_item[self.candidates]
         self._known_to_both = self.candidates[both >= 0]
         segments = segments_of(view)
         self._scorer = CandidateScorer(
@@ -75,11 +75,11 @@ class TwoStageScorer:
 
     def more_candidates(self, limit: int, allowed: Allowed) -> Rows:
         """Return the nearest of `allowed` by the history embedding."""
-        return self._index.search.nearest(self.vector, limit, allowed, NO_ROWS)
+        return self._index.vectors.search.nearest(self.vector, limit, allowed, NO_ROWS)
 
     def scores(self, items: Rows) -> Fixed:
         """Return the score of each item: by the trees, or where a new one stands among them."""
-        rows = self._index.release_row[items]
+        rows = self._index.release_items.row_of_item[items]
         known = rows >= 0
         if known.all():
             return self._scorer.scores(rows)
@@ -91,7 +91,7 @@ class TwoStageScorer:
     @cached_property
     def _anchors(self) -> tuple[Fixed, Fixed]:
         """Return the scores of the candidates that both stages know, by each, ascending."""
-        ranked = self._scorer.scores(self._index.release_row[self._known_to_both])
+        ranked = self._scorer.scores(self._index.release_items.row_of_item[self._known_to_both])
         return np.sort(self._near(self._known_to_both)), np.sort(ranked)
 
     def sources(self, items: Rows) -> Rows:
@@ -104,7 +104,7 @@ class TwoStageScorer:
     def rates(self, items: Rows, scores: Fixed) -> list[float | None]:
         """Return what each score is worth; nothing is known of what the trees do not know."""
         rates = self._ensemble.calibration.rate(scores / ONE).tolist()
-        known = (self._index.release_row[items] >= 0).tolist()
+        known = (self._index.release_items.row_of_item[items] >= 0).tolist()
         return [rate if k else None for rate, k in zip(rates, known, strict=True)]
 
     def log_rates(self, scores: Fixed) -> Fixed:
@@ -119,7 +119,7 @@ class TwoStageScorer:
         popular, by nothing the customer did.
         """
         kinds = self.sources(items)
-        rows = self._index.release_row[items]
+        rows = self._index.release_items.row_of_item[items]
         by_table = _BY_TABLES[kinds] & (rows >= 0)
         said: list[tuple[Because, ...]] = [()] * len(items)
         near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
@@ -137,14 +137,14 @@ class TwoStageScorer:
         return said
 
     def _near(self, items: Rows) -> Fixed:
-        return dot(self._index.fixed_vectors, items, self.vector) + self._placement.customer.bias
+        return dot(self._index.vectors.fixed, items, self.vector) + self._placement.customer.bias
 
 
 def history_attribution(
     index: OfferIndex, customer: PlacedCustomer, items: Rows, limit: int
 ) -> list[tuple[Because, ...]]:
     """Return, for each item, the acts whose columns speak most for it by the embedding."""
-    found = strongest_features(customer, index.fixed_vectors, items, index.release, limit)
+    found = strongest_features(customer, index.vectors.fixed, items, index.release, limit)
     return [tuple(Because(column.type, column.item) for column in columns) for columns in found]
 
 

@@ -17,15 +17,12 @@ from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import ONE, top_by_score
 from models.recommender.calibration import Calibration
 from models.recommender.candidates import MOST_SOURCES, source_names
+from models.recommender.features.by_table import greatest_sums
+from models.recommender.features.group import FeatureInputs, MatchFeatures
+from models.recommender.features.item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import NeighbourTables, ReachedItems
-from models.recommender.ranker_features import (
-    ITEM_FEATURES,
-    MatchFeatures,
-    feature_matrix,
-    greatest_sums,
-    ranker_features,
-)
+from models.recommender.ranker_features import feature_columns, ranker_features
 from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
 from models.recommender.segments import EVERYBODY, SegmentPopularity, segment_popularity
 from models.recommender.trees import Trees
@@ -66,7 +63,7 @@ class CandidateScorer:
         reached: ReachedItems,
         candidates: Rows,
     ) -> None:
-        self._facts = stage.retrieval.item_features
+        self._item_features = stage.retrieval.item_features
         self._shares = stage.retrieval.shares
         self._segments = segments
         self._trees = ensemble.trees
@@ -80,10 +77,12 @@ class CandidateScorer:
             embedding=np.zeros(len(rows), np.float32),
             popularity=segment_popularity(self._shares, self._segments, rows),
         )
-        matrix = feature_matrix(
-            rows, self._past, self._reached, self._greatest, matches, self._facts
+        columns = feature_columns(
+            FeatureInputs(
+                rows, self._past, self._reached, self._greatest, matches, self._item_features
+            )
         )
-        return np.rint(self._trees.score(matrix) * ONE).astype(np.int64)
+        return np.rint(self._trees.score(columns.T) * ONE).astype(np.int64)
 
 
 class RankedCandidates(NamedTuple):

@@ -23,9 +23,9 @@ from models.recommender.candidates import (
     source_names,
     union,
 )
+from models.recommender.features.item import BOUGHT_FEATURE
 from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import NeighbourTables, ReachedItems, look_up_neighbours
-from models.recommender.ranker_features import BOUGHT_FEATURE
 from models.recommender.segments import SegmentPopularity
 
 

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import msgspec
 
-from models.errors import ThroughlineError
+from models.errors import Held
 from models.release.manifest import RESPONSE
 
 GATED = ("recall@10", "ndcg@10", "auc")
@@ -47,10 +47,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     release: str
     other: str
     leads: tuple[Lead, ...]
-
-
-class Held(ThroughlineError):
-    """A promotion that the gate refuses; another release, or a stated reason, passes it."""
 
 
 def check_label(label: str, in_force: str) -> None:

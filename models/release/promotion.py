@@ -1,7 +1,7 @@
 """Whether a release may take over from the one in force, by how both did on the same cases."""
 
-from models.errors import BadRelease
-from models.release.gate import Held, check_gate, check_label
+from models.errors import BadRelease, Held
+from models.release.gate import check_gate, check_label
 from models.release.loader import read_manifest
 from models.release.manifest import Manifest
 from models.release.registry import Registry

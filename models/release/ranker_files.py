@@ -17,6 +17,7 @@ from models.canonical import encode_canonical
 from models.domain.events import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
+from models.recommender.features.item import ITEM_FEATURES
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import (
     MOST_TABLES,
@@ -25,7 +26,6 @@ from models.recommender.ranker import (
     SecondStage,
     check_second_stage,
 )
-from models.recommender.ranker_features import ITEM_FEATURES
 from models.recommender.retrieval import Quotas, RetrievalTables
 from models.recommender.segments import SegmentPopularity
 from models.recommender.trees import read_trees

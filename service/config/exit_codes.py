@@ -9,8 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from models.errors import BadDataset, BadInput, BadRelease, StoreUnavailable, ThroughlineError
-from models.release.gate import Held
+from models.errors import BadDataset, BadInput, BadRelease, Held, StoreUnavailable, ThroughlineError
 
 # Packages of an extra, by the extra that brings them.
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}

@@ -14,8 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from models.errors import BadInput, BadRelease, Conflict, StoreUnavailable, ThroughlineError
-from models.release.gate import Held
+from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
 from models.release.loader import NewerRelease
 from models.release.registry import NothingToRollBack
 from service.contract.errors import (
@@ -78,7 +77,7 @@ FAILURE_KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS_BY_ERROR), INT
 
 
 def failure_kind(error: ThroughlineError) -> FailureKind:
-    """Return which kind of failure `error` is, one of `KINDS`."""
+    """Return which kind of failure `error` is, one of `FAILURE_KINDS`."""
     return next(kind for type_, kind in _KINDS_BY_ERROR if isinstance(error, type_))
 
 

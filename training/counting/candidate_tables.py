@@ -1,42 +1,45 @@
-"""Everything that candidates are found and described by, counted from one part of a log."""
+"""Count what candidates are retrieved and described by, from one part of a log."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.ranker_features import BOUGHT_FEATURE
+from models.recommender.features.item import BOUGHT_FEATURE
 from models.recommender.retrieval import RetrievalTables
-from training.counting.interactions import Touches
-from training.counting.item_tables import item_facts, pairs_for, tables
-from training.counting.segment_popularity import popularity
+from training.counting.interactions import Interactions
+from training.counting.item_tables import behaviour_pairs, count_item_tables, item_features
+from training.counting.segment_popularity import count_popularity
 from training.counting.trend import Trend, TrendConfig, with_trend
 from training.log.event_log import Log
 
 
-def retrieval_of(
+def count_retrieval(
     log: Log,
     targets: Iterable[str],
     items: Sequence[str],
-    touches: Touches,
+    interactions: Interactions,
     seed: int,
     left_out: NDArray[np.bool_] | None = None,
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
     trend: TrendConfig | None = None,
 ) -> RetrievalTables:
-    """Count tables, facts, popularity and shares; equally popular items stand in random order.
+    """Count item tables, item features, popularity, and shares by segment, over `items`.
 
-    `touches` are of `log`; `left_out` (customers,) marks customers who do not count. `pairs` of
-    behaviours are those that say something of their own, unless given.
+    `targets` are the event types to predict, `interactions` those of `log`; `left_out` (customers,)
+    marks customers who do not count. Without `pairs`, tables are counted for `behaviour_pairs`.
+    Equally popular items are ordered at random under `seed`.
     """
     if left_out is not None:
-        touches = touches.without(left_out)
-    facts = item_facts(touches)
-    shuffled = np.random.default_rng([seed, 10]).permutation(touches.items)
-    popular = shuffled[np.argsort(-facts[shuffled, BOUGHT_FEATURE], kind="stable")]
-    if trend is not None and left_out is None:  # who is left out may not speak through a trend
-        facts = with_trend(facts, Trend(log, targets, items, trend).at(None))
-    shares = popularity(log, targets, items, left_out).shares
-    near = tables(touches, pairs_for(touches) if pairs is None else pairs)
-    return RetrievalTables(near, facts, popular.astype(np.int64), shares)
+        interactions = interactions.without(left_out)
+    features = item_features(interactions)
+    shuffled = np.random.default_rng([seed, 10]).permutation(interactions.items)
+    popular = shuffled[np.argsort(-features[shuffled, BOUGHT_FEATURE], kind="stable")]
+    if trend is not None and left_out is None:  # it counts those left out, too
+        features = with_trend(features, Trend(log, targets, items, trend).at(None))
+    shares = count_popularity(log, targets, items, left_out).shares
+    tables = count_item_tables(
+        interactions, behaviour_pairs(interactions) if pairs is None else pairs
+    )
+    return RetrievalTables(tables, features, popular.astype(np.int64), shares)

@@ -1,8 +1,8 @@
-"""Trend: what everybody turned to lately, counted anew from time to time as releases would be.
+"""Trend: how each item's share of the latest target events differs from its share of all time.
 
-A season moves an item's share tenfold within days, and tables of years do not see it. The latest
-target events of all customers together are shrunk to the shares of all time; a moment sees the
-newest count that was made before it, and counts are made every so many target events.
+A season moves an item's share tenfold within days, which tables over years do not show. The latest
+target events of all customers together are shrunk to the shares of all time. They are counted
+again every so many target events, as releases would be, and a moment sees the last count before it.
 """
 
 from bisect import bisect_left
@@ -16,22 +16,23 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.ranker_features import TREND
+from models.recommender.features.item import TREND
 from training.log.event_log import Log
-from training.log.order import Bound, bound_of, is_dated, ordered_over_all
+from training.log.order import Bound, bound_of, is_dated, ordered_across_customers
 
-SHRINK = 100.0  # events of all time among the latest
+SHRINK = 100.0  # pseudo-events with the shares of all time, added to the latest
 
 _Many = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TrendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an item's shares of late are counted: from how many target events of all customers.
+    """From how many of the latest target events of all customers an item's share is counted.
 
-    There are three such shares, `shortest`, `middle` and `longest`: the fewer events, the quicker
-    and the noisier. They are counted anew every `every` target events, which is learnt from, and
-    measured apart: a release holds the last count, and follows the trend only if it is renewed as
-    often. Data without an order over the customers has no trend.
+    There are three such shares, of the latest `shortest`, `middle` and `longest` events: the fewer,
+    the quicker and the noisier. They are counted again every `every` target events. The trees learn
+    from that, but a release holds the last count only and follows the trend if it is renewed as
+    often; what that would be worth is measured separately. Data without an order over the customers
+    has no trend.
     """
 
     shortest: _Many = 75
@@ -41,7 +42,7 @@ class TrendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Trend:
-    """What `TREND` says of items at any moment of a log that is ordered over its customers."""
+    """The features `TREND` of items, at any moment of a log that is ordered over its customers."""
 
     def __init__(
         self, log: Log, targets: Iterable[str], items: Sequence[str], config: TrendConfig
@@ -50,45 +51,47 @@ class Trend:
 
         Raises `BadDataset` where the log has no order over its customers.
         """
-        if not ordered_over_all(log):
+        if not ordered_across_customers(log):
             raise BadDataset("events.parquet: no order over the customers: no trend")
-        wanted = frozenset(targets)
+        types = frozenset(targets)
         row_of = {item: row for row, item in enumerate(items)}
-        told = []
+        target_events = []
         for customer in log.customers:
             bought = [
                 (bound_of(event), row_of[event.item])
                 for event in customer.events
-                if event.type in wanted and event.item in row_of and is_dated(event)
+                if event.type in types and event.item in row_of and is_dated(event)
             ]
             sizes = Counter(bound for bound, _ in bought)
-            told += [(bound, row, 1.0 / sizes[bound]) for bound, row in bought]
-        told.sort()
-        self._bounds = [bound for bound, _, _ in told]
-        self._rows = np.array([row for _, row, _ in told], np.int64)
-        self._parts = np.array([part for _, _, part in told], np.float64)  # of their baskets
+            target_events += [(bound, row, 1.0 / sizes[bound]) for bound, row in bought]
+        target_events.sort()
+        self._bounds = [bound for bound, _, _ in target_events]
+        self._rows = np.array([row for _, row, _ in target_events], np.int64)
+        self._parts = np.array(
+            [part for _, _, part in target_events], np.float64
+        )  # 1 / events at that moment
         self._items = len(items)
         self._config = config
         self._counted: dict[int, Floats] = {}
 
     def at(self, moment: Bound | None) -> Floats:
-        """Return (items, TREND) as counted last before `moment`; None is after everything."""
+        """Return (items, TREND) of the last count before `moment`; None is after all events."""
         before = len(self._bounds)
         if moment is not None:
             before = bisect_left(self._bounds, moment) // self._config.every * self._config.every
-        found = self._counted.get(before)
-        if found is None:
-            found = self._counted[before] = self._count(before)
-        return found
+        trend = self._counted.get(before)
+        if trend is None:
+            trend = self._counted[before] = self._count(before)
+        return trend
 
     def _count(self, before: int) -> Floats:
         rows = self._rows[:before]
         ever = self._shares(rows, None)
-        once = self._shares(rows, self._parts[:before])
-        columns = [np.log(once / ever)]
+        basket_shares = self._shares(rows, self._parts[:before])
+        columns = [np.log(basket_shares / ever)]
         for latest in (self._config.shortest, self._config.middle, self._config.longest):
-            late = np.bincount(rows[-latest:], minlength=self._items)
-            shares = (late + SHRINK * ever) / (late.sum() + SHRINK)
+            recent = np.bincount(rows[-latest:], minlength=self._items)
+            shares = (recent + SHRINK * ever) / (recent.sum() + SHRINK)
             columns.append(np.log(shares / ever))
         assert len(columns) == len(TREND)
         return np.stack(columns, axis=1).astype(np.float32)
@@ -97,10 +100,10 @@ class Trend:
         self, rows: NDArray[np.int64], weights: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
         counts = np.bincount(rows, weights, self._items) + 1.0 / self._items
-        found: NDArray[np.float64] = counts / counts.sum()
-        return found
+        shares: NDArray[np.float64] = counts / counts.sum()
+        return shares
 
 
-def with_trend(facts: Floats, trend: Floats) -> Floats:
-    """Return `facts` (items, FACTS) with `trend` (items, TREND) in them."""
-    return np.hstack([facts[:, : -len(TREND)], trend])
+def with_trend(item_features: Floats, trend: Floats) -> Floats:
+    """Return `item_features` (items, ITEM_FEATURES) with `trend` as the last columns (TREND)."""
+    return np.hstack([item_features[:, : -len(TREND)], trend])

@@ -1,1 +1,1 @@
-"""Ranked lists measured against what customers turned to, beside other rankers."""
+"""Measure ranked lists against what customers turned to, and compare rankers."""

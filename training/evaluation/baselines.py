@@ -1,6 +1,6 @@
-"""What a release must beat: popularity, own counts, item-kNN, and LightFM by customer.
+"""Baselines that a release must beat: popularity, own counts, item-kNN, LightFM by customer.
 
-Each yields scores of questions by items, in blocks; `score_lists` turns them into lists.
+Each yields scores (cases, items), block by block; `score_lists` makes lists of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,9 @@ from scipy import sparse
 from models.domain.events import BROWSE, CART, PURCHASE
 from training.evaluation.ranked_lists import BLOCK
 from training.log.event_log import Log
-from training.progress import Progress
-from training.retrieval.fit import Settings, fit_by_customer
-from training.splits.eval_cases import Question
+from training.progress import Progress, no_progress
+from training.retrieval.fit import StageOneSettings, fit_by_customer
+from training.splits.eval_cases import EvalCase
 
 # What an event of a lane weighs in own counts and item-kNN.
 WEIGHTS = {BROWSE: 1.0, CART: 2.0, PURCHASE: 4.0}
@@ -26,8 +26,8 @@ Scores = Iterator[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What every baseline learns from: the training log by customer and by item.
+class BaselineCounts:
+    """What every baseline learns from: a training log, counted by customer and by item.
 
     `weights` (customers, items) sums event weights, `targets` (customers, items) counts target
     events, `popular` (items,) their sum.
@@ -39,9 +39,9 @@ class Trained:
     popular: NDArray[np.float64]
 
 
-def prepare(log: Log, targets: Iterable[str], items: Sequence[str]) -> Trained:
+def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) -> BaselineCounts:
     """Count the training part of a log over `items`."""
-    wanted = frozenset(targets)
+    types = frozenset(targets)
     row_of = {item: row for row, item in enumerate(items)}
     cells: list[tuple[int, int, float, float]] = []
     for at, customer in enumerate(log.customers):
@@ -49,77 +49,79 @@ def prepare(log: Log, targets: Iterable[str], items: Sequence[str]) -> Trained:
             row = row_of.get(event.item)
             if row is not None:
                 weight = WEIGHTS.get(log.lanes[event.type], 0.0)
-                cells.append((at, row, weight, float(event.type in wanted)))
+                cells.append((at, row, weight, float(event.type in types)))
     table = np.array(cells, np.float64).reshape(-1, 4)
     where = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64))
     shape = (len(log.customers), len(items))
     weights = sparse.csr_matrix((table[:, 2], where), shape)
     counts = sparse.csr_matrix((table[:, 3], where), shape)
     counts.eliminate_zeros()
-    return Trained(row_of, weights, counts, np.asarray(counts.sum(axis=0)).ravel())
+    return BaselineCounts(row_of, weights, counts, np.asarray(counts.sum(axis=0)).ravel())
 
 
-def popularity_scores(trained: Trained, asked: Sequence[Question]) -> Scores:
+def popularity_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase]) -> Scores:
     """Score an item by its target events in training, the same for everybody."""
-    for first in range(0, len(asked), BLOCK):
-        rows = len(asked[first : first + BLOCK])
-        yield np.tile(trained.popular, (rows, 1))
+    for first in range(0, len(eval_cases), BLOCK):
+        rows = len(eval_cases[first : first + BLOCK])
+        yield np.tile(counts.popular, (rows, 1))
 
 
-def own_count_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
+def own_count_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by the weight of the customer's own events on it, then by popularity."""
-    fill = trained.popular / (trained.popular.max(initial=0.0) + 1.0)
-    for own in histories(trained, asked, log):
+    fill = counts.popular / (counts.popular.max(initial=0.0) + 1.0)
+    for own in history_matrices(counts, eval_cases, log):
         yield own.toarray() + fill
 
 
-def item_knn_scores(trained: Trained, asked: Sequence[Question], log: Log) -> Scores:
+def item_knn_scores(counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log) -> Scores:
     """Score an item by its cosine to what the customer touched, summed over the nearest ones."""
-    similar = _neighbours(trained.weights)
-    for own in histories(trained, asked, log):
+    similar = _neighbours(counts.weights)
+    for own in history_matrices(counts, eval_cases, log):
         yield (own @ similar).toarray()
 
 
 def by_customer_scores(
-    trained: Trained,
-    asked: Sequence[Question],
-    settings: Settings,
+    counts: BaselineCounts,
+    eval_cases: Sequence[EvalCase],
+    settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> Scores:
-    """Score by LightFM with a vector for each customer; who is new to it gets item biases."""
-    rows, columns = trained.targets.nonzero()
+    """Score by LightFM with a vector for each customer; for a new one, by the biases of items."""
+    rows, columns = counts.targets.nonzero()
     pairs = np.stack([rows, columns], axis=1).astype(np.int64)
-    users, items = fit_by_customer(pairs, trained.targets.shape, settings, seed, progress)
-    known = np.diff(trained.targets.indptr) > 0
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+    users, items = fit_by_customer(pairs, counts.targets.shape, settings, seed, progress)
+    known = np.diff(counts.targets.indptr) > 0
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         vectors = np.zeros((len(block), users.shape[1]), np.float32)
         vectors[:, -1] = 1.0
-        for at, question in enumerate(block):
-            customer = question.case.customer
+        for at, eval_case in enumerate(block):
+            customer = eval_case.case.customer
             if customer is not None and known[customer]:
                 vectors[at] = users[customer]
         yield (vectors @ items.T).astype(np.float64)
 
 
-def histories(trained: Trained, asked: Sequence[Question], log: Log) -> Iterator[sparse.csr_matrix]:
-    """Yield each question's history as event weights (questions, items), block by block."""
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+def history_matrices(
+    counts: BaselineCounts, eval_cases: Sequence[EvalCase], log: Log
+) -> Iterator[sparse.csr_matrix]:
+    """Yield the history of each case as event weights (cases, items), block by block."""
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         cells = [
-            (at, trained.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
-            for at, question in enumerate(block)
-            for event in question.events
-            if event.item in trained.row_of
+            (at, counts.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
+            for at, eval_case in enumerate(block)
+            for event in eval_case.events
+            if event.item in counts.row_of
         ]
         table = np.array(cells, np.float64).reshape(-1, 3)
         where = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64))
-        yield sparse.csr_matrix((table[:, 2], where), (len(block), len(trained.row_of)))
+        yield sparse.csr_matrix((table[:, 2], where), (len(block), len(counts.row_of)))
 
 
 def _neighbours(weights: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return cosines between items, of each item the nearest ones, itself left out."""
+    """Return cosines (items, items): of each item those of its `NEIGHBOURS` nearest others."""
     squares = np.asarray(weights.multiply(weights).sum(axis=0)).ravel()
     seen = np.flatnonzero(squares)
     scaled = (weights[:, seen] @ sparse.diags(1.0 / np.sqrt(squares[seen]))).tocsc()

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a mean over cases could be off by the draw of the cases."""
+"""Bootstrap intervals: how far a mean could be off, as the cases are a sample."""
 
 from typing import NamedTuple
 
@@ -28,14 +28,14 @@ def intervals(
     """Return an interval for the mean of each column of `values` (cases, columns).
 
     All columns see the same resamples, so a column of differences gives a paired interval. Where
-    `of` (cases,) says whose each case is, all cases of somebody are drawn together: what a few do
-    often is no more certain than the few.
+    `of` (cases,) has the customer of each case, all cases of one customer are drawn together, since
+    they are not independent.
     """
     mean = values.mean(axis=0)
     sizes = np.ones(len(values), np.int64)
     if of is not None:
-        _, somebody, sizes = np.unique(of, return_inverse=True, return_counts=True)
-        values = np.stack([np.bincount(somebody, column) for column in values.T], axis=1)
+        _, customer, sizes = np.unique(of, return_inverse=True, return_counts=True)
+        values = np.stack([np.bincount(customer, column) for column in values.T], axis=1)
     cases = len(values)
     random = np.random.default_rng([seed, 3])
     means = np.empty((resamples, values.shape[1]))

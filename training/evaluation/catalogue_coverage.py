@@ -1,4 +1,4 @@
-"""Spread: how much of the catalogue lists show, how little known that is, how alike lists are."""
+"""Catalogue coverage: how much of it lists show, how novel that is, and how alike lists are."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.splits.eval_cases import Lists
+from training.splits.eval_cases import RankedLists
 
 
-class Spread(NamedTuple):
+class CatalogueCoverage(NamedTuple):
     """Figures of one ranker's lists, all cut at the same length.
 
     `coverage` is the share of items in anybody's list; `novelty` the mean over listed items of
-    -log2 of their share of what customers turned to, in bits; `overlap` the mean share of items
-    that the lists of two people have in common.
+    -log2 of their share of all target events, in bits; `overlap` the mean share of items that the
+    lists of two customers have in common.
     """
 
     coverage: float
@@ -22,10 +22,12 @@ class Spread(NamedTuple):
     overlap: float
 
 
-def spread(lists: Lists, popular: NDArray[np.float64], k: int) -> Spread:
+def catalogue_coverage(
+    lists: RankedLists, popular: NDArray[np.float64], k: int
+) -> CatalogueCoverage:
     """Return the figures of the first `k` of `lists`; `popular` (items,) counts target events.
 
-    The overlap is over all pairs of people, exactly: an item in c of n lists is shared by
+    The overlap is exact, over all pairs of customers: an item in c lists is shared by
     c (c - 1) / 2 pairs.
     """
     top = lists[:, :k]
@@ -36,13 +38,15 @@ def spread(lists: Lists, popular: NDArray[np.float64], k: int) -> Spread:
     # Each pair has k places, or as many as a list is long on average.
     places = listed / max(1, len(lists))
     alike = float((shown * (shown - 1.0)).sum())
-    return Spread(
+    return CatalogueCoverage(
         coverage=float((shown > 0).mean()),
         novelty=float(-(np.log2(share) * shown).sum() / max(1, listed)),
         overlap=alike / (pairs * places) if pairs and listed else 0.0,
     )
 
 
-def spreads(lists: Mapping[str, Lists], popular: NDArray[np.float64], k: int) -> dict[str, Spread]:
-    """Return the figures of each ranker."""
-    return {name: spread(rows, popular, k) for name, rows in lists.items()}
+def coverage_by_ranker(
+    lists: Mapping[str, RankedLists], popular: NDArray[np.float64], k: int
+) -> dict[str, CatalogueCoverage]:
+    """Return the figures of the first `k` of each ranker's lists."""
+    return {name: catalogue_coverage(rows, popular, k) for name, rows in lists.items()}

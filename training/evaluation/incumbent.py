@@ -1,7 +1,7 @@
-"""The release in force, measured on the same cases as a new one: what the gate decides by.
+"""The release in force, measured on the same cases as a new one: the gate decides by this.
 
-It may have seen the cases, when it was fitted again on everything and the data is the same; it then
-looks better than it is, and the new one has to be promoted with a reason.
+If it was fitted again on everything and the data is the same, it has seen the cases and looks
+better than it is; the new release then has to be promoted with a reason.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from models.release.loader import load_release
 from models.release.registry import Registry
 from models.release.release import Release
 from training.evaluation.ranked_lists import release_lists
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.progress import Progress
-from training.splits.eval_cases import Lists, Question
+from training.splits.eval_cases import EvalCase, RankedLists
 
 MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares
 
@@ -32,40 +32,44 @@ def release_in_force(registry: Registry) -> Release | None:
         return None
 
 
-def lists_among(
+def lists_over(
     release: Release,
     items: Sequence[str],
-    asked: Sequence[Question],
-    most: int,
+    eval_cases: Sequence[EvalCase],
+    limit: int,
     progress: Progress,
     intent: str,
-) -> Lists:
-    """Return a release's lists as rows of `items`; what is not among them is -1, and no hit."""
+) -> RankedLists:
+    """Return lists (cases, limit) of `release` as rows of `items`; others are -1, and no hit."""
     row_of = {item: row for row, item in enumerate(items)}
-    # The last entry is what -1, the end of a list, becomes.
+    # The last entry is for -1, the end of a list.
     rows = np.array([*(row_of.get(item, -1) for item in sorted(release.items)), -1], np.int64)
-    return rows[release_lists(release, asked, most, progress, intent)]
+    return rows[release_lists(release, eval_cases, limit, progress, intent)]
 
 
-def comparison(release: str, other: str, measured: Sequence[Measured]) -> Comparison:
-    """Return how `release` did against `other`, which stands in `measured` as `IN_FORCE`."""
-    mine = {found.slice: found.metrics for found in measured if found.ranker == MODEL}
+def comparison(release: str, other: str, measured: Sequence[Measurement]) -> Comparison:
+    """Return how far `release` leads `other`, whose measurements in `measured` are `IN_FORCE`."""
+    mine = {
+        measurement.slice: measurement.metrics
+        for measurement in measured
+        if measurement.ranker == MODEL
+    }
     return Comparison(
         release=release,
         other=other,
         leads=tuple(
             Lead(
                 metric=metric,
-                slice=found.slice,
-                n=found.n,
-                mine=mine[found.slice][metric].value,
-                theirs=found.metrics[metric].value,
-                low=found.ahead[metric].low,
-                high=found.ahead[metric].high,
+                slice=measurement.slice,
+                n=measurement.n,
+                mine=mine[measurement.slice][metric].value,
+                theirs=measurement.metrics[metric].value,
+                low=measurement.lead[metric].low,
+                high=measurement.lead[metric].high,
             )
-            for found in measured
-            if found.ranker == IN_FORCE
+            for measurement in measured
+            if measurement.ranker == IN_FORCE
             for metric in GATED
-            if metric in found.ahead
+            if metric in measurement.lead
         ),
     )

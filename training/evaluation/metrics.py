@@ -27,8 +27,8 @@ def reciprocal_rank(hits: Hits, targets: Counts, k: int) -> Values:
     """MRR@k = 1 / rank of the first hit within k, or 0 without one."""
     top = hits[:, :k]
     first = top.argmax(axis=1) + 1
-    found: Values = np.where(top.any(axis=1), 1.0 / first, 0.0)
-    return found
+    values: Values = np.where(top.any(axis=1), 1.0 / first, 0.0)
+    return values
 
 
 def ndcg(hits: Hits, targets: Counts, k: int) -> Values:
@@ -36,14 +36,14 @@ def ndcg(hits: Hits, targets: Counts, k: int) -> Values:
     gains = 1.0 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(gains)[np.minimum(k, targets) - 1]
     top = hits[:, :k]
-    found: Values = (top * gains[: top.shape[1]]).sum(axis=1) / ideal
-    return found
+    values: Values = (top * gains[: top.shape[1]]).sum(axis=1) / ideal
+    return values
 
 
 METRICS = {"recall": recall, "hr": hit_rate, "mrr": reciprocal_rank, "ndcg": ndcg}
 
 
-def table(hits: Hits, targets: Counts, ks: tuple[int, ...]) -> tuple[list[str], Values]:
+def metric_table(hits: Hits, targets: Counts, ks: tuple[int, ...]) -> tuple[list[str], Values]:
     """Return the names of all metrics at all `ks`, such as `recall@10`, and values (n, metrics)."""
     names = [f"{name}@{k}" for k in ks for name in METRICS]
     columns = [metric(hits, targets, k) for k in ks for metric in METRICS.values()]

@@ -1,7 +1,7 @@
-"""New items among themselves: of all that nobody had touched yet, which did a customer turn to.
+"""New items among themselves: which of the items that nobody had touched did a customer turn to.
 
-In a list of everything an item without a past stands behind thousands with one. Asked among its
-like, a ranker shows what it makes of features alone; what only counts what was bought is chance.
+In a list of all items one without interactions is behind thousands with some. Ranked among new
+items only, it shows what a ranker makes of features alone; one that counts purchases is at chance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,98 +16,104 @@ from models.recommender.item_history import item_history_of
 from models.recommender.new_items import NewItems
 from models.recommender.user_vector import place_customer
 from models.release.release import Release
-from training.evaluation.baselines import Scores, Trained, popularity_scores
+from training.evaluation.baselines import BaselineCounts, Scores, popularity_scores
 from training.evaluation.content_similarity import content_scores
 from training.evaluation.incumbent import MODEL
 from training.evaluation.ranked_lists import BLOCK, score_lists
-from training.evaluation.slices import ALL, Measured, answers, measure
+from training.evaluation.slices import ALL, Measurement, case_targets, measure
 from training.log.event_log import Log
-from training.splits.eval_cases import Question
+from training.splits.eval_cases import EvalCase
 
 SLICE = "new items among themselves"
 
 
 def measure_new_items(
     release: Release,
-    trained: Trained,
-    asked: Sequence[Question],
+    counts: BaselineCounts,
+    eval_cases: Sequence[EvalCase],
     log: Log,
     names: tuple[str, str, str],
     ks: tuple[int, ...],
     seed: int,
-) -> list[Measured]:
-    """Measure how `release` chooses among new items, beside three others called by `names`.
+) -> list[Measurement]:
+    """Measure how `release` ranks new items, and compare it with three rankers called by `names`.
 
-    They are stage one, which alone chooses none, content similarity and popularity. A case is a
-    question with a target that is new: no event of `log`, which `trained` counts, is about it. Only
-    such items are listed. Returns nothing where there is no case.
+    These are stage one alone, content similarity and popularity. An item is new if no event of
+    `log`, the one of `counts`, is about it. Only cases with a new target count, and only new items
+    are listed. Returns nothing where there is no such case.
     """
     touched = {event.item for customer in log.customers for event in customer.events if event.item}
     new = np.array([item not in touched for item in release.items], np.bool_)
-    put = [one for question in asked if (one := _of_new(question, trained, touched)).case.targets]
-    if not put:
+    new_cases = [
+        new_case
+        for eval_case in eval_cases
+        if (new_case := _of_new(eval_case, counts, touched)).case.targets
+    ]
+    if not new_cases:
         return []
     stage_one, content, popularity = names
     stage = release.second_stage
     rows = np.flatnonzero(new)
     scores: Mapping[str, Scores | None] = {
-        MODEL: stage and _by_features(release, stage.retrieval.buyers, log, put, rows),
-        stage_one: _by_stage_one(release, put),
-        content: content_scores(trained, put, log),
-        popularity: popularity_scores(trained, put),
+        MODEL: stage and _by_features(release, stage.retrieval.buyers, log, new_cases, rows),
+        stage_one: _by_stage_one(release, new_cases),
+        content: content_scores(counts, new_cases, log),
+        popularity: popularity_scores(counts, new_cases),
     }
     lists = {
-        name: score_lists(_among(blocks, new), put, trained.row_of, max(ks), seed)
+        name: score_lists(_among(blocks, new), new_cases, counts.row_of, max(ks), seed)
         for name, blocks in scores.items()
         if blocks is not None
     }
-    answered = answers(put, release.items, frozenset(touched))
+    targets = case_targets(new_cases, release.items, frozenset(touched))
     return [
-        replace(one, slice=SLICE)
-        for one in measure(lists, answered, len(release.items), ks, seed)
-        if one.slice == ALL
+        replace(measurement, slice=SLICE)
+        for measurement in measure(lists, targets, len(release.items), ks, seed)
+        if measurement.slice == ALL
     ]
 
 
-def _of_new(question: Question, trained: Trained, touched: set[str]) -> Question:
-    """Return the question with the targets that are new, and in the release."""
+def _of_new(eval_case: EvalCase, counts: BaselineCounts, touched: set[str]) -> EvalCase:
+    """Return the case with only the targets that are new and in the release."""
     targets = tuple(
         target
-        for target in question.case.targets
-        if target.item in trained.row_of and target.item not in touched
+        for target in eval_case.case.targets
+        if target.item in counts.row_of and target.item not in touched
     )
-    return replace(question, case=replace(question.case, targets=targets))
+    return replace(eval_case, case=replace(eval_case.case, targets=targets))
 
 
 def _by_features(
     release: Release,
     buyers: NDArray[np.float64],
     log: Log,
-    asked: Sequence[Question],
+    eval_cases: Sequence[EvalCase],
     rows: Rows,
 ) -> Scores:
-    """Yield scores as a release with a second stage has them, in blocks of questions."""
+    """Yield scores (cases, items) as a release with a second stage has them, block by block."""
     model = NewItems([log.items[item].features for item in release.items], buyers, rows)
-    for first in range(0, len(asked), BLOCK):
-        block = asked[first : first + BLOCK]
+    for first in range(0, len(eval_cases), BLOCK):
+        block = eval_cases[first : first + BLOCK]
         scores = np.zeros((len(block), len(release.items)))
-        for at, one in enumerate(block):
-            past = item_history_of(one.view, release.item_row, release.history, one.minute)
+        for at, eval_case in enumerate(block):
+            past = item_history_of(
+                eval_case.view, release.item_row, release.history, eval_case.minute
+            )
             scores[at, rows] = model.scores(past.rows, past.interactions)
         yield scores
 
 
-def _by_stage_one(release: Release, asked: Sequence[Question]) -> Scores:
-    for first in range(0, len(asked), BLOCK):
+def _by_stage_one(release: Release, eval_cases: Sequence[EvalCase]) -> Scores:
+    for first in range(0, len(eval_cases), BLOCK):
         placed = [
-            place_customer(one.view, release, one.minute).vector / ONE
-            for one in asked[first : first + BLOCK]
+            place_customer(eval_case.view, release, eval_case.minute).vector / ONE
+            for eval_case in eval_cases[first : first + BLOCK]
         ]
         yield np.stack(placed) @ release.vectors.T.astype(np.float64)
 
 
 def _among(blocks: Scores, listed: NDArray[np.bool_]) -> Iterator[NDArray[np.float64]]:
-    """Yield scores without a place in a list for all but the `listed` items."""
+    """Yield scores with -inf for all but the `listed` items (items,), which keeps others out."""
     for scores in blocks:
         scores[:, ~listed] = -np.inf
         yield scores

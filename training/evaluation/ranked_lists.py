@@ -1,6 +1,6 @@
-"""Ranked lists: how a release, and how any matrix of scores, orders the items for a question.
+"""Ranked lists: how a release, or a matrix of scores, orders the items for each case.
 
-All lists are rows of one universe of items, -1 where a list ends early, so that every ranker is
+All lists are rows of the same sorted items, -1 where a list ends early, so that every ranker is
 measured by the same code.
 """
 
@@ -19,70 +19,70 @@ from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.recommender.vector_search import allow
 from models.release.release import Release
-from training.progress import Progress
-from training.splits.eval_cases import Lists, Question
+from training.progress import Progress, no_progress
+from training.splits.eval_cases import EvalCase, RankedLists
 
-BLOCK = 256  # questions scored at once
+BLOCK = 256  # cases scored at once
 
 
 def release_lists(
     release: Release,
-    asked: Sequence[Question],
-    most: int,
-    progress: Progress = lambda done, of: None,
+    eval_cases: Sequence[EvalCase],
+    limit: int,
+    progress: Progress = no_progress,
     intent: str = Intent.DEFAULT,
-) -> Lists:
-    """Return (questions, most) rows of `sorted(release.items)` as the service would rank them.
+) -> RankedLists:
+    """Return (cases, limit) rows of `sorted(release.items)` as the service would rank them.
 
-    The default offers of all items stand for election: no policy, no stock, no cool-down.
+    It chooses among the default offers of all items, with no policy, no stock and no cool-down.
     """
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
-    lists = np.full((len(asked), most), -1, np.int64)
-    every = allow(np.ones(index.item_count, np.bool_), index.item_count)
-    wanted = max(most, BUILT_IN.candidates.items)
-    for at, question in enumerate(asked):
-        masked = np.array(sorted(masked_rows(question, index.item_row)), np.int64)
-        scope = CandidateScope(wanted, every, masked)
-        scorer = scorer_for(index, question.view, intent, question.minute, scope)
-        found = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:most]
-        lists[at, : len(found)] = found
+    lists = np.full((len(eval_cases), limit), -1, np.int64)
+    all_items = allow(np.ones(index.rows.item_count, np.bool_), index.rows.item_count)
+    candidate_limit = max(limit, BUILT_IN.candidates.items)
+    for at, eval_case in enumerate(eval_cases):
+        masked = np.array(sorted(masked_rows(eval_case, index.rows.item_row)), np.int64)
+        scope = CandidateScope(candidate_limit, all_items, masked)
+        scorer = scorer_for(index, eval_case.view, intent, eval_case.minute, scope)
+        rows = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:limit]
+        lists[at, : len(rows)] = rows
         if at % BLOCK == 0:
-            progress(at, len(asked))
-    progress(len(asked), len(asked))
+            progress(at, len(eval_cases))
+    progress(len(eval_cases), len(eval_cases))
     return lists
 
 
 def score_lists(
     blocks: Iterator[NDArray[np.float64]],
-    asked: Sequence[Question],
+    eval_cases: Sequence[EvalCase],
     row_of: dict[str, int],
-    most: int,
+    limit: int,
     seed: int,
-) -> Lists:
-    """Return lists from scores, which come in blocks of up to `BLOCK` questions by all items.
+) -> RankedLists:
+    """Return lists (cases, limit) from scores, in blocks of (up to `BLOCK` cases, items).
 
-    Equal scores are ordered at random under `seed`: an order by item could follow the answer.
+    Equal scores are ordered at random under `seed`: an order by item could give the target away.
     """
     items = len(row_of)
-    most_found = min(most, items)
+    length = min(limit, items)
     shuffled = np.random.default_rng([seed, 4]).permutation(items)
-    lists = np.full((len(asked), most), -1, np.int64)
+    lists = np.full((len(eval_cases), limit), -1, np.int64)
     first = 0
     for scores in blocks:
         for at in range(len(scores)):
-            scores[at, masked_rows(asked[first + at], row_of)] = -np.inf
+            scores[at, masked_rows(eval_cases[first + at], row_of)] = -np.inf
         scores = scores[:, shuffled]
-        top = np.argpartition(-scores, most_found - 1, axis=1)[:, :most_found]
+        top = np.argpartition(-scores, length - 1, axis=1)[:, :length]
         top.sort(axis=1)
         best = np.take_along_axis(scores, top, axis=1)
         order = np.argsort(-best, axis=1, kind="stable")
         rows = shuffled[np.take_along_axis(top, order, axis=1)]
         rows[np.take_along_axis(best, order, axis=1) == -np.inf] = -1
-        lists[first : first + len(scores), :most_found] = rows
+        lists[first : first + len(scores), :length] = rows
         first += len(scores)
     return lists
 
 
-def masked_rows(question: Question, row_of: dict[str, int]) -> list[int]:
-    """Return the rows of the items that a question leaves out."""
-    return [row_of[item] for item in question.masked if item in row_of]
+def masked_rows(eval_case: EvalCase, row_of: dict[str, int]) -> list[int]:
+    """Return the rows of the items that may not be listed for a case."""
+    return [row_of[item] for item in eval_case.masked_items if item in row_of]

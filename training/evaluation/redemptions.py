@@ -1,9 +1,9 @@
-"""Offers ranked against what customers redeemed: the offers valid at that moment, best item first.
+"""Redemptions: where the offer that a customer redeemed ranks among those valid at that moment.
 
 A case is a customer at a moment with redemptions that name offers. A release ranks every offer
-valid then as the service would; the baselines are how often an offer was redeemed before the test,
-or before that moment, and chance. Who was sent which offer is not known to any of them. Intervals
-are over customers.
+valid then as the service would. The baselines are how often an offer was redeemed before the test,
+how often before that moment, and chance. None of them knows who was sent which offer. Intervals
+are over resamples of customers.
 """
 
 from bisect import bisect_left
@@ -23,11 +23,11 @@ from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
 from models.release.release import Release
 from training.evaluation.bootstrap import intervals
-from training.evaluation.metrics import table
-from training.evaluation.slices import Measured
+from training.evaluation.metrics import metric_table
+from training.evaluation.slices import Measurement
 from training.log.event_log import Log
 from training.log.order import Bound, bound_of
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 
 SLICE = "offers redeemed"
 KS = (1, 5, 10)
@@ -36,7 +36,7 @@ BEFORE, SO_FAR, CHANCE = "offer popularity", "offer popularity so far", "chance"
 
 def measure_redemptions(
     releases: Mapping[str, Release], log: Log, window: tuple[int, int], seed: int
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measure the ranking of valid offers at each redemption in `window` (microseconds).
 
     The first of `releases` is compared with the others and the baselines. Returns nothing where no
@@ -60,47 +60,51 @@ def measure_redemptions(
     rankings: dict[str, list[list[str]]] = {
         name: [] for name in (*releases, BEFORE, SO_FAR, CHANCE)
     }
-    answers: list[set[str]] = []
+    redeemed_offers: list[set[str]] = []
     customers: list[int] = []
     for (at, time), redeemed in sorted(cases.items()):
-        valid = index.eligible(time).mask[index.item_count :]
-        rows = np.flatnonzero(valid) + index.item_count
-        names = [index.ids[row] for row in rows.tolist()]
+        valid = index.availability.eligible(time).mask[index.rows.item_count :]
+        rows = np.flatnonzero(valid) + index.rows.item_count
+        names = [index.rows.ids[row] for row in rows.tolist()]
         known = redeemed & set(names)
         if not known:
             continue
         events = [e for e in log.customers[at].events if bound_of(e) < Bound(1, time)]
-        view = Folder(log, events).view()
-        for name, one in indices.items():
-            rankings[name].append(_ranked(one, view, time, rows))
+        view = ProfileBuilder(log, events).view()
+        for name, ranking_index in indices.items():
+            rankings[name].append(_ranked(ranking_index, view, time, rows))
         shuffled = [names[place] for place in random.permutation(len(names))]
         rankings[BEFORE].append(_most_redeemed(shuffled, times, window[0]))
         rankings[SO_FAR].append(_most_redeemed(shuffled, times, time))
         rankings[CHANCE].append(shuffled)
-        answers.append(known)
+        redeemed_offers.append(known)
         customers.append(at)
-    if not answers:
+    if not redeemed_offers:
         return []
-    counts = np.array([len(known) for known in answers], np.int64)
-    whose = np.array(customers, np.int64)
-    found: list[Measured] = []
+    counts = np.array([len(known) for known in redeemed_offers], np.int64)
+    customer_of_case = np.array(customers, np.int64)
+    measured: list[Measurement] = []
     first = None
     for name, lists in rankings.items():
-        metrics, values = table(_hits(lists, answers), counts, KS)
+        metrics, values = metric_table(_hits(lists, redeemed_offers), counts, KS)
         first = values if first is None else first
-        every = intervals(np.concatenate([values, first - values], axis=1), seed, of=whose)
+        every = intervals(
+            np.concatenate([values, first - values], axis=1), seed, of=customer_of_case
+        )
         own = dict(zip(metrics, every[: len(metrics)], strict=True))
         leads = dict(zip(metrics, every[len(metrics) :], strict=True))
-        ahead = {} if values is first else leads
-        found.append(Measured(name, SLICE, len(answers), own, ahead))
-    return found
+        lead = {} if values is first else leads
+        measured.append(Measurement(name, SLICE, len(redeemed_offers), own, lead))
+    return measured
 
 
 def _ranked(index: OfferIndex, view: View, time: int, rows: Rows) -> list[str]:
     """Return the offers in `rows` as the release of `index` ranks them for `view` at `time`."""
-    scope = CandidateScope(BUILT_IN.candidates.items, index.eligible(time), NO_ROWS)
+    scope = CandidateScope(BUILT_IN.candidates.items, index.availability.eligible(time), NO_ROWS)
     scorer = scorer_for(index, view, Intent.DEFAULT, minute_of(time), scope)
-    return [index.ids[row] for row in OfferRanker(index, NO_ROWS, scorer).rank(rows).rows.tolist()]
+    return [
+        index.rows.ids[row] for row in OfferRanker(index, NO_ROWS, scorer).rank(rows).rows.tolist()
+    ]
 
 
 def _most_redeemed(
@@ -110,10 +114,10 @@ def _most_redeemed(
     return sorted(offers, key=lambda offer: -bisect_left(times.get(offer, ()), before))
 
 
-def _hits(lists: Sequence[list[str]], answers: Sequence[set[str]]) -> NDArray[np.bool_]:
-    """Return which of the first of each list are right, (cases, the greatest of `KS`)."""
+def _hits(lists: Sequence[list[str]], redeemed_offers: Sequence[set[str]]) -> NDArray[np.bool_]:
+    """Return (cases, the greatest of `KS`): whether the offer at each rank was redeemed."""
     hits = np.zeros((len(lists), max(KS)), np.bool_)
-    for at, (ranked, known) in enumerate(zip(lists, answers, strict=True)):
+    for at, (ranked, known) in enumerate(zip(lists, redeemed_offers, strict=True)):
         for rank, offer in enumerate(ranked[: max(KS)]):
             hits[at, rank] = offer in known
     return hits

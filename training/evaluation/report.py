@@ -4,15 +4,19 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from training.evaluation.slices import Measured
+from training.evaluation.slices import Measurement
 from training.terminal import table
 
 
-def all_metrics(measured: Sequence[Measured]) -> Table:
+def metrics_table(measured: Sequence[Measurement]) -> Table:
     """Return every metric of one ranker, slice by slice."""
     names = list(measured[0].metrics) if measured else []
     rows = [
-        (found.slice, f"{found.n:,}", *(f"{found.metrics[name].value:.3f}" for name in names))
-        for found in measured
+        (
+            measurement.slice,
+            f"{measurement.n:,}",
+            *(f"{measurement.metrics[name].value:.3f}" for name in names),
+        )
+        for measurement in measured
     ]
     return table("Quality", ("slice",), ("cases", *names), rows)

@@ -1,4 +1,4 @@
-"""Measure ranked lists by slice: over all cases, and where an average would hide a difference."""
+"""Measure ranked lists over all cases, and by slices in which an average would hide differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,64 +7,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.bootstrap import Interval, intervals
-from training.evaluation.metrics import table
-from training.splits.eval_cases import Lists, Question
+from training.evaluation.metrics import metric_table
+from training.splits.eval_cases import EvalCase, RankedLists
 
 ALL = "all"
 KNOWN = "targets known to the release"
-ACTS = ((0, 0, "0 events"), (1, 4, "1-4 events"), (5, 19, "5-19 events"), (20, None, "20+ events"))
+INTERACTIONS = (
+    (0, 0, "0 events"),
+    (1, 4, "1-4 events"),
+    (5, 19, "5-19 events"),
+    (20, None, "20+ events"),
+)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The targets of all questions, one entry a pair of question and target item.
+class CaseTargets:
+    """The targets of all cases, one entry for each pair of a case and a target item.
 
-    `question` (pairs,) counts questions, `row` (pairs,) is the item's row or -1; `slices` maps the
-    name of a slice to the pairs that are in it.
+    There are `cases` cases. `case` (pairs,) is the index of the case, `row` (pairs,) the row of the
+    item, -1 without one; `slices` has (pairs,) by the name of a slice: which pairs are in it.
     """
 
-    questions: int
-    question: NDArray[np.int64]
+    cases: int
+    case: NDArray[np.int64]
     row: NDArray[np.int64]
     slices: Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One ranker on one slice: `n` cases, an interval for each metric.
 
-    `ahead` is, for each metric, by how much the first ranker leads this one, paired by case.
+    `lead` is, for each metric, by how much the first ranker leads this one, paired by case; it is
+    empty for the first ranker.
     """
 
     ranker: str
     slice: str
     n: int
     metrics: Mapping[str, Interval]
-    ahead: Mapping[str, Interval] = field(default_factory=dict)
+    lead: Mapping[str, Interval] = field(default_factory=dict)
 
 
-def answers(asked: Sequence[Question], items: Sequence[str], touched: frozenset[str]) -> Answers:
-    """Return the targets of `asked` as rows of `items`; `touched` are items with any past event."""
+def case_targets(
+    eval_cases: Sequence[EvalCase], items: Sequence[str], touched: frozenset[str]
+) -> CaseTargets:
+    """Return the targets as rows of `items`; `touched` are items with an event in training."""
     row_of = {item: row for row, item in enumerate(items)}
-    pairs = [(at, target) for at, question in enumerate(asked) for target in question.case.targets]
-    question = np.array([at for at, _ in pairs], np.int64)
+    pairs = [(at, target) for at, case in enumerate(eval_cases) for target in case.case.targets]
+    case = np.array([at for at, _ in pairs], np.int64)
     row = np.array([row_of.get(target.item, -1) for _, target in pairs], np.int64)
-    acts = np.array([asked[at].acts for at, _ in pairs], np.int64)
-    again = np.array([target.item in asked[at].touched for at, target in pairs], np.bool_)
+    interactions = np.array([eval_cases[at].interaction_count for at, _ in pairs], np.int64)
+    repeated = np.array(
+        [target.item in eval_cases[at].touched_items for at, target in pairs], np.bool_
+    )
     new = np.array([target.item not in touched for _, target in pairs], np.bool_)
     channel = np.array([target.channel for _, target in pairs], np.str_)
-    known = np.array([_known_from(asked[at].channels) for at, _ in pairs], np.str_)
+    known = np.array([_known_from(eval_cases[at].channels) for at, _ in pairs], np.str_)
     slices = {
         ALL: np.ones(len(pairs), np.bool_),
         KNOWN: row >= 0,
-        "warm": acts > 0,
-        "cold": acts == 0,
+        "warm": interactions > 0,
+        "cold": interactions == 0,
         **{
-            name: (acts >= least) & (acts <= (acts.max(initial=0) if most is None else most))
-            for least, most, name in ACTS
+            name: (interactions >= minimum)
+            & (interactions <= (interactions.max(initial=0) if limit is None else limit))
+            for minimum, limit, name in INTERACTIONS
         },
-        "repeat": again,
-        "discovery": ~again,
+        "repeat": repeated,
+        "discovery": ~repeated,
         "seen items": ~new,
         "new items": new,
         **{
@@ -74,7 +85,7 @@ def answers(asked: Sequence[Question], items: Sequence[str], touched: frozenset[
         },
         **{f"on {name}": channel == name for name in sorted(set(channel.tolist())) if name},
     }
-    return Answers(len(asked), question, row, slices)
+    return CaseTargets(len(eval_cases), case, row, slices)
 
 
 def _known_from(channels: frozenset[str]) -> str:
@@ -82,39 +93,46 @@ def _known_from(channels: frozenset[str]) -> str:
 
 
 def measure(
-    lists: Mapping[str, Lists], answered: Answers, items: int, ks: tuple[int, ...], seed: int
-) -> list[Measured]:
-    """Measure each ranker's lists on each slice that has cases; the first is the one compared."""
-    found: list[Measured] = []
-    for name, pairs in answered.slices.items():
+    lists: Mapping[str, RankedLists],
+    targets: CaseTargets,
+    items: int,
+    ks: tuple[int, ...],
+    seed: int,
+) -> list[Measurement]:
+    """Measure each ranker's lists on each slice that has cases; the first ranker is compared.
+
+    Lists are rows of `items` items; `ks` are the lengths to measure at.
+    """
+    measured: list[Measurement] = []
+    for name, pairs in targets.slices.items():
         if pairs.any():
-            found.extend(_slice(lists, answered, items, ks, seed, name, pairs))
-    return found
+            measured.extend(_slice(lists, targets, items, ks, seed, name, pairs))
+    return measured
 
 
 def _slice(
-    lists: Mapping[str, Lists],
-    answered: Answers,
+    lists: Mapping[str, RankedLists],
+    targets: CaseTargets,
     items: int,
     ks: tuple[int, ...],
     seed: int,
     name: str,
     pairs: NDArray[np.bool_],
-) -> Iterator[Measured]:
-    counts = np.bincount(answered.question[pairs], minlength=answered.questions)
+) -> Iterator[Measurement]:
+    counts = np.bincount(targets.case[pairs], minlength=targets.cases)
     cases = np.flatnonzero(counts)
-    listed = pairs & (answered.row >= 0)
-    right = answered.question[listed] * items + answered.row[listed]
+    listed = pairs & (targets.row >= 0)
+    right = targets.case[listed] * items + targets.row[listed]
     values = []
     names: list[str] = []
     for rows in lists.values():
         keys = np.where(rows >= 0, np.arange(len(rows))[:, None] * items + rows, -1)[cases]
-        names, found = table(np.isin(keys, right), counts[cases], ks)
-        values.append(found)
-    lead = [values[0] - other for other in values[1:]]
-    every = iter(intervals(np.concatenate([*values, *lead], axis=1), seed))
-    measured = [{metric: next(every) for metric in names} for _ in lists]
-    ahead: list[dict[str, Interval]] = [{}]
-    ahead.extend({metric: next(every) for metric in names} for _ in lead)
-    for ranker, metrics, by in zip(lists, measured, ahead, strict=True):
-        yield Measured(ranker, name, len(cases), metrics, by)
+        names, by_case = metric_table(np.isin(keys, right), counts[cases], ks)
+        values.append(by_case)
+    leads = [values[0] - other for other in values[1:]]
+    bootstrapped = iter(intervals(np.concatenate([*values, *leads], axis=1), seed))
+    measured = [{metric: next(bootstrapped) for metric in names} for _ in lists]
+    leads_of: list[dict[str, Interval]] = [{}]
+    leads_of.extend({metric: next(bootstrapped) for metric in names} for _ in leads)
+    for ranker, metrics, by in zip(lists, measured, leads_of, strict=True):
+        yield Measurement(ranker, name, len(cases), metrics, by)

@@ -1,4 +1,4 @@
-"""The rows of one mapped file on their way to a canonical table; what does not pass is a reject.
+"""The rows of one mapped file on their way to a canonical table; rows that fail are rejects.
 
 Raw columns keep their names; computed ones start with `COMPUTED`. Each row is rejected once, for
 the first thing wrong with it.
@@ -28,8 +28,11 @@ _COMPARE: dict[str, Callable[[pl.Series, Any], pl.Series]] = {
 }
 
 
-class Sieve:
-    """Reads the file of one block, joins, and drops what is not meant or not sound."""
+class RowFilter:
+    """Reads the file of a block, joins others, and keeps what `where` and `require` let pass.
+
+    `frame` holds the rows that are left, `tally` counts what became of the others.
+    """
 
     def __init__(
         self, key: str, table: str, source: Source, directory: Path, rejects: Rejects
@@ -51,7 +54,7 @@ class Sieve:
             self._drop_duplicates()
         where = dict(source.where)
         for join in source.join:
-            if join.many:  # what is not meant is not multiplied
+            if join.many:  # rows that `where` skips need not be multiplied
                 there = where.keys() & set(self.frame.columns)
                 self._where({column: where.pop(column) for column in sorted(there)})
             self._join(join, directory)
@@ -59,32 +62,36 @@ class Sieve:
         self._require(source.require)
 
     def text(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as text, null where it is empty; `key` is named when it is absent."""
-        series = self._raw(column, key)
+        """Return a raw column as text, null where it is empty.
+
+        Raises `BadInput` naming `key` of the mapping where the file has no such column, or one of
+        lists or structs.
+        """
+        series = self.raw(column, key)
         if series.dtype.is_nested():
             raise BadInput(f"{self.key}.{key}", f"column {column!r} holds {series.dtype}, not text")
         return as_text(series)
 
     def raw(self, column: str, key: str) -> pl.Series:
-        """Return a raw column as the file has it."""
-        return self._raw(column, key)
+        """Return a raw column as the file has it.
 
-    def refuse(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
-        """Reject the rows where `bad`."""
-        bad = bad.fill_null(False)
-        if not bad.any():
-            return
-        rows = self.frame[ROW].filter(bad)
-        self.rejects.add(self.tally.file, rows, column, reason, values.filter(bad))
-        self.frame = self.frame.filter(~bad)
-
-    def _raw(self, column: str, key: str) -> pl.Series:
+        Raises `BadInput` naming `key` of the mapping where the file has no such column.
+        """
         if column not in self.frame.columns:
             has = ", ".join(name for name in self.frame.columns if name != ROW)
             raise BadInput(
                 f"{self.key}.{key}", f"{self.tally.file} has no column {column!r}; it has {has}"
             )
         return self.frame[column]
+
+    def reject(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
+        """Reject the rows where `bad` is true, for what `column` holds there (`values`)."""
+        bad = bad.fill_null(False)
+        if not bad.any():
+            return
+        rows = self.frame[ROW].filter(bad)
+        self.rejects.add(self.tally.file, rows, column, reason, values.filter(bad))
+        self.frame = self.frame.filter(~bad)
 
     def _drop_duplicates(self) -> None:
         columns = [name for name in self.frame.columns if name != ROW]
@@ -143,7 +150,7 @@ class Sieve:
         for column, condition in conditions.items():
             holds = self._holds(column, condition, f"require.{column}")
             values = self.text(column, "require")
-            self.refuse(~holds, column, f"not {condition}", values)
+            self.reject(~holds, column, f"not {condition}", values)
 
     def _holds(self, column: str, condition: Condition, key: str) -> pl.Series:
         """Return where `condition` holds; a value that cannot be compared is a reject."""
@@ -160,7 +167,7 @@ class Sieve:
             return _COMPARE[sign](values, str(operand)).fill_null(False)
         numbers = values.cast(pl.Float64(), strict=False)
         unclear = numbers.is_null() & values.is_not_null()
-        self.refuse(unclear, column, "not a number", values)
+        self.reject(unclear, column, "not a number", values)
         return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
 
 

@@ -54,7 +54,7 @@ class Log:
     lanes: Mapping[str, str]
     customer_of: Mapping[bytes, int]
 
-    def is_act(self, event: Event) -> bool:
+    def is_interaction(self, event: Event) -> bool:
         """Tell whether `event` is something the customer did, not a contact or an attribute."""
         return self.lanes[event.type] not in (ATTRIBUTE, *CONTACT_LANES)
 
@@ -105,18 +105,18 @@ def microseconds(moment: datetime) -> int:
 def _events(frame: pl.DataFrame, keyed: bool) -> list[Event]:
     shared: dict[str, str] = {}
     identifiers: dict[tuple[str, str], bytes] = {}
-    found = []
+    result = []
     columns = ("event_id", "namespace", "identifier", "type", "channel", "sequence", "item")
     times = frame["time"].dt.epoch("us").to_list()
     rows = zip(
         times, *(frame[name] for name in (*columns, "offer", "place", "attributes")), strict=True
     )
-    for time, event_id, namespace, value, kind, channel, sequence, item, offer, place, said in rows:
+    for time, event_id, namespace, value, kind, channel, sequence, item, offer, place, text in rows:
         name = (namespace, value)
         identifier = identifiers.get(name)
         if identifier is None:
             identifier = identifiers[name] = identifier_bytes(namespace, value, keyed)
-        found.append(
+        result.append(
             Event(
                 event_id=event_id,
                 identifier=identifier,
@@ -127,10 +127,10 @@ def _events(frame: pl.DataFrame, keyed: bool) -> list[Event]:
                 item=shared.setdefault(item, item) if item else "",
                 offer=shared.setdefault(offer, offer) if offer else "",
                 place=shared.setdefault(place, place) if place else "",
-                attributes=msgspec.json.decode(said, type=dict[str, str]) if said else {},
+                attributes=msgspec.json.decode(text, type=dict[str, str]) if text else {},
             )
         )
-    return found
+    return result
 
 
 def _attributes(frame: pl.DataFrame | None, keyed: bool) -> Iterable[Event]:
@@ -188,15 +188,15 @@ def _customers(
 
 def _items(frame: pl.DataFrame, customers: tuple[Customer, ...]) -> dict[str, Item]:
     """Return all items of the table, and those that only events name, by id."""
-    found = {
+    result = {
         name: Item(id=name, features=_features(features))
         for name, features in frame.select("item", "features").iter_rows()
     }
     for customer in customers:
         for event in customer.events:
-            if event.item and event.item not in found:
-                found[event.item] = Item(id=event.item)
-    return {name: found[name] for name in sorted(found)}
+            if event.item and event.item not in result:
+                result[event.item] = Item(id=event.item)
+    return {name: result[name] for name in sorted(result)}
 
 
 def _offers(frame: pl.DataFrame | None) -> tuple[Offer, ...]:

@@ -25,6 +25,6 @@ def is_dated(event: Event) -> bool:
     return event.time is not None or event.sequence is not None
 
 
-def ordered_over_all(log: Log) -> bool:
+def ordered_across_customers(log: Log) -> bool:
     """Tell whether the events of different customers can be put into one order."""
     return log.metadata.kind == "timed" or log.metadata.order_over == "dataset"

@@ -1,4 +1,4 @@
-"""A customer's profile as it grows, event by event, with the fold that serves."""
+"""A customer's profile at any moment, built with the fold that the service uses."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,8 @@ from models.domain.view import View, view_of
 from training.log.event_log import Log
 
 
-class Folder:
-    """One customer's compartments, grown event by event with the fold that serves."""
+class ProfileBuilder:
+    """The compartments of one customer, to which events are added as time goes on."""
 
     def __init__(self, log: Log, events: Iterable[Event] = ()) -> None:
         self._lanes = log.lanes
@@ -19,18 +19,18 @@ class Folder:
 
     def add(self, events: Iterable[Event]) -> None:
         """Fold more events in."""
-        split: dict[bytes, list[Event]] = {}
+        by_identifier: dict[bytes, list[Event]] = {}
         for event in events:
-            split.setdefault(event.identifier, []).append(event)
-        for identifier, part in split.items():
+            by_identifier.setdefault(event.identifier, []).append(event)
+        for identifier, added in by_identifier.items():
             before = self._compartments.get(identifier, Compartment())
-            self._compartments[identifier] = fold(before, part, self._lanes)
+            self._compartments[identifier] = fold(before, added, self._lanes)
 
-    def copy(self, log: Log) -> "Folder":
-        """Return a folder of the same state that grows on its own."""
-        folder = Folder(log)
-        folder._compartments = dict(self._compartments)
-        return folder
+    def copy(self, log: Log) -> "ProfileBuilder":
+        """Return a builder with the same state; what is added to either is not in the other."""
+        builder = ProfileBuilder(log)
+        builder._compartments = dict(self._compartments)
+        return builder
 
     def view(self) -> View:
         """Return the customer as a decision sees it."""

@@ -1,7 +1,7 @@
-"""Cross-fitting: every group is scored by trees, and calibrated by a map, that never saw it.
+"""Cross-fitting: every group is scored by trees and calibrated by a map that never saw it.
 
 Customers are dealt into folds under the seed. For each fold, trees are fitted on nine tenths of the
-other folds' customers and calibrated on the last tenth; nothing of the fold itself is looked at.
+customers of the other folds and calibrated on the last tenth.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.recommender.calibration import Calibration
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from models.recommender.trees import Trees, read_trees
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.ranking.calibrate import calibrate
 from training.ranking.fit_trees import RankerSettings, fit_trees
-from training.ranking.groups import Groups
+from training.ranking.groups import CandidateGroups
 
-CALIBRATED_ON = 0.1  # of the customers
-LEAST_FOUND = 20  # groups with a target among the candidates: fewer teach nothing
+CALIBRATION_SHARE = 0.1  # of the customers
+MINIMUM_GROUPS = 20  # with a target among their candidates; fewer teach nothing
 
 
 class NothingToLearn(BadDataset):
@@ -28,69 +28,74 @@ class NothingToLearn(BadDataset):
 
 
 @dataclass(frozen=True)
-class Part:
-    """Groups to learn from; `customers` (groups,) says whose each is."""
+class FoldData:
+    """Groups to learn from, and the customer of each (groups,), -1 for an unknown one."""
 
-    groups: Groups
+    groups: CandidateGroups
     customers: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedTrees:
     """An ensemble with its calibration."""
 
     trees: Trees
     calibration: Calibration
 
 
-def fit(
-    main: Part,
-    extra: Sequence[Part],
-    signals: Sequence[Feature],
+def fit_calibrated(
+    main: FoldData,
+    extra: Sequence[FoldData],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     left_out: NDArray[np.int64] | None = None,
-) -> Fitted:
-    """Fit on all customers but `left_out`; calibrated on a tenth of those in `main`.
+) -> FittedTrees:
+    """Fit on all customers but `left_out`, and calibrate on a tenth of those in `main`.
 
-    Raises `NothingToLearn` where hardly a target is among the candidates.
+    That tenth, drawn under `seed`, is not fitted on. Raises `NothingToLearn` where fewer than
+    `MINIMUM_GROUPS` targets are among the candidates.
     """
-    barred = np.empty(0, np.int64) if left_out is None else left_out
+    excluded = np.empty(0, np.int64) if left_out is None else left_out
     random = np.random.default_rng([seed, 7])
-    present = np.setdiff1d(np.unique(main.customers), barred)
-    apart = random.permutation(present)[: max(1, round(len(present) * CALIBRATED_ON))]
-    held = np.union1d(barred, apart)
-    chosen = [
-        (part.groups, np.flatnonzero(~np.isin(part.customers, held))) for part in (main, *extra)
+    present = np.setdiff1d(np.unique(main.customers), excluded)
+    calibration_customers = random.permutation(present)[
+        : max(1, round(len(present) * CALIBRATION_SHARE))
     ]
-    found = sum(int(groups.found[rows].sum()) for groups, rows in chosen)
-    if found < LEAST_FOUND:
-        raise NothingToLearn(f"events.parquet: {found} candidates to learn from; min {LEAST_FOUND}")
-    trees = read_trees(fit_trees(chosen, signals, settings, seed))
-    rows = np.isin(main.customers, apart)[main.groups.group]
+    unseen = np.union1d(excluded, calibration_customers)
+    chosen = [
+        (part.groups, np.flatnonzero(~np.isin(part.customers, unseen))) for part in (main, *extra)
+    ]
+    with_target = sum(int(groups.has_target[rows].sum()) for groups, rows in chosen)
+    if with_target < MINIMUM_GROUPS:
+        raise NothingToLearn(
+            f"events.parquet: {with_target} candidates to learn from; min {MINIMUM_GROUPS}"
+        )
+    trees = read_trees(fit_trees(chosen, features, settings, seed))
+    rows = np.isin(main.customers, calibration_customers)[main.groups.group]
     scores = trees.score(main.groups.matrix[rows])
-    return Fitted(trees, calibrate(scores, main.groups.hit[rows]))
+    return FittedTrees(trees, calibrate(scores, main.groups.hit[rows]))
 
 
 def cross_fit(
-    main: Part,
-    extra: Sequence[Part],
-    signals: Sequence[Feature],
+    main: FoldData,
+    extra: Sequence[FoldData],
+    features: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the raw score and the rate of every candidate of `main`, each out of fold."""
     everyone = np.unique(main.customers)
-    dealt = np.random.default_rng([seed, 8]).permutation(len(everyone)) % folds
+    fold_of = np.random.default_rng([seed, 8]).permutation(len(everyone)) % folds
     group = main.groups.group
     scores = np.empty(len(main.groups.rows))
     rates = np.empty(len(main.groups.rows))
     for fold in range(folds):
-        out = everyone[dealt == fold]
-        fitted = fit(main, extra, signals, settings, seed, out)
-        rows = np.flatnonzero(np.isin(main.customers, out)[group])
+        fold_customers = everyone[fold_of == fold]
+        fitted = fit_calibrated(main, extra, features, settings, seed, fold_customers)
+        rows = np.flatnonzero(np.isin(main.customers, fold_customers)[group])
         for part in np.array_split(rows, max(1, len(rows) // 200_000)):
             scores[part] = fitted.trees.score(main.groups.matrix[part])
         rates[rows] = fitted.calibration.rate(scores[rows])

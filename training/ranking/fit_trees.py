@@ -17,28 +17,28 @@ from numpy.typing import NDArray
 
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
-from models.recommender.ranker_features import Feature
-from training.ranking.groups import Groups
+from models.recommender.features.group import Feature
+from training.ranking.groups import CandidateGroups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
 _NUMBER = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _BEGIN, _END = "Tree=0\n", "end of trees"
-_APART = 1_000_003  # between the seeds of two bags
+_BAG_SEED_STEP = 1_000_003  # between the seeds of two bags
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankerSettings:
     """How the trees are grown: `leaves` at most 32 each; `negatives` are drawn from each group.
 
-    `bags` ensembles of `trees` each are grown under seeds of their own, with other negatives, rows
-    and signals, and their scores averaged: what one of them learnt by chance, the others did not.
+    `bags` ensembles of `trees` each are grown under seeds of their own, which draw other negatives,
+    rows and features. Their scores are averaged, which evens out what one of them learnt by chance.
 
-    `unused` names signals that no tree looks at: among few items whose fortunes change, the facts
-    of an item only tell which one it is, and a tree learns the fashion of the day. `used` names
-    the only ones that trees look at; without it they look at all: few hits teach little. With
-    `by_group` a group counts once, however many targets it has: the few places of a list are then
-    not filled with what is bought together.
+    `unused` names features that no tree looks at. Among few items whose popularity changes, the
+    features of an item only identify it, and a tree would learn which item is popular just now.
+    `used` names the only features that trees look at, for data with few hits; empty, they look at
+    all. With `by_group` a group counts once, however many targets it has, so that the few places of
+    a list are not filled with items that are bought together.
     """
 
     bags: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
@@ -57,68 +57,71 @@ class RankerSettings:
 
 
 def fit_trees(
-    parts: Sequence[tuple[Groups, Rows]],
-    signals: Sequence[Feature],
+    parts: Sequence[tuple[CandidateGroups, Rows]],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> str:
     """Fit on the chosen groups of each part and return LightGBM's text of the ensemble.
 
-    Raises `BadInput` where the settings leave out what is no signal.
+    Each of `parts` is groups and the indices of those to fit on. Raises `BadInput` where the
+    settings name an unknown feature.
     """
-    return averaged([_bag(parts, signals, settings, seed, bag) for bag in range(settings.bags)])
+    return average_ensembles(
+        [_bag(parts, features, settings, seed, bag) for bag in range(settings.bags)]
+    )
 
 
 def _bag(
-    parts: Sequence[tuple[Groups, Rows]],
-    signals: Sequence[Feature],
+    parts: Sequence[tuple[CandidateGroups, Rows]],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     bag: int,
 ) -> str:
-    # The first is what one alone would be.
+    # The first bag is seeded as a single one is.
     random = np.random.default_rng([seed, 6, bag] if bag else [seed, 6])
     matrices, hits, weights = [], [], []
     for groups, chosen in parts:
         rows = _sampled(groups, chosen, settings.negatives, random)
         matrices.append(groups.matrix[rows])
         hits.append(groups.hit[rows])
-        weights.append(_once(groups)[rows])
-    return grow(
+        weights.append(_group_weights(groups)[rows])
+    return grow_trees(
         np.concatenate(matrices),
         np.concatenate(hits),
-        signals,
+        features,
         settings,
-        seed + _APART * bag,
+        seed + _BAG_SEED_STEP * bag,
         weights=np.concatenate(weights) if settings.by_group else None,
     )
 
 
-def grow(
+def grow_trees(
     matrix: Floats,
     hits: NDArray[np.bool_],
-    signals: Sequence[Feature],
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
     start: str = "",
     weights: Floats | None = None,
 ) -> str:
-    """Fit on all rows of `matrix` (rows, signals) and return LightGBM's text of the ensemble.
+    """Fit on all rows of `matrix` (rows, features) and return LightGBM's text of the ensemble.
 
-    `weights` (rows,) say how much each row counts: the same, unless given.
-    With `start`, the text of an ensemble, its trees come first, and those that are grown correct
-    them. Raises `BadInput` where the settings leave out what is no signal.
+    `hits` (rows,) is what to predict; `weights` (rows,) is how much each row counts, by default the
+    same. With `start`, the text of an ensemble, its trees come first and the new ones correct them.
+    Raises `BadInput` where the settings name an unknown feature.
     """
-    names = {signal.name for signal in signals}
+    names = {feature.name for feature in features}
     for key, named in (("unused", settings.unused), ("used", settings.used)):
         if unknown := sorted(set(named) - names):
             raise BadInput(f"ranker.{key}", f"no such signal: {', '.join(unknown)}")
-    looked_at = (set(settings.used) or names) - set(settings.unused)
+    features_used = (set(settings.used) or names) - set(settings.unused)
     data = lightgbm.Dataset(
         matrix,
         hits.astype(np.float32),
         weight=weights,
-        feature_name=[signal.column for signal in signals],
+        feature_name=[feature.column for feature in features],
         params={"max_bin": settings.bins, "use_missing": False, "verbose": -1},
     )
     parameters = {
@@ -130,9 +133,9 @@ def grow(
         "bagging_fraction": settings.row_share,
         "bagging_freq": 1,
         "lambda_l2": settings.ridge,
-        # The gain of a split by a signal counts this many times: 0, and there is none.
-        "feature_contri": [float(signal.name in looked_at) for signal in signals],
-        "monotone_constraints": [signal.monotone for signal in signals],
+        # Multiplies the gain of a split by each feature: with 0 there is no such split.
+        "feature_contri": [float(feature.name in features_used) for feature in features],
+        "monotone_constraints": [feature.monotone for feature in features],
         "max_bin": settings.bins,
         "use_missing": False,
         "num_threads": 1,
@@ -146,24 +149,24 @@ def grow(
     return str(booster.model_to_string())
 
 
-def scaled(text: str, slope: float, shift: float) -> str:
+def scale_scores(text: str, slope: float, shift: float) -> str:
     """Return the text of an ensemble that scores `slope` times what `text` does, plus `shift`."""
-    left = iter([shift])  # for the first tree
+    shifts = iter([shift])  # for the first tree only
 
     def leaves(found: re.Match[str]) -> str:
-        more = next(left, 0.0)
+        more = next(shifts, 0.0)
         values = (slope * float(value) + more for value in found[1].split())
         return "leaf_value=" + " ".join(map(repr, values))
 
-    # LightGBM finds the trees by their sizes, which are other ones now; without them it looks.
+    # LightGBM finds the trees by their sizes, which have changed; without sizes it searches.
     return _LEAVES.sub(leaves, _SIZES.sub("", text))
 
 
-def averaged(texts: Sequence[str]) -> str:
-    """Return the text of one ensemble that scores the mean of what those of `texts` do."""
+def average_ensembles(texts: Sequence[str]) -> str:
+    """Return the text of one ensemble whose score is the mean of those of `texts`."""
     if len(texts) == 1:
         return texts[0]
-    parts = [_cut(scaled(text, 1 / len(texts), 0.0)) for text in texts]
+    parts = [_cut(scale_scores(text, 1 / len(texts), 0.0)) for text in texts]
     head, _, tail = parts[0]
     number = count()
     trees = "".join(trees for _, trees, _ in parts)
@@ -177,14 +180,14 @@ def _cut(text: str) -> tuple[str, str, str]:
     return head, begin + trees, end + tail
 
 
-def _once(groups: Groups) -> Floats:
-    """Return for each candidate one over the hits of its group."""
+def _group_weights(groups: CandidateGroups) -> Floats:
+    """Return (candidates,): 1 / the hits of the candidate's group."""
     hits = np.bincount(groups.group, groups.hit, len(groups))
     return (1.0 / np.maximum(hits, 1.0)).astype(np.float32)[groups.group]
 
 
 def _sampled(
-    groups: Groups, chosen: Rows, negatives: int, random: np.random.Generator
+    groups: CandidateGroups, chosen: Rows, negatives: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return the rows to learn from: every hit, and up to `negatives` others of its group."""
     kept = []

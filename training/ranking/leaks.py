@@ -1,8 +1,7 @@
-"""Leaks: what a lesson must not contain, and features that know too much.
+"""Leaks: targets in what a model learns from, and features that give the target away.
 
-A model that has seen the answer measures beautifully and sells nothing. Lessons are checked before
-anything is counted on them, and every feature is asked how often it alone finds the target: none
-that is honest does so nearly always.
+A model that has seen the target measures well and is worth nothing. Training windows are checked
+before anything is counted on them. A feature leaks where it alone finds the target nearly always.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,41 +9,41 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from models.errors import BadDataset
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from training.log.event_log import Log
 from training.log.order import bound_of
-from training.ranking.groups import Groups
-from training.splits.eval_cases import Question
+from training.ranking.groups import CandidateGroups
+from training.splits.eval_cases import EvalCase
 
 TOO_GOOD = 0.95  # share of groups in which one feature alone puts a target first
-LEAST_GROUPS = 50
-LEAST_SIZE = 5  # candidates of a group that is worth asking about
+MINIMUM_GROUPS = 50
+MINIMUM_CANDIDATES = 5  # of a group that is looked at
 
 
-def check_lesson(log: Log, asked: Sequence[Question], targets: Iterable[str]) -> None:
-    """Raise `BadDataset` where `log` or a question holds what only the future knows."""
-    wanted = frozenset(targets)
-    for question in asked:
-        before, customer = question.case.before, question.case.customer
+def check_window(log: Log, eval_cases: Sequence[EvalCase], targets: Iterable[str]) -> None:
+    """Raise `BadDataset` where `log` or a case's events reach its moment or hold its targets."""
+    types = frozenset(targets)
+    for eval_case in eval_cases:
+        before, customer = eval_case.case.before, eval_case.case.customer
         if customer is None:
             continue
-        right = {target.item for target in question.case.targets}
-        for events, where in ((log.customers[customer].events, "log"), (question.events, "past")):
+        target_items = {target.item for target in eval_case.case.targets}
+        for events, where in ((log.customers[customer].events, "log"), (eval_case.events, "past")):
             for event in events:
                 if before is not None and bound_of(event) >= before:
                     raise BadDataset(f"events.parquet: a leak: the {where} goes beyond its moment")
-                if before is None and event.type in wanted and event.item in right:
+                if before is None and event.type in types and event.item in target_items:
                     raise BadDataset(f"events.parquet: a leak: the {where} holds its own answer")
 
 
-def check_features(groups: Groups, signals: Sequence[Feature]) -> None:
+def check_features(groups: CandidateGroups, features: Sequence[Feature]) -> None:
     """Raise `BadDataset` naming a feature that alone finds the target nearly every time."""
     sizes = np.diff(groups.starts)
-    kept = groups.chosen(groups.found & (sizes >= LEAST_SIZE))
-    if len(kept) < LEAST_GROUPS:
+    kept = groups.chosen(groups.has_target & (sizes >= MINIMUM_CANDIDATES))
+    if len(kept) < MINIMUM_GROUPS:
         return
     starts = kept.starts[:-1]
-    for column, signal in enumerate(signals):
+    for column, feature in enumerate(features):
         for direction in (1.0, -1.0):
             values = direction * kept.matrix[:, column]
             hits = np.maximum.reduceat(np.where(kept.hit, values, -np.inf), starts)
@@ -52,6 +51,6 @@ def check_features(groups: Groups, signals: Sequence[Feature]) -> None:
             share = float(np.mean(hits > others))
             if share > TOO_GOOD:
                 raise BadDataset(
-                    f"events.parquet: a leak: {signal.name!r} alone finds the target in "
+                    f"events.parquet: a leak: {feature.name!r} alone finds the target in "
                     f"{share:.0%} of {len(kept)} groups"
                 )

@@ -1,4 +1,4 @@
-"""How the second stage is learnt: its intents, and what they have in common."""
+"""Settings of the second stage: of each intent, and those that they share."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from training.ranking.fit_trees import RankerSettings
 class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one intent is ranked.
 
-    `hidden` purchases of each customer are learnt from as if never touched, beside the cases held
-    out (0: none), in `hidden_folds` folds.
+    `hidden` is how many synthetic discovery pairs of each customer are learnt from, in
+    `hidden_folds` folds, together with the cases held out (0: none).
     """
 
     quotas: Quotas = DEFAULT_QUOTAS
@@ -23,7 +23,7 @@ class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How what was never touched is ranked."""
+    """How the intent discovery is ranked: items that the customer never touched."""
 
     quotas: Quotas = DISCOVERY_QUOTAS
     ranker: RankerSettings = RankerSettings(trees=120, leaves=15, learning_rate=0.05)
@@ -31,7 +31,7 @@ class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True, kw_only=True)
 class SecondStageSettings:
-    """What the second stage takes from the configuration of a run; its fields are told there."""
+    """What the second stage takes from `TrainConfig`, which describes the fields."""
 
     default: IntentConfig
     discovery: IntentConfig

@@ -1,8 +1,8 @@
-"""Contacts: what customers were shown or sent, and whether they responded to it in time.
+"""Contacts: offers that customers were shown or sent, and whether they responded in time.
 
-A response counts for the customer's latest contact with that offer before it, on whatever channel,
-where that was at most so many days ago. Whose days are not over at the end is left out: nobody
-knows yet.
+A response counts for the customer's latest contact with that offer before it, on any channel, if
+that was at most `days` before. Contacts whose days are not over at the end of the data are left
+out, since the response may still come.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from models.domain.catalogue import DEFAULT_PREFIX
 from models.domain.events import Event
 from models.errors import BadDataset
 from models.numeric.array_types import Floats, Rows
-from models.ranking.offer_index import top_members
+from models.ranking.offer_members import top_members
 from training.log.event_log import Log
 from training.ranking.fit_trees import RankerSettings
 
@@ -24,9 +24,9 @@ CONTACTS = ("impression", "sent")
 
 
 class ResponseConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a response to a contact is, and how the trees are grown that correct the second stage.
+    """What a response is, and how the trees of the rate of response are grown.
 
-    An event of one of `types` is one where it comes at most `days` after the contact.
+    An event of one of `types` is a response if it comes at most `days` after the contact.
     """
 
     days: Annotated[float, msgspec.Meta(gt=0, le=366)] = 7.0
@@ -35,7 +35,10 @@ class ResponseConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Contact(NamedTuple):
-    """One offer shown or sent to one customer, a place in the log's customers, at `time`."""
+    """One offer shown or sent to one customer.
+
+    `customer` is an index into the log's customers, `time` is in microseconds since 1970.
+    """
 
     customer: int
     time: int
@@ -47,10 +50,10 @@ class Contact(NamedTuple):
 def contacts_of(
     log: Log, config: ResponseConfig, window: tuple[int, int], until: int | None = None
 ) -> list[Contact]:
-    """Return the contacts in `window` (microseconds) whose days are over before `until`.
+    """Return the contacts in `window` whose days are over before `until`, by customer, then time.
 
-    By customer, then time. Nothing from `until` on, the end of the window unless given, is looked
-    at. Raises `BadDataset` where the log does not know a type of response.
+    Both are in microseconds since 1970; without `until` it is the end of the window. Events from
+    `until` on are ignored. Raises `BadDataset` where the log does not know a type of response.
     """
     unknown = sorted(set(config.types) - log.lanes.keys())
     if unknown:
@@ -58,36 +61,41 @@ def contacts_of(
     start, last = window
     end = last if until is None else until
     within = round(config.days * DAY)
-    found: list[Contact] = []
+    contacts: list[Contact] = []
     for at, customer in enumerate(log.customers):
-        latest: dict[str, int] = {}  # the place of an offer's latest contact
-        here: list[Contact] = []
+        latest: dict[str, int] = {}  # by offer, the index of its latest contact
+        own: list[Contact] = []
         for event in customer.events:
             offer = _offer_of(event)
             if event.time is None or event.time >= end or not offer:
                 continue
             if log.metadata.event_types.get(event.type, event.type) in CONTACTS:
-                latest[offer] = len(here)
-                here.append(Contact(at, event.time, offer, event.channel, responded=False))
+                latest[offer] = len(own)
+                own.append(Contact(at, event.time, offer, event.channel, responded=False))
             elif event.type in config.types and offer in latest:
-                contact = here[latest[offer]]
+                contact = own[latest[offer]]
                 if event.time <= contact.time + within:
-                    here[latest[offer]] = contact._replace(responded=True)
-        found += [one for one in here if start <= one.time < last and one.time + within < end]
-    return found
+                    own[latest[offer]] = contact._replace(responded=True)
+        contacts += [
+            contact
+            for contact in own
+            if start <= contact.time < last and contact.time + within < end
+        ]
+    return contacts
 
 
-def members_of(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
-    """Return the item rows that each offer is judged by, default offers too; of those with any.
+def offer_items(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
+    """Return the item rows of each offer, default offers included; offers without any left out.
 
-    `weights` (items,) grow with the popularity of an item.
+    Of an offer over many items only the `top_members` count, by `weights` (items,), which grow with
+    the popularity of an item.
     """
-    found = {
+    rows_of = {
         offer.id: top_members(rows, weights)
         for offer in log.offers
         if (rows := {row_of[item] for item in offer.items if item in row_of})
     }
-    return found | {DEFAULT_PREFIX + item: np.array([row]) for item, row in row_of.items()}
+    return rows_of | {DEFAULT_PREFIX + item: np.array([row]) for item, row in row_of.items()}
 
 
 def _offer_of(event: Event) -> str:

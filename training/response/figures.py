@@ -1,8 +1,8 @@
-"""How well rates of response are known: order, log loss, and calibration, slice by slice.
+"""How good rates of response are: order, log loss and calibration, slice by slice.
 
 AUC is the chance that of a contact that was responded to and one that was not, the first scores
 higher (a tie counts half); "within" compares contacts of one customer only. Log loss is
--log(rate of what happened), in nats. Intervals are over customers.
+-log(rate of what happened), in nats. Intervals are over resamples of customers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.bootstrap import Interval, intervals
-from training.evaluation.slices import ALL, Measured
+from training.evaluation.slices import ALL, Measurement
 from training.ranking.calibrate import calibration_error
 from training.response.contacts import Contact
 
@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Of `n` contacts in a slice, the mean of what was forecast, and the share that responded."""
+    """A slice of `n` contacts: the mean rate that was forecast, and the share that responded."""
 
     slice: str
     n: int
@@ -35,14 +35,14 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class ResponseFigures:
-    """What is known of a rate of response.
+    """How good a rate of response is on contacts that it was not learnt from.
 
-    `error` is the calibration error overall, and in the top 1 %; `by_chance` is what the same
-    contacts would show on average if every rate were true. `learnt_from` counts contacts, and
-    responses to them.
+    `error` is the calibration error overall and in the top 1 %; `by_chance` is what both would be
+    on average if every rate were true. `learnt_from` counts the contacts that it was learnt from,
+    and the responses to them.
     """
 
-    measured: Sequence[Measured]
+    measured: Sequence[Measurement]
     calibrated: Sequence[Calibrated]
     error: tuple[float, float]
     by_chance: tuple[float, float]
@@ -56,29 +56,30 @@ def response_figures(
     learnt_from: tuple[int, int],
     seed: int,
 ) -> ResponseFigures:
-    """Measure each ranker's scores (contacts,), and rates where it has them; the first is compared.
+    """Measure each ranker's scores (contacts,), and its rates (contacts,) where it has them.
 
-    The first must have rates. The cases of a slice are its responses, which an AUC is the mean of.
+    The first ranker is compared with the others, and must have rates. The `n` of a measurement
+    counts responses, since an AUC is a mean over these.
     """
     hits = np.array([contact.responded for contact in contacts], np.bool_)
     customers = np.array([contact.customer for contact in contacts], np.int64)
     channels = np.array([contact.channel for contact in contacts], np.str_)
     slices = {ALL: np.ones(len(contacts), np.bool_)}
     slices |= {f"on {name}": channels == name for name in sorted(set(channels.tolist()))}
-    measured: list[Measured] = []
+    measured: list[Measurement] = []
     calibrated = []
     forecast = next(iter(rates.values()))
-    for name, part in slices.items():
-        if hits[part].any() and not hits[part].all():
-            measured += _slice(name, part, hits, customers, scores, rates, seed)
-        share = intervals(hits[part].astype(np.float64)[:, None], seed, of=customers[part])[0]
-        calibrated.append(Calibrated(name, int(part.sum()), float(forecast[part].mean()), share))
+    for name, mask in slices.items():
+        if hits[mask].any() and not hits[mask].all():
+            measured += _slice(name, mask, hits, customers, scores, rates, seed)
+        share = intervals(hits[mask].astype(np.float64)[:, None], seed, of=customers[mask])[0]
+        calibrated.append(Calibrated(name, int(mask.sum()), float(forecast[mask].mean()), share))
     error, by_chance = calibration_error(forecast, hits), _error_by_chance(forecast, seed)
     return ResponseFigures(measured, calibrated, error, by_chance, learnt_from)
 
 
 def _error_by_chance(rates: Floats, seed: int) -> tuple[float, float]:
-    """Return the mean calibration error of draws from the rates themselves."""
+    """Return the mean calibration error where hits are drawn from the rates themselves."""
     random = np.random.default_rng([seed, 15])
     drawn = [calibration_error(rates, random.random(len(rates)) < rates) for _ in range(DRAWS)]
     error, top = np.mean(drawn, axis=0).tolist()
@@ -87,34 +88,37 @@ def _error_by_chance(rates: Floats, seed: int) -> tuple[float, float]:
 
 def _slice(
     name: str,
-    part: Mask,
+    mask: Mask,
     hits: Mask,
     customers: NDArray[np.int64],
     scores: Mapping[str, Floats],
     rates: Mapping[str, Floats],
     seed: int,
-) -> Iterator[Measured]:
+) -> Iterator[Measurement]:
     values: dict[str, dict[str, Floats]] = {}
     for ranker, scored in scores.items():
         values[ranker] = {
-            AUC: aucs(scored[part], hits[part]),
-            WITHIN: aucs_within(scored[part], hits[part], customers[part]),
+            AUC: aucs(scored[mask], hits[mask]),
+            WITHIN: aucs_within(scored[mask], hits[mask], customers[mask]),
         }
         if ranker in rates:
-            values[ranker][LOSS] = _losses(rates[ranker][part], hits[part])
+            values[ranker][LOSS] = _losses(rates[ranker][mask], hits[mask])
     first = next(iter(values.values()))
-    whose = {AUC: customers[part & hits], LOSS: customers[part]}  # WITHIN has one of each
+    customers_of = {
+        AUC: customers[mask & hits],
+        LOSS: customers[mask],
+    }  # WITHIN has one value for each
     for ranker, by_metric in values.items():
-        metrics, ahead = {}, {}
-        for metric, found in by_metric.items():
-            if not len(found):
+        metrics, leads_of = {}, {}
+        for metric, values_of in by_metric.items():
+            if not len(values_of):
                 continue
-            lead = found - first[metric] if metric == LOSS else first[metric] - found
-            both = np.stack([found, lead], axis=1)
-            metrics[metric], leads = intervals(both, seed, of=whose.get(metric))
-            if found is not first[metric]:
-                ahead[metric] = leads
-        yield Measured(ranker, name, int(hits[part].sum()), metrics, ahead)
+            lead = values_of - first[metric] if metric == LOSS else first[metric] - values_of
+            both = np.stack([values_of, lead], axis=1)
+            metrics[metric], leads = intervals(both, seed, of=customers_of.get(metric))
+            if values_of is not first[metric]:
+                leads_of[metric] = leads
+        yield Measurement(ranker, name, int(hits[mask].sum()), metrics, leads_of)
 
 
 def aucs(scores: Floats, hits: Mask) -> Floats:
@@ -131,12 +135,12 @@ def aucs_within(scores: Floats, hits: Mask, customers: NDArray[np.int64]) -> Flo
     """Return the AUC of each customer who has both hits and misses."""
     order = np.argsort(customers, kind="stable")
     _, first = np.unique(customers[order], return_index=True)
-    found = [
+    values_of = [
         float(aucs(scores[own], hits[own]).mean())
         for own in np.split(order, first[1:])
         if hits[own].any() and not hits[own].all()
     ]
-    return np.array(found)
+    return np.array(values_of)
 
 
 def _losses(rates: Floats, hits: Mask) -> Floats:

@@ -1,11 +1,13 @@
-"""Learn the rate of response to contacts, and judge contacts by it.
+"""Learn the rate of response to contacts, and score contacts by it.
 
-An offer over a set is led by the item in it that scores highest, as it is when it is served. Which
-one that is depends on the trees that are learnt: first the trees of the second stage choose, then
-twice the new ones (each choice and fit is a step of hard expectation maximisation).
+An offer over several items is scored by the one that scores highest, its leading item, as when it
+is served. Which one that is depends on the trees that are to be learnt: first it is chosen by the
+trees of the second stage, then `ROUNDS` times by the new ones. Each choice with the fit after it is
+a step of hard expectation maximisation.
 
-Contacts are few beside purchases. So what is known of purchases comes first, as a score that is
-scaled to the log odds of a response by logistic regression, and trees over contacts correct it.
+Contacts are few compared with purchases. So the score of the second stage, which is learnt from
+purchases, is scaled to the log odds of a response by logistic regression, and trees over contacts
+correct it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,36 +20,36 @@ from scipy.special import expit
 from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.ranker_features import Feature
+from models.recommender.features.group import Feature
 from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release
 from training.log.event_log import Log
 from training.log.order import Bound
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.ranking.calibrate import calibrate
-from training.ranking.cross_fit import Fitted
-from training.ranking.fit_trees import RankerSettings, grow, scaled
-from training.ranking.groups import asked_of, features_of
-from training.response.contacts import Contact, members_of
+from training.ranking.cross_fit import FittedTrees
+from training.ranking.fit_trees import RankerSettings, grow_trees, scale_scores
+from training.ranking.groups import group_requests, item_ranker_features
+from training.response.contacts import Contact, offer_items
 from training.splits.cases import Case
-from training.splits.eval_cases import Question, questions
+from training.splits.eval_cases import EvalCase, eval_cases_of
 
-ROUNDS = 2  # of choosing what leads an offer, and fitting again
-LEAST_RESPONSES = 50  # fewer teach nothing
+ROUNDS = 2  # of choosing the leading items and fitting again
+MINIMUM_RESPONSES = 50  # fewer teach nothing
 STEPS = 30  # of Newton's method, which needs a few
-TRUSTED = 100.0  # contacts that the trees' own odds count for where they are calibrated
-RIDGE = 1.0  # holds the slope where scores tell all, or hardly differ
+PRIOR_WEIGHT = 100.0  # contacts that the trees' own odds count for in calibration
+RIDGE = 1.0  # keeps the slope finite where scores separate hits, or hardly differ
 
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedContacts:
     """Contacts with the features of every item that their offers are about.
 
-    The items of contact c are the rows of `matrix` (members, signals) from `starts[c]` to
+    The items of contact c are the rows of `matrix` (members, features) from `starts[c]` to
     `starts[c + 1]`, at least one.
     """
 
@@ -57,30 +59,30 @@ class Described:
 
     @property
     def responded(self) -> NDArray[np.bool_]:
-        """Return which contacts were responded to."""
+        """Return (contacts,): whether the customer responded."""
         return np.array([contact.responded for contact in self.contacts], np.bool_)
 
     @property
     def customers(self) -> NDArray[np.int64]:
-        """Return the customer of each contact."""
+        """Return (contacts,): the customer of each."""
         return np.array([contact.customer for contact in self.contacts], np.int64)
 
-    def leads(self, trees: Trees) -> tuple[NDArray[np.int64], Scores]:
-        """Return the row of `matrix` that leads each contact's offer, and its score."""
+    def leading_items(self, trees: Trees) -> tuple[NDArray[np.int64], Scores]:
+        """Return the rows of `matrix` of the leading items, and their scores, both (contacts,)."""
         scores = trees.score(self.matrix)
         contact = np.repeat(np.arange(len(self.contacts)), np.diff(self.starts))
         order = np.lexsort((-scores, contact))
         rows = order[self.starts[:-1]]
         return rows, scores[rows]
 
-    def summed(self, values: Floats) -> Scores:
+    def sum_over_items(self, values: Floats) -> Scores:
         """Return the sum of `values` (members,) over the items of each contact's offer."""
         return np.add.reduceat(values.astype(np.float64), self.starts[:-1])
 
 
 @dataclass(frozen=True)
-class Describer:
-    """Describes contacts of a log as a release with this retrieval would see them."""
+class ContactDescriber:
+    """Makes the features of contacts of a log, as a release with these settings would see them."""
 
     log: Log
     items: Sequence[str]
@@ -91,100 +93,102 @@ class Describer:
         self,
         contacts: Sequence[Contact],
         retrieval: RetrievalTables,
-        progress: Progress = lambda done, of: None,
-    ) -> Described:
-        """Describe the contacts with an offer about a known item; by what came before each."""
+        progress: Progress = no_progress,
+    ) -> DescribedContacts:
+        """Return the contacts whose offer has a known item, with features from before each."""
         row_of = {item: row for row, item in enumerate(self.items)}
-        members = members_of(self.log, row_of, retrieval.shares.logs[0])
+        members = offer_items(self.log, row_of, retrieval.shares.logs[0])
         contacts = [contact for contact in contacts if contact.offer in members]
-        asked = asked_of(self._questions(contacts), row_of, self.history)
+        requests = group_requests(self._eval_cases(contacts), row_of, self.history)
         allowed = np.ones(len(self.items), np.bool_)
         matrices, sizes = [], []
-        for at, (contact, one) in enumerate(zip(contacts, asked, strict=True)):
+        for at, (contact, request) in enumerate(zip(contacts, requests, strict=True)):
             rows = members[contact.offer]
-            proposed = propose_candidates(retrieval, one.past, self.quotas, allowed)
-            matrices.append(features_of(rows, one, proposed, retrieval))
+            proposed = propose_candidates(retrieval, request.history, self.quotas, allowed)
+            matrices.append(item_ranker_features(rows, request, proposed, retrieval))
             sizes.append(len(rows))
             if at % 256 == 0:
                 progress(at, len(contacts))
         starts = np.concatenate([[0], np.cumsum(np.array(sizes, np.int64))])
         matrix = np.concatenate(matrices) if matrices else np.empty((0, 0), np.float32)
-        return Described(contacts, matrix, starts)
+        return DescribedContacts(contacts, matrix, starts)
 
-    def _questions(self, contacts: Sequence[Contact]) -> list[Question]:
-        cases = [Case(one.customer, (), Bound(1, one.time), one.time) for one in contacts]
-        return questions(self.log, cases)
+    def _eval_cases(self, contacts: Sequence[Contact]) -> list[EvalCase]:
+        cases = [Case(c.customer, (), Bound(1, c.time), c.time) for c in contacts]
+        return eval_cases_of(self.log, cases)
 
 
-def learn(
-    parts: Sequence[Described],
-    first: Trees,
-    signals: Sequence[Feature],
+def fit_response_rate(
+    parts: Sequence[DescribedContacts],
+    organic: Trees,
+    features: Sequence[Feature],
     settings: RankerSettings,
     folds: int,
     seed: int,
-) -> Fitted:
-    """Fit on the contacts of all parts; each is calibrated by trees that never saw its customer.
+) -> FittedTrees:
+    """Fit on the contacts of all parts; calibrate on scores by trees that never saw the customer.
 
-    `first` are the trees of the second stage. Raises `BadDataset` where hardly
-    anybody responded.
+    `organic` are the trees of the second stage. Customers are dealt into `folds` under `seed`.
+    Raises `BadDataset` where there are fewer than `MINIMUM_RESPONSES` responses.
     """
-    matrix, hits, customers = _led(parts, first)
-    if hits.sum() < LEAST_RESPONSES:
+    matrix, hits, customers = _leading_rows(parts, organic)
+    if hits.sum() < MINIMUM_RESPONSES:
         raise BadDataset(
             f"events.parquet: {hits.sum()} responses to contacts before the test; "
-            f"min {LEAST_RESPONSES}"
+            f"min {MINIMUM_RESPONSES}"
         )
     for _ in range(ROUNDS):
-        trees = _grown(matrix, hits, first, signals, settings, seed)
-        matrix, hits, customers = _led(parts, trees)
+        trees = _corrected(matrix, hits, organic, features, settings, seed)
+        matrix, hits, customers = _leading_rows(parts, trees)
     everyone = np.unique(customers)
-    dealt = np.random.default_rng([seed, 13]).permutation(len(everyone)) % folds
+    fold_of = np.random.default_rng([seed, 13]).permutation(len(everyone)) % folds
     scores = np.empty(len(hits))
     for fold in range(folds):
-        out = np.isin(customers, everyone[dealt == fold])
-        apart = _grown(matrix[~out], hits[~out], first, signals, settings, seed)
-        scores[out] = apart.score(matrix[out])
-    return Fitted(trees, calibrate(scores, hits, TRUSTED))
+        out = np.isin(customers, everyone[fold_of == fold])
+        unseen_trees = _corrected(matrix[~out], hits[~out], organic, features, settings, seed)
+        scores[out] = unseen_trees.score(matrix[out])
+    return FittedTrees(trees, calibrate(scores, hits, PRIOR_WEIGHT))
 
 
-def _grown(
+def _corrected(
     matrix: Floats,
     hits: NDArray[np.bool_],
-    first: Trees,
-    signals: Sequence[Feature],
+    organic: Trees,
+    features: Sequence[Feature],
     settings: RankerSettings,
     seed: int,
 ) -> Trees:
-    """Scale the score of the `first` trees to the odds of a hit, and grow trees that correct it."""
-    start = scaled(first.text, *log_odds(first.score(matrix), hits))
-    return read_trees(grow(matrix, hits, signals, settings, seed, start))
+    """Scale the `organic` scores to the log odds of a hit, and grow trees that correct them."""
+    start = scale_scores(organic.text, *log_odds(organic.score(matrix), hits))
+    return read_trees(grow_trees(matrix, hits, features, settings, seed, start))
 
 
 def log_odds(scores: Scores, hits: NDArray[np.bool_]) -> tuple[float, float]:
     """Return slope (0 or more) and shift of logistic regression, by Newton's method.
 
-    There must be hits and others.
+    `scores` and `hits` are (n,), with both hits and misses.
     """
     share = hits.mean()
     flat = 0.0, float(np.log(share / (1 - share)))
     columns = np.stack([scores - scores.mean(), np.ones(len(scores))], axis=1)
-    found = np.array(flat)
+    coefficients = np.array(flat)
     for _ in range(STEPS):
-        rates = expit(columns @ found)
+        rates = expit(columns @ coefficients)
         curvature = (columns * (rates * (1 - rates))[:, None]).T @ columns
         curvature[0, 0] += RIDGE
-        found += np.linalg.solve(curvature, columns.T @ (hits - rates) - [RIDGE * found[0], 0.0])
-    slope, shift = found.tolist()
-    # Who likes an item most does not respond least: where it looks so, it says nothing.
+        coefficients += np.linalg.solve(
+            curvature, columns.T @ (hits - rates) - [RIDGE * coefficients[0], 0.0]
+        )
+    slope, shift = coefficients.tolist()
+    # A higher score cannot mean fewer responses: a negative slope is noise.
     return (slope, shift - slope * float(scores.mean())) if slope > 0 else flat
 
 
-def _led(
-    parts: Sequence[Described], trees: Trees
+def _leading_rows(
+    parts: Sequence[DescribedContacts], trees: Trees
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
-    """Return the features of what leads each contact's offer, who responded, and whose it was."""
-    matrix = [part.matrix[part.leads(trees)[0]] for part in parts if part.contacts]
+    """Return the features of each contact's leading item, whether it is a hit, and its customer."""
+    matrix = [part.matrix[part.leading_items(trees)[0]] for part in parts if part.contacts]
     if not matrix:
         raise BadDataset("events.parquet: no contact before the test")
     return (
@@ -195,53 +199,53 @@ def _led(
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a release says of contacts: a score and a rate of each (contacts,)."""
+class ContactScores:
+    """The score and the rate of response that a release gives each contact, both (contacts,)."""
 
     scores: Scores
     rates: Scores
 
 
-def judged(
+def score_contacts(
     release: Release, log: Log, contacts: Sequence[Contact], progress: Progress
-) -> Judged | None:
-    """Return how `release` judges contacts of `log`; None of one without a second stage.
+) -> ContactScores | None:
+    """Return what `release` gives contacts of `log`; None for one without a second stage.
 
-    What it does not know stands below all else, at its least rate.
+    A contact with an offer about no item of the release scores -inf and has its lowest rate.
     """
     stage = release.second_stage
     if stage is None:
         return None
     ensemble = stage.ensembles[Intent.DEFAULT]
-    describe = Describer(log, release.items, release.history, ensemble.quotas)
+    describe = ContactDescriber(log, release.items, release.history, ensemble.quotas)
     described = describe(contacts, stage.retrieval, progress)
     scores = np.full(len(contacts), -np.inf)
     if described.contacts:
-        known = set(described.contacts)
-        at = [place for place, contact in enumerate(contacts) if contact in known]
-        scores[at] = described.leads(ensemble.trees)[1]
-    return Judged(scores, ensemble.calibration.rate(scores))
+        described_contacts = set(described.contacts)
+        at = [place for place, contact in enumerate(contacts) if contact in described_contacts]
+        scores[at] = described.leading_items(ensemble.trees)[1]
+    return ContactScores(scores, ensemble.calibration.rate(scores))
 
 
-def rate_of_all(before: Sequence[Contact]) -> float:
-    """Return the rate of all contacts before; never quite 0 or 1."""
-    return (sum(one.responded for one in before) + 1) / (len(before) + 2)
+def rate_of_all(earlier: Sequence[Contact]) -> float:
+    """Return the rate of response of all `earlier` contacts: (responses + 1) / (contacts + 2)."""
+    return (sum(contact.responded for contact in earlier) + 1) / (len(earlier) + 2)
 
 
 def rates_by_offer(
-    before: Sequence[Contact], contacts: Sequence[Contact], prior: float = 20.0
+    earlier: Sequence[Contact], contacts: Sequence[Contact], prior: float = 20.0
 ) -> Scores:
-    """Return the rate of each contact's offer before, drawn to that of all offers by `prior`.
+    """Return (contacts,): the rate of each contact's offer among `earlier` contacts.
 
-    `prior` is how many contacts the rate of all offers counts for.
+    It is shrunk to the rate of all offers, which counts for `prior` contacts.
     """
-    everybody = rate_of_all(before)
+    everybody = rate_of_all(earlier)
     shown: dict[str, list[int]] = {}
-    for one in before:
-        counts = shown.setdefault(one.offer, [0, 0])
-        counts[0] += one.responded
+    for contact in earlier:
+        counts = shown.setdefault(contact.offer, [0, 0])
+        counts[0] += contact.responded
         counts[1] += 1
-    return np.array([_rate(shown, one.offer, everybody, prior) for one in contacts])
+    return np.array([_rate(shown, contact.offer, everybody, prior) for contact in contacts])
 
 
 def _rate(shown: Mapping[str, Sequence[int]], offer: str, everybody: float, prior: float) -> float:

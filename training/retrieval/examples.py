@@ -1,9 +1,9 @@
 """Training examples: customers as they were at several moments, and what they turned to next.
 
-A row is a customer just before a moment; its columns come from the same fold and the same features
-as live. A dated target is learned from what came strictly before it. Undated targets of a customer
-are dealt into groups, and the row of a group sees everything but the events of the group's items.
-Some rows are cut to a short or empty history, because that is how customers begin.
+A row is a customer just before a moment; its columns come from the fold and the features that the
+service uses. A dated target is learned from the events strictly before it. Undated targets of a
+customer are dealt into groups, and the row of a group sees all events but those of its items. Some
+rows are cut to a short or empty history, because that is how customers begin.
 """
 
 from array import array
@@ -19,10 +19,10 @@ from models.numeric.fixed import ONE
 from models.recommender.user_features import HistoryConfig, attribute_features, history_features
 from training.log.event_log import Customer, Log
 from training.log.order import bound_of, is_dated
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 
-SHORT_SHARE = 0.15  # of rows are cut to their latest 0 to 4 acts
-SHORT_MOST = 4
+SHORT_SHARE = 0.15  # of rows are cut to their latest 0 to `SHORT_LIMIT` interactions
+SHORT_LIMIT = 4
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Examples:
     """Rows in CSR form, and their targets.
 
     `indices` and `weights` hold the columns of row r from `starts[r]` to `starts[r + 1]`; `names`
-    are the columns, of which `described` are attributes or the constant. `positives` are
+    are the columns, of which `attribute_columns` are attributes or the constant. `positives` are
     (row, item) pairs; `others` are pairs of a row and another target of the same customer, which
     must not be drawn as a negative. `items` are the ids.
     """
 
     names: list[str]
-    described: frozenset[str]
+    attribute_columns: frozenset[str]
     starts: NDArray[np.int64]
     indices: NDArray[np.int64]
     weights: NDArray[np.float32]
@@ -62,14 +62,14 @@ def make_examples(
 
     `now` (microseconds) is the moment of rows without a time.
     """
-    wanted = frozenset(targets)
+    types = frozenset(targets)
     random = np.random.default_rng([seed, 2])
     rows = _Rows(history)
     for customer in log.customers:
-        known = {event.item for event in customer.events if event.item and event.type in wanted}
+        known = {event.item for event in customer.events if event.item and event.type in types}
         if not known:
             continue
-        for view, minute, items in _moments(log, customer, wanted, prefixes, random, now):
+        for view, minute, items in _moments(log, customer, types, prefixes, random, now):
             rows.add(view, minute, items, known)
     return rows.finished()
 
@@ -80,7 +80,7 @@ _Moment = tuple[View, int, list[str]]
 def _moments(
     log: Log,
     customer: Customer,
-    wanted: frozenset[str],
+    types: frozenset[str],
     prefixes: int,
     random: np.random.Generator,
     now: int,
@@ -88,7 +88,7 @@ def _moments(
     dated: dict[tuple[int, int], dict[str, None]] = {}
     undated: dict[str, None] = {}
     for event in customer.events:
-        if event.item and event.type in wanted:
+        if event.item and event.type in types:
             group = dated.setdefault(bound_of(event), {}) if is_dated(event) else undated
             group[event.item] = None
     if undated:
@@ -107,20 +107,20 @@ def _dated(
     random: np.random.Generator,
     now: int,
 ) -> Iterator[_Moment]:
-    folder = Folder(log)
+    builder = ProfileBuilder(log)
     done = 0
     for bound, items in moments:
         upto = done
         while upto < len(customer.events) and bound_of(customer.events[upto]) < bound:
             upto += 1
-        folder.add(customer.events[done:upto])
+        builder.add(customer.events[done:upto])
         done = upto
         minute = bound[1] if bound[0] else now
         if random.random() < SHORT_SHARE:
             before = _shortened(log, customer.events[:upto], random)
-            yield Folder(log, before).view(), minute, items
+            yield ProfileBuilder(log, before).view(), minute, items
         else:
-            yield folder.view(), minute, items
+            yield builder.view(), minute, items
 
 
 def _undated(
@@ -137,25 +137,25 @@ def _undated(
     for event in events:
         own.get(event.item, rest).append(event)
     order = [items[at] for at in random.permutation(len(items))]
-    base = Folder(log, rest)
+    base = ProfileBuilder(log, rest)
     for first in range(min(prefixes, len(order))):
         group = sorted(order[first::prefixes])
-        held = set(group)
+        group_items = set(group)
         if random.random() < SHORT_SHARE:
-            seen = [event for event in events if event.item not in held]
-            yield Folder(log, _shortened(log, seen, random)).view(), now, group
+            seen = [event for event in events if event.item not in group_items]
+            yield ProfileBuilder(log, _shortened(log, seen, random)).view(), now, group
         else:
-            folder = base.copy(log)
-            folder.add(event for item in items if item not in held for event in own[item])
-            yield folder.view(), now, group
+            builder = base.copy(log)
+            builder.add(event for item in items if item not in group_items for event in own[item])
+            yield builder.view(), now, group
 
 
 def _shortened(log: Log, events: Sequence[Event], random: np.random.Generator) -> list[Event]:
-    """Return attributes and the latest few acts only."""
+    """Return attributes and the latest 0 to `SHORT_LIMIT` interactions only."""
     attributes = [event for event in events if log.lanes[event.type] == ATTRIBUTE]
-    acts = [event for event in events if log.is_act(event)]
-    keep = int(random.integers(SHORT_MOST + 1))
-    return attributes + acts[len(acts) - min(keep, len(acts)) :]
+    interactions = [event for event in events if log.is_interaction(event)]
+    keep = int(random.integers(SHORT_LIMIT + 1))
+    return attributes + interactions[len(interactions) - min(keep, len(interactions)) :]
 
 
 class _Rows:
@@ -191,7 +191,7 @@ class _Rows:
     def finished(self) -> Examples:
         return Examples(
             names=list(self._names),
-            described=frozenset(self._described),
+            attribute_columns=frozenset(self._described),
             starts=np.array(self._starts, np.int64),
             indices=np.array(self._indices, np.int64),
             weights=(np.array(self._weights, np.float64) / ONE).astype(np.float32),

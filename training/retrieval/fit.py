@@ -1,8 +1,8 @@
-"""Fit LightFM on examples and hand out its arrays; the only file that imports lightfm.
+"""Fit LightFM on examples and return its arrays; the only file that imports lightfm.
 
-The WARP loss draws negatives among items that some row turned to. A customer's other targets are
-stored as explicit zeros: training skips them, and the look-up that guards against false negatives
-finds them.
+The WARP loss draws negatives among the items that are targets of some row. A customer's other
+targets are stored as explicit zeros: training skips them, and the look-up that guards against false
+negatives finds them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,20 @@ from scipy import sparse
 
 from models.domain.catalogue import Item
 from models.recommender.user_features import CONSTANT
-from training.progress import Progress
+from training.progress import Progress, no_progress
 from training.retrieval.examples import Examples
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class StageOneSettings:
     """How a model is fitted.
 
     `dimensions` is the length of a vector with its bias, a multiple of 8. A history column must
-    occur in `least_rows` rows, a feature column of items in `least_items` items.
+    occur in `least_rows` rows, a feature column of items in `least_items` items. `most_draws` is
+    how many negatives WARP draws for one positive at most; `regularisation` is that of both sides.
+    `feature_weight` multiplies the features of items, `attribute_weight` those of customers.
     """
 
     dimensions: int = 64
@@ -41,8 +43,11 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
-    """A fitted model as arrays, biases in the last dimension, as a release holds it."""
+class FittedVectors:
+    """A fitted model as a release holds it: float32 arrays with the bias in the last dimension.
+
+    Rows of `item_vectors` are `items`, which already include the vectors of their features.
+    """
 
     items: list[str]
     item_features: list[str]
@@ -52,21 +57,24 @@ class Space:
     user_feature_vectors: Floats
 
 
-def fit(
+def fit_vectors(
     examples: Examples,
     catalogue: Mapping[str, Item],
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
-) -> Space:
-    """Fit on `examples` and place every item of `catalogue`, by id; `progress` after each epoch.
+    progress: Progress = no_progress,
+) -> FittedVectors:
+    """Fit on `examples` and return a vector for every item of `catalogue`, sorted by id.
 
-    An item that no row turned to has no identity column: its vector is the sum of its features'.
-    Deterministic for a seed.
+    An item that is no target of any row has no identity column: its vector is the sum of those of
+    its features. The same input and seed give the same arrays. Reports each epoch to `progress`.
     """
     names, users = _user_matrix(examples, settings.least_rows)
     scales = np.array(
-        [settings.attribute_weight if name in examples.described else 1.0 for name in names],
+        [
+            settings.attribute_weight if name in examples.attribute_columns else 1.0
+            for name in names
+        ],
         np.float32,
     )
     users = sparse.csr_matrix(users.multiply(scales))
@@ -95,7 +103,7 @@ def fit(
     for epoch in range(settings.epochs):
         model.fit_partial(interactions, user_features=users, item_features=items)
         progress(epoch + 1, settings.epochs)
-    return _exported(
+    return _fitted_vectors(
         model, names, scales, trained, features, settings.feature_weight, catalogue, examples
     )
 
@@ -103,13 +111,14 @@ def fit(
 def fit_by_customer(
     pairs: NDArray[np.int64],
     shape: tuple[int, int],
-    settings: Settings,
+    settings: StageOneSettings,
     seed: int,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = no_progress,
 ) -> tuple[Floats, Floats]:
-    """Fit plain LightFM, one vector a customer and one an item, on pairs of both.
+    """Fit LightFM without features, on (customer, item) `pairs`: one vector for each of both.
 
-    Returns customers (n, D) ending in 1 and items (m, D) ending in the bias: the baseline.
+    Returns vectors of customers (n, D) ending in 1 and of items (m, D) ending in the bias, where
+    `shape` is (n, m) and D is `dimensions`.
     """
     ones = np.ones(len(pairs), np.float32)
     interactions = sparse.coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape)
@@ -129,7 +138,7 @@ def fit_by_customer(
     return users, np.hstack([model.item_embeddings, model.item_biases[:, None]])
 
 
-def _user_matrix(examples: Examples, least: int) -> tuple[list[str], sparse.csr_matrix]:
+def _user_matrix(examples: Examples, minimum: int) -> tuple[list[str], sparse.csr_matrix]:
     """Return the columns that occur often enough, by name, and the rows over them."""
     matrix = sparse.csr_matrix(
         (examples.weights, examples.indices, examples.starts),
@@ -140,20 +149,20 @@ def _user_matrix(examples: Examples, least: int) -> tuple[list[str], sparse.csr_
     kept = sorted(
         (name, at)
         for at, name in enumerate(examples.names)
-        if counts[at] >= least or name == CONSTANT
+        if counts[at] >= minimum or name == CONSTANT
     )
     return [name for name, _ in kept], matrix[:, [at for _, at in kept]].tocsr()
 
 
-def _feature_names(items: Sequence[Item], least: int) -> list[str]:
+def _feature_names(items: Sequence[Item], minimum: int) -> list[str]:
     counts: dict[str, int] = {}
     for item in items:
-        for name in _described(item):
+        for name in _item_features(item):
             counts[name] = counts.get(name, 0) + 1
-    return sorted(name for name, count in counts.items() if count >= least)
+    return sorted(name for name, count in counts.items() if count >= minimum)
 
 
-def _described(item: Item) -> list[str]:
+def _item_features(item: Item) -> list[str]:
     return sorted({f"{name}={value}" for name, values in item.features.items() for value in values})
 
 
@@ -161,7 +170,7 @@ def _feature_matrix(items: Sequence[Item], rows_of: Mapping[str, int]) -> sparse
     indices: list[int] = []
     starts = [0]
     for item in items:
-        indices.extend(rows_of[name] for name in _described(item) if name in rows_of)
+        indices.extend(rows_of[name] for name in _item_features(item) if name in rows_of)
         starts.append(len(indices))
     ones = np.ones(len(indices), np.float32)
     return sparse.csr_matrix((ones, indices, starts), shape=(len(items), len(rows_of)))
@@ -169,8 +178,8 @@ def _feature_matrix(items: Sequence[Item], rows_of: Mapping[str, int]) -> sparse
 
 def _interactions(examples: Examples, trained: Sequence[str]) -> sparse.coo_matrix:
     """Return positives as ones and a customer's other targets as explicit zeros."""
-    place = {item: at for at, item in enumerate(trained)}
-    column = np.array([place.get(item, -1) for item in examples.items], np.int64)
+    row_of_item = {item: at for at, item in enumerate(trained)}
+    column = np.array([row_of_item.get(item, -1) for item in examples.items], np.int64)
     pairs = np.concatenate([examples.positives, examples.others])
     ones = np.zeros(len(pairs), np.float32)
     ones[: len(examples.positives)] = 1.0
@@ -179,7 +188,7 @@ def _interactions(examples: Examples, trained: Sequence[str]) -> sparse.coo_matr
     )
 
 
-def _exported(
+def _fitted_vectors(
     model: LightFM,
     names: list[str],
     scales: Floats,
@@ -188,30 +197,31 @@ def _exported(
     feature_weight: float,
     catalogue: Mapping[str, Item],
     examples: Examples,
-) -> Space:
+) -> FittedVectors:
     rows = np.hstack([model.item_embeddings, model.item_biases[:, None]]).astype(np.float32)
     own, shared = rows[: len(trained)], rows[len(trained) :] * np.float32(feature_weight)
-    everything = sorted(catalogue)
+    all_items = sorted(catalogue)
     rows_of = {name: at for at, name in enumerate(features)}
-    described = _feature_matrix([catalogue[item] for item in everything], rows_of)
+    described = _feature_matrix([catalogue[item] for item in all_items], rows_of)
     vectors = np.asarray(described @ shared, np.float32)
-    # An item without an identity column must stand like the least known of those that have one, not
-    # like the average: biases are moved by a constant, which the customers' constant takes back.
+    # An item without an identity column has no bias of its own and would rank like an average item.
+    # It must rank like the least known of the others: their biases are moved by a constant, which
+    # the constant of the customers gives back.
     counts = np.bincount(examples.positives[:, 1], minlength=len(examples.items))
     count_of = dict(zip(examples.items, counts.tolist(), strict=True))
-    least = min(count_of.values())
+    minimum = min(count_of.values())
     shift = float(
-        np.mean([own[at, -1] for at, item in enumerate(trained) if count_of[item] == least])
+        np.mean([own[at, -1] for at, item in enumerate(trained) if count_of[item] == minimum])
     )
     own = own.copy()
     own[:, -1] -= shift
-    place = {item: at for at, item in enumerate(everything)}
-    vectors[[place[item] for item in trained]] += own
+    row_of_item = {item: at for at, item in enumerate(all_items)}
+    vectors[[row_of_item[item] for item in trained]] += own
     users = np.hstack([model.user_embeddings, model.user_biases[:, None]]).astype(np.float32)
     users *= scales[:, None]
     users[names.index(CONSTANT), -1] += shift
-    return Space(
-        items=everything,
+    return FittedVectors(
+        items=all_items,
         item_features=features,
         user_features=names,
         item_vectors=vectors,

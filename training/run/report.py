@@ -8,61 +8,81 @@ from rich.table import Table
 from training.evaluation.bootstrap import Interval
 from training.evaluation.compared_rankers import CONTENT, POPULARITY
 from training.evaluation.incumbent import MODEL
-from training.evaluation.slices import ALL, Measured
+from training.evaluation.slices import ALL, Measurement
 from training.response.figures import AUC, LOSS, WITHIN, ResponseFigures
-from training.run.pipeline import RENEWED, Full
+from training.run.pipeline import RENEWED, TrainedPipeline
 from training.run.pipeline import SHOWN as PLACES
 from training.terminal import table
 
 SHOWN = ("recall@10", "ndcg@10", "hr@3", "mrr@3")
-LED = ("recall@10", "ndcg@10")
-BESIDE = "recall@10"
+LEAD_METRICS = ("recall@10", "ndcg@10")
+COMPARED_METRIC = "recall@10"
 
 
-def full_tables(full: Full) -> list[Table]:
-    """Return for each intent: all rankers over all cases, the release by slice, sources, spread."""
-    tables = [] if full.responses is None else response_tables(full.responses)
-    for intent, measured in full.measured.items():
-        whole = [found for found in measured if found.slice == ALL]
-        parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
-        by = {(found.ranker, found.slice): found for found in measured}
-        beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
+def report_tables(trained: TrainedPipeline) -> list[Table]:
+    """Return the tables of a run: responses, each intent, cold users, new items, redemptions.
+
+    Of an intent: all rankers over all cases, the release by slice, recall by source, and coverage.
+    """
+    tables = [] if trained.responses is None else response_tables(trained.responses)
+    for intent, measured in trained.measured.items():
+        whole = [measurement for measurement in measured if measurement.slice == ALL]
+        parts = [
+            measurement
+            for measurement in measured
+            if measurement.slice != ALL and measurement.ranker == MODEL
+        ]
+        by = {(measurement.ranker, measurement.slice): measurement for measurement in measured}
+        compared = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
         title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
-        ranked = full.stage.intents.get(intent) if full.stage else None
-        if ranked is not None and full.responses is None:
+        ranked = trained.stage.intents.get(intent) if trained.stage else None
+        if ranked is not None and trained.responses is None:
             error, top = ranked.error
             title += f"; calibration error {error:.5f}, in the top 1 % {top:.5f}"
         tables.append(
             table(
                 title,
                 ("ranker",),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
-                [(found.ranker, *_cells(found), *_leads(found)) for found in whole],
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
+                [
+                    (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                    for measurement in whole
+                ],
             )
         )
-        again = [found for found in full.renewed.get(intent, ()) if found.slice == ALL]
-        if again:
+        renewed = [
+            measurement
+            for measurement in trained.renewed.get(intent, ())
+            if measurement.slice == ALL
+        ]
+        if renewed:
             tables.append(
                 table(
                     f"Intent {intent}, where shares are renewed with the trend",
                     ("ranker",),
-                    (*SHOWN, *(f"{RENEWED} leads, {name}" for name in LED)),
-                    [(found.ranker, *_cells(found), *_leads(found)) for found in again],
+                    (*SHOWN, *(f"{RENEWED} leads, {name}" for name in LEAD_METRICS)),
+                    [
+                        (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                        for measurement in renewed
+                    ],
                 )
             )
         tables.append(
             table(
                 f"Intent {intent}, the {MODEL} by slice",
                 ("slice",),
-                ("cases", *SHOWN, *(f"{name}, {BESIDE}" for name in beside)),
+                ("cases", *SHOWN, *(f"{name}, {COMPARED_METRIC}" for name in compared)),
                 [
                     (
-                        found.slice,
-                        f"{found.n:,}",
-                        *_cells(found),
-                        *(_cell(by[name, found.slice].metrics[BESIDE]) for name in beside),
+                        measurement.slice,
+                        f"{measurement.n:,}",
+                        *_cells(measurement),
+                        *(
+                            _cell(by[name, measurement.slice].metrics[COMPARED_METRIC])
+                            for name in compared
+                        ),
                     )
-                    for found in parts
+                    for measurement in parts
                 ],
             )
         )
@@ -73,8 +93,8 @@ def full_tables(full: Full) -> list[Table]:
                     ("source",),
                     ("recall", "lost without it", "candidates"),
                     [
-                        (name, f"{found:.3f}", f"{lost:.4f}", f"{size:.1f}")
-                        for name, found, lost, size in full.sources[intent]
+                        (name, f"{recall:.3f}", f"{lost:.4f}", f"{size:.1f}")
+                        for name, recall, lost, size in trained.sources[intent]
                     ],
                 )
             )
@@ -84,62 +104,75 @@ def full_tables(full: Full) -> list[Table]:
                 ("ranker",),
                 ("coverage of the catalogue", "novelty, bits", "overlap of two people"),
                 [
-                    (name, f"{found.coverage:.3f}", f"{found.novelty:.2f}", f"{found.overlap:.3f}")
-                    for name, found in full.spread[intent].items()
+                    (
+                        name,
+                        f"{lists.coverage:.3f}",
+                        f"{lists.novelty:.2f}",
+                        f"{lists.overlap:.3f}",
+                    )
+                    for name, lists in trained.catalogue_coverage[intent].items()
                 ],
             )
         )
-    if full.newcomers:
+    if trained.cold_users:
         tables.append(
             table(
-                f"Newcomers in none of what was learnt, {full.newcomers[0].n:,} cases",
+                f"Newcomers in none of what was learnt, {trained.cold_users[0].n:,} cases",
                 ("known", "ranker"),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
                 [
-                    (found.slice, found.ranker, *_cells(found), *_leads(found))
-                    for found in full.newcomers
+                    (
+                        measurement.slice,
+                        measurement.ranker,
+                        *_cells(measurement),
+                        *_leads(measurement),
+                    )
+                    for measurement in trained.cold_users
                 ],
             )
         )
-    if full.new_items:
+    if trained.new_items:
         tables.append(
             table(
-                f"New items among themselves, {full.new_items[0].n:,} cases",
+                f"New items among themselves, {trained.new_items[0].n:,} cases",
                 ("ranker",),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
-                [(found.ranker, *_cells(found), *_leads(found)) for found in full.new_items],
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
+                [
+                    (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                    for measurement in trained.new_items
+                ],
             )
         )
-    if full.redeemed:
-        tables.append(redeemed_table(full.redeemed))
+    if trained.redeemed:
+        tables.append(redeemed_table(trained.redeemed))
     return tables
 
 
-def redeemed_table(measured: Sequence[Measured]) -> Table:
-    """Return how offers are ranked against redemptions, ranker by ranker."""
+def redeemed_table(measured: Sequence[Measurement]) -> Table:
+    """Return how each ranker ranks the offers that were redeemed."""
     rows = [
         (
-            found.ranker,
-            f"{found.n:,}",
-            *(_cell_or_none(found.metrics, name) for name in LED),
-            *(_cell_or_none(found.ahead, name, "+") for name in LED),
+            measurement.ranker,
+            f"{measurement.n:,}",
+            *(_cell_or_none(measurement.metrics, name) for name in LEAD_METRICS),
+            *(_cell_or_none(measurement.lead, name, "+") for name in LEAD_METRICS),
         )
-        for found in measured
+        for measurement in measured
     ]
-    leads = [f"{measured[0].ranker} leads, {name}" for name in LED]
+    leads = [f"{measured[0].ranker} leads, {name}" for name in LEAD_METRICS]
     title = f"Offers ranked against {measured[0].n:,} redemptions, those valid at the moment"
-    return table(title, ("ranker",), ("cases", *LED, *leads), rows)
+    return table(title, ("ranker",), ("cases", *LEAD_METRICS, *leads), rows)
 
 
-def response_tables(found: ResponseFigures) -> list[Table]:
-    """Return how well the rate of response is known, beside the baselines and by slice."""
-    contacts, responses = found.learnt_from
-    whole = [one for one in found.measured if one.slice == ALL]
+def response_tables(figures: ResponseFigures) -> list[Table]:
+    """Return how good the rate of response is, next to the baselines and by slice."""
+    contacts, responses = figures.learnt_from
+    whole = [measurement for measurement in figures.measured if measurement.slice == ALL]
     title = f"Responses, learnt from {contacts:,} contacts with {responses:,} [95 % interval]\n"
     title += "; ".join(
         f"calibration error{where} {error:.4f}, {chance:.4f} by chance"
         for where, error, chance in zip(
-            ("", " in the top 1 %"), found.error, found.by_chance, strict=True
+            ("", " in the top 1 %"), figures.error, figures.by_chance, strict=True
         )
     )
     shown = (AUC, WITHIN, LOSS)
@@ -150,11 +183,11 @@ def response_tables(found: ResponseFigures) -> list[Table]:
             (*shown, *(f"{MODEL} leads, {name}" for name in shown)),
             [
                 (
-                    one.ranker,
-                    *(_cell_or_none(one.metrics, name) for name in shown),
-                    *(_cell_or_none(one.ahead, name, sign="+") for name in shown),
+                    measurement.ranker,
+                    *(_cell_or_none(measurement.metrics, name) for name in shown),
+                    *(_cell_or_none(measurement.lead, name, sign="+") for name in shown),
                 )
-                for one in whole
+                for measurement in whole
             ],
         ),
         table(
@@ -162,66 +195,69 @@ def response_tables(found: ResponseFigures) -> list[Table]:
             ("slice",),
             ("contacts", "forecast", "responded"),
             [
-                (one.slice, f"{one.n:,}", f"{one.forecast:.4f}", _cell(one.responded, digits=4))
-                for one in found.calibrated
+                (part.slice, f"{part.n:,}", f"{part.forecast:.4f}", _cell(part.responded, digits=4))
+                for part in figures.calibrated
             ],
         ),
     ]
 
 
-def full_figures(full: Full) -> dict[str, object]:
-    """Return every figure as plain data; it names no customer."""
-    intents = full.stage.intents if full.stage else {}
+def report_figures(trained: TrainedPipeline) -> dict[str, object]:
+    """Return every figure as plain data for JSON, with no customer in it."""
+    intents = trained.stage.intents if trained.stage else {}
     figures: dict[str, object] = {
         intent: {
             "calibration_error": list(intents[intent].error) if intent in intents else [],
-            "sources": [list(row) for row in full.sources.get(intent, ())],
-            "spread": {name: one._asdict() for name, one in full.spread[intent].items()},
-            "measured": [_plain(found) for found in measured],
-            "renewed": [_plain(found) for found in full.renewed.get(intent, ())],
+            "sources": [list(row) for row in trained.sources.get(intent, ())],
+            "spread": {
+                name: coverage._asdict()
+                for name, coverage in trained.catalogue_coverage[intent].items()
+            },
+            "measured": [_as_data(measurement) for measurement in measured],
+            "renewed": [_as_data(measurement) for measurement in trained.renewed.get(intent, ())],
         }
-        for intent, measured in full.measured.items()
+        for intent, measured in trained.measured.items()
     }
-    if full.newcomers:
-        figures["newcomers"] = [_plain(found) for found in full.newcomers]
-    if full.new_items:
-        figures["new_items"] = [_plain(found) for found in full.new_items]
-    if full.responses is not None:
+    if trained.cold_users:
+        figures["newcomers"] = [_as_data(measurement) for measurement in trained.cold_users]
+    if trained.new_items:
+        figures["new_items"] = [_as_data(measurement) for measurement in trained.new_items]
+    if trained.responses is not None:
         figures["responses"] = {
-            "calibration_error": list(full.responses.error),
-            "calibration_error_by_chance": list(full.responses.by_chance),
-            "calibrated": [dataclasses.asdict(one) for one in full.responses.calibrated],
-            "measured": [_plain(found) for found in full.responses.measured],
+            "calibration_error": list(trained.responses.error),
+            "calibration_error_by_chance": list(trained.responses.by_chance),
+            "calibrated": [dataclasses.asdict(part) for part in trained.responses.calibrated],
+            "measured": [_as_data(measurement) for measurement in trained.responses.measured],
         }
-    if full.redeemed:
-        figures["redeemed"] = [_plain(found) for found in full.redeemed]
+    if trained.redeemed:
+        figures["redeemed"] = [_as_data(measurement) for measurement in trained.redeemed]
     return figures
 
 
-def _plain(found: Measured) -> dict[str, object]:
+def _as_data(measurement: Measurement) -> dict[str, object]:
     return {
-        "ranker": found.ranker,
-        "slice": found.slice,
-        "n": found.n,
-        "metrics": {name: value._asdict() for name, value in found.metrics.items()},
-        "behind_the_release": {name: value._asdict() for name, value in found.ahead.items()},
+        "ranker": measurement.ranker,
+        "slice": measurement.slice,
+        "n": measurement.n,
+        "metrics": {name: value._asdict() for name, value in measurement.metrics.items()},
+        "behind_the_release": {name: value._asdict() for name, value in measurement.lead.items()},
     }
 
 
-def _cells(found: Measured) -> Sequence[str]:
-    return [_cell(found.metrics[name]) for name in SHOWN]
+def _cells(measurement: Measurement) -> Sequence[str]:
+    return [_cell(measurement.metrics[name]) for name in SHOWN]
 
 
-def _cell(found: Interval, digits: int = 3, sign: str = "") -> str:
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in found)
+def _cell(interval: Interval, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (f"{part:{sign}.{digits}f}" for part in interval)
     return f"{value} [{low}, {high}]"
 
 
-def _cell_or_none(found: Mapping[str, Interval], name: str, sign: str = "") -> str:
-    return _cell(found[name], sign=sign) if name in found else ""
+def _cell_or_none(metrics: Mapping[str, Interval], name: str, sign: str = "") -> str:
+    return _cell(metrics[name], sign=sign) if name in metrics else ""
 
 
-def _leads(found: Measured) -> Sequence[str]:
-    if not found.ahead:
-        return [""] * len(LED)
-    return [_cell(found.ahead[name], sign="+") for name in LED]
+def _leads(measurement: Measurement) -> Sequence[str]:
+    if not measurement.lead:
+        return [""] * len(LEAD_METRICS)
+    return [_cell(measurement.lead[name], sign="+") for name in LEAD_METRICS]

@@ -16,10 +16,11 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One question with its answer: what a customer turned to after a moment.
+    """What one customer turned to after a moment: the items that a ranker should list first.
 
-    `customer` is a place in the log's customers, or None for somebody it does not know. `before`
-    bounds the history; None means all of it. `now` is in microseconds, None where data has no time.
+    `customer` is an index into the log's customers, None for one whom the log does not know. The
+    history is the customer's events before `before`, all of them where that is None. `now` is the
+    moment in microseconds since 1970, None where the data has no time.
     """
 
     customer: int | None
@@ -30,7 +31,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Split:
-    """What training sees, the cases it is measured on, and in words how it was cut."""
+    """What training sees and the cases it is measured on.
+
+    `meaning` says in words how the log was split; `window` is the start and end of the part held
+    out (microseconds or sequence, end excluded), None where the protocol has none.
+    """
 
     training: Log
     cases: tuple[Case, ...]
@@ -38,7 +43,7 @@ class Split:
     window: tuple[int, int] | None
 
 
-def known_only(parts: Split) -> Split:
-    """Return `parts` without cases of customers whom the log does not know: others of the data."""
-    cases = tuple(case for case in parts.cases if case.customer is not None)
-    return replace(parts, cases=cases)
+def of_known_customers(split: Split) -> Split:
+    """Return `split` without cases of customers whom a sampled log does not know."""
+    cases = tuple(case for case in split.cases if case.customer is not None)
+    return replace(split, cases=cases)

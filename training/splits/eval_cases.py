@@ -1,4 +1,4 @@
-"""Questions: the cases of an evaluation, each with the customer as known when it is asked."""
+"""Evaluation cases: cases held out of a log, each with the customer as known at its moment."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,75 +11,79 @@ from models.domain.events import ATTRIBUTE, PURCHASE, Event
 from models.domain.view import View
 from training.log.event_log import Log
 from training.log.order import bound_of
-from training.log.profile_builder import Folder
+from training.log.profile_builder import ProfileBuilder
 from training.splits.cases import Case
 
-# Of each question the items listed, as rows of the sorted items; -1 where a list ends early.
-Lists = NDArray[np.int64]
+# (cases, places): rows of the sorted items, best first; -1 where a list ends early.
+RankedLists = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Question:
-    """A case ready to be asked of any ranker.
+class EvalCase:
+    """A case with all that a ranker may know of its customer.
 
-    `view` is the customer as a decision would see it at `minute` (microseconds); `events` are all
-    earlier events of the customer, `acts` how many of them are acts, and `channels` where these
-    happened, purchases aside; `masked` are items left out of the list.
+    `view` is the customer as a decision would see it at `minute`, in microseconds since 1970 and
+    cut to the minute (0 without a time). `events` are the customer's events before the case,
+    `interaction_count` how many of them are interactions, `channels` where these happened,
+    purchases aside, and `touched_items` the items they are about. `masked_items` may not be listed.
     """
 
     case: Case
     view: View
     minute: int
     events: Sequence[Event]
-    acts: int
+    interaction_count: int
     channels: frozenset[str]
-    touched: frozenset[str]
-    masked: frozenset[str]
+    touched_items: frozenset[str]
+    masked_items: frozenset[str]
 
 
-def questions(
+def eval_cases_of(
     log: Log, cases: Iterable[Case], mask: Iterable[str] = (), latest: int | None = None
-) -> list[Question]:
-    """Return a question for each case; `mask` names event types whose items are left out.
+) -> list[EvalCase]:
+    """Return an evaluation case for each of `cases`.
 
-    With `latest` only so many of a customer's acts are known, the latest.
+    Items of earlier events whose type is in `mask` may not be listed. With `latest`, a customer is
+    known by attributes and that many of the latest interactions only.
     """
     masked = frozenset(mask)
-    return [_question(log, case, masked, latest) for case in cases]
+    return [_eval_case(log, case, masked, latest) for case in cases]
 
 
-def untouched(questions: Sequence[Question]) -> list[Question]:
-    """Return the questions that a discovery asks: nothing touched before is right or listed.
+def discovery_cases(eval_cases: Sequence[EvalCase]) -> list[EvalCase]:
+    """Return the cases of the intent discovery: touched items are no targets and not listed.
 
-    Those without an untouched target are left out.
+    Cases without an untouched target are left out.
     """
-    found = []
-    for question in questions:
-        targets = tuple(t for t in question.case.targets if t.item not in question.touched)
+    discoveries = []
+    for eval_case in eval_cases:
+        targets = tuple(t for t in eval_case.case.targets if t.item not in eval_case.touched_items)
         if targets:
-            case = replace(question.case, targets=targets)
-            masked = question.masked | question.touched
-            found.append(replace(question, case=case, masked=masked))
-    return found
+            case = replace(eval_case.case, targets=targets)
+            masked = eval_case.masked_items | eval_case.touched_items
+            discoveries.append(replace(eval_case, case=case, masked_items=masked))
+    return discoveries
 
 
-def _question(log: Log, case: Case, masked: frozenset[str], latest: int | None) -> Question:
+def _eval_case(log: Log, case: Case, masked: frozenset[str], latest: int | None) -> EvalCase:
     events: Sequence[Event] = ()
     if case.customer is not None:
         events = log.customers[case.customer].events
         if case.before is not None:
             events = [event for event in events if bound_of(event) < case.before]
-    acts = [event for event in events if log.is_act(event)]
+    interactions = [event for event in events if log.is_interaction(event)]
     if latest is not None:
-        acts = acts[max(0, len(acts) - latest) :]
-        events = [event for event in events if log.lanes[event.type] == ATTRIBUTE] + acts
-    return Question(
+        interactions = interactions[max(0, len(interactions) - latest) :]
+        events = [event for event in events if log.lanes[event.type] == ATTRIBUTE] + interactions
+    return EvalCase(
         case=case,
-        view=Folder(log, events).view(),
+        view=ProfileBuilder(log, events).view(),
         minute=0 if case.now is None else minute_of(case.now),
         events=events,
-        acts=len(acts),
-        channels=frozenset(e.channel for e in acts if log.lanes[e.type] != PURCHASE),
-        touched=frozenset(event.item for event in acts if event.item),
-        masked=frozenset(event.item for event in events if event.item and event.type in masked),
+        interaction_count=len(interactions),
+        channels=frozenset(e.channel for e in interactions if log.lanes[e.type] != PURCHASE),
+        touched_items=frozenset(event.item for event in interactions if event.item),
+        masked_items=frozenset(
+            event.item for event in events if event.item and event.type in masked
+        ),
     )

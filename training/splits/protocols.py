@@ -16,7 +16,7 @@ from models.clock_time import DAY
 from models.domain.events import PURCHASE, Event
 from models.errors import BadDataset
 from training.log.event_log import EPOCH, Customer, Log, microseconds
-from training.log.order import Bound, bound_of, ordered_over_all
+from training.log.order import Bound, bound_of, ordered_across_customers
 from training.splits.cases import Case, Split, Target
 
 TEST_DAYS = 28
@@ -35,20 +35,24 @@ def target_types(log: Log) -> tuple[str, ...]:
     if purchases:
         return purchases
     for like in STRENGTH:
-        found = {name for name in present if log.metadata.event_types.get(name, name) == like}
-        if found:
-            return tuple(sorted(found))
+        present_types = {
+            name for name in present if log.metadata.event_types.get(name, name) == like
+        }
+        if present_types:
+            return tuple(sorted(present_types))
     raise BadDataset("events.parquet: no event that says what a customer turned to names an item")
 
 
-def split(log: Log, targets: Iterable[str], seed: int, test_days: int | None = None) -> Split:
+def split_by_kind(
+    log: Log, targets: Iterable[str], seed: int, test_days: int | None = None
+) -> Split:
     """Split `log` as its kind asks; `test_days` is the window of a timed one (28 by default)."""
-    wanted = frozenset(targets)
+    types = frozenset(targets)
     if log.metadata.kind in ("timed", "mixed"):
-        return _by_time(log, wanted, test_days)
+        return _by_time(log, types, test_days)
     if log.metadata.kind == "ordered":
-        return last_out(log, wanted)
-    return _one_out(log, wanted, seed)
+        return last_out(log, types)
+    return _one_out(log, types, seed)
 
 
 def without_events_from(log: Log, start: int) -> Log:
@@ -62,7 +66,7 @@ def without_events_from(log: Log, start: int) -> Log:
     )
 
 
-def _by_time(log: Log, wanted: frozenset[str], test_days: int | None) -> Split:
+def _by_time(log: Log, types: frozenset[str], test_days: int | None) -> Split:
     times = [
         event.time
         for customer in log.customers
@@ -81,7 +85,7 @@ def _by_time(log: Log, wanted: frozenset[str], test_days: int | None) -> Split:
         targets = _targets(
             event
             for event in customer.events
-            if event.time is not None and event.time >= start and _hit(event, wanted)
+            if event.time is not None and event.time >= start and _is_target(event, types)
         )
         if targets:
             cases.append(Case(at, targets, Bound(1, start), start))
@@ -96,17 +100,19 @@ def _days_before(end: int, days: int, zone: str) -> int:
     return microseconds((midnight - timedelta(days=days - 1)).astimezone(UTC))
 
 
-def last_out(log: Log, wanted: frozenset[str]) -> Split:
+def last_out(log: Log, types: frozenset[str]) -> Split:
     """Hold out the last target moment of each customer, and what came after it."""
     cases, customers = [], []
     for at, customer in enumerate(log.customers):
-        moments = sorted({bound_of(event) for event in customer.events if _hit(event, wanted)})
+        moments = sorted({bound_of(event) for event in customer.events if _is_target(event, types)})
         if len(moments) < 2:
             customers.append(customer)
             continue
         last = moments[-1]
         targets = _targets(
-            event for event in customer.events if bound_of(event) == last and _hit(event, wanted)
+            event
+            for event in customer.events
+            if bound_of(event) == last and _is_target(event, types)
         )
         cases.append(Case(at, targets, last, None))
         customers.append(_keep(customer, lambda event, last=last: bound_of(event) < last))
@@ -114,16 +120,16 @@ def last_out(log: Log, wanted: frozenset[str]) -> Split:
     return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
 
 
-def last_item_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
-    """Hold out the last target item of each customer; what came after its moment is gone.
+def last_item_out(log: Log, types: frozenset[str], seed: int) -> Split:
+    """Hold out the last target item of each customer, and drop what came after its moment.
 
-    Of several items at the last moment one is drawn under `seed`: many a log writes a whole basket
-    down under one time. The others, and other events of that item, stay.
+    Where the last moment has several items, one is drawn under `seed`: many logs give all of a
+    basket one time. The others stay, and so do events of other types about the drawn one.
     """
     random = np.random.default_rng([seed, 12])
     cases, customers = [], []
     for at, customer in enumerate(log.customers):
-        hits = [event for event in customer.events if _hit(event, wanted)]
+        hits = [event for event in customer.events if _is_target(event, types)]
         if len({event.item for event in hits}) < 2:
             customers.append(customer)
             continue
@@ -135,7 +141,7 @@ def last_item_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
             _keep(
                 customer,
                 lambda event, last=last, item=out.item: (
-                    bound_of(event) <= last and not (event.item == item and event.type in wanted)
+                    bound_of(event) <= last and not (event.item == item and event.type in types)
                 ),
             )
         )
@@ -143,20 +149,20 @@ def last_item_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
     return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
 
 
-def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
+def last_share_out(log: Log, types: frozenset[str], share: float) -> Split:
     """Hold out the last `share` (in (0, 1)) of the target moments of all customers together.
 
     Raises `BadDataset` where the log has no order over its customers.
     """
     timed = log.metadata.kind == "timed"
-    if not ordered_over_all(log):
+    if not ordered_across_customers(log):
         raise BadDataset("events.parquet: no order over the customers: no last share of it")
     moments = sorted(
         {
             (bound_of(event), at)
             for at, customer in enumerate(log.customers)
             for event in customer.events
-            if _hit(event, wanted)
+            if _is_target(event, types)
         }
     )
     count = round(len(moments) * share)
@@ -170,7 +176,7 @@ def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
         if bound < start:
             continue
         events = [event for event in log.customers[at].events if bound_of(event) == bound]
-        targets = _targets(event for event in events if _hit(event, wanted))
+        targets = _targets(event for event in events if _is_target(event, types))
         cases.append(Case(at, targets, bound, bound.at if timed else None))
     before = tuple(
         _keep(customer, lambda event: bound_of(event) < start) for customer in log.customers
@@ -179,22 +185,22 @@ def last_share_out(log: Log, wanted: frozenset[str], share: float) -> Split:
     return Split(replace(log, customers=before), tuple(cases), meaning, window)
 
 
-def _one_out(log: Log, wanted: frozenset[str], seed: int) -> Split:
+def _one_out(log: Log, types: frozenset[str], seed: int) -> Split:
     """Hold out one target item of each customer; its events of other types stay as they are."""
     random = np.random.default_rng([seed, 1])
     cases, customers = [], []
     for at, customer in enumerate(log.customers):
-        items = sorted({event.item for event in customer.events if _hit(event, wanted)})
+        items = sorted({event.item for event in customer.events if _is_target(event, types)})
         if len(items) < 2:
             customers.append(customer)
             continue
         out = items[int(random.integers(len(items)))]
         targets = _targets(
-            event for event in customer.events if event.item == out and _hit(event, wanted)
+            event for event in customer.events if event.item == out and _is_target(event, types)
         )
         cases.append(Case(at, targets, None, None))
         customers.append(
-            _keep(customer, lambda event, out=out: event.item != out or event.type not in wanted)
+            _keep(customer, lambda event, out=out: event.item != out or event.type not in types)
         )
     meaning = "one target item of each customer is the test, in random order under the seed"
     return Split(replace(log, customers=tuple(customers)), tuple(cases), meaning, None)
@@ -208,8 +214,8 @@ def _targets(events: Iterable[Event]) -> tuple[Target, ...]:
     return tuple(Target(item, channel) for item, channel in first.items())
 
 
-def _hit(event: Event, wanted: frozenset[str]) -> bool:
-    return bool(event.item) and event.type in wanted
+def _is_target(event: Event, types: frozenset[str]) -> bool:
+    return bool(event.item) and event.type in types
 
 
 def _keep(customer: Customer, keep: Callable[..., bool]) -> Customer:

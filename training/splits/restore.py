@@ -1,4 +1,4 @@
-"""A log with the truth beside its tables put into it, for the fit after the measuring."""
+"""Put held-out targets back into a log, for the final fit on everything after measuring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +11,10 @@ from training.splits.cases import Case, Target
 CHANNEL = "import"  # of a held-out target that does not say where it was
 
 
-def everything(log: Log, cases: Sequence[Case], kind: str) -> Log:
+def restore_cases(log: Log, cases: Sequence[Case], kind: str) -> Log:
     """Return `log` with the targets of `cases`, which are not in it, as events of type `kind`.
 
-    Those of customers that the log does not know are left out.
+    Cases of customers whom the log does not know are left out.
     """
     added: dict[int, list[Event]] = {}
     items: dict[str, Item] = dict(log.items)
@@ -33,8 +33,8 @@ def everything(log: Log, cases: Sequence[Case], kind: str) -> Log:
             added.setdefault(case.customer, []).append(event)
     customers = list(log.customers)
     for at, events in added.items():
-        both = sorted((*customers[at].events, *events), key=stamp_of)
-        customers[at] = replace(customers[at], events=tuple(both))
+        merged = sorted((*customers[at].events, *events), key=stamp_of)
+        customers[at] = replace(customers[at], events=tuple(merged))
     return replace(log, customers=tuple(customers), items=_sorted(items))
 
 

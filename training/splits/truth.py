@@ -1,4 +1,4 @@
-"""Read the cases of a truth file: what customers turned to, told beside a dataset.
+"""Read the cases of a truth file, which stands beside the tables of a dataset.
 
 It is a Parquet file with columns `customer` (any identifier as `namespace:value`), `item`, and
 optionally `before`; a case is a distinct (customer, before).
@@ -32,18 +32,18 @@ def read_truth(path: Path, log: Log, at: datetime | None) -> list[Case]:
     frame = frame.with_columns(pl.col("customer", "item").cast(pl.String))
     timed = log.metadata.kind in ("timed", "mixed")
     befores = _befores(frame, path, timed)
-    found: dict[tuple[str, Bound | None], dict[str, None]] = {}
+    items_of: dict[tuple[str, Bound | None], dict[str, None]] = {}
     names = zip(frame["customer"], frame["item"], befores, strict=True)
     for row, (customer, item, before) in enumerate(names, 1):
         if not customer or ":" not in customer:
             raise BadDataset(f"{path}: row {row}: column customer: want namespace:value")
         if not item:
             raise BadDataset(f"{path}: row {row}: column item: empty")
-        found.setdefault((customer, before), {})[item] = None
+        items_of.setdefault((customer, before), {})[item] = None
     fallback = _after_everything(log) if timed else None
     keyed = log.metadata.identifiers == "keyed"
     cases = []
-    for (customer, before), items in found.items():
+    for (customer, before), items in items_of.items():
         namespace, _, value = customer.partition(":")
         now = fallback
         if at is not None:
