@@ -22,7 +22,8 @@ from pathlib import Path
 from unittest import mock
 
 from service import cli
-from tests.pages import ROOT, Block
+from tests.pages import Block
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.ports import free_port
 

@@ -28,12 +28,25 @@ CHANNEL = """
 from models.policy.schema import Contact
 from models.policy.toml_file import read_policy
 from service.contract.names import declare_names
-from service.metrics.declared import Metrics
+from service.metrics.server_metrics import Metrics
 
 names = declare_names()
 assert "fax" in names.channels and "fax" in Contact().outbound
 Metrics(sorted(names.channels))
 read_policy('[[contact.caps]]\\nname = "a"\\nlimit = 1\\ndays = 7\\nchannels = ["fax"]\\n')
+"""
+
+METRIC = """
+from prometheus_client import generate_latest
+from service.metrics import declared
+from service.metrics.export import collector_registry
+from service.metrics.server_metrics import Metrics
+
+metrics = Metrics(["web"])
+metrics.exported[declared.GREETINGS].labels("web").inc(2)
+text = generate_latest(collector_registry(metrics.collect)).decode()
+assert "# HELP throughline_greetings_total Customers greeted." in text
+assert 'throughline_greetings_total{channel="web"} 2.0' in text
 """
 
 
@@ -62,8 +75,14 @@ def after(folder: Path, file: str, line: str, added: str) -> None:
             '    Channel("fax", outbound=True),',
             CHANNEL,
         ),
+        (
+            "service/metrics/declared.py",
+            'WORKERS = gauge("throughline_workers", "Processes that serve.", "livesum")',
+            'GREETINGS = counter("throughline_greetings_total", "Customers greeted.", "channel")',
+            METRIC,
+        ),
     ],
-    ids=["a withhold reason", "a channel"],
+    ids=["a withhold reason", "a channel", "a metric"],
 )
 def test_one_declaration_is_followed(
     tmp_path: Path, file: str, line: str, added: str, program: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.running import Running, running
 

@@ -18,7 +18,8 @@ from models.policy.toml_file import read_policy
 from service.cli import app
 from service.config.settings import read_settings
 from tests import certificates
-from tests.pages import PAGES, ROOT, Block, blocks_of
+from tests.pages import PAGES, Block, blocks_of
+from tests.paths import ROOT
 from tests.reader import Reader
 from tests.redis_server import require_redis
 from training.importing.mapping import read_mapping

@@ -15,7 +15,7 @@ from models.domain.channels import CHANNELS
 from models.domain.decisions import Decision, Flag, WithheldOffer
 from models.domain.reasons import Reason
 from service.config.environment import WORKER_METRICS_DIRECTORY
-from service.metrics.declared import Metrics
+from service.metrics.server_metrics import Metrics
 from service.metrics.stage_timer import STAGES, StageTimer
 from tests.said import record
 

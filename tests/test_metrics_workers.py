@@ -14,7 +14,8 @@ from throughline.v1 import event_pb2, recommendation_pb2
 
 from service.client import Client
 from service.config.environment import WORKER_METRICS_DIRECTORY
-from service.metrics.export import RELEASE, collector_registry
+from service.metrics.declared import RELEASE
+from service.metrics.export import collector_registry
 from tests.channels import clients
 from tests.patience import PATIENCE, eventually
 from tests.running import event, recommend_request
@@ -112,9 +113,9 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
 
 def test_a_release_that_decides_nowhere_is_left_out() -> None:
     """Mapped files keep every release that ever decided; only those that do are exported."""
-    releases = GaugeMetricFamily(RELEASE, "x", labels=["release"])
+    releases = GaugeMetricFamily(RELEASE.name, "x", labels=["release"])
     for name, workers in (("first", 0), ("second", 2), ("third", 1)):
         releases.add_metric([name], workers)
     scraped = Scraped(generate_latest(collector_registry(lambda: [releases])).decode())
-    named = [sample.labels["release"] for sample in scraped.families[RELEASE].samples]
+    named = [sample.labels["release"] for sample in scraped.families[RELEASE.name].samples]
     assert named == ["second", "third"]

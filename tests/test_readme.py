@@ -11,7 +11,8 @@ import typer.main
 
 from service.cli import app
 from tests.channels import RETRIES
-from tests.pages import PAGES, ROOT, blocks_of
+from tests.pages import PAGES, blocks_of
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.machine
 

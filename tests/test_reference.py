@@ -39,9 +39,10 @@ from service.cli import app
 from service.config.settings import Settings
 from service.contract import limits
 from service.contract.status import FAILURE_KINDS
-from service.metrics.declared import Metrics
+from service.metrics.server_metrics import Metrics
 from service.store.store import Store
-from tests.pages import ROOT, table_under
+from tests.pages import table_under
+from tests.paths import ROOT
 from tests.redis_server import RedisServer
 from tests.said import identifier
 from training.counting.trend import TrendConfig

@@ -170,12 +170,12 @@ def train(
             return lambda done, of: bar.update(task, completed=done, total=of)
 
         trained = run(dataset, registry, chosen, steps)
-    console, full = output(), trained.pipeline
-    console.print(f"Learnt to predict: {', '.join(full.targets)}. Split: {full.meaning}.")
-    for part in report_tables(full):
+    console, pipeline = output(), trained.pipeline
+    console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
+    for part in report_tables(pipeline):
         console.print(part)
-    if full.skipped_reason:
-        console.print(f"Stage one alone: {full.skipped_reason}.", markup=False, soft_wrap=True)
+    if pipeline.skipped_reason:
+        console.print(f"Stage one alone: {pipeline.skipped_reason}.", markup=False, soft_wrap=True)
     if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
     console.print(
@@ -234,8 +234,8 @@ def evaluate(
         raise typer.BadParameter(f"want {' or '.join(RANKED)}", param_hint="--intent")
     directory = Path(release)
     if not directory.is_dir():
-        found = Registry(registry)
-        directory = found.path(found.resolve(release))
+        releases = Registry(registry)
+        directory = releases.path(releases.resolve(release))
     loaded = load_release(directory)
     if at is not None and at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

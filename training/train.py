@@ -50,25 +50,27 @@ def train(
     a promotion. Raises `BadDataset` for data that nothing can be learnt from.
     """
     started = time.monotonic()
-    held = Registry(registry)
-    incumbent = release_in_force(held)
+    releases = Registry(registry)
+    incumbent = release_in_force(releases)
     steps("reading the dataset")(0, 1)
     log = read_log(dataset)
     if config.share < 1:
         log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
-    full = train_pipeline(dataset, log, config, incumbent, steps)
-    fields = manifest_fields(log, full.targets, full.release.history, config, full.meaning)
+    pipeline = train_pipeline(dataset, log, config, incumbent, steps)
+    fields = manifest_fields(
+        log, pipeline.targets, pipeline.release.history, config, pipeline.meaning
+    )
     release_id, directory = write_release(
         registry,
-        full.content,
-        golden_requests(full.release),
-        metrics=_metrics(full),
+        pipeline.content,
+        golden_requests(pipeline.release),
+        metrics=_metrics(pipeline),
         **fields,
     )
     seconds, memory = time.monotonic() - started, _peak_memory_mib()
-    held.add(
+    releases.add(
         Entry(
             release=release_id,
             created=time.time_ns() // 1000,
@@ -77,47 +79,49 @@ def train(
             peak_memory_mib=round(memory, 1),
         )
     )
-    measured = full.responses.measured if full.responses else full.measured.get(DEFAULT, ())
-    beside = any(found.ranker == IN_FORCE for found in measured)
-    if incumbent is not None and beside and incumbent.id != release_id:
-        held.compare(comparison(release_id, incumbent.id, measured))
-    _write_report(registry, release_id, full)
+    measured = (
+        pipeline.responses.measured if pipeline.responses else pipeline.measured.get(DEFAULT, ())
+    )
+    compared = any(measurement.ranker == IN_FORCE for measurement in measured)
+    if incumbent is not None and compared and incumbent.id != release_id:
+        releases.compare(comparison(release_id, incumbent.id, measured))
+    _write_report(registry, release_id, pipeline)
     return TrainingRun(
         release=release_id,
         directory=directory,
-        pipeline=full,
+        pipeline=pipeline,
         seconds=seconds,
         peak_memory_mib=memory,
     )
 
 
-def _metrics(full: TrainedPipeline) -> tuple[Metric, ...]:
-    """Return the figures of the release; those of responses stand under an intent of their own."""
-    measured: dict[str, Sequence[Measurement]] = dict(full.measured)
-    if full.responses is not None:
-        measured[RESPONSES] = full.responses.measured
+def _metrics(pipeline: TrainedPipeline) -> tuple[Metric, ...]:
+    """Return the metrics of the release; those of responses are under the intent `RESPONSES`."""
+    measured: dict[str, Sequence[Measurement]] = dict(pipeline.measured)
+    if pipeline.responses is not None:
+        measured[RESPONSES] = pipeline.responses.measured
     return tuple(
         Metric(
             name=name,
-            slice=found.slice,
-            n=found.n,
+            slice=measurement.slice,
+            n=measurement.n,
             value=v.value,
             low=v.low,
             high=v.high,
             intent=intent,
         )
         for intent, every in measured.items()
-        for found in every
-        if found.ranker == MODEL
-        for name, v in found.metrics.items()
+        for measurement in every
+        if measurement.ranker == MODEL
+        for name, v in measurement.metrics.items()
     )
 
 
-def _write_report(registry: Path, release_id: str, full: TrainedPipeline) -> None:
-    """Write every figure, the baselines' too, beside the release: it holds no customer."""
+def _write_report(registry: Path, release_id: str, pipeline: TrainedPipeline) -> None:
+    """Write every figure, those of the baselines included; they identify no customer."""
     directory = registry / "reports"
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report_figures(full), indent=1)
+    text = json.dumps(report_figures(pipeline), indent=1)
     (directory / f"{release_id}.json").write_text(text + "\n")
 
 

@@ -48,7 +48,7 @@ class FailureKind(NamedTuple):
 
 _INVALID, _UNMET = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 _AWAY = grpc.StatusCode.UNAVAILABLE
-_KINDS: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
+_KINDS_BY_ERROR: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
     (InvalidRequest, FailureKind(_INVALID, "INVALID_REQUEST")),
     (BadInput, FailureKind(_INVALID, "INVALID_REQUEST")),
     (MalformedRequest, FailureKind(_INVALID, "MALFORMED_REQUEST")),
@@ -73,12 +73,12 @@ _KINDS: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
     (ThroughlineError, FailureKind(_UNMET, "FAILED_PRECONDITION")),
 )
 INTERNAL_ERROR = FailureKind(grpc.StatusCode.INTERNAL, "INTERNAL")
-FAILURE_KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS), INTERNAL_ERROR)))
+FAILURE_KINDS = tuple(dict.fromkeys((*(kind for _, kind in _KINDS_BY_ERROR), INTERNAL_ERROR)))
 
 
 def failure_kind(error: ThroughlineError) -> FailureKind:
     """Return which kind of failure `error` is, one of `FAILURE_KINDS`."""
-    return next(kind for type_, kind in _KINDS if isinstance(error, type_))
+    return next(kind for type_, kind in _KINDS_BY_ERROR if isinstance(error, type_))
 
 
 def grpc_status(error: ThroughlineError) -> grpc.Status:

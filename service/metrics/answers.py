@@ -3,12 +3,18 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from prometheus_client import Counter
-
 from models.domain.decisions import Decision, Flag
 from models.domain.reasons import Reason
+from service.metrics.declared import (
+    ANSWER_FLAGS,
+    ANSWERS,
+    REFUSED_BATCH_REQUESTS,
+    STAGE_DURATION,
+    WITHHELD_OFFERS,
+    Exported,
+)
 from service.metrics.stage_timer import STAGES, StageTimer
-from service.metrics.tally import Count, DurationHistogram, Tally
+from service.metrics.tally import Count, Tally
 
 PLAIN, FLAGGED = "plain", "flagged"
 OTHER = "other"  # a channel that is not declared, which no request can name
@@ -23,18 +29,10 @@ class _OfChannel(NamedTuple):
 class AnswerMetrics:
     """Counts the decisions of a server."""
 
-    def __init__(
-        self,
-        tally: Tally,
-        channels: Iterable[str],
-        *,
-        stages: DurationHistogram,
-        answers: Counter,
-        flags: Counter,
-        withheld: Counter,
-        refused: Counter,
-    ) -> None:
+    def __init__(self, tally: Tally, exported: Exported, channels: Iterable[str]) -> None:
         """`channels` are the declared ones."""
+        answers, flags = exported[ANSWERS], exported[ANSWER_FLAGS]
+        stages, withheld = exported[STAGE_DURATION], exported[WITHHELD_OFFERS]
         self._lock = tally.lock
         self._stages = {stage: tally.durations(stages.labels(stage)) for stage in STAGES}
         self._channels = {
@@ -45,7 +43,7 @@ class AnswerMetrics:
             )
             for channel in sorted({*channels, OTHER})
         }
-        self._refused = tally.count(refused)
+        self._refused = tally.count(exported[REFUSED_BATCH_REQUESTS])
         self._withheld = {
             reason: tally.count(withheld.labels(reason.name.lower())) for reason in Reason
         }

@@ -7,7 +7,8 @@ import grpc
 from prometheus_client import Counter
 
 from service.contract.status import FAILURE_KINDS
-from service.metrics.tally import Count, DurationHistogram, Durations, Tally
+from service.metrics.declared import CALL_DURATION, CALLS, UNKNOWN_FIELDS, Exported
+from service.metrics.tally import Count, Durations, Tally
 
 # Until the caller left or its deadline passed; the status then says why nobody got the answer.
 _WITHOUT_REASON = (
@@ -66,13 +67,11 @@ class MethodMetrics:
 class CallMetrics:
     """Counts the calls of a server; every method is named once, at its start."""
 
-    def __init__(
-        self, tally: Tally, calls: Counter, seconds: DurationHistogram, unknown_fields: Counter
-    ) -> None:
+    def __init__(self, tally: Tally, exported: Exported) -> None:
         self._tally = tally
-        self._unknown_fields = unknown_fields
-        self._calls = calls
-        self._seconds = seconds
+        self._unknown_fields = exported[UNKNOWN_FIELDS]
+        self._calls = exported[CALLS]
+        self._seconds = exported[CALL_DURATION]
         self._unknown = tally.count(self._of(OTHER)(grpc.StatusCode.UNIMPLEMENTED, ""))
 
     def method(self, name: str) -> MethodMetrics:

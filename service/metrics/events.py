@@ -5,10 +5,10 @@ from collections import Counter as Multiset
 from collections.abc import Iterable
 
 import grpc
-from prometheus_client import Counter
 from throughline.v1.event_pb2 import EventResult
 
 from service.contract.status import code_number
+from service.metrics.declared import EVENTS, UNRESOLVED_EVENTS, Exported
 from service.metrics.tally import Tally
 
 STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"
@@ -44,10 +44,11 @@ _NO_LETTER = re.compile("[^a-z0-9]+")
 class EventMetrics:
     """Counts the events that a server received."""
 
-    def __init__(self, tally: Tally, events: Counter, unresolved: Counter) -> None:
+    def __init__(self, tally: Tally, exported: Exported) -> None:
+        events = exported[EVENTS]
         self._lock = tally.lock
         self._ends = {end: tally.count(events.labels(*end)) for end in OUTCOMES}
-        self._unresolved = tally.count(unresolved)
+        self._unresolved = tally.count(exported[UNRESOLVED_EVENTS])
 
     def add(self, results: Iterable[EventResult]) -> None:
         """Count the events of one call by their results."""

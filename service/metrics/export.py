@@ -15,10 +15,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from service.config.settings import ConfigurationError
+from service.metrics.declared import RELEASE
 
 _log = structlog.get_logger(__name__)
-
-RELEASE = "throughline_release_info"
 
 
 @contextmanager
@@ -76,6 +75,6 @@ class _InForce(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._collect():
-            if metric.name == RELEASE:
+            if metric.name == RELEASE.name:
                 metric.samples = [sample for sample in metric.samples if sample.value]
             yield metric

@@ -9,7 +9,7 @@ from service.config.clock import Clock
 from service.contract.names import Names
 from service.decisions.active_release import ActiveRelease
 from service.decisions.volume_leases import VolumeLeases
-from service.metrics.declared import Metrics
+from service.metrics.server_metrics import Metrics
 from service.store.store import Store
 
 

@@ -17,8 +17,8 @@ from service.config.settings import ConfigurationError, Settings
 from service.contract.errors import NoRelease
 from service.decisions.active_release import ActiveRelease
 from service.decisions.volume_leases import VolumeLeases
-from service.metrics.declared import Metrics
 from service.metrics.export import serve_metrics
+from service.metrics.server_metrics import Metrics
 from service.rpc.dependencies import Dependencies
 from service.server.metrics_watch import MetricsWatch
 from service.server.polling import Poller
@@ -94,7 +94,7 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         closing.callback(volumes.close)
         closing.callback(server.stop, settings.drain_seconds)
         runtime = ActiveRelease(store, registry, clock)
-        metrics.on_refresh(MetricsWatch(metrics, store, runtime).observe)
+        metrics.on_refresh(MetricsWatch(metrics.exported, store, runtime).observe)
         runtime.refresh_catalogue()
         runtime.load_in_force()
         if shared is not None:

@@ -1,63 +1,64 @@
-"""What is not counted on the path of a call but looked at: store, catalogue, release, process."""
+"""Sets the metrics that no call counts: of the store, the catalogue, the release, the process."""
 
 import time
 
 from prometheus_client import Counter, ProcessCollector
 
 from service.decisions.active_release import ActiveRelease
-from service.metrics.declared import Metrics
+from service.metrics import declared
+from service.metrics.declared import Exported
 from service.store.store import Store
 
 
 class MetricsWatch:
-    """Brings the metrics up to what a store and a runtime say of themselves."""
+    """Brings exported metrics up to what a store and the active release say of themselves."""
 
-    def __init__(self, metrics: Metrics, store: Store, active_release: ActiveRelease) -> None:
-        self._metrics = metrics
+    def __init__(self, exported: Exported, store: Store, active_release: ActiveRelease) -> None:
+        self._exported = exported
         self._store = store
-        self._runtime = active_release
+        self._active_release = active_release
         self._process = ProcessCollector(registry=None)
         self._seen: dict[Counter, float] = {}
-        self._release = ""
-        metrics.workers.set(1)
+        self._release_id = ""
+        exported[declared.WORKERS].set(1)
 
     def observe(self) -> None:
-        """Look once."""
-        self._look_at_store()
-        self._look_at_runtime()
-        self._look_at_process()
+        """Set all of them as of now."""
+        self._observe_store()
+        self._observe_release()
+        self._observe_process()
 
-    def _look_at_store(self) -> None:
-        metrics, counts = self._metrics, self._store.counts()
+    def _observe_store(self) -> None:
+        exported, counts = self._exported, self._store.counts()
         for outcome, number in counts.records.items():
-            self._raise_to(metrics.records.labels(outcome), number)
+            self._raise_to(exported[declared.DECISION_RECORDS].labels(outcome), number)
         for kind, number in counts.errors.items():
-            self._raise_to(metrics.store_errors.labels(kind), number)
-        self._raise_to(metrics.breaker_openings, counts.breaker_openings)
-        metrics.records_queued.set(counts.records_queued)
+            self._raise_to(exported[declared.STORE_ERRORS].labels(kind), number)
+        self._raise_to(exported[declared.BREAKER_OPENINGS], counts.breaker_openings)
+        exported[declared.RECORDS_QUEUED].set(counts.records_queued)
 
-    def _look_at_runtime(self) -> None:
-        metrics, runtime = self._metrics, self._runtime
-        metrics.catalogue_revision.set(runtime.snapshot.catalogue.revision)
-        metrics.catalogue_age.set(time.monotonic() - runtime.catalogue_checked)
-        self._raise_to(metrics.release_swaps, runtime.swaps)
-        self._raise_to(metrics.release_refusals, runtime.refusals)
-        release = runtime.release_id
-        if release != self._release:
-            if self._release:
-                metrics.release.labels(self._release).set(0)
-            metrics.release.labels(release).set(1)
-            self._release = release
+    def _observe_release(self) -> None:
+        exported, active = self._exported, self._active_release
+        exported[declared.CATALOGUE_REVISION].set(active.snapshot.catalogue.revision)
+        exported[declared.CATALOGUE_AGE].set(time.monotonic() - active.catalogue_checked)
+        self._raise_to(exported[declared.RELEASE_SWAPS], active.swaps)
+        self._raise_to(exported[declared.RELEASE_REFUSALS], active.refusals)
+        release_id = active.release_id
+        if release_id != self._release_id:
+            if self._release_id:
+                exported[declared.RELEASE].labels(self._release_id).set(0)
+            exported[declared.RELEASE].labels(release_id).set(1)
+            self._release_id = release_id
 
-    def _look_at_process(self) -> None:
+    def _observe_process(self) -> None:
         for family in self._process.collect():
             for sample in family.samples:
                 if sample.name == "process_cpu_seconds_total":
-                    self._raise_to(self._metrics.worker_cpu, sample.value)
+                    self._raise_to(self._exported[declared.WORKER_CPU], sample.value)
                 elif sample.name == "process_resident_memory_bytes":
-                    self._metrics.worker_memory.set(sample.value)
+                    self._exported[declared.WORKER_MEMORY].set(sample.value)
 
     def _raise_to(self, counter: Counter, number: float) -> None:
-        """Add to a counter what has come since the last look."""
+        """Add to a counter what has come since it was last observed."""
         counter.inc(number - self._seen.get(counter, 0))
         self._seen[counter] = number

@@ -34,8 +34,8 @@ def intervals(
     mean = values.mean(axis=0)
     sizes = np.ones(len(values), np.int64)
     if of is not None:
-        _, somebody, sizes = np.unique(of, return_inverse=True, return_counts=True)
-        values = np.stack([np.bincount(somebody, column) for column in values.T], axis=1)
+        _, customer, sizes = np.unique(of, return_inverse=True, return_counts=True)
+        values = np.stack([np.bincount(customer, column) for column in values.T], axis=1)
     cases = len(values)
     random = np.random.default_rng([seed, 3])
     means = np.empty((resamples, values.shape[1]))

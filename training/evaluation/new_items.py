@@ -45,7 +45,9 @@ def measure_new_items(
     touched = {event.item for customer in log.customers for event in customer.events if event.item}
     new = np.array([item not in touched for item in release.items], np.bool_)
     new_cases = [
-        one for eval_case in eval_cases if (one := _of_new(eval_case, counts, touched)).case.targets
+        new_case
+        for eval_case in eval_cases
+        if (new_case := _of_new(eval_case, counts, touched)).case.targets
     ]
     if not new_cases:
         return []
@@ -65,9 +67,9 @@ def measure_new_items(
     }
     targets = case_targets(new_cases, release.items, frozenset(touched))
     return [
-        replace(one, slice=SLICE)
-        for one in measure(lists, targets, len(release.items), ks, seed)
-        if one.slice == ALL
+        replace(measurement, slice=SLICE)
+        for measurement in measure(lists, targets, len(release.items), ks, seed)
+        if measurement.slice == ALL
     ]
 
 
@@ -93,8 +95,10 @@ def _by_features(
     for first in range(0, len(eval_cases), BLOCK):
         block = eval_cases[first : first + BLOCK]
         scores = np.zeros((len(block), len(release.items)))
-        for at, one in enumerate(block):
-            past = item_history_of(one.view, release.item_row, release.history, one.minute)
+        for at, eval_case in enumerate(block):
+            past = item_history_of(
+                eval_case.view, release.item_row, release.history, eval_case.minute
+            )
             scores[at, rows] = model.scores(past.rows, past.interactions)
         yield scores
 
@@ -102,8 +106,8 @@ def _by_features(
 def _by_stage_one(release: Release, eval_cases: Sequence[EvalCase]) -> Scores:
     for first in range(0, len(eval_cases), BLOCK):
         placed = [
-            place_customer(one.view, release, one.minute).vector / ONE
-            for one in eval_cases[first : first + BLOCK]
+            place_customer(eval_case.view, release, eval_case.minute).vector / ONE
+            for eval_case in eval_cases[first : first + BLOCK]
         ]
         yield np.stack(placed) @ release.vectors.T.astype(np.float64)
 

@@ -12,7 +12,11 @@ def metrics_table(measured: Sequence[Measurement]) -> Table:
     """Return every metric of one ranker, slice by slice."""
     names = list(measured[0].metrics) if measured else []
     rows = [
-        (found.slice, f"{found.n:,}", *(f"{found.metrics[name].value:.3f}" for name in names))
-        for found in measured
+        (
+            measurement.slice,
+            f"{measurement.n:,}",
+            *(f"{measurement.metrics[name].value:.3f}" for name in names),
+        )
+        for measurement in measured
     ]
     return table("Quality", ("slice",), ("cases", *names), rows)

@@ -103,11 +103,11 @@ def measure(
 
     Lists are rows of `items` items; `ks` are the lengths to measure at.
     """
-    found: list[Measurement] = []
+    measured: list[Measurement] = []
     for name, pairs in targets.slices.items():
         if pairs.any():
-            found.extend(_slice(lists, targets, items, ks, seed, name, pairs))
-    return found
+            measured.extend(_slice(lists, targets, items, ks, seed, name, pairs))
+    return measured
 
 
 def _slice(
@@ -127,8 +127,8 @@ def _slice(
     names: list[str] = []
     for rows in lists.values():
         keys = np.where(rows >= 0, np.arange(len(rows))[:, None] * items + rows, -1)[cases]
-        names, found = metric_table(np.isin(keys, right), counts[cases], ks)
-        values.append(found)
+        names, by_case = metric_table(np.isin(keys, right), counts[cases], ks)
+        values.append(by_case)
     leads = [values[0] - other for other in values[1:]]
     bootstrapped = iter(intervals(np.concatenate([*values, *leads], axis=1), seed))
     measured = [{metric: next(bootstrapped) for metric in names} for _ in lists]

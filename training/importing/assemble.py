@@ -1,6 +1,6 @@
-"""Put the mapped rows of all files of a table together: ids, order, and what names one thing twice.
+"""Combine the mapped rows of all files of a table: ids, order, and repeated or contradicting rows.
 
-Rows carry `FILE`, the index of their file's tally, and `AT`, their number in it, up to the end.
+Until the end, a row has `FILE`, the index of its file's tally, and `AT`, its number in the file.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from training.importing.sources import COMPUTED
 
 FILE = COMPUTED + "file"
 AT = COMPUTED + "row"
-ORDER = COMPUTED + "order"  # and a number: the values that `order` compares
+ORDER = COMPUTED + "order"  # followed by an index: the columns that `order` names
 ONCE = COMPUTED + "once"
 _CONTENT = COMPUTED + "content"
 _CUSTOMER = ["namespace", "identifier"]
 
 
-def assemble_events(rows: pl.DataFrame, rejects: Rejects, over: OrderOver) -> pl.DataFrame:
+def assemble_events(rows: pl.DataFrame, rejects: Rejects, order_over: OrderOver) -> pl.DataFrame:
     """Return the events in canonical order, each with an id that is unique per identifier.
 
     Where the files order events by columns, these number the events of each customer, or of all.
@@ -34,13 +34,13 @@ def assemble_events(rows: pl.DataFrame, rejects: Rejects, over: OrderOver) -> pl
         first = pl.struct(FILE, *_CUSTOMER, ONCE).is_first_distinct() | pl.col(ONCE).is_null()
         rows = _drop_repeats(rows, rows.select(first).to_series(), rejects)
     if order:
-        number = _numbered_over_all if over == "dataset" else _numbered
+        number = _numbered_over_all if order_over == "dataset" else _numbered
         rows = rows.with_columns(number(rows, order))
     rows = rows.with_columns(_content(rows, "events", without="event_id"))
     occurrence = pl.int_range(pl.len()).over(*_CUSTOMER, _CONTENT)
-    told = rows.select(pl.concat_str(_CONTENT, occurrence, separator="\x1f")).to_series()
+    identities = rows.select(pl.concat_str(_CONTENT, occurrence, separator="\x1f")).to_series()
     named = rows["event_id"]
-    rows = rows.with_columns(named.zip_with(named.is_not_null(), _hashed(told)))
+    rows = rows.with_columns(named.zip_with(named.is_not_null(), _hashed(identities)))
     rows = _distinct(rows, [*_CUSTOMER, "event_id"], "event_id", rejects)
     _count_kept(rows, rejects)
     key = pl.Series("\0key", [event_key(event) for event in rows["event_id"]], dtype=pl.UInt64())
@@ -51,7 +51,7 @@ def assemble_events(rows: pl.DataFrame, rejects: Rejects, over: OrderOver) -> pl
 def distinct_rows(
     rows: pl.DataFrame, table: str, key: Sequence[str], rejects: Rejects
 ) -> pl.DataFrame:
-    """Return `table` sorted by `key`, each key once; a second, different row of it is a reject."""
+    """Return `table` sorted by `key`, each key once; another row with the key is a reject."""
     rows = rows.with_columns(_content(rows, table))
     rows = _distinct(rows, list(key), key[-1], rejects)
     _count_kept(rows, rejects)
@@ -78,7 +78,7 @@ def _columns(table: str) -> list[str]:
 
 
 def _content(rows: pl.DataFrame, table: str, without: str = "") -> pl.Series:
-    """Return everything that each row says, as one text."""
+    """Return all values of each row as one text, those of column `without` left out."""
     parts = [
         (
             pl.col(c.name).list.join("\x1e")
@@ -91,8 +91,8 @@ def _content(rows: pl.DataFrame, table: str, without: str = "") -> pl.Series:
     return rows.select(pl.concat_str(parts, separator="\x1f").alias(_CONTENT)).to_series()
 
 
-def _hashed(told: pl.Series) -> pl.Series:
-    digests = [blake2b(text.encode(), digest_size=12).hexdigest() for text in told]
+def _hashed(texts: pl.Series) -> pl.Series:
+    digests = [blake2b(text.encode(), digest_size=12).hexdigest() for text in texts]
     return pl.Series("event_id", digests, dtype=pl.String())
 
 
@@ -115,13 +115,13 @@ def _numbered_over_all(rows: pl.DataFrame, order: Sequence[str]) -> pl.Series:
 
 
 def _distinct(rows: pl.DataFrame, key: list[str], column: str, rejects: Rejects) -> pl.DataFrame:
-    """Keep the first row of each key; what repeats it is counted, what contradicts it rejected."""
+    """Keep the first row of each key; equal rows are counted as repeats, others rejected."""
     first = rows.select(pl.struct(key).is_first_distinct()).to_series()
     if first.all():
         return rows
-    told = rows.select(pl.struct(*key, _CONTENT).is_first_distinct()).to_series()
+    keep = rows.select(pl.struct(*key, _CONTENT).is_first_distinct()).to_series()
     rows = rows.with_columns(first.alias("\0first"))
-    rows = _drop_repeats(rows, told, rejects)
+    rows = _drop_repeats(rows, keep, rejects)
     return _reject(rows, ~rows["\0first"], column, rejects).drop("\0first")
 
 

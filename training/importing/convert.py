@@ -19,12 +19,12 @@ _NAIVE = pl.Datetime("us")
 _UTC = pl.Datetime("us", "UTC")
 
 
-def text(sieve: RowFilter, spec: Spec, key: str) -> pl.Series:
+def text(rows: RowFilter, spec: Spec, key: str) -> pl.Series:
     """Return a text column; rejects the rows whose value `map` does not know."""
     field = as_field(spec)
     if field.const is not None:
-        return pl.repeat(field.const, sieve.frame.height, dtype=pl.String(), eager=True)
-    values = _template(sieve, field, key)
+        return pl.repeat(field.const, rows.frame.height, dtype=pl.String(), eager=True)
+    values = _template(rows, field, key)
     if field.map is None:
         return values
     mapped = values.replace_strict(
@@ -32,105 +32,103 @@ def text(sieve: RowFilter, spec: Spec, key: str) -> pl.Series:
     )
     if field.default is None:
         unknown = mapped.is_null() & values.is_not_null()
-        sieve.reject(unknown, _named(field), f"not in the map of {key}", values)
+        rows.reject(unknown, _named(field), f"not in the map of {key}", values)
         mapped = mapped.filter(~unknown)
     return mapped
 
 
-def add_text(
-    sieve: RowFilter, name: str, spec: Spec, allowed: frozenset[str] | None = None
-) -> None:
+def add_text(rows: RowFilter, name: str, spec: Spec, allowed: frozenset[str] | None = None) -> None:
     """Add text column `name`; where `allowed` is given, rejects other values."""
-    values = text(sieve, spec, name)
-    sieve.frame = sieve.frame.with_columns(values.alias(COMPUTED + name))
+    values = text(rows, spec, name)
+    rows.frame = rows.frame.with_columns(values.alias(COMPUTED + name))
     if allowed is not None:
         known = values.is_in(pl.Series(sorted(allowed)).implode())
-        sieve.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
+        rows.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
 
 
-def add_time(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
+def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add UTC time column `name`; rejects what is no time or was skipped by the clock."""
     field = as_field(spec)
-    source = _source(sieve, field, name)
+    source = _source(rows, field, name)
     shown = as_text(source)
     zone = field.zone or dataset.zone
-    moment, naive = _moments(source, field, f"{sieve.key}.{name}")
+    moment, naive = _moments(source, field, f"{rows.key}.{name}")
     local = naive.is_not_null()
     if local.any():
-        moment = moment.zip_with(~local, _localised(naive, field, zone, f"{sieve.key}.{name}"))
-    sieve.frame = sieve.frame.with_columns(moment.alias(COMPUTED + name))
+        moment = moment.zip_with(~local, _localised(naive, field, zone, f"{rows.key}.{name}"))
+    rows.frame = rows.frame.with_columns(moment.alias(COMPUTED + name))
     nothing = moment.is_null() & shown.is_not_null()
     column = _named(field)
-    sieve.reject(nothing & ~local, column, "not a time", shown)
+    rows.reject(nothing & ~local, column, "not a time", shown)
     keep = ~(nothing & ~local)
     skipped = (nothing & local).filter(keep)
-    sieve.reject(skipped, column, f"a local time that {zone} skipped", shown.filter(keep))
+    rows.reject(skipped, column, f"a local time that {zone} skipped", shown.filter(keep))
 
 
-def add_number(sieve: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> None:
+def add_number(rows: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> None:
     """Add column `name` of floats or whole numbers; rejects what is not a finite one."""
     field = as_field(spec)
-    values = text(sieve, spec, name)
+    values = text(rows, spec, name)
     numbers = values.cast(dtype, strict=False)
-    sieve.frame = sieve.frame.with_columns(numbers.alias(COMPUTED + name))
+    rows.frame = rows.frame.with_columns(numbers.alias(COMPUTED + name))
     finite = numbers.is_finite() if dtype.is_float() else numbers.is_not_null()
     reason = "not a number" if dtype.is_float() else "not a whole number"
-    sieve.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
+    rows.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
 
 
-def add_money(sieve: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
+def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
     """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a millionth."""
     field = as_field(spec)
     currency = field.currency or dataset.currency
     if currency is None:
-        raise BadInput(f"{sieve.key}.{name}", "no currency, here or in dataset.currency")
-    add_number(sieve, name, spec, pl.Float64())
-    amount = sieve.frame[COMPUTED + name]
+        raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
+    add_number(rows, name, spec, pl.Float64())
+    amount = rows.frame[COMPUTED + name]
     too_large = amount.abs() > _LARGEST
-    sieve.reject(too_large, _named(field), "too large for an amount", amount)
-    amount = sieve.frame[COMPUTED + name]
+    rows.reject(too_large, _named(field), "too large for an amount", amount)
+    amount = rows.frame[COMPUTED + name]
     micros = (amount * _MICROS).round().cast(pl.Int64())
     sign, size = micros.sign(), micros.abs()
     paid = pl.Series(COMPUTED + "currency", [currency], dtype=pl.String())
     paid = paid.new_from_index(0, len(amount)).zip_with(amount.is_not_null(), _nulls(len(amount)))
-    if COMPUTED + "currency" in sieve.frame.columns:
-        other = sieve.frame[COMPUTED + "currency"]
+    if COMPUTED + "currency" in rows.frame.columns:
+        other = rows.frame[COMPUTED + "currency"]
         if (other.is_not_null() & paid.is_not_null() & (other != paid)).any():
-            raise BadInput(f"{sieve.key}.{name}", "price and value must be in one currency")
+            raise BadInput(f"{rows.key}.{name}", "price and value must be in one currency")
         paid = other.zip_with(other.is_not_null(), paid).alias(COMPUTED + "currency")
-    sieve.frame = sieve.frame.drop(COMPUTED + name).with_columns(
+    rows.frame = rows.frame.drop(COMPUTED + name).with_columns(
         (sign * (size // _MICROS)).alias(f"{COMPUTED}{name}_units"),
         (sign * (size % _MICROS) * 1_000).alias(f"{COMPUTED}{name}_nanos"),
         paid.alias(COMPUTED + "currency"),
     )
 
 
-def add_list(sieve: RowFilter, name: str, spec: Spec) -> None:
+def add_list(rows: RowFilter, name: str, spec: Spec) -> None:
     """Add column `name` of lists of texts: a list column, a text split, or a text alone."""
     field = as_field(spec)
-    sieve.frame = sieve.frame.with_columns(_lists(sieve, field, name).alias(COMPUTED + name))
+    rows.frame = rows.frame.with_columns(_lists(rows, field, name).alias(COMPUTED + name))
 
 
-def add_json(sieve: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
+def add_json(rows: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
     """Add column `name` of JSON objects, keys sorted and without nulls."""
     parts: dict[str, str] = {}
     for key in sorted(specs):
         field = as_field(specs[key])
         part = parts[key] = f"{COMPUTED}{name}.{key}"
-        nested = field.column is not None and sieve.raw(field.column, name).dtype.is_nested()
+        nested = field.column is not None and rows.raw(field.column, name).dtype.is_nested()
         values = (
-            _lists(sieve, field, f"{name}.{key}")
+            _lists(rows, field, f"{name}.{key}")
             if nested or field.split is not None
-            else text(sieve, specs[key], f"{name}.{key}")
+            else text(rows, specs[key], f"{name}.{key}")
         )
-        sieve.frame = sieve.frame.with_columns(values.alias(part))
+        rows.frame = rows.frame.with_columns(values.alias(part))
     encode = msgspec.json.Encoder().encode
-    columns = [sieve.frame[part].to_list() for part in parts.values()]
+    columns = [rows.frame[part].to_list() for part in parts.values()]
     objects = [
         encode({key: value for key, value in zip(parts, row, strict=True) if value}).decode()
         for row in zip(*columns, strict=True)
     ]
-    sieve.frame = sieve.frame.drop(parts.values()).with_columns(
+    rows.frame = rows.frame.drop(parts.values()).with_columns(
         pl.Series(COMPUTED + name, objects, dtype=pl.String())
     )
 
@@ -151,31 +149,31 @@ def _nulls(length: int) -> pl.Series:
     return pl.Series([None], dtype=pl.String()).new_from_index(0, length)
 
 
-def _template(sieve: RowFilter, field: Field, key: str) -> pl.Series:
+def _template(rows: RowFilter, field: Field, key: str) -> pl.Series:
     if field.column is not None:
-        return sieve.text(field.column, key)
+        return rows.text(field.column, key)
     pieces: list[pl.Series | pl.Expr] = []
     for before, column in field.parts():
         pieces.append(pl.lit(before))
         if column == ROW:
-            pieces.append(sieve.frame[ROW].cast(pl.String()))
+            pieces.append(rows.frame[ROW].cast(pl.String()))
         elif column:
-            pieces.append(sieve.text(column, key))
-    return sieve.frame.select(pl.concat_str(pieces).alias(key)).to_series()
+            pieces.append(rows.text(column, key))
+    return rows.frame.select(pl.concat_str(pieces).alias(key)).to_series()
 
 
-def _source(sieve: RowFilter, field: Field, key: str) -> pl.Series:
+def _source(rows: RowFilter, field: Field, key: str) -> pl.Series:
     """Return what a time is made of: the typed raw column, or text."""
     if field.column is None or field.map is not None:
-        return text(sieve, field, key)
-    return sieve.raw(field.column, key)
+        return text(rows, field, key)
+    return rows.raw(field.column, key)
 
 
-def _lists(sieve: RowFilter, field: Field, key: str) -> pl.Series:
+def _lists(rows: RowFilter, field: Field, key: str) -> pl.Series:
     lists = pl.List(pl.String())
-    if field.column is not None and sieve.raw(field.column, key).dtype.is_nested():
-        return sieve.raw(field.column, key).cast(lists)
-    values = text(sieve, field, key)
+    if field.column is not None and rows.raw(field.column, key).dtype.is_nested():
+        return rows.raw(field.column, key).cast(lists)
+    values = text(rows, field, key)
     split = values.str.split(field.split) if field.split is not None else values.reshape((-1, 1))
     alone = split.cast(lists) if field.split is not None else split.arr.to_list()
     return alone.zip_with(

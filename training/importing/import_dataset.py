@@ -42,7 +42,7 @@ Block = TypeVar("Block", bound=Source)
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import wrote and what became of every row."""
+    """What an import wrote, and what became of every row; `truth_rows` is None without a truth."""
 
     metadata: Metadata
     rejects: Rejects
@@ -111,12 +111,12 @@ def _tables(
         frames = []
         for index, block in enumerate(blocks):
             progress(f"{table}: {block.file}")
-            sieve = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
-            frames.append(_mapped(sieve, table, block, about, known))
+            row_filter = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
+            frames.append(_mapped(row_filter, table, block, about, known))
         return pl.concat(frames, how="diagonal")
 
-    told = rows("events", mapping.events)
-    tables = {"events": assemble_events(told, rejects, about.order_over)}
+    events = rows("events", mapping.events)
+    tables = {"events": assemble_events(events, rejects, about.order_over)}
     tables["items"] = empty("items")
     if mapping.items:
         tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)
@@ -135,13 +135,13 @@ def _tables(
 
 
 def _mapped(
-    sieve: RowFilter,
+    row_filter: RowFilter,
     table: str,
     block: Source,
     about: DatasetSection,
     known: dict[str, frozenset[str]],
 ) -> pl.DataFrame:
-    """Return the rows that pass, with exactly the declared columns and those that tell the row."""
+    """Return the rows that pass, with the declared columns, `FILE`, `AT`, and what orders rows."""
     types = {column.name: column.type for column in TABLES[table]}
     for name in block.__struct_fields__:
         spec = getattr(block, name)
@@ -149,78 +149,78 @@ def _mapped(
             continue
         kind = types.get(name)
         if name in MONEY:
-            add_money(sieve, name, spec, about)
+            add_money(row_filter, name, spec, about)
         elif kind == "timestamp":
-            add_time(sieve, name, spec, about)
+            add_time(row_filter, name, spec, about)
         elif kind == "double":
-            add_number(sieve, name, spec, pl.Float64())
+            add_number(row_filter, name, spec, pl.Float64())
         elif kind == "int64":
-            add_number(sieve, name, spec, pl.Int64())
+            add_number(row_filter, name, spec, pl.Int64())
         elif kind == "strings":
-            add_list(sieve, name, spec)
+            add_list(row_filter, name, spec)
         elif kind == "json":
-            add_json(sieve, name, spec)
+            add_json(row_filter, name, spec)
         else:
             declared = "namespace" if name.startswith("namespace") else name
-            add_text(sieve, name, spec, known.get(declared))
+            add_text(row_filter, name, spec, known.get(declared))
     if isinstance(block, Events):
-        _add_order(sieve, block)
+        _add_order(row_filter, block)
         if about.kind == "timed":
-            _need(sieve, "time")
+            _need(row_filter, "time")
         elif block.sequence is not None:
-            _need(sieve, "sequence")
-    return _finished(sieve, table)
+            _need(row_filter, "sequence")
+    return _finished(row_filter, table)
 
 
-def _finished(sieve: RowFilter, table: str) -> pl.DataFrame:
+def _finished(row_filter: RowFilter, table: str) -> pl.DataFrame:
     """Reject what is missing or malformed, and keep the canonical columns."""
     columns = TABLES[table]
     absent = [
         pl.lit(None, dtype=empty(table).schema[column.name]).alias(COMPUTED + column.name)
         for column in columns
-        if COMPUTED + column.name not in sieve.frame.columns
+        if COMPUTED + column.name not in row_filter.frame.columns
     ]
-    sieve.frame = sieve.frame.with_columns(absent)
+    row_filter.frame = row_filter.frame.with_columns(absent)
     for column in columns:
         if not column.nullable and column.name != "event_id":
-            _need(sieve, column.name)
+            _need(row_filter, column.name)
     for column in columns:
         if column.name.startswith("identifier"):
-            namespace = sieve.frame[COMPUTED + column.name.replace("identifier", "namespace")]
-            values = sieve.frame[COMPUTED + column.name]
+            namespace = row_filter.frame[COMPUTED + column.name.replace("identifier", "namespace")]
+            values = row_filter.frame[COMPUTED + column.name]
             hashed = namespace.is_in(pl.Series(sorted(HASHED_NAMESPACES)).implode())
             wrong = hashed & ~values.str.contains(r"^[0-9a-f]{64}$")
-            sieve.reject(wrong, column.name, "not a SHA-256 in lower-case hex", values)
-    carried = [name for name in sieve.frame.columns if name.startswith((ORDER, ONCE))]
-    return sieve.frame.select(
-        pl.lit(sieve.index, dtype=pl.Int64()).alias(FILE),
+            row_filter.reject(wrong, column.name, "not a SHA-256 in lower-case hex", values)
+    carried = [name for name in row_filter.frame.columns if name.startswith((ORDER, ONCE))]
+    return row_filter.frame.select(
+        pl.lit(row_filter.index, dtype=pl.Int64()).alias(FILE),
         pl.col(ROW).alias(AT),
         *(pl.col(COMPUTED + column.name).alias(column.name) for column in columns),
         *carried,
     )
 
 
-def _need(sieve: RowFilter, name: str) -> None:
-    values = sieve.frame[COMPUTED + name]
-    nothing = pl.Series([None], dtype=pl.String()).new_from_index(0, len(values))
-    sieve.reject(values.is_null(), name, "missing", nothing)
+def _need(row_filter: RowFilter, name: str) -> None:
+    values = row_filter.frame[COMPUTED + name]
+    nulls = pl.Series([None], dtype=pl.String()).new_from_index(0, len(values))
+    row_filter.reject(values.is_null(), name, "missing", nulls)
 
 
-def _add_order(sieve: RowFilter, block: Events) -> None:
+def _add_order(row_filter: RowFilter, block: Events) -> None:
     for index, column in enumerate(block.order):
         name = f"order.{index}"
-        add_number(sieve, name, column, pl.Int64())
-        sieve.frame = sieve.frame.rename({COMPUTED + name: f"{ORDER}{index}"})
+        add_number(row_filter, name, column, pl.Int64())
+        row_filter.frame = row_filter.frame.rename({COMPUTED + name: f"{ORDER}{index}"})
     if block.once:
-        parts = [sieve.text(column, "once") for column in block.once]
-        once = sieve.frame.select(pl.concat_str(parts, separator="\x1f").alias(ONCE))
-        sieve.frame = sieve.frame.with_columns(once.to_series())
+        parts = [row_filter.text(column, "once") for column in block.once]
+        once = row_filter.frame.select(pl.concat_str(parts, separator="\x1f").alias(ONCE))
+        row_filter.frame = row_filter.frame.with_columns(once.to_series())
 
 
 def _missing_items(
     tables: dict[str, pl.DataFrame], about: DatasetSection, rejects: Rejects
 ) -> None:
-    """Add, or only note, the items that events and offers name and the items table lacks."""
+    """Add to the items, or only note, those that events and offers name and the table lacks."""
     named = [tables["events"]["item"].drop_nulls()]
     if "offers" in tables:
         named.append(tables["offers"]["items"].explode().drop_nulls().alias("item"))
@@ -229,9 +229,9 @@ def _missing_items(
     missing = every.filter(~known).unique().sort()
     if not len(missing):
         return
-    about_them = tables["events"]["item"].is_in(missing.implode()).sum()
+    event_count = tables["events"]["item"].is_in(missing.implode()).sum()
     what = "added without features" if about.add_missing_items else "not in the items table"
-    rejects.notes.append(f"{len(missing):,} items {what}; {about_them:,} events are about them")
+    rejects.notes.append(f"{len(missing):,} items {what}; {event_count:,} events are about them")
     if about.add_missing_items:
         tables["items"] = pl.concat([tables["items"], missing.to_frame()], how="diagonal").sort(
             "item"
@@ -239,20 +239,20 @@ def _missing_items(
 
 
 def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:
-    sieve = RowFilter("truth", "truth", block, directory, rejects)
-    add_text(sieve, "customer", block.customer)
-    add_text(sieve, "item", block.item)
+    row_filter = RowFilter("truth", "truth", block, directory, rejects)
+    add_text(row_filter, "customer", block.customer)
+    add_text(row_filter, "item", block.item)
     columns = ["customer", "item"]
     if block.before is not None:
         columns.append("before")
         if mapping.dataset.kind == "timed":
-            add_time(sieve, "before", block.before, mapping.dataset)
+            add_time(row_filter, "before", block.before, mapping.dataset)
         else:
-            add_number(sieve, "before", block.before, pl.Int64())
+            add_number(row_filter, "before", block.before, pl.Int64())
     for name in ("customer", "item"):
-        _need(sieve, name)
-    targets = sieve.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
+        _need(row_filter, name)
+    targets = row_filter.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
     distinct = targets.unique().sort(columns)
-    sieve.tally.kept = distinct.height
-    sieve.tally.repeated += targets.height - distinct.height
+    row_filter.tally.kept = distinct.height
+    row_filter.tally.repeated += targets.height - distinct.height
     return distinct

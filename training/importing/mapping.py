@@ -101,12 +101,12 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Events(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Events. Without `event_id` the id is a hash of what the row says and how often it said it.
+    """Events. Without `event_id` it is a hash of the row's values and of how many equals precede.
 
-    `order` instead of `sequence`: the columns (integers, nulls last) by whose values the events of
-    all blocks are numbered, those of each customer or of all (`dataset.order_over`). `once`:
-    columns that name one event; a row that names it again, later in the order, is the same event
-    told again.
+    `order`, instead of `sequence`, names integer columns by which the events of all blocks are
+    sorted, nulls last, and numbered: those of each customer or all together (`dataset.order_over`).
+    `once` names columns that identify an event: of the rows of a customer in one file with equal
+    values there, only the first in the order is kept.
     """
 
     namespace: Spec
@@ -213,7 +213,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     truth: Truth | None = None
 
     def known_names(self) -> dict[str, frozenset[str]]:
-        """Return the names allowed in the columns `type`, `channel` and `namespace`."""
+        """Return the names that are allowed in the columns `type`, `channel` and `namespace`."""
         return {
             "type": (frozenset(EVENT_TYPES) - OWN_TYPES) | frozenset(self.dataset.event_types),
             "channel": frozenset(CHANNELS) | frozenset(self.dataset.channels),
@@ -242,24 +242,24 @@ def as_field(spec: Spec) -> Field:
 
 
 def _check(mapping: Mapping) -> None:
-    about = mapping.dataset
-    if about.order_over == "dataset" and about.kind != "ordered":
+    dataset = mapping.dataset
+    if dataset.order_over == "dataset" and dataset.kind != "ordered":
         raise BadInput(
-            "dataset.order_over", f"a dataset of kind {about.kind} has no order of its own"
+            "dataset.order_over", f"a dataset of kind {dataset.kind} has no order of its own"
         )
-    for name, like in about.event_types.items():
+    for name, like in dataset.event_types.items():
         if like not in EVENT_TYPES or like in OWN_TYPES:
             raise BadInput(f"dataset.event_types.{name}", f"{like!r} is not a built-in event type")
     for key in ("event_types", "channels", "namespaces"):
-        for name in getattr(about, key):
+        for name in getattr(dataset, key):
             if not NAME.fullmatch(name):
                 raise BadInput(f"dataset.{key}", f"{name!r} is not a name: [a-z][a-z0-9_]*")
     if not mapping.events:
         raise BadInput("events", "empty; a dataset needs events")
-    if not mapping.items and not about.add_missing_items:
+    if not mapping.items and not dataset.add_missing_items:
         raise BadInput("items", "missing; or set dataset.add_missing_items = true")
     for index, events in enumerate(mapping.events):
-        _check_order(events, about.kind, f"events[{index}]")
+        _check_order(events, dataset.kind, f"events[{index}]")
     for table in ("events", "items", "offers", "customers", "links"):
         for index, source in enumerate(getattr(mapping, table)):
             _check_fields(source, f"{table}[{index}]", mapping.known_names())
@@ -269,11 +269,13 @@ def _check(mapping: Mapping) -> None:
 
 def _check_order(events: Events, kind: str, key: str) -> None:
     given = [name for name in ("time", "sequence", "order") if getattr(events, name)]
-    wanted = {"timed": (["time"],), "ordered": (["sequence"], ["order"]), "undated": ([],)}[kind]
-    if given not in wanted:
-        must = " or ".join("+".join(names) or "nothing" for names in wanted)
-        found = " and ".join(given) or "nothing"
-        raise BadInput(key, f"a dataset of kind {kind} orders events by {must}, not by {found}")
+    allowed = {"timed": (["time"],), "ordered": (["sequence"], ["order"]), "undated": ([],)}[kind]
+    if given not in allowed:
+        must = " or ".join("+".join(names) or "nothing" for names in allowed)
+        given_text = " and ".join(given) or "nothing"
+        raise BadInput(
+            key, f"a dataset of kind {kind} orders events by {must}, not by {given_text}"
+        )
 
 
 def _check_fields(source: Source, key: str, known: dict[str, frozenset[str]]) -> None:

@@ -1,6 +1,6 @@
-"""What became of the rows of an import: kept, rejected with a reason, repeated, or not asked for.
+"""What became of the rows of an import: kept, rejected with a reason, repeated, or skipped.
 
-Nothing vanishes: of every file, rows read + added = kept + skipped + repeated + rejected.
+No row vanishes: of every file, rows read + added = kept + skipped + repeated + rejected.
 """
 
 import os
@@ -42,14 +42,14 @@ class Tally:
 
 @dataclass
 class Rejects:
-    """The rows that were refused, by file and 1-based data row, and the tallies of all sources."""
+    """The rejected rows, by file and 1-based data row, and the tallies of all sources."""
 
     tallies: list[Tally] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _frames: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, file: str, rows: pl.Series, column: str, reason: str, values: pl.Series) -> None:
-        """Record that `rows` of `file` were refused for what `column` holds (`values`)."""
+        """Record that `rows` of `file` are rejected for what `column` holds (`values`)."""
         self._frames.append(
             pl.DataFrame(
                 {
@@ -82,14 +82,14 @@ class Rejects:
 
     @property
     def share(self) -> float:
-        """Rejected rows as a share, in [0, 1], of the rows that were asked for."""
+        """Rejected rows as a share, in [0, 1], of `rows_read`."""
         return self.rejected / self.rows_read if self.rows_read else 0.0
 
     def by_reason(self) -> list[tuple[str, str, str, int]]:
         """Return (file, column, reason, rows), by file and then by number of rows."""
-        found = self.frame
+        frame = self.frame
         counts = Counter(
-            zip(found["file"], found["column"], found["reason"], strict=True),
+            zip(frame["file"], frame["column"], frame["reason"], strict=True),
         )
         return sorted(
             ((file, column, reason, rows) for (file, column, reason), rows in counts.items()),

@@ -1,4 +1,4 @@
-"""The rows of one mapped file on their way to a canonical table; what does not pass is a reject.
+"""The rows of one mapped file on their way to a canonical table; rows that fail are rejects.
 
 Raw columns keep their names; computed ones start with `COMPUTED`. Each row is rejected once, for
 the first thing wrong with it.
@@ -29,7 +29,10 @@ _COMPARE: dict[str, Callable[[pl.Series, Any], pl.Series]] = {
 
 
 class RowFilter:
-    """Reads the file of one block, joins, and drops what is not meant or not sound."""
+    """Reads the file of a block, joins others, and keeps what `where` and `require` let pass.
+
+    `frame` holds the rows that are left, `tally` counts what became of the others.
+    """
 
     def __init__(
         self, key: str, table: str, source: Source, directory: Path, rejects: Rejects
@@ -51,7 +54,7 @@ class RowFilter:
             self._drop_duplicates()
         where = dict(source.where)
         for join in source.join:
-            if join.many:  # what is not meant is not multiplied
+            if join.many:  # rows that `where` skips need not be multiplied
                 there = where.keys() & set(self.frame.columns)
                 self._where({column: where.pop(column) for column in sorted(there)})
             self._join(join, directory)
@@ -82,7 +85,7 @@ class RowFilter:
         return self.frame[column]
 
     def reject(self, bad: pl.Series, column: str, reason: str, values: pl.Series) -> None:
-        """Reject the rows where `bad`."""
+        """Reject the rows where `bad` is true, for what `column` holds there (`values`)."""
         bad = bad.fill_null(False)
         if not bad.any():
             return

@@ -54,15 +54,15 @@ def read_source(path: Path, rejects: Rejects) -> pl.DataFrame:
         if ROW in frame.columns:
             frame = frame.drop(ROW)
         return frame.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64()))
-    refuse = _Refused(path.name)
+    reject = _Unreadable(path.name)
     read = _read_csv if path.suffix == ".csv" else _read_jsonl
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        frame = read(path, file, refuse)
-    refuse.into(rejects)
+        frame = read(path, file, reject)
+    reject.into(rejects)
     return frame
 
 
-class _Refused:
+class _Unreadable:
     """Rows that could not be read at all."""
 
     def __init__(self, file: str) -> None:
@@ -79,7 +79,7 @@ class _Refused:
             rejects.add(self.file, pl.Series(rows), "", reason, pl.Series(texts, dtype=pl.String()))
 
 
-Refuse = Callable[[int, str, str], None]
+Reject = Callable[[int, str, str], None]  # takes a row, a reason and the text of the row
 
 
 class _Lines:
@@ -118,7 +118,7 @@ def _records(lines: _Lines) -> Iterator[list[str] | None]:
             return
 
 
-def _read_csv(path: Path, file: TextIO, refuse: Refuse) -> pl.DataFrame:
+def _read_csv(path: Path, file: TextIO, reject: Reject) -> pl.DataFrame:
     csv.field_size_limit(1 << 24)
     lines = _Lines(file)
     records = _records(lines)
@@ -137,10 +137,10 @@ def _read_csv(path: Path, file: TextIO, refuse: Refuse) -> pl.DataFrame:
             # A quote that was opened and never closed eats the lines after it: give them back.
             text = lines.keep_first()
             number = "unreadable" if fields is None or len(lines.taken) > 1 else str(len(fields))
-            refuse(row, f"{number} fields, the header has {len(header)}", text)
+            reject(row, f"{number} fields, the header has {len(header)}", text)
             continue
         if not _is_text(fields):
-            refuse(row, "not UTF-8", ",".join(fields))
+            reject(row, "not UTF-8", ",".join(fields))
             continue
         rows.append(row)
         kept.append(fields)
@@ -159,7 +159,7 @@ def _chunk(header: list[str], rows: list[int], records: list[list[str]]) -> pl.D
     return frame.with_columns(pl.col(names).replace("", None))
 
 
-def _read_jsonl(path: Path, file: TextIO, refuse: Refuse) -> pl.DataFrame:
+def _read_jsonl(path: Path, file: TextIO, reject: Reject) -> pl.DataFrame:
     decoder = msgspec.json.Decoder(dict[str, object])
     rows: list[int] = []
     kept: list[dict[str, str | None]] = []
@@ -168,7 +168,7 @@ def _read_jsonl(path: Path, file: TextIO, refuse: Refuse) -> pl.DataFrame:
         try:
             record = decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeError):
-            refuse(row, "not one JSON object in UTF-8", line)
+            reject(row, "not one JSON object in UTF-8", line)
             continue
         rows.append(row)
         kept.append({name: _as_text(value) for name, value in record.items()})

@@ -61,7 +61,7 @@ def contacts_of(
     start, last = window
     end = last if until is None else until
     within = round(config.days * DAY)
-    found: list[Contact] = []
+    contacts: list[Contact] = []
     for at, customer in enumerate(log.customers):
         latest: dict[str, int] = {}  # by offer, the index of its latest contact
         own: list[Contact] = []
@@ -76,12 +76,12 @@ def contacts_of(
                 contact = own[latest[offer]]
                 if event.time <= contact.time + within:
                     own[latest[offer]] = contact._replace(responded=True)
-        found += [
+        contacts += [
             contact
             for contact in own
             if start <= contact.time < last and contact.time + within < end
         ]
-    return found
+    return contacts
 
 
 def offer_items(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[str, Rows]:
@@ -90,12 +90,12 @@ def offer_items(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[st
     Of an offer over many items only the `top_members` count, by `weights` (items,), which grow with
     the popularity of an item.
     """
-    found = {
+    rows_of = {
         offer.id: top_members(rows, weights)
         for offer in log.offers
         if (rows := {row_of[item] for item in offer.items if item in row_of})
     }
-    return found | {DEFAULT_PREFIX + item: np.array([row]) for item, row in row_of.items()}
+    return rows_of | {DEFAULT_PREFIX + item: np.array([row]) for item, row in row_of.items()}
 
 
 def _offer_of(event: Event) -> str:

@@ -1,6 +1,6 @@
-"""How a full model is trained on one dataset: a TOML file, with defaults that hold for any.
+"""The configuration of a training run: a TOML file, with defaults that fit any dataset.
 
-Nothing else in the code may know a dataset: what differs between two is said here.
+No other code may know a particular dataset: what differs between datasets is configured here.
 """
 
 from pathlib import Path
@@ -19,12 +19,13 @@ from training.splits.held_out import SplitConfig
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a training run but the dataset and the registry.
 
-    `share` of the customers are learnt from and asked about, the others are as if never there;
-    `stage_one` is the retrieval model; `folds` is how many parts cross-fitting deals customers
-    into; `windows` is how many windows before the test timed data is learnt from; `remembered`
-    bounds what is counted of a customer in each lane; without `trend` all shares are of all time.
-    With `responses` the release ranks by the rate of response to contacts, and its label says so.
-    With `refit` the release is fitted again on everything once it is measured.
+    Only `share` of the customers, drawn under `seed`, are learnt from and measured on. `stage_one`
+    is the retrieval model, `default` and `discovery` are the intents of the second stage. `folds`
+    is how many parts cross-fitting deals customers into, `windows` how many windows before the test
+    timed data is learnt from, `remembered` how many items of a customer are counted in each lane.
+    Without `trend` all shares are of all time. With `responses` the release ranks by the rate of
+    response to contacts, and its label says so. With `refit` the release is fitted again on
+    everything once it is measured.
     """
 
     seed: int = 0
@@ -42,7 +43,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def second_stage(self) -> SecondStageSettings:
-        """Return what the second stage is learnt by."""
+        """Return the settings of the second stage."""
         return SecondStageSettings(
             default=self.default,
             discovery=self.discovery,
@@ -55,15 +56,15 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read a configuration; raises `BadInput` with the field at fault."""
+    """Read a configuration; raises `BadInput` naming the file and the field that is wrong."""
     try:
-        found = msgspec.toml.decode(path.read_bytes(), type=TrainConfig)
+        config = msgspec.toml.decode(path.read_bytes(), type=TrainConfig)
     except OSError as error:
         raise BadInput(str(path), error.strerror or "cannot be read") from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadInput(str(path), str(error)) from None
-    if found.stage_one.dimensions < 8 or found.stage_one.dimensions % 8:
+    if config.stage_one.dimensions < 8 or config.stage_one.dimensions % 8:
         raise BadInput(str(path), "stage_one.dimensions: want a multiple of 8")
-    if found.responses is not None and found.responses.ranker.bags > 1:
+    if config.responses is not None and config.responses.ranker.bags > 1:
         raise BadInput(str(path), "responses.ranker.bags: want 1: these trees correct others")
-    return found
+    return config

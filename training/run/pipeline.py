@@ -1,4 +1,4 @@
-"""Fit and measure both stages by a configuration, intent by intent, beside every baseline."""
+"""Fit both stages by a configuration, and compare them with every baseline, intent by intent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,19 +57,21 @@ from training.splits.protocols import target_types
 from training.splits.restore import restore_cases
 
 RENEWED = "release renewed"
-SHOWN = 10  # places of a list that count as seen
+SHOWN = 10  # places of a list that count for the coverage of the catalogue
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedPipeline:
     """Both stages, fitted and measured.
 
-    `stage` is None where there is nothing to learn a second stage from, and `without` says why.
-    `measured` holds figures by intent, `redeemed` those of offers, `newcomers` those of customers
-    whom nothing was learnt from, `new_items` those of what nobody had touched, `sources` recall by
-    source, `spread` how lists spread. `renewed` holds the figures of a release whose shares are
-    counted anew on the way, with the trend. `responses` are those of a release that ranks by the
-    rate of response.
+    `meaning` says how the log was split, `targets` are the event types to predict. `stage` is None
+    where there is nothing to learn a second stage from, and `skipped_reason` says why.
+
+    By intent: `measured` are the measurements of all rankers, `renewed` those of a release whose
+    trend is counted again during the test, `sources` the recall by source, `catalogue_coverage` the
+    figures of each ranker. Over all: `redeemed` are the measurements of offers, `cold_users` of
+    customers kept out of training, `new_items` of items that nobody had touched, `responses` of the
+    rate of response where it is learnt.
     """
 
     meaning: str
@@ -91,105 +93,113 @@ class TrainedPipeline:
 def train_pipeline(
     dataset: Path, whole_log: Log, config: TrainConfig, incumbent: Release | None, steps: Steps
 ) -> TrainedPipeline:
-    """Fit both stages on what is not held out, and measure them beside the baselines.
+    """Fit both stages on what is not held out, and measure them and the baselines on the rest.
 
-    `incumbent`, where there is one, is measured on the same cases. Figures are of what is served:
-    where the trees did not see the cases, of the release itself; else each customer is ranked by
-    trees that were fitted without them.
+    `incumbent`, where there is one, is measured on the same cases. Where the trees did not see the
+    cases, the release itself is measured; else each customer is ranked by trees that were fitted
+    without them.
     """
     targets = target_types(whole_log)
-    fresh = cold_users.deal_cold_users(whole_log, config.split.newcomers, config.seed)
-    log = cold_users.without_customers(whole_log, fresh)
-    parts = held_out(dataset, log, targets, config.split, config.seed)
+    cold = cold_users.deal_cold_users(whole_log, config.split.newcomers, config.seed)
+    log = cold_users.without_customers(whole_log, cold)
+    split = held_out(dataset, log, targets, config.split, config.seed)
     if config.share < 1:
-        parts = of_known_customers(parts)
+        split = of_known_customers(split)
     history = history_for(whole_log, config.responses.types if config.responses else ())
     settings, seed, mask = config.stage_one, config.seed, config.split.mask
-    content = fit_content(parts.training, targets, history, settings, seed, steps("stage one"))
-    fields = manifest_fields(whole_log, targets, history, config, parts.meaning)
-    plain = in_memory(content, fields)
-    asked = _questions(log, parts, mask) if parts.cases else []
-    stage, without = None, ""
-    responding: ResponseStage | None = None
+    content = fit_content(split.training, targets, history, settings, seed, steps("stage one"))
+    fields = manifest_fields(whole_log, targets, history, config, split.meaning)
+    stage_one_release = in_memory(content, fields)
+    eval_cases = _eval_cases(log, split, mask) if split.cases else []
+    stage, skipped_reason = None, ""
+    response_stage: ResponseStage | None = None
     try:
-        tested = TrainingWindow(parts.training, asked)
-        lessons = _earlier(parts, targets, mask, config) if parts.window else [tested]
-        later = tested if parts.window else None
-        trend = log if parts.window else None
-        ranking = config.second_stage
-        stage = fit_second_stage(lessons, later, targets, history, ranking, max(KS), steps, trend)
+        test_window = TrainingWindow(split.training, eval_cases)
+        windows = _earlier_windows(split, targets, mask, config) if split.window else [test_window]
+        measured_on = test_window if split.window else None
+        trend = log if split.window else None
+        second_stage = config.second_stage
+        stage = fit_second_stage(
+            windows, measured_on, targets, history, second_stage, max(KS), steps, trend
+        )
         if config.responses is not None:
-            responding = fit_response_stage(
-                log, parts.window, lessons, stage, history, ranking, config.responses, steps
+            response_stage = fit_response_stage(
+                log, split.window, windows, stage, history, second_stage, config.responses, steps
             )
-        content = _complete(content, _ranking(stage, stage.retrieval, config, responding))
+        content = _with_second_stage(
+            content, _ranking(stage, stage.retrieval, config, response_stage)
+        )
     except NothingToLearn as error:
         if config.responses is not None:
             raise
-        without = str(error)
+        skipped_reason = str(error)
     release = in_memory(content, fields)
-    touched = frozenset(e.item for c in parts.training.customers for e in c.events if e.item)
-    popular = baselines.count_for_baselines(parts.training, targets, release.items).popular
+    touched = frozenset(e.item for c in split.training.customers for e in c.events if e.item)
+    popularity = baselines.count_for_baselines(split.training, targets, release.items).popular
     intents = stage.intents if stage else {}
-    puts = {intent: ranked.eval_cases for intent, ranked in intents.items()} or {DEFAULT: asked}
-    beside = baselines_by_intent(
-        puts, parts.training, targets, release.items, settings, seed, steps
+    cases_by_intent = {intent: ranked.eval_cases for intent, ranked in intents.items()} or {
+        DEFAULT: eval_cases
+    }
+    baseline_lists = baselines_by_intent(
+        cases_by_intent, split.training, targets, release.items, settings, seed, steps
     )
-    measured, renewed, sources, spread = {}, {}, {}, {}
-    for intent, put in puts.items() if parts.cases else ():
-        found = intents.get(intent)
-        if found is None or found.measured_later:
+    measured, renewed, sources, coverage = {}, {}, {}, {}
+    for intent, intent_cases in cases_by_intent.items() if split.cases else ():
+        fitted = intents.get(intent)
+        if fitted is None or fitted.measured_later:
             step = steps(f"{intent}: ranking")
-            lists = {MODEL: release_lists(release, put, max(KS), step, intent)}
+            lists = {MODEL: release_lists(release, intent_cases, max(KS), step, intent)}
         else:
-            lists = {MODEL: found.lists}
-        lists |= compared_releases(release, plain, incumbent, put, intent, stage is not None, steps)
-        lists |= beside[intent]
+            lists = {MODEL: fitted.lists}
+        lists |= compared_releases(
+            release, stage_one_release, incumbent, intent_cases, intent, stage is not None, steps
+        )
+        lists |= baseline_lists[intent]
         steps(f"{intent}: measuring")(0, 1)
-        answered = case_targets(put, release.items, touched)
-        measured[intent] = measure(lists, answered, len(release.items), KS, seed)
-        spread[intent] = coverage_by_ranker(lists, popular, SHOWN)
-        if found is not None and found.measured_later and config.trend is not None:
-            lists = {RENEWED: found.lists, **beside[intent]}
-            renewed[intent] = measure(lists, answered, len(release.items), KS, seed)
-        if found is not None and stage is not None:
+        target_rows = case_targets(intent_cases, release.items, touched)
+        measured[intent] = measure(lists, target_rows, len(release.items), KS, seed)
+        coverage[intent] = coverage_by_ranker(lists, popularity, SHOWN)
+        if fitted is not None and fitted.measured_later and config.trend is not None:
+            lists = {RENEWED: fitted.lists, **baseline_lists[intent]}
+            renewed[intent] = measure(lists, target_rows, len(release.items), KS, seed)
+        if fitted is not None and stage is not None:
             names = source_names(stage.retrieval.tables.names)
-            sources[intent] = recall_by_source(found.groups, names)
+            sources[intent] = recall_by_source(fitted.groups, names)
     responses = None
-    if responding is not None:
-        responses = responding.figures(release, incumbent, log, seed, steps)
+    if response_stage is not None:
+        responses = response_stage.figures(release, incumbent, log, seed, steps)
     redeemed: Sequence[Measurement] = ()
-    if parts.window:
+    if split.window:
         known = {MODEL: release}
-        if stage is not None and responding is not None:
-            organic = _complete(content, _ranking(stage, stage.retrieval, config, None))
+        if stage is not None and response_stage is not None:
+            organic = _with_second_stage(content, _ranking(stage, stage.retrieval, config, None))
             known[AFFINITY] = in_memory(organic, fields)
-        redeemed = measure_redemptions(known, log, parts.window, seed)
-    among_new: Sequence[Measurement] = ()
+        redeemed = measure_redemptions(known, log, split.window, seed)
+    new_measured: Sequence[Measurement] = ()
     if stage is not None:
-        among_new = _new_items(release, parts.training, targets, asked, seed)
-    newly: Sequence[Measurement] = ()
-    if stage is not None and fresh.any():
-        newly = _newcomers(release, whole_log, fresh, log, parts, targets, config)
+        new_measured = _new_items(release, split.training, targets, eval_cases, seed)
+    cold_measured: Sequence[Measurement] = ()
+    if stage is not None and cold.any():
+        cold_measured = _cold_users(release, whole_log, cold, log, split, targets, config)
     if config.refit:
         if config.split.protocol == "truth":
-            whole_log = restore_cases(whole_log, parts.cases, targets[0])
-        content = _again(whole_log, targets, history, config, stage, responding, steps)
+            whole_log = restore_cases(whole_log, split.cases, targets[0])
+        content = _refitted(whole_log, targets, history, config, stage, response_stage, steps)
         release = in_memory(content, fields)
     return TrainedPipeline(
-        meaning=parts.meaning,
+        meaning=split.meaning,
         targets=targets,
         release=release,
         content=content,
         stage=stage,
-        skipped_reason=without,
+        skipped_reason=skipped_reason,
         measured=measured,
         renewed=renewed,
         redeemed=redeemed,
         sources=sources,
-        catalogue_coverage=spread,
-        cold_users=newly,
-        new_items=among_new,
+        catalogue_coverage=coverage,
+        cold_users=cold_measured,
+        new_items=new_measured,
         responses=responses,
     )
 
@@ -198,7 +208,7 @@ def _ranking(
     stage: FittedSecondStage,
     retrieval: RetrievalTables,
     config: TrainConfig,
-    responding: ResponseStage | None,
+    response_stage: ResponseStage | None,
 ) -> Ranking:
     """Return the second stage of a release.
 
@@ -207,105 +217,108 @@ def _ranking(
     """
     ensembles = {}
     for intent, chosen in ((DEFAULT, config.default), (DISCOVERY, config.discovery)):
-        ranked = responding or stage.intents.get(intent) or stage.intents[DEFAULT]
+        ranked = response_stage or stage.intents.get(intent) or stage.intents[DEFAULT]
         fitted = ranked.fitted if retrieval is stage.retrieval else ranked.refitted
         ensembles[intent] = Ensemble(fitted.trees, fitted.calibration, chosen.quotas)
     return Ranking(retrieval, ensembles)
 
 
-def _complete(content: ReleaseContent, ranking: Ranking) -> ReleaseContent:
+def _with_second_stage(content: ReleaseContent, second_stage: Ranking) -> ReleaseContent:
     """Return the content of a release with a second stage; both stages read the same shares."""
-    shares = ranking.retrieval.shares
+    shares = second_stage.retrieval.shares
     segments = sorted(shares.row_of, key=shares.row_of.__getitem__)
     return msgspec.structs.replace(
         content,
-        second_stage=ranking,
+        second_stage=second_stage,
         popularity=shares.logs,
         vocabulary=msgspec.structs.replace(content.vocabulary, segments=segments),
     )
 
 
-def _again(
+def _refitted(
     log: Log,
     targets: tuple[str, ...],
     history: HistoryConfig,
     config: TrainConfig,
     stage: FittedSecondStage | None,
-    responding: ResponseStage | None,
+    response_stage: ResponseStage | None,
     steps: Steps,
 ) -> ReleaseContent:
-    """Fit both stages on all of `log`."""
+    """Return the content of a release with both stages fitted on all of `log`."""
     step, seed = steps("stage one again"), config.seed
     content = fit_content(log, targets, history, config.stage_one, seed, step)
     if stage is None:
         return content
     items = content.vocabulary.items
-    touches = interactions_of(log, items, config.remembered)
-    found = count_retrieval(
-        log, targets, items, touches, seed, pairs=stage.pairs, trend=config.trend
+    interactions = interactions_of(log, items, config.remembered)
+    retrieval = count_retrieval(
+        log, targets, items, interactions, seed, pairs=stage.pairs, trend=config.trend
     )
-    return _complete(content, _ranking(stage, found, config, responding))
+    return _with_second_stage(content, _ranking(stage, retrieval, config, response_stage))
 
 
-def _newcomers(
+def _cold_users(
     release: Release,
     log: Log,
-    fresh: NDArray[np.bool_],
+    cold: NDArray[np.bool_],
     known: Log,
-    parts: Split,
+    split: Split,
     targets: tuple[str, ...],
     config: TrainConfig,
 ) -> Sequence[Measurement]:
-    if not parts.window:
-        raise BadDataset(f"newcomers are met in a last window; here is none: {parts.meaning}")
+    if not split.window:
+        raise BadDataset(f"newcomers are met in a last window; here is none: {split.meaning}")
     everybody = window_out(log, targets, config.split, config.seed).cases
-    cases = [case for case in everybody if case.customer is not None and fresh[case.customer]]
-    trained = baselines.count_for_baselines(parts.training, targets, release.items)
+    cases = [case for case in everybody if case.customer is not None and cold[case.customer]]
+    counts = baselines.count_for_baselines(split.training, targets, release.items)
 
-    def others(asked: Sequence[EvalCase]) -> Mapping[str, RankedLists]:
+    def compared(eval_cases: Sequence[EvalCase]) -> Mapping[str, RankedLists]:
         return lists_of_scores(
             {
-                POPULARITY: baselines.popularity_scores(trained, asked),
-                "item-kNN": baselines.item_knn_scores(trained, asked, known),
-                CONTENT: content_scores(trained, asked, known),
+                POPULARITY: baselines.popularity_scores(counts, eval_cases),
+                "item-kNN": baselines.item_knn_scores(counts, eval_cases, known),
+                CONTENT: content_scores(counts, eval_cases, known),
             },
-            asked,
-            trained,
+            eval_cases,
+            counts,
             config.seed,
         )
 
-    return cold_users.measure_cold_users(release, log, cases, others, MODEL, KS, config.seed)
+    return cold_users.measure_cold_users(release, log, cases, compared, MODEL, KS, config.seed)
 
 
 def _new_items(
     release: Release,
     log: Log,
     targets: tuple[str, ...],
-    asked: Sequence[EvalCase],
+    eval_cases: Sequence[EvalCase],
     seed: int,
 ) -> Sequence[Measurement]:
-    trained = baselines.count_for_baselines(log, targets, release.items)
+    counts = baselines.count_for_baselines(log, targets, release.items)
     names = (STAGE_ONE, CONTENT, POPULARITY)
-    return measure_new_items(release, trained, asked, log, names, KS, seed)
+    return measure_new_items(release, counts, eval_cases, log, names, KS, seed)
 
 
-def _questions(log: Log, parts: Split, mask: Sequence[str]) -> list[EvalCase]:
-    return eval_cases_of(log if parts.window else parts.training, parts.cases, mask)
+def _eval_cases(log: Log, split: Split, mask: Sequence[str]) -> list[EvalCase]:
+    return eval_cases_of(log if split.window else split.training, split.cases, mask)
 
 
-def _earlier(
-    parts: Split, targets: Sequence[str], mask: Sequence[str], config: TrainConfig
+def _earlier_windows(
+    split: Split, targets: Sequence[str], mask: Sequence[str], config: TrainConfig
 ) -> list[TrainingWindow]:
-    """Return a lesson for each of the windows before the test, the latest first."""
-    lessons = []
+    """Return the windows before the test, the latest first.
+
+    Raises `NothingToLearn` where there is none.
+    """
+    windows = []
     for _ in range(config.windows):
-        before = parts.training
-        parts = window_out(before, tuple(targets), config.split, config.seed)
-        if not parts.cases:
+        before = split.training
+        split = window_out(before, tuple(targets), config.split, config.seed)
+        if not split.cases:
             break
-        lessons.append(
-            TrainingWindow(parts.training, _questions(before, parts, mask), parts.window)
+        windows.append(
+            TrainingWindow(split.training, _eval_cases(before, split, mask), split.window)
         )
-    if not lessons:
+    if not windows:
         raise NothingToLearn("events.parquet: no window before the test to learn from")
-    return lessons
+    return windows

@@ -26,7 +26,7 @@ def manifest_fields(
     config: TrainConfig,
     meaning: str,
 ) -> dict[str, Any]:
-    """Return the fields of a manifest but metrics and files."""
+    """Return all fields of a manifest but metrics and files; `meaning` says how `log` was split."""
     times = [e.time for c in log.customers for e in c.events if e.time is not None]
     window = {"first": str(min(times)), "last": str(max(times))} if times else {}
     return {
@@ -50,9 +50,11 @@ def manifest_fields(
     }
 
 
-def _flat(prefix: str, said: dict[str, Any]) -> Iterator[tuple[str, int | float | str | list[str]]]:
-    """Yield every field of a configuration under its path; what is not set is left out."""
-    for name, value in said.items():
+def _flat(
+    prefix: str, config: dict[str, Any]
+) -> Iterator[tuple[str, int | float | str | list[str]]]:
+    """Yield every field of a configuration by its dotted path, fields that are None left out."""
+    for name, value in config.items():
         if isinstance(value, dict):
             yield from _flat(f"{prefix}{name}.", value)
         elif value is not None:
@@ -62,23 +64,23 @@ def _flat(prefix: str, said: dict[str, Any]) -> Iterator[tuple[str, int | float 
 def in_memory(
     content: ReleaseContent, fields: dict[str, Any], metrics: tuple[Metric, ...] = ()
 ) -> Release:
-    """Return a release that was not written yet, to be measured."""
+    """Return a release that is not written, to be measured."""
     return Release("", Manifest(files={}, metrics=metrics, **fields), content)
 
 
 def golden_requests(release: Release) -> tuple[Golden, ...]:
     """Return synthetic customers with the items that `release` ranks first for them.
 
-    Histories are dealt from the release's own columns, so they are nobody's.
+    Histories are made from the columns of the release, so they are of no real customer.
     """
     columns = [name for name in release.user_feature_row if ":" in name and "@" not in name]
     step = max(1, len(columns) // (GOLDENS * 3))
-    found = []
+    requests = []
     for number in range(GOLDENS):
         names = columns[number * step :: step * GOLDENS][: number + 1]
         history = tuple(
             GoldenEvent(name.partition(":")[0], "golden", name.partition(":")[2], age)
             for age, name in enumerate(names)
         )
-        found.append(make_golden(release, history, {}, GOLDEN_TOP))
-    return (*found, make_golden(release, (), {}, GOLDEN_TOP))
+        requests.append(make_golden(release, history, {}, GOLDEN_TOP))
+    return (*requests, make_golden(release, (), {}, GOLDEN_TOP))

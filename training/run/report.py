@@ -15,18 +15,25 @@ from training.run.pipeline import SHOWN as PLACES
 from training.terminal import table
 
 SHOWN = ("recall@10", "ndcg@10", "hr@3", "mrr@3")
-LED = ("recall@10", "ndcg@10")
-BESIDE = "recall@10"
+LEAD_METRICS = ("recall@10", "ndcg@10")
+COMPARED_METRIC = "recall@10"
 
 
 def report_tables(trained: TrainedPipeline) -> list[Table]:
-    """Return for each intent: all rankers over all cases, the release by slice, sources, spread."""
+    """Return the tables of a run: responses, each intent, cold users, new items, redemptions.
+
+    Of an intent: all rankers over all cases, the release by slice, recall by source, and coverage.
+    """
     tables = [] if trained.responses is None else response_tables(trained.responses)
     for intent, measured in trained.measured.items():
-        whole = [found for found in measured if found.slice == ALL]
-        parts = [found for found in measured if found.slice != ALL and found.ranker == MODEL]
-        by = {(found.ranker, found.slice): found for found in measured}
-        beside = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
+        whole = [measurement for measurement in measured if measurement.slice == ALL]
+        parts = [
+            measurement
+            for measurement in measured
+            if measurement.slice != ALL and measurement.ranker == MODEL
+        ]
+        by = {(measurement.ranker, measurement.slice): measurement for measurement in measured}
+        compared = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
         title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
         ranked = trained.stage.intents.get(intent) if trained.stage else None
         if ranked is not None and trained.responses is None:
@@ -36,33 +43,46 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
             table(
                 title,
                 ("ranker",),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
-                [(found.ranker, *_cells(found), *_leads(found)) for found in whole],
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
+                [
+                    (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                    for measurement in whole
+                ],
             )
         )
-        again = [found for found in trained.renewed.get(intent, ()) if found.slice == ALL]
-        if again:
+        renewed = [
+            measurement
+            for measurement in trained.renewed.get(intent, ())
+            if measurement.slice == ALL
+        ]
+        if renewed:
             tables.append(
                 table(
                     f"Intent {intent}, where shares are renewed with the trend",
                     ("ranker",),
-                    (*SHOWN, *(f"{RENEWED} leads, {name}" for name in LED)),
-                    [(found.ranker, *_cells(found), *_leads(found)) for found in again],
+                    (*SHOWN, *(f"{RENEWED} leads, {name}" for name in LEAD_METRICS)),
+                    [
+                        (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                        for measurement in renewed
+                    ],
                 )
             )
         tables.append(
             table(
                 f"Intent {intent}, the {MODEL} by slice",
                 ("slice",),
-                ("cases", *SHOWN, *(f"{name}, {BESIDE}" for name in beside)),
+                ("cases", *SHOWN, *(f"{name}, {COMPARED_METRIC}" for name in compared)),
                 [
                     (
-                        found.slice,
-                        f"{found.n:,}",
-                        *_cells(found),
-                        *(_cell(by[name, found.slice].metrics[BESIDE]) for name in beside),
+                        measurement.slice,
+                        f"{measurement.n:,}",
+                        *_cells(measurement),
+                        *(
+                            _cell(by[name, measurement.slice].metrics[COMPARED_METRIC])
+                            for name in compared
+                        ),
                     )
-                    for found in parts
+                    for measurement in parts
                 ],
             )
         )
@@ -73,8 +93,8 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
                     ("source",),
                     ("recall", "lost without it", "candidates"),
                     [
-                        (name, f"{found:.3f}", f"{lost:.4f}", f"{size:.1f}")
-                        for name, found, lost, size in trained.sources[intent]
+                        (name, f"{recall:.3f}", f"{lost:.4f}", f"{size:.1f}")
+                        for name, recall, lost, size in trained.sources[intent]
                     ],
                 )
             )
@@ -84,8 +104,13 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
                 ("ranker",),
                 ("coverage of the catalogue", "novelty, bits", "overlap of two people"),
                 [
-                    (name, f"{found.coverage:.3f}", f"{found.novelty:.2f}", f"{found.overlap:.3f}")
-                    for name, found in trained.catalogue_coverage[intent].items()
+                    (
+                        name,
+                        f"{lists.coverage:.3f}",
+                        f"{lists.novelty:.2f}",
+                        f"{lists.overlap:.3f}",
+                    )
+                    for name, lists in trained.catalogue_coverage[intent].items()
                 ],
             )
         )
@@ -94,10 +119,15 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
             table(
                 f"Newcomers in none of what was learnt, {trained.cold_users[0].n:,} cases",
                 ("known", "ranker"),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
                 [
-                    (found.slice, found.ranker, *_cells(found), *_leads(found))
-                    for found in trained.cold_users
+                    (
+                        measurement.slice,
+                        measurement.ranker,
+                        *_cells(measurement),
+                        *_leads(measurement),
+                    )
+                    for measurement in trained.cold_users
                 ],
             )
         )
@@ -106,8 +136,11 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
             table(
                 f"New items among themselves, {trained.new_items[0].n:,} cases",
                 ("ranker",),
-                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LED)),
-                [(found.ranker, *_cells(found), *_leads(found)) for found in trained.new_items],
+                (*SHOWN, *(f"{MODEL} leads, {name}" for name in LEAD_METRICS)),
+                [
+                    (measurement.ranker, *_cells(measurement), *_leads(measurement))
+                    for measurement in trained.new_items
+                ],
             )
         )
     if trained.redeemed:
@@ -116,30 +149,30 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
 
 
 def redeemed_table(measured: Sequence[Measurement]) -> Table:
-    """Return how offers are ranked against redemptions, ranker by ranker."""
+    """Return how each ranker ranks the offers that were redeemed."""
     rows = [
         (
-            found.ranker,
-            f"{found.n:,}",
-            *(_cell_or_none(found.metrics, name) for name in LED),
-            *(_cell_or_none(found.lead, name, "+") for name in LED),
+            measurement.ranker,
+            f"{measurement.n:,}",
+            *(_cell_or_none(measurement.metrics, name) for name in LEAD_METRICS),
+            *(_cell_or_none(measurement.lead, name, "+") for name in LEAD_METRICS),
         )
-        for found in measured
+        for measurement in measured
     ]
-    leads = [f"{measured[0].ranker} leads, {name}" for name in LED]
+    leads = [f"{measured[0].ranker} leads, {name}" for name in LEAD_METRICS]
     title = f"Offers ranked against {measured[0].n:,} redemptions, those valid at the moment"
-    return table(title, ("ranker",), ("cases", *LED, *leads), rows)
+    return table(title, ("ranker",), ("cases", *LEAD_METRICS, *leads), rows)
 
 
-def response_tables(found: ResponseFigures) -> list[Table]:
-    """Return how well the rate of response is known, beside the baselines and by slice."""
-    contacts, responses = found.learnt_from
-    whole = [one for one in found.measured if one.slice == ALL]
+def response_tables(figures: ResponseFigures) -> list[Table]:
+    """Return how good the rate of response is, next to the baselines and by slice."""
+    contacts, responses = figures.learnt_from
+    whole = [measurement for measurement in figures.measured if measurement.slice == ALL]
     title = f"Responses, learnt from {contacts:,} contacts with {responses:,} [95 % interval]\n"
     title += "; ".join(
         f"calibration error{where} {error:.4f}, {chance:.4f} by chance"
         for where, error, chance in zip(
-            ("", " in the top 1 %"), found.error, found.by_chance, strict=True
+            ("", " in the top 1 %"), figures.error, figures.by_chance, strict=True
         )
     )
     shown = (AUC, WITHIN, LOSS)
@@ -150,11 +183,11 @@ def response_tables(found: ResponseFigures) -> list[Table]:
             (*shown, *(f"{MODEL} leads, {name}" for name in shown)),
             [
                 (
-                    one.ranker,
-                    *(_cell_or_none(one.metrics, name) for name in shown),
-                    *(_cell_or_none(one.lead, name, sign="+") for name in shown),
+                    measurement.ranker,
+                    *(_cell_or_none(measurement.metrics, name) for name in shown),
+                    *(_cell_or_none(measurement.lead, name, sign="+") for name in shown),
                 )
-                for one in whole
+                for measurement in whole
             ],
         ),
         table(
@@ -162,68 +195,69 @@ def response_tables(found: ResponseFigures) -> list[Table]:
             ("slice",),
             ("contacts", "forecast", "responded"),
             [
-                (one.slice, f"{one.n:,}", f"{one.forecast:.4f}", _cell(one.responded, digits=4))
-                for one in found.calibrated
+                (part.slice, f"{part.n:,}", f"{part.forecast:.4f}", _cell(part.responded, digits=4))
+                for part in figures.calibrated
             ],
         ),
     ]
 
 
 def report_figures(trained: TrainedPipeline) -> dict[str, object]:
-    """Return every figure as plain data; it names no customer."""
+    """Return every figure as plain data for JSON, with no customer in it."""
     intents = trained.stage.intents if trained.stage else {}
     figures: dict[str, object] = {
         intent: {
             "calibration_error": list(intents[intent].error) if intent in intents else [],
             "sources": [list(row) for row in trained.sources.get(intent, ())],
             "spread": {
-                name: one._asdict() for name, one in trained.catalogue_coverage[intent].items()
+                name: coverage._asdict()
+                for name, coverage in trained.catalogue_coverage[intent].items()
             },
-            "measured": [_plain(found) for found in measured],
-            "renewed": [_plain(found) for found in trained.renewed.get(intent, ())],
+            "measured": [_as_data(measurement) for measurement in measured],
+            "renewed": [_as_data(measurement) for measurement in trained.renewed.get(intent, ())],
         }
         for intent, measured in trained.measured.items()
     }
     if trained.cold_users:
-        figures["newcomers"] = [_plain(found) for found in trained.cold_users]
+        figures["newcomers"] = [_as_data(measurement) for measurement in trained.cold_users]
     if trained.new_items:
-        figures["new_items"] = [_plain(found) for found in trained.new_items]
+        figures["new_items"] = [_as_data(measurement) for measurement in trained.new_items]
     if trained.responses is not None:
         figures["responses"] = {
             "calibration_error": list(trained.responses.error),
             "calibration_error_by_chance": list(trained.responses.by_chance),
-            "calibrated": [dataclasses.asdict(one) for one in trained.responses.calibrated],
-            "measured": [_plain(found) for found in trained.responses.measured],
+            "calibrated": [dataclasses.asdict(part) for part in trained.responses.calibrated],
+            "measured": [_as_data(measurement) for measurement in trained.responses.measured],
         }
     if trained.redeemed:
-        figures["redeemed"] = [_plain(found) for found in trained.redeemed]
+        figures["redeemed"] = [_as_data(measurement) for measurement in trained.redeemed]
     return figures
 
 
-def _plain(found: Measurement) -> dict[str, object]:
+def _as_data(measurement: Measurement) -> dict[str, object]:
     return {
-        "ranker": found.ranker,
-        "slice": found.slice,
-        "n": found.n,
-        "metrics": {name: value._asdict() for name, value in found.metrics.items()},
-        "behind_the_release": {name: value._asdict() for name, value in found.lead.items()},
+        "ranker": measurement.ranker,
+        "slice": measurement.slice,
+        "n": measurement.n,
+        "metrics": {name: value._asdict() for name, value in measurement.metrics.items()},
+        "behind_the_release": {name: value._asdict() for name, value in measurement.lead.items()},
     }
 
 
-def _cells(found: Measurement) -> Sequence[str]:
-    return [_cell(found.metrics[name]) for name in SHOWN]
+def _cells(measurement: Measurement) -> Sequence[str]:
+    return [_cell(measurement.metrics[name]) for name in SHOWN]
 
 
-def _cell(found: Interval, digits: int = 3, sign: str = "") -> str:
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in found)
+def _cell(interval: Interval, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (f"{part:{sign}.{digits}f}" for part in interval)
     return f"{value} [{low}, {high}]"
 
 
-def _cell_or_none(found: Mapping[str, Interval], name: str, sign: str = "") -> str:
-    return _cell(found[name], sign=sign) if name in found else ""
+def _cell_or_none(metrics: Mapping[str, Interval], name: str, sign: str = "") -> str:
+    return _cell(metrics[name], sign=sign) if name in metrics else ""
 
 
-def _leads(found: Measurement) -> Sequence[str]:
-    if not found.lead:
-        return [""] * len(LED)
-    return [_cell(found.lead[name], sign="+") for name in LED]
+def _leads(measurement: Measurement) -> Sequence[str]:
+    if not measurement.lead:
+        return [""] * len(LEAD_METRICS)
+    return [_cell(measurement.lead[name], sign="+") for name in LEAD_METRICS]

@@ -21,9 +21,9 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     target), `last item` (of it one item, the others are known), `last share` (the last `share` of
     all moments of a target, in an order over all customers) or `truth` (the rows of `truth.parquet`
     beside the tables). `mask` names event types whose items are left out of a customer's list;
-    `pair` takes the target out of everything its customer did; `test_days` is the window of timed
-    data. `newcomers` is the share of customers who are kept out of all that is learnt and counted,
-    to be measured in the last window as if hardly known.
+    `pair` removes all events of a customer about the customer's targets; `test_days` is the window
+    of timed data. `newcomers` is the share of customers who are kept out of training as cold users
+    and measured in the last window.
     """
 
     protocol: Literal["kind", "truth", "last", "last item", "last share"] = "kind"
@@ -37,9 +37,10 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def held_out(
     dataset: Path, log: Log, targets: tuple[str, ...], config: SplitConfig, seed: int
 ) -> Split:
-    """Return the split that `config` asks for; with `pair`, targets are gone from every behaviour.
+    """Return the split that `config` asks for.
 
-    Raises `BadDataset` where a truth is asked for that is not beside the tables.
+    `dataset` is the directory of the tables, `targets` are the event types to predict. Raises
+    `BadDataset` where the truth file is malformed, or the log has no order that the protocol needs.
     """
     if config.protocol == "truth":
         cases = tuple(read_truth(dataset / TRUTH, log, None))
