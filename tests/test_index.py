@@ -153,3 +153,19 @@ def test_creatives_and_channels_are_looked_up_by_channel() -> None:
         assert bool(index.channels.kept_from(channel)[row]) is kept
         assert bool(index.channels.without_creative(channel)[row]) is without
         assert index.channels.kept_from(channel) is index.channels.kept_from(channel)
+
+
+def test_items_of_the_release_and_of_the_catalogue_are_joined_both_ways() -> None:
+    """Each item's row leads to its row in the release and back; a new item has none there."""
+    joined, rows = INDEX.release_items, INDEX.rows
+    for item_id in ("item0", "item7", "item399"):
+        here, there = rows.item_row[item_id], INDEX.release.item_row[item_id]
+        assert joined.row_of_item[here] == there
+        assert joined.item_of_row[there] == here
+    new = rows.item_row["new"]
+    assert joined.new_rows.tolist() == [new]
+    assert joined.row_of_item[new] == -1
+    assert joined.weights[new] == INDEX.release.item_weights.min()
+    mask = np.zeros(len(rows), np.bool_)
+    mask[[new, rows.item_row["item7"]]] = True
+    assert np.flatnonzero(joined.among(mask)).tolist() == [INDEX.release.item_row["item7"]]

@@ -57,12 +57,12 @@ def find_candidates(
         proposed = propose_candidates(stage.retrieval, history, ensemble.quotas, allowed)
         neighbours = proposed.neighbours
         known, bits = proposed.candidates
-        named = SeededCandidates(
+        candidates = SeededCandidates(
             index.release_items.item_of_row[known],
             public_sources(bits, stage.retrieval.tables.names),
         )
-        named = _with_new_items(index, ensemble, history, scope, named)
-        rows, sources = _filled_up(index, ensemble, placement, scope, named)
+        candidates = _with_new_items(index, ensemble, history, scope, candidates)
+        rows, sources = _filled_up(index, ensemble, placement, scope, candidates)
     order = np.argsort(rows)
     return FoundCandidates(rows[order], sources[order], neighbours)
 
@@ -72,17 +72,17 @@ def _with_new_items(
     ensemble: Ensemble,
     history: ItemHistory,
     scope: CandidateScope,
-    named: SeededCandidates,
+    candidates: SeededCandidates,
 ) -> SeededCandidates:
     """Return the candidates with those new items that fit the customer best, in their places."""
     quota, new_items = ensemble.quotas.of(NEW), index.new_items
     if not quota or new_items is None:
-        return named
+        return candidates
     open_ = scope.eligible.mask[new_items.rows] & ~np.isin(new_items.rows, scope.closed)
     new = new_items.rows[open_]
     fits = new_items.scores(*_interactions_here(index, history))[open_]
     new = new[top_by_score(np.rint(fits * ONE).astype(np.int64), index.rows.tie_ranks[new], quota)]
-    return _joined(named, new, NEW)
+    return _joined(candidates, new, NEW)
 
 
 def _filled_up(
@@ -90,22 +90,24 @@ def _filled_up(
     ensemble: Ensemble,
     placement: LazyPlacement,
     scope: CandidateScope,
-    named: SeededCandidates,
+    candidates: SeededCandidates,
 ) -> SeededCandidates:
     """Return the candidates with the nearest by the embedding: its quota, or more where few are."""
-    missing = scope.limit - len(named.items) if len(named.items) < FEW * scope.limit else 0
+    missing = (
+        scope.limit - len(candidates.items) if len(candidates.items) < FEW * scope.limit else 0
+    )
     wanted = max(ensemble.quotas.of(EMBEDDING), missing)
     if not wanted:
-        return named
-    taken = np.union1d(named.items, scope.closed)
+        return candidates
+    taken = np.union1d(candidates.items, scope.closed)
     near = index.vectors.search.nearest(placement.customer.vector, wanted, scope.eligible, taken)
-    return _joined(named, near, EMBEDDING)
+    return _joined(candidates, near, EMBEDDING)
 
 
-def _joined(named: SeededCandidates, more: Rows, source: CandidateSource) -> SeededCandidates:
+def _joined(candidates: SeededCandidates, more: Rows, source: CandidateSource) -> SeededCandidates:
     return SeededCandidates(
-        np.concatenate([named.items, more]),
-        np.concatenate([named.sources, np.full(len(more), source.public, np.int64)]),
+        np.concatenate([candidates.items, more]),
+        np.concatenate([candidates.sources, np.full(len(more), source.public, np.int64)]),
     )
 
 
