@@ -15,7 +15,7 @@ from models.numeric.fixed import ONE, top_by_score
 from models.ranking.candidate_scope import CandidateScope, SeededCandidates
 from models.ranking.offer_index import OfferIndex
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import ReachedItems, look_up_neighbours
+from models.recommender.neighbours import NeighbourSums, look_up_neighbours
 from models.recommender.ranker import Ensemble, SecondStage
 from models.recommender.sources import (
     EMBEDDING,
@@ -35,7 +35,7 @@ class FoundCandidates(NamedTuple):
 
     items: Rows
     sources: Rows
-    reached: ReachedItems
+    neighbours: NeighbourSums
 
 
 def find_candidates(
@@ -49,13 +49,13 @@ def find_candidates(
     """Return the candidates of `scope` for a customer, under the quotas of the ensemble."""
     if scope.seeded is not None:
         rows, sources = scope.seeded
-        reached = look_up_neighbours(stage.retrieval.tables, history)
+        neighbours = look_up_neighbours(stage.retrieval.tables, history)
     else:
         allowed = index.availability.known_to_release(scope.eligible).copy()
         closed = index.release_items.row_of_item[scope.closed[scope.closed < index.rows.item_count]]
         allowed[closed[closed >= 0]] = False
         proposed = propose_candidates(stage.retrieval, history, ensemble.quotas, allowed)
-        reached = proposed.reached
+        neighbours = proposed.neighbours
         known, bits = proposed.candidates
         named = SeededCandidates(
             index.release_items.item_of_row[known],
@@ -64,7 +64,7 @@ def find_candidates(
         named = _with_new_items(index, ensemble, history, scope, named)
         rows, sources = _filled_up(index, ensemble, placement, scope, named)
     order = np.argsort(rows)
-    return FoundCandidates(rows[order], sources[order], reached)
+    return FoundCandidates(rows[order], sources[order], neighbours)
 
 
 def _with_new_items(

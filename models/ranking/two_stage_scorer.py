@@ -74,7 +74,7 @@ class TwoStageScorer:
         self._known_to_both = self.candidates[both >= 0]
         segments = segments_of(view)
         self._scorer = CandidateScorer(
-            stage, ensemble, history, segments, found.reached, both[both >= 0]
+            stage, ensemble, history, segments, found.neighbours, both[both >= 0]
         )
 
     @property
@@ -122,10 +122,10 @@ class TwoStageScorer:
         return log_fixed(np.maximum(rates, 1).astype(np.int64), RATE_PLACES)
 
     def attribution(self, items: Rows, limit: int) -> list[tuple[Because, ...]]:
-        """Return the latest act on each item itself, then those that led to it by the tables.
+        """Return the latest event with each item itself, then those that led to it by the tables.
 
-        What is near the history, and what is new, is carried by the columns of stage one; what is
-        popular, by nothing the customer did.
+        What is near the history, and what is new, is put down to the columns of stage one; what is
+        popular, to nothing the customer did.
         """
         kinds = self.sources(items)
         rows = self._index.release_items.row_of_item[items]
@@ -134,8 +134,8 @@ class TwoStageScorer:
         near = np.flatnonzero(~(by_table | _BY_NOTHING[kinds]))
         if len(near):
             found = history_attribution(self._index, self._placement.customer, items[near], limit)
-            for place, acts in zip(near.tolist(), found, strict=True):
-                said[place] = acts
+            for place, columns in zip(near.tolist(), found, strict=True):
+                said[place] = columns
         latest, names = _latest(self._view), self._index.release.items
         at = np.flatnonzero(by_table)
         led = attribute_to_history(self._tables, self._history, rows[at], limit).tolist()
@@ -152,13 +152,13 @@ class TwoStageScorer:
 def history_attribution(
     index: OfferIndex, customer: PlacedCustomer, items: Rows, limit: int
 ) -> list[tuple[Because, ...]]:
-    """Return, for each item, the acts whose columns speak most for it by the embedding."""
+    """Return, for each item, the events whose columns speak most for it by the embedding."""
     found = strongest_features(customer, index.vectors.fixed, items, index.release, limit)
     return [tuple(Because(column.type, column.item) for column in columns) for columns in found]
 
 
 def _latest(view: View) -> dict[str, str]:
-    """Return the type of the latest act on each item."""
+    """Return the type of the latest event with each item."""
     latest: dict[str, Entry] = {}
     for lane in INTERACTION_LANES:
         for entry in view.lanes.get(lane, ()):

@@ -14,7 +14,7 @@ from models.domain.events import CART, INTERACTION_LANES
 from models.numeric.array_types import NO_ROWS, Mask, Rows
 from models.numeric.compiled import compiled
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import ReachedItems
+from models.recommender.neighbours import NeighbourSums
 
 Bits = NDArray[np.int64]
 
@@ -34,13 +34,13 @@ def own_items(history: ItemHistory, limit: int, allowed: Mask) -> Rows:
     return history.rows[at[:limit]]
 
 
-def reached_items(reached: ReachedItems, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
-    """Return the allowed items with the greatest sums, up to `quotas[k]` of each table k.
+def neighbour_items(neighbours: NeighbourSums, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
+    """Return the allowed neighbours with the greatest sums, up to `quotas[k]` of each table k.
 
-    Each comes with the bits of the tables, from 0, whose best it is among; ties go to those reached
-    first.
+    Each comes with the bits of the tables, from 0, whose best it is among; of equal ones those
+    found first count.
     """
-    return _greatest(reached.rows, reached.sums, quotas, allowed)
+    return _greatest(neighbours.rows, neighbours.sums, quotas, allowed)
 
 
 def listed_items(order: Rows, limit: int, allowed: Mask, closed: Rows = NO_ROWS) -> Rows:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from models.numeric.array_types import Floats, Rows
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import ReachedItems
+from models.recommender.neighbours import NeighbourSums
 
 
 class Feature(NamedTuple):
@@ -34,14 +34,14 @@ class MatchFeatures(NamedTuple):
 class FeatureInputs(NamedTuple):
     """What features are computed from: one customer, and the `rows` (n,) of the items described.
 
-    `reached` is what the tables lead to from the `history`; `greatest` (tables,) are the greatest
-    sums among the candidates, which `rows` need not be. `item_features` (items, ITEM_FEATURES) are
-    of every item of the release.
+    `neighbours` are what the tables lead to from the `history`; `greatest` (tables,) are the
+    greatest sums among the candidates, which `rows` need not be. `item_features` (items,
+    ITEM_FEATURES) are of every item of the release.
     """
 
     rows: Rows
     history: ItemHistory
-    reached: ReachedItems
+    neighbours: NeighbourSums
     greatest: Floats
     matches: MatchFeatures
     item_features: Floats

@@ -6,18 +6,24 @@ from numpy.typing import NDArray
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
 from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
-from models.recommender.neighbours import ReachedItems
+from models.recommender.neighbours import NeighbourSums
 
 
-def greatest_sums(rows: Rows, reached: ReachedItems) -> Floats:
+def greatest_sums(rows: Rows, neighbours: NeighbourSums) -> Floats:
     """Return the greatest sum of each table (tables,) among the candidates `rows`."""
-    return _greatest(rows, reached.slot, reached.sums)
+    return _greatest(rows, neighbours.slot, neighbours.sums)
 
 
 def _fill(columns: Floats, of: FeatureInputs) -> None:
-    reached = of.reached
+    neighbours = of.neighbours
     _fill_columns(
-        columns, of.rows, reached.slot, reached.sums, reached.bests, reached.totals, of.greatest
+        columns,
+        of.rows,
+        neighbours.slot,
+        neighbours.sums,
+        neighbours.bests,
+        neighbours.totals,
+        of.greatest,
     )
 
 

@@ -30,7 +30,7 @@ def ranker_features(tables: Sequence[str]) -> tuple[Feature, ...]:
 
 def feature_columns(inputs: FeatureInputs) -> Floats:
     """Return (features, n): each feature of each of the items described."""
-    tables = len(inputs.reached.totals)
+    tables = len(inputs.neighbours.totals)
     widths = [group.width(tables) for group in GROUPS]
     columns = np.empty((sum(widths), len(inputs.rows)), np.float32)
     first = 0

@@ -21,12 +21,12 @@ from models.recommender.candidates import (
     Candidates,
     from_source,
     listed_items,
+    neighbour_items,
     own_items,
-    reached_items,
     union,
 )
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import ReachedItems, look_up_neighbours
+from models.recommender.neighbours import NeighbourSums, look_up_neighbours
 from models.recommender.retrieval import RetrievalTables
 
 SOURCES_LIMIT = 31  # bits of a mask
@@ -70,7 +70,7 @@ class CandidateQuery(NamedTuple):
 
     retrieval: RetrievalTables
     history: ItemHistory
-    reached: ReachedItems
+    neighbours: NeighbourSums
     allowed: Mask
 
 
@@ -144,7 +144,7 @@ class Proposed(NamedTuple):
     """Candidates of a customer, and what of the history led to them."""
 
     candidates: Candidates
-    reached: ReachedItems
+    neighbours: NeighbourSums
 
 
 def propose_candidates(
@@ -166,14 +166,14 @@ def propose_candidates(
     bit = 0
     for source in SOURCES:
         if source.by_table:
-            rows, bits = reached_items(query.reached, quotas.of_tables(tables), allowed)
+            rows, bits = neighbour_items(query.neighbours, quotas.of_tables(tables), allowed)
             parts.append((rows, bits << bit))
         elif source.propose is not None:
             parts.append(from_source(source.propose(query, quotas.of(source)), bit))
         bit += len(source.names(tables))
     for name, found in (extra or {}).items():
         parts.append(from_source(found, source_names(tables).index(name)))
-    return Proposed(union(parts), query.reached)
+    return Proposed(union(parts), query.neighbours)
 
 
 def public_sources(bits: Bits, tables: Sequence[str]) -> Rows:

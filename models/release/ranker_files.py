@@ -54,7 +54,7 @@ class _Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     tables: list[str]
     lanes: list[str]
-    facts: list[str]
+    item_features: list[str] = msgspec.field(name="facts")
     intents: dict[str, _Intent]
 
 
@@ -63,7 +63,7 @@ def stage_texts(stage: SecondStage) -> dict[str, bytes]:
     said = _Stage(
         tables=list(stage.retrieval.tables.names),
         lanes=list(INTERACTION_LANES),
-        facts=[fact.name for fact in ITEM_FEATURES],
+        item_features=[feature.name for feature in ITEM_FEATURES],
         intents={
             name: _Intent(
                 quotas=ensemble.quotas,
@@ -97,8 +97,9 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
     fault.
     """
     said = read_json(STAGE, data[STAGE].tobytes(), _Stage)
-    if said.lanes != list(INTERACTION_LANES) or said.facts != [fact.name for fact in ITEM_FEATURES]:
-        raise BadRelease(f"{STAGE}: lanes or facts are not those of this version")
+    features = [feature.name for feature in ITEM_FEATURES]
+    if said.lanes != list(INTERACTION_LANES) or said.item_features != features:
+        raise BadRelease(f"{STAGE}: lanes or item features are not those of this version")
     if not 1 <= len(said.tables) <= TABLES_LIMIT:
         raise BadRelease(f"{STAGE}: tables: want 1 to {TABLES_LIMIT}")
     if said.intents.keys() != set(RANKED):
@@ -108,7 +109,7 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
         "lists and one": items * len(said.tables) + 1,
         "tables": len(said.tables),
         "lanes": len(INTERACTION_LANES),
-        "facts": len(ITEM_FEATURES),
+        "ranker item features": len(ITEM_FEATURES),
     }
     arrays = check_arrays(STAGE_ARRAYS, sizes, data)
     tables = NeighbourTables(

@@ -32,6 +32,12 @@ ONLY_IN = {
     "grpc": ("service/",),
 }
 
+# Functions of ten or more parameters: what is known together is handed on as one struct.
+MANY_PARAMETERS = {
+    "service/commands/customers.py": {"recommend", "record"},  # options of a command line
+    "service/commands/serve.py": {"serve"},  # options of a command line
+}
+
 # A clock is read by these; a field may be called `now`.
 CLOCK = re.compile(r"\b(datetime|date|dt)\.(now|utcnow|today)$")
 
@@ -76,6 +82,18 @@ def test_every_module_says_what_it_does(path: Path) -> None:
     if path.name != "__init__.py" or source:
         assert ast.get_docstring(ast.parse(source))
     assert source.count("\n") <= 350
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_function_has_ten_parameters(path: Path) -> None:
+    """Compiled loops too take fewer, but for the options of the commands that are listed."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            if len([one for one in named if one.arg not in ("self", "cls")]) >= 10:
+                found.add(node.name)
+    assert found == MANY_PARAMETERS.get(name_of(path), set())
 
 
 @pytest.mark.parametrize("package", PACKAGES)

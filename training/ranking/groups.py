@@ -161,8 +161,8 @@ def item_ranker_features(
         if request.trend is None
         else with_trend(retrieval.item_features, request.trend)
     )
-    greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
+    greatest = greatest_sums(proposed.candidates.rows, proposed.neighbours)
     inputs = FeatureInputs(
-        rows, request.history, proposed.reached, greatest, matches, item_features
+        rows, request.history, proposed.neighbours, greatest, matches, item_features
     )
     return feature_matrix(inputs)

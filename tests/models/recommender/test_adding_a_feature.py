@@ -38,13 +38,13 @@ def history() -> ItemHistory:
 def inputs(rows: list[int]) -> FeatureInputs:
     """Return all that the features of these items are computed from."""
     at, retrieval = np.array(rows, np.int64), stage().retrieval
-    reached = look_up_neighbours(retrieval.tables, history())
+    neighbours = look_up_neighbours(retrieval.tables, history())
     popularity = retrieval.shares.logs[0][at]
     return FeatureInputs(
         at,
         history(),
-        reached,
-        greatest_sums(at, reached),
+        neighbours,
+        greatest_sums(at, neighbours),
         MatchFeatures(np.full(len(at), 0.5, np.float32), popularity),
         retrieval.item_features,
     )
@@ -122,8 +122,8 @@ def test_the_trees_score_by_a_feature_more(added: tuple[FeatureGroup, ...]) -> N
     assert trees.features == tuple(names)
     ensemble = before.ensembles["default"]._replace(trees=trees)
     rows = np.arange(ITEMS)
-    reached = look_up_neighbours(before.retrieval.tables, history())
-    scores = CandidateScorer(before, ensemble, history(), (), reached, rows).scores(rows)
+    neighbours = look_up_neighbours(before.retrieval.tables, history())
+    scores = CandidateScorer(before, ensemble, history(), (), neighbours, rows).scores(rows)
     popular = 2 * before.retrieval.shares.logs[0] > -7.5
     assert len(set(scores.tolist())) == 2
     assert len(set(scores[popular].tolist())) == len(set(scores[~popular].tolist())) == 1

@@ -8,11 +8,11 @@ import pytest
 
 from models.domain.events import INTERACTION_LANES, Event
 from models.errors import BadDataset
-from models.recommender.candidates import reached_items
+from models.recommender.candidates import neighbour_items
 from models.recommender.feature_group import FeatureInputs, MatchFeatures
 from models.recommender.features_by_table import greatest_sums
 from models.recommender.item_history import NEVER, ItemHistory, item_history_of
-from models.recommender.neighbours import ReachedItems, look_up_neighbours
+from models.recommender.neighbours import NeighbourSums, look_up_neighbours
 from models.recommender.ranker_features import feature_matrix, ranker_features
 from models.recommender.sources import Quotas, propose_candidates, source_names
 from models.recommender.user_features import HistoryConfig
@@ -73,7 +73,7 @@ def test_reading_a_past_sums_and_maximises_over_its_neighbours() -> None:
     touches = interactions_of(log, items, 50)
     found = count_item_tables(touches, behaviour_pairs(touches))
     past = past_in(log, 5, items)
-    reached = look_up_neighbours(found, past)
+    neighbours = look_up_neighbours(found, past)
     for k in range(len(found.names)):
         dense = np.zeros((len(items), len(items)))
         for item in range(len(items)):
@@ -83,11 +83,14 @@ def test_reading_a_past_sums_and_maximises_over_its_neighbours() -> None:
         weights = past.strength @ found.lanes[k]
         parts = weights[:, None] * dense[past.rows]
         sums, bests = np.zeros(len(items)), np.zeros(len(items))
-        sums[reached.rows], bests[reached.rows] = reached.sums[:, k], reached.bests[:, k]
+        sums[neighbours.rows], bests[neighbours.rows] = (
+            neighbours.sums[:, k],
+            neighbours.bests[:, k],
+        )
         assert sums == pytest.approx(parts.sum(axis=0), abs=1e-5)
         assert bests == pytest.approx(parts.max(axis=0), abs=1e-5)
-        assert reached.totals[k] == pytest.approx(weights.sum(), rel=1e-5)
-    assert (reached.slot[reached.rows] == np.arange(len(reached.rows))).all()
+        assert neighbours.totals[k] == pytest.approx(weights.sum(), rel=1e-5)
+    assert (neighbours.slot[neighbours.rows] == np.arange(len(neighbours.rows))).all()
 
 
 def test_a_table_proposes_its_greatest_sums() -> None:
@@ -98,9 +101,9 @@ def test_a_table_proposes_its_greatest_sums() -> None:
         sums = random.random((size, 3)).astype(np.float32)
         sums[random.random((size, 3)) < 0.3] = 0.0
         allowed = random.random(400) < 0.7
-        reached = ReachedItems(rows, sums, sums, sums.sum(axis=0), np.zeros(400, np.int32))
+        neighbours = NeighbourSums(rows, sums, sums, sums.sum(axis=0), np.zeros(400, np.int32))
         quotas = np.array([0, 4, 90], np.int64)
-        found, bits = reached_items(reached, quotas, allowed)
+        found, bits = neighbour_items(neighbours, quotas, allowed)
         for k, most in enumerate(quotas.tolist()):
             at = np.flatnonzero(allowed[rows] & (sums[:, k] > 0))
             right = rows[at[np.argsort(-sums[at, k])[:most]]]
@@ -140,13 +143,13 @@ def test_features_say_what_they_are_declared_to() -> None:
     past = past_in(log, 0, items)
     rows = np.array([0, 1, 3], np.int64)
     nothing = np.zeros(3, np.float32)
-    reached = look_up_neighbours(found, past)
+    neighbours = look_up_neighbours(found, past)
     matrix = feature_matrix(
         FeatureInputs(
             rows,
             past,
-            reached,
-            greatest_sums(rows, reached),
+            neighbours,
+            greatest_sums(rows, neighbours),
             MatchFeatures(nothing, nothing),
             item_features(touches),
         )
