@@ -1,6 +1,7 @@
 """Every code block of README and the manual is run, generated, or says why it is not run.
 
-How a block says so is told in `tests.pages`; `tests.reader` does what the pages say.
+How a block says so is told in `tests.pages`.
+What the pages say is done by `tests.reader`.
 """
 
 import ast
