@@ -49,6 +49,22 @@ assert "# HELP throughline_greetings_total Customers greeted." in text
 assert 'throughline_greetings_total{channel="web"} 2.0' in text
 """
 
+EVENT = """
+from models.domain.event_types import VERBS
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.view import view_of
+from models.recommender.user_features import HistoryConfig, history_features
+from service.contract.names import declare_names
+
+assert "wish" in declare_names().sendable_types and VERBS["wish"] == "wished for"
+wish = Event(event_id="1", identifier=b"", type="wish", channel="web", time=1, item="a")
+view = view_of([fold(Compartment(), [wish])])
+assert [entry.type for entry in view.lanes["cart"]] == ["wish"]
+assert [feature.name for feature in history_features(view, HistoryConfig(), 2)] == ["wish:a"]
+"""
+
 
 def after(folder: Path, file: str, line: str, added: str) -> None:
     """Copy the code to `folder` with `added` below the `line` of a file."""

@@ -25,7 +25,8 @@ from models.domain import selectors
 from models.domain.channels import CHANNELS
 from models.domain.dataset import TABLES
 from models.domain.decisions import Flag, Intent
-from models.domain.events import ATTRIBUTE, EVENT_TYPES, Event
+from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, TYPE_WEIGHTS
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.identifiers import NAMESPACES
 from models.domain.profile import LANE_CAPACITY, Compartment
@@ -34,7 +35,6 @@ from models.policy import schema as policy
 from models.policy.contact_log import contact_log_of
 from models.policy.cool_downs import closed_offers, touched
 from models.recommender.sources import Quotas
-from models.recommender.user_features import TYPE_WEIGHTS
 from service.cli import app
 from service.config.settings import Settings
 from service.contract import limits
