@@ -386,20 +386,20 @@ def test_each_table_of_sqlite_is_told(tmp_path: Path, opened: Callable[[str], St
     with sqlite3.connect(tmp_path / "throughline.db") as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     there = {name for (name,) in found}
-    assert set(table_under("docs/architecture.md", "### SQLite")) == there
+    assert set(table_under("docs/store-layout.md", "## SQLite")) == there
 
 
 @pytest.mark.machine
 def test_each_key_of_redis_is_told(
     redis_server: RedisServer, opened: Callable[[str], Store]
 ) -> None:
-    """Every key that a store in use has in Redis is of a form that architecture names."""
+    """Every key that a store in use has in Redis is of a form that the store layout names."""
     store = opened(redis_server.url)
     store.record([one_event("view")], NOW)
     store.link(identifier(1), identifier(2), "login", NOW)
     patterns = {
         name: re.compile(re.sub("SHARD|CUSTOMER|DECISION|REQUEST|COUNTER|DATASET", ".+", part))
-        for name in table_under("docs/architecture.md", "### Redis")
+        for name in table_under("docs/store-layout.md", "## Redis")
         for part in [name.replace("{", r"\{").replace("}", r"\}")]
     }
     with redis_server.client() as client:
