@@ -49,6 +49,22 @@ assert "# HELP throughline_greetings_total Customers greeted." in text
 assert 'throughline_greetings_total{channel="web"} 2.0' in text
 """
 
+EVENT_TYPE = """
+from models.domain.decisions import Because
+from models.domain.events import Event
+from models.domain.fold import fold
+from models.domain.profile import Compartment
+from models.domain.catalogue import Catalogue
+from service.contract.explanation_messages import _act
+from service.contract.names import declare_names
+
+assert "taste" in declare_names().sendable_types
+declare_names(event_types={"sniff": "taste"})
+event = Event(event_id="e1", identifier=b"", type="taste", channel="store", item="soup", time=1)
+assert fold(Compartment(), [event]).lanes["browse"][0].type == "taste"
+assert _act(Because("taste", "soup"), Catalogue()) == "tasted soup"
+"""
+
 
 def after(folder: Path, file: str, line: str, added: str) -> None:
     """Copy the code to `folder` with `added` below the `line` of a file."""
@@ -76,13 +92,19 @@ def after(folder: Path, file: str, line: str, added: str) -> None:
             CHANNEL,
         ),
         (
+            "models/domain/events.py",
+            '    EventType("view", BROWSE, "looked at"),',
+            '    EventType("taste", BROWSE, "tasted"),',
+            EVENT_TYPE,
+        ),
+        (
             "service/metrics/declared.py",
             'WORKERS = gauge("throughline_workers", "Processes that serve.", "livesum")',
             'GREETINGS = counter("throughline_greetings_total", "Customers greeted.", "channel")',
             METRIC,
         ),
     ],
-    ids=["a withhold reason", "a channel", "a metric"],
+    ids=["a withhold reason", "a channel", "an event type", "a metric"],
 )
 def test_one_declaration_is_followed(
     tmp_path: Path, file: str, line: str, added: str, program: str

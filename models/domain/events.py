@@ -1,5 +1,7 @@
 """Events: what a customer did or was shown, their types, and their one canonical order.
 
+A new built-in type is one line of `BUILT_IN`; the comment of `Event.type` in the contract tells it.
+
 Canonical order is (rank, at, key). `rank` is 0 for an event without a time and 1 for a timed one;
 `at` is the time in microseconds since 1970 (UTC), or the sequence within the customer, or 0; `key`
 is a 64-bit hash of the event id. Ties are broken by that hash and never by the event id or the item
@@ -8,6 +10,7 @@ themselves: ids often follow the item, and an order that follows the item leaks 
 
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,29 +36,43 @@ CONTACT_LANES = (
     GRANTED,
 )  # what was done to the customer, or is about to be
 
-EVENT_TYPES: Mapping[str, str] = {
-    "view": BROWSE,
-    "search": BROWSE,
-    "session": BROWSE,
-    "call": BROWSE,
-    "add_to_cart": CART,
-    "remove_from_cart": CART,
-    "purchase": PURCHASE,
-    "impression": CONTACT,
-    "open": CONTACT,
-    "sent": SENT,
-    "reserved": RESERVED,
-    "granted": GRANTED,
-    "click": RESPONSE,
-    "accept": RESPONSE,
-    "dismiss": RESPONSE,
-    "redeem": RESPONSE,
-    "unsubscribe": RESPONSE,
-    "attributes_changed": ATTRIBUTE,
-}
 
-# What only a decision records: nobody may send an event of these types.
-OWN_TYPES = frozenset({"reserved", "granted"})
+class EventType(NamedTuple):
+    """A built-in type of event, and the lane that remembers its events.
+
+    `phrase` is what an agent says before the name of an item; "" for the type itself. `own`: only a
+    decision records it, nobody may send it.
+    """
+
+    name: str
+    lane: str
+    phrase: str = ""
+    own: bool = False
+
+
+BUILT_IN = (
+    EventType("view", BROWSE, "looked at"),
+    EventType("search", BROWSE),
+    EventType("session", BROWSE),
+    EventType("call", BROWSE),
+    EventType("add_to_cart", CART, "put in the cart"),
+    EventType("remove_from_cart", CART),
+    EventType("purchase", PURCHASE, "bought"),
+    EventType("impression", CONTACT),
+    EventType("open", CONTACT),
+    EventType("sent", SENT),
+    EventType("reserved", RESERVED, own=True),
+    EventType("granted", GRANTED, own=True),
+    EventType("click", RESPONSE),
+    EventType("accept", RESPONSE),
+    EventType("dismiss", RESPONSE),
+    EventType("redeem", RESPONSE),
+    EventType("unsubscribe", RESPONSE),
+    EventType("attributes_changed", ATTRIBUTE),
+)
+EVENT_TYPES: Mapping[str, str] = {type_.name: type_.lane for type_ in BUILT_IN}
+OWN_TYPES = frozenset(type_.name for type_ in BUILT_IN if type_.own)
+EVENT_PHRASES: Mapping[str, str] = {type_.name: type_.phrase or type_.name for type_ in BUILT_IN}
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):

@@ -7,14 +7,12 @@ from throughline.v1 import recommendation_pb2 as pb
 from models.decision.outcome import OfferOutcome, Stage
 from models.domain.catalogue import Catalogue
 from models.domain.decisions import Because, Source
+from models.domain.events import EVENT_PHRASES
 from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import Explanation
 from service.contract.common_messages import timestamp
 from service.contract.recommendation_messages import fill_recommended_offer
 from service.contract.words import reason_in_words
-
-# How an agent says what a customer did, before the name of an item.
-_ACTS = {"view": "looked at", "add_to_cart": "put in the cart", "purchase": "bought"}
 
 
 def fill_explanation(
@@ -84,7 +82,7 @@ def _carried(explanation: Explanation, catalogue: Catalogue) -> str:
 
 
 def _act(because: Because, catalogue: Catalogue) -> str:
-    verb = _ACTS.get(because.type, because.type)
+    verb = EVENT_PHRASES.get(because.type, because.type)
     item = catalogue.items.get(because.item)
     return f"{verb} {(item.title if item is not None else '') or because.item}".rstrip()
 
