@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from models.domain.view import View
 from models.recommender.calibration import Calibration
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory, item_history_of
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import RANKED, Ensemble, SecondStage
 from models.recommender.ranker_features import ranker_features
-from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, RetrievalTables
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import SegmentPopularity
+from models.recommender.sources import DEFAULT_QUOTAS, DISCOVERY_QUOTAS
 from models.recommender.trees import read_trees
 from models.recommender.user_features import HistoryConfig
 from training.counting.item_tables import NEIGHBOURS, PAIRS, lane_weights

@@ -36,6 +36,7 @@ class ServerProcess:
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
         under: Sequence[str] = (),
+        program: Sequence[str] = THROUGHLINE,
         start_seconds: float = START_SECONDS,
     ) -> None:
         """Take what `start` needs; nothing is started yet.
@@ -43,11 +44,12 @@ class ServerProcess:
         `log` is made anew and takes what the server writes in all its lives; `options` are those of
         `throughline serve`, which listens on a free port of loopback unless they say otherwise.
         It works in `directory`, with `environment` or that of this process, as an argument of the
-        command `under` if there is one, and must be ready within `start_seconds`.
+        command `under` if there is one, and must be ready within `start_seconds`. `program` is the
+        `throughline` that serves: ours, or that of another version.
         """
         self.log = log
         self.port = 0
-        self._command = [*under, *THROUGHLINE, "serve", "--listen", "127.0.0.1:0", *options]
+        self._command = [*under, *program, "serve", "--listen", "127.0.0.1:0", *options]
         self._directory = directory
         self._environment = environment
         self._start_seconds = start_seconds

@@ -78,9 +78,9 @@ def weighted_sum(table: Table, rows: Rows, weights: Fixed) -> Fixed:
 
 @compiled("int64[::1](int64[::1], int64[::1], int64)")
 def top_by_score(scores: Fixed, tie_ranks: Rows, limit: int) -> Rows:
-    """Return the positions of the `most` greatest scores, greatest first, the lesser rank at a tie.
+    """Return the positions of the `limit` greatest scores, greatest first.
 
-    `ranks` are distinct.
+    At a tie the lesser of `tie_ranks` comes first; these are distinct.
     """
     kept = np.arange(scores.size)
     if scores.size > 2 * limit and limit > 0:

@@ -93,17 +93,18 @@ class OfferRanker:
                 rows[sets] - index.rows.item_count, index.members.rows, index.members.starts
             )
             items = np.unique(np.concatenate([members, rows[~sets]]))
-            every = self.scorer.scores(items)
-            found = every[np.searchsorted(items, members)]
-            leads[sets] = _leads(members, starts, found, index.availability.live, self.barred_leads)
-            judged = every[np.searchsorted(items, leads)]
+            item_scores = self.scorer.scores(items)
+            member_scores = item_scores[np.searchsorted(items, members)]
+            live = index.availability.live
+            leads[sets] = _leads(members, starts, member_scores, live, self.barred_leads)
+            raw = item_scores[np.searchsorted(items, leads)]
         else:
-            judged = self.scorer.scores(leads)
-        bases = self.scorer.log_rates(judged) if self.terms.by_value else judged
-        worths, noises = self.terms.value_terms(rows), self.terms.noise_terms(rows)
-        scores = bases + worths + noises
+            raw = self.scorer.scores(leads)
+        base = self.scorer.log_rates(raw) if self.terms.by_value else raw
+        value, noise = self.terms.value_terms(rows), self.terms.noise_terms(rows)
+        scores = base + value + noise
         order = top_by_score(scores, index.rows.tie_ranks[rows], len(rows))
-        return Ranking(rows, leads, judged, bases, worths, noises, scores).reordered(order)
+        return Ranking(rows, leads, raw, base, value, noise, scores).reordered(order)
 
 
 def base_candidates(

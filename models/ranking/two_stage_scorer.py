@@ -17,7 +17,7 @@ from models.domain.decisions import Because, Source
 from models.domain.events import INTERACTION_LANES
 from models.domain.profile import Entry
 from models.domain.view import View
-from models.numeric.array_types import NO_ROWS, Fixed, Rows
+from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.compiled import compiled
 from models.numeric.draws import log_fixed
 from models.numeric.fixed import ONE, dot
@@ -28,13 +28,22 @@ from models.recommender.item_history import ItemHistory
 from models.recommender.neighbours import attribute_to_history
 from models.recommender.ranker import CandidateScorer, Ensemble
 from models.recommender.segments import segments_of
+from models.recommender.sources import SOURCES
 from models.recommender.user_vector import LazyPlacement, PlacedCustomer, strongest_features
 from models.recommender.vector_search import Allowed
 
 RATE_PLACES = 40  # a rate of 2^-40 and less is as good as none
-# By `Source`: whether what the customer did led to such items one by one.
-_BY_TABLES = np.zeros(max(Source) + 1, np.bool_)
-_BY_TABLES[[Source.OWN, Source.RELATED, Source.REPLENISH]] = True
+
+
+def _led_by(what: str) -> Mask:
+    """Return, by `Source`, whether items of it are put down to `what`."""
+    found = np.zeros(max(Source) + 1, np.bool_)
+    found[[source.public for source in SOURCES if source.led_by == what]] = True
+    return found
+
+
+_BY_TABLES, _BY_NOTHING = _led_by("tables"), _led_by("nothing")
+_BY_TABLES[Source.REPLENISH] = True  # no source of candidates: an item bought before
 
 
 class TwoStageScorer:
@@ -65,7 +74,7 @@ class TwoStageScorer:
         self._known_to_both = self.candidates[both >= 0]
         segments = segments_of(view)
         self._scorer = CandidateScorer(
-            stage, ensemble, history, segments, found.reached, both[both >= 0]
+            stage, ensemble, history, segments, found.neighbours, both[both >= 0]
         )
 
     @property
@@ -113,20 +122,20 @@ class TwoStageScorer:
         return log_fixed(np.maximum(rates, 1).astype(np.int64), RATE_PLACES)
 
     def attribution(self, items: Rows, limit: int) -> list[tuple[Because, ...]]:
-        """Return the latest act on each item itself, then those that led to it by the tables.
+        """Return the latest event with each item itself, then those that led to it by the tables.
 
-        What is near the history, and what is new, is carried by the columns of stage one; what is
-        popular, by nothing the customer did.
+        What is near the history, and what is new, is put down to the columns of stage one; what is
+        popular, to nothing the customer did.
         """
         kinds = self.sources(items)
         rows = self._index.release_items.row_of_item[items]
         by_table = _BY_TABLES[kinds] & (rows >= 0)
         said: list[tuple[Because, ...]] = [()] * len(items)
-        near = np.flatnonzero(~by_table & (kinds != Source.POPULAR))
+        near = np.flatnonzero(~(by_table | _BY_NOTHING[kinds]))
         if len(near):
             found = history_attribution(self._index, self._placement.customer, items[near], limit)
-            for place, acts in zip(near.tolist(), found, strict=True):
-                said[place] = acts
+            for place, columns in zip(near.tolist(), found, strict=True):
+                said[place] = columns
         latest, names = _latest(self._view), self._index.release.items
         at = np.flatnonzero(by_table)
         led = attribute_to_history(self._tables, self._history, rows[at], limit).tolist()
@@ -143,13 +152,13 @@ class TwoStageScorer:
 def history_attribution(
     index: OfferIndex, customer: PlacedCustomer, items: Rows, limit: int
 ) -> list[tuple[Because, ...]]:
-    """Return, for each item, the acts whose columns speak most for it by the embedding."""
+    """Return, for each item, the events whose columns speak most for it by the embedding."""
     found = strongest_features(customer, index.vectors.fixed, items, index.release, limit)
     return [tuple(Because(column.type, column.item) for column in columns) for columns in found]
 
 
 def _latest(view: View) -> dict[str, str]:
-    """Return the type of the latest act on each item."""
+    """Return the type of the latest event with each item."""
     latest: dict[str, Entry] = {}
     for lane in INTERACTION_LANES:
         for entry in view.lanes.get(lane, ()):

@@ -1,8 +1,7 @@
-"""Candidates: the union of several sources, of bounded size, each naming where it came from.
+"""Candidates: the union of what several sources propose, each with the sources it came through.
 
 A source proposes its best few; the union keeps every proposal once, with a bit for each source that
-made it. Sources in order: the customer's own items (open ones, or bought where that is allowed),
-each item-to-item table, the history embedding, what is popular, and new items in reserved slots.
+made it.
 """
 
 from collections.abc import Sequence
@@ -15,10 +14,7 @@ from models.domain.events import CART, INTERACTION_LANES
 from models.numeric.array_types import NO_ROWS, Mask, Rows
 from models.numeric.compiled import compiled
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import ReachedItems
-
-OWN, EMBEDDING, POPULAR, NEW = "own", "embedding", "popular", "new"
-MOST_SOURCES = 31  # bits
+from models.recommender.neighbours import NeighbourSums
 
 Bits = NDArray[np.int64]
 
@@ -30,30 +26,25 @@ class Candidates(NamedTuple):
     sources: Bits
 
 
-def source_names(tables: Sequence[str]) -> tuple[str, ...]:
-    """Return the name of each source, by the number of its bit."""
-    return (OWN, *tables, EMBEDDING, POPULAR, NEW)
+def own_items(history: ItemHistory, limit: int, allowed: Mask) -> Rows:
+    """Return up to `limit` allowed items of the history: carted ones, then the latest."""
+    at = np.flatnonzero(allowed[history.rows])
+    carted = history.strength[at, INTERACTION_LANES.index(CART)] > 0
+    at = at[np.lexsort((history.latest[at], ~carted))]
+    return history.rows[at[:limit]]
 
 
-def own_items(past: ItemHistory, limit: int, allowed: Mask) -> Rows:
-    """Return up to `most` allowed items that the customer touched: carted ones, then the latest."""
-    at = np.flatnonzero(allowed[past.rows])
-    carted = past.strength[at, INTERACTION_LANES.index(CART)] > 0
-    at = at[np.lexsort((past.latest[at], ~carted))]
-    return past.rows[at[:limit]]
+def neighbour_items(neighbours: NeighbourSums, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
+    """Return the allowed neighbours with the greatest sums, up to `quotas[k]` of each table k.
 
-
-def reached_items(reached: ReachedItems, quotas: Rows, allowed: Mask) -> tuple[Rows, Bits]:
-    """Return the allowed items with the greatest sums, up to `quotas[k]` of each table k.
-
-    Each comes with the bits of the tables, from 0, whose best it is among; ties go to those reached
-    first.
+    Each comes with the bits of the tables, from 0, whose best it is among; of equal ones those
+    found first count.
     """
-    return _greatest(reached.rows, reached.sums, quotas, allowed)
+    return _greatest(neighbours.rows, neighbours.sums, quotas, allowed)
 
 
 def listed_items(order: Rows, limit: int, allowed: Mask, closed: Rows = NO_ROWS) -> Rows:
-    """Return the first `most` of `order` that are allowed and not `closed` (ascending)."""
+    """Return the first `limit` of `order` that are allowed and not `closed` (ascending)."""
     return _first(order, limit, allowed, closed)
 
 
@@ -120,11 +111,11 @@ def _greatest(
 
 
 @compiled("int64[::1](int64[::1], int64, boolean[::1], int64[::1])")
-def _first(order: Rows, most: int, allowed: Mask, closed: Rows) -> Rows:
-    kept = np.empty(most, np.int64)
+def _first(order: Rows, limit: int, allowed: Mask, closed: Rows) -> Rows:
+    kept = np.empty(limit, np.int64)
     size = 0
     for row in order:
-        if size == most:
+        if size == limit:
             break
         if allowed[row]:
             at = np.searchsorted(closed, row)

@@ -1,7 +1,7 @@
-"""What a customer did, by item: one row for each item touched, as arrays for the ranker.
+"""What a customer did, by item: one row for each item they interacted with, as arrays.
 
-A touch is remembered by lane (browsed, carted, bought, responded to). Its strength is 1 for the
-newest act and decays as the release says; data without order does not decay.
+An interaction is remembered by lane (browsed, carted, bought, responded to). Its strength is 1 for
+the newest of all and decays as the release says; data without order does not decay.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ from models.numeric.compiled import compiled
 from models.recommender.user_features import HistoryConfig
 
 NEVER = 10_000.0  # steps or days: longer ago than any profile remembers
-OLDEST = 10_000  # acts or days beyond which nothing decays any further
+OLDEST = 10_000  # interactions or days beyond which nothing decays any further
 _BOUGHT = INTERACTION_LANES.index(PURCHASE)
 
 
 class ItemHistory(NamedTuple):
     """A customer's items, by ascending row.
 
-    `strength` and `counts` are (items, lanes): the decay of the latest touch, 0 without one, and
-    how many touches are remembered. `steps` and `days` are (items,): acts and days since the latest
-    touch, 0 where the data has no order or no time. `latest` (items,) is the place of the latest
-    touch in canonical order, 0 the newest: to cut by, never a feature. `responses` is how many
-    responses to offers are remembered, whatever they are about.
+    `strength` and `counts` are (items, lanes): the decay of the latest interaction, 0 without one,
+    and how many are remembered. `steps` and `days` are (items,): interactions and days since the
+    latest with the item, 0 where the data has no order or no time. `latest` (items,) is the place
+    of that one in canonical order, 0 the newest: to cut by, never a feature. `responses` is how
+    many responses to offers are remembered, whatever they are about.
     """
 
     rows: Rows
@@ -43,7 +43,7 @@ class ItemHistory(NamedTuple):
 
     @property
     def interactions(self) -> NDArray[np.float64]:
-        """Return how many touches of each item (items,) are remembered, of whatever kind."""
+        """Return how many interactions with each item (items,) are remembered, of any kind."""
         found: NDArray[np.float64] = self.counts.sum(axis=1, dtype=np.float64)
         return found
 
@@ -56,19 +56,22 @@ class ItemHistory(NamedTuple):
 def item_history_of(
     view: View, row_of: Mapping[str, int], config: HistoryConfig, minute: int
 ) -> ItemHistory:
-    """Return the past of a customer at `minute` (microseconds) over the items in `row_of`."""
-    acts = [
+    """Return the history of a customer at `minute` (microseconds) over the items in `row_of`."""
+    interactions = [
         (entry.rank, entry.at, entry.key, row, lane)
         for lane, name in enumerate(INTERACTION_LANES)
         for entry in view.lanes.get(name, ())
         if (row := row_of.get(entry.item)) is not None
     ]
-    acts.sort(reverse=True)  # newest first
-    rows = np.array([act[3] for act in acts], np.int64)
-    lanes = np.array([act[4] for act in acts], np.int64)
-    places = np.arange(len(acts), dtype=np.float64)
-    days = np.array([max(0, minute - act[1]) / DAY if act[0] else 0.0 for act in acts], np.float64)
-    steps = np.zeros(len(acts)) if config.decay == "none" else places
+    interactions.sort(reverse=True)  # newest first
+    rows = np.array([row for _, _, _, row, _ in interactions], np.int64)
+    lanes = np.array([lane for _, _, _, _, lane in interactions], np.int64)
+    places = np.arange(len(interactions), dtype=np.float64)
+    days = np.array(
+        [max(0, minute - at) / DAY if rank else 0.0 for rank, at, _, _, _ in interactions],
+        np.float64,
+    )
+    steps = np.zeros(len(interactions)) if config.decay == "none" else places
     age = np.floor(days) if config.decay == "age" else steps
     strengths = _decays(config.factor)[np.minimum(age, OLDEST).astype(np.int64)]
     responses = 0
@@ -101,7 +104,7 @@ def _by_item(
     days: NDArray[np.float64],
     width: int,
 ) -> tuple[Rows, Floats, Floats, Floats, Floats, Rows]:
-    """Gather acts, newest first, by item."""
+    """Gather interactions, newest first, by item."""
     order = np.argsort(rows, kind="mergesort")
     items = np.empty(rows.size, np.int64)
     strength = np.zeros((rows.size, width), np.float32)

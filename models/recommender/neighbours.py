@@ -1,7 +1,7 @@
 """Item-to-item tables: of each item, its nearest neighbours, by pair of behaviours.
 
 A table such as `purchase>browse` says which items people browse who bought this one. A customer's
-past is read against every table: the weights of all neighbours of all their items, summed and
+history is looked up in every table: the weights of all neighbours of all their items, summed and
 maximised by neighbour. A factorisation cannot stand in for it: item-to-item relations are not of
 low rank.
 """
@@ -21,7 +21,7 @@ _BITS = 4095  # of a row, as a mask
 class NeighbourTables(NamedTuple):
     """All tables of a release, those of one item side by side: they are read together.
 
-    `lanes` (tables, lanes) is what a touch in each lane weighs when a table is read. `starts` is
+    `lanes` (tables, lanes) is what an interaction in each lane weighs in a table. `starts` is
     (items * tables + 1,): the neighbours of item i in table k stand in `rows` and `weights` from
     `starts[i * tables + k]` up to the start after it.
     """
@@ -33,11 +33,12 @@ class NeighbourTables(NamedTuple):
     weights: Floats
 
 
-class ReachedItems(NamedTuple):
-    """The items that a past leads to, in no certain order.
+class NeighbourSums(NamedTuple):
+    """The neighbours (n,) of all items of a history, in no certain order.
 
-    `sums` and `bests` are (reached, tables); `totals` (tables,) is the weight of the past as each
-    table reads it; `slot` (items,) is the place of each item in `rows`, or -1.
+    `sums` and `bests` (n, tables) are the sum and the greatest of the weights that lead to each;
+    `totals` (tables,) is what the history itself weighs in each table; `slot` (items,) is the place
+    of each item in `rows`, or -1.
     """
 
     rows: Rows
@@ -47,34 +48,35 @@ class ReachedItems(NamedTuple):
     slot: NDArray[np.int32]
 
 
-def look_up_neighbours(tables: NeighbourTables, past: ItemHistory) -> ReachedItems:
-    """Read `past` against every table."""
-    return ReachedItems(
-        *_reach(
+def look_up_neighbours(tables: NeighbourTables, history: ItemHistory) -> NeighbourSums:
+    """Look up the items of `history` in every table."""
+    return NeighbourSums(
+        *_look_up(
             tables.lanes,
             tables.starts,
             tables.rows,
             tables.weights,
-            past.rows,
-            past.strength,
+            history.rows,
+            history.strength,
         )
     )
 
 
 def attribute_to_history(
-    tables: NeighbourTables, past: ItemHistory, items: Rows, limit: int
+    tables: NeighbourTables, history: ItemHistory, items: Rows, limit: int
 ) -> Rows:
-    """Return (items, most) places in `past` of what led to each item most, -1 for nothing more.
+    """Return (items, limit) places in `history` of what led to each item, strongest first.
 
-    What leads to an item is summed over all tables; equal ones stand in the order of the past.
+    What leads to an item is summed over all tables; equal ones stand in the order of the history,
+    and -1 where nothing more does.
     """
-    return _carriers(
+    return _attribute(
         tables.lanes,
         tables.starts,
         tables.rows,
         tables.weights,
-        past.rows,
-        past.strength,
+        history.rows,
+        history.strength,
         items,
         limit,
     )
@@ -84,7 +86,7 @@ def attribute_to_history(
     "int64[:,::1](float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1],"
     " float32[:,::1], int64[::1], int64)"
 )
-def _carriers(
+def _attribute(
     lanes: Floats,
     starts: Rows,
     neighbours: NDArray[np.int32],
@@ -92,7 +94,7 @@ def _carriers(
     items: Rows,
     strength: Floats,
     wanted: Rows,
-    most: int,
+    limit: int,
 ) -> Rows:
     # Nearly no neighbour is wanted: its last bits tell that from a table that stays in the cache.
     maybe = np.zeros(_BITS + 1, np.bool_)
@@ -113,9 +115,9 @@ def _carriers(
                     for i in range(wanted.size):
                         if wanted[i] == row:
                             parts[i, at] += weight * weights[near]
-    found = np.full((wanted.size, most), -1, np.int64)
+    found = np.full((wanted.size, limit), -1, np.int64)
     for i in range(wanted.size):
-        for n in range(min(most, items.size)):
+        for n in range(min(limit, items.size)):
             greatest = np.argmax(parts[i])
             if parts[i, greatest] <= 0.0:
                 break
@@ -128,7 +130,7 @@ def _carriers(
     "Tuple((int64[::1], float32[:,::1], float32[:,::1], float32[::1], int32[::1]))"
     "(float32[:,::1], int64[::1], int32[::1], float32[::1], int64[::1], float32[:,::1])"
 )
-def _reach(
+def _look_up(
     lanes: Floats,
     starts: Rows,
     neighbours: NDArray[np.int32],
@@ -138,15 +140,15 @@ def _reach(
 ) -> tuple[Rows, Floats, Floats, Floats, NDArray[np.int32]]:
     tables = lanes.shape[0]
     total = (starts.size - 1) // tables
-    most = np.int64(0)
+    limit = np.int64(0)
     for item in items:
-        most += starts[(item + 1) * tables] - starts[item * tables]
-    most = min(most, np.int64(total))
+        limit += starts[(item + 1) * tables] - starts[item * tables]
+    limit = min(limit, np.int64(total))
     slot = np.full(total, -1, np.int32)
-    rows = np.empty(most, np.int64)
-    # Far fewer items are reached than could be: each gets its zeros when it is.
-    sums = np.empty((most, tables), np.float32)
-    bests = np.empty((most, tables), np.float32)
+    rows = np.empty(limit, np.int64)
+    # Far fewer items are found than could be: each gets its zeros when it is.
+    sums = np.empty((limit, tables), np.float32)
+    bests = np.empty((limit, tables), np.float32)
     totals = np.zeros(tables, np.float32)
     found = 0
     for at in range(items.size):

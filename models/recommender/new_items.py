@@ -15,7 +15,7 @@ import numpy as np
 
 from models.numeric.array_types import Doubles, Rows
 
-SHRINK = 20.0  # purchases of everybody that a customer's few touches are seen among
+SHRINK = 20.0  # purchases of everybody that a customer's few interactions are seen among
 FEW = 5.0  # items like all others that those with a feature are seen among
 _NEVER = 1e-9  # purchases of what nobody bought: only ratios to it are used
 
@@ -55,12 +55,12 @@ class NewItems:
         mine = places[owner] >= 0
         self._new_held, self._new_owner = self._held[mine], places[owner[mine]]
 
-    def scores(self, touched: Rows, counts: Doubles) -> Doubles:
-        """Return a score (n,) for a customer who touched the item rows `touched` (m,) so often.
+    def scores(self, items: Rows, counts: Doubles) -> Doubles:
+        """Return a score (n,) for a customer who interacted with `items` (m,) so often each.
 
         It is the log of how much likelier the customer turns to an item for its features.
         """
-        starts, sizes = self._starts[touched], np.diff(self._starts)[touched]
+        starts, sizes = self._starts[items], np.diff(self._starts)[items]
         at = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         own = np.bincount(self._held[at], np.repeat(counts, sizes), len(self._shares))
         of_name = np.bincount(self._of_name, own)[self._of_name]

@@ -16,24 +16,29 @@ from models.errors import BadRelease
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import ONE, top_by_score
 from models.recommender.calibration import Calibration
-from models.recommender.candidates import MOST_SOURCES, source_names
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.item_history import ItemHistory
-from models.recommender.neighbours import NeighbourTables, ReachedItems
+from models.recommender.neighbours import NeighbourSums, NeighbourTables
 from models.recommender.ranker_features import feature_columns, ranker_features
-from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import EVERYBODY, SegmentPopularity, segment_popularity
+from models.recommender.sources import (
+    QUOTA_LIMIT,
+    SOURCES_LIMIT,
+    Quotas,
+    propose_candidates,
+    source_names,
+)
 from models.recommender.trees import Trees
 
 RANKED = (Intent.DEFAULT, Intent.DISCOVERY)  # the intents with an ensemble of their own
-MOST_TABLES = MOST_SOURCES - len(source_names(()))
-MOST_PROPOSED = 1_000  # candidates of one source
+TABLES_LIMIT = SOURCES_LIMIT - len(source_names(()))
 
 
 class Ensemble(NamedTuple):
-    """How one intent ranks: trees over the declared signals, calibration, and quotas of sources."""
+    """How one intent ranks: trees over the declared features, calibration, quotas of sources."""
 
     trees: Trees
     calibration: Calibration
@@ -58,18 +63,18 @@ class CandidateScorer:
         self,
         stage: SecondStage,
         ensemble: Ensemble,
-        past: ItemHistory,
+        history: ItemHistory,
         segments: Sequence[str],
-        reached: ReachedItems,
+        neighbours: NeighbourSums,
         candidates: Rows,
     ) -> None:
         self._item_features = stage.retrieval.item_features
         self._shares = stage.retrieval.shares
         self._segments = segments
         self._trees = ensemble.trees
-        self._past = past
-        self._reached = reached
-        self._greatest = greatest_sums(candidates, reached)
+        self._history = history
+        self._neighbours = neighbours
+        self._greatest = greatest_sums(candidates, neighbours)
 
     def scores(self, rows: Rows) -> Fixed:
         """Return the score of each item row, in units of 2^-20."""
@@ -79,7 +84,7 @@ class CandidateScorer:
         )
         columns = feature_columns(
             FeatureInputs(
-                rows, self._past, self._reached, self._greatest, matches, self._item_features
+                rows, self._history, self._neighbours, self._greatest, matches, self._item_features
             )
         )
         return np.rint(self._trees.score(columns.T) * ONE).astype(np.int64)
@@ -96,22 +101,23 @@ class RankedCandidates(NamedTuple):
 def rank_candidates(
     stage: SecondStage,
     intent: str,
-    past: ItemHistory,
+    history: ItemHistory,
     segments: Sequence[str],
     allowed: Mask,
-    ranks: Rows,
+    tie_ranks: Rows,
 ) -> RankedCandidates:
-    """Return the candidates of `past` among `allowed` item rows in descending score.
+    """Return the candidates of `history` among `allowed` item rows in descending score.
 
-    `segments` are those of the moment. Equal scores stand in the order of `ranks` (items,), which
-    are distinct.
+    `segments` are those of the moment. Equal scores stand in the order of `tie_ranks` (items,),
+    which are distinct.
     """
     ensemble = stage.ensembles[intent]
-    proposed = propose_candidates(stage.retrieval, past, ensemble.quotas, allowed)
+    proposed = propose_candidates(stage.retrieval, history, ensemble.quotas, allowed)
     rows, sources = proposed.candidates
-    scores = CandidateScorer(stage, ensemble, past, segments, proposed.reached, rows).scores(rows)
-    order_ = top_by_score(scores, ranks[rows], len(rows))
-    return RankedCandidates(rows[order_], scores[order_], sources[order_])
+    scorer = CandidateScorer(stage, ensemble, history, segments, proposed.neighbours, rows)
+    scores = scorer.scores(rows)
+    order = top_by_score(scores, tie_ranks[rows], len(rows))
+    return RankedCandidates(rows[order], scores[order], sources[order])
 
 
 def check_second_stage(stage: SecondStage, items: int) -> None:
@@ -121,28 +127,27 @@ def check_second_stage(stage: SecondStage, items: int) -> None:
     """
     tables = stage.retrieval.tables
     _check_tables(tables, items)
-    facts = stage.retrieval.item_features
-    if facts.shape != (items, len(ITEM_FEATURES)) or not np.isfinite(facts).all():
-        raise BadRelease("item_facts.npy: want finite facts of each item")
+    item_features = stage.retrieval.item_features
+    wanted = (items, len(ITEM_FEATURES))
+    if item_features.shape != wanted or not np.isfinite(item_features).all():
+        raise BadRelease("item_facts.npy: want finite features of each item")
     if not np.array_equal(np.sort(stage.retrieval.popular), np.arange(items)):
         raise BadRelease("popular.npy: want each item once")
     _check_shares(stage.retrieval.shares, items)
-    declared = tuple(signal.column for signal in ranker_features(tables.names))
+    declared = tuple(feature.column for feature in ranker_features(tables.names))
     for intent, ensemble in stage.ensembles.items():
         if ensemble.trees.features != declared:
             raise BadRelease(f"{intent}.txt: features are not those of this version and tables")
         where = f"second_stage.json: {intent}"
         _check_calibration(where, ensemble.calibration)
-        quotas = ensemble.quotas
-        numbers = (quotas.own, quotas.other, quotas.embedding, quotas.popular, quotas.new)
-        if not all(0 <= most <= MOST_PROPOSED for most in (*numbers, *quotas.tables.values())):
-            raise BadRelease(f"{where}: quotas: want 0 to {MOST_PROPOSED:,}")
+        if not ensemble.quotas.within_limits:
+            raise BadRelease(f"{where}: quotas: want 0 to {QUOTA_LIMIT:,}")
 
 
 def _check_tables(tables: NeighbourTables, items: int) -> None:
     count, total = len(tables.names), len(tables.rows)
-    if not 1 <= count <= MOST_TABLES or len(set(tables.names)) != count:
-        raise BadRelease(f"second_stage.json: tables: want 1 to {MOST_TABLES}, each once")
+    if not 1 <= count <= TABLES_LIMIT or len(set(tables.names)) != count:
+        raise BadRelease(f"second_stage.json: tables: want 1 to {TABLES_LIMIT}, each once")
     if tables.lanes.shape != (count, len(INTERACTION_LANES)) or not (tables.lanes >= 0).all():
         raise BadRelease("table_lanes.npy: want a weight of each table and lane")
     starts = tables.starts

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.numeric.array_types import Floats
-from models.recommender.features.by_table import BY_TABLE
-from models.recommender.features.customer import CUSTOMER
-from models.recommender.features.group import Feature, FeatureGroup, FeatureInputs
-from models.recommender.features.item import ITEM
-from models.recommender.features.match import MATCH
-from models.recommender.features.own_item import OWN_ITEM
+from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs
+from models.recommender.features_by_table import BY_TABLE
+from models.recommender.features_of_customer import CUSTOMER
+from models.recommender.features_of_item import ITEM
+from models.recommender.features_of_match import MATCH
+from models.recommender.features_of_own_item import OWN_ITEM
 
 GROUPS: tuple[FeatureGroup, ...] = (BY_TABLE, OWN_ITEM, CUSTOMER, MATCH, ITEM)
 
@@ -30,7 +30,7 @@ def ranker_features(tables: Sequence[str]) -> tuple[Feature, ...]:
 
 def feature_columns(inputs: FeatureInputs) -> Floats:
     """Return (features, n): each feature of each of the items described."""
-    tables = len(inputs.reached.totals)
+    tables = len(inputs.neighbours.totals)
     widths = [group.width(tables) for group in GROUPS]
     columns = np.empty((sum(widths), len(inputs.rows)), np.float32)
     first = 0

@@ -18,46 +18,46 @@ EVERYBODY = ""
 BOUGHT, VISIT = "bought:", "visit:"
 OF_ATTRIBUTE = "attribute"  # the kind of every other name
 UNDATED = (0, 0)  # rank and place of what has neither time nor sequence
-MOST_TIMES = 3  # of one kind of act in a visit; more counts as this many
+TIMES_LIMIT = 3  # of one kind of event in a visit; more counts as this many
 
 
 class SegmentBuilder:
-    """What a customer did up to a moment, grown act by act in canonical order."""
+    """What a customer did up to a moment, grown event by event in canonical order."""
 
     def __init__(self) -> None:
         self._bought: dict[str, None] = {}
         self._visit: dict[str, int] = {}
 
     def add(self, lane: str, kind: str, channel: str, item: str, *, ordered: bool) -> None:
-        """Add an act; without order it is part of no visit."""
+        """Add an event; without order it is part of no visit."""
         if lane == PURCHASE:
             self._visit.clear()
             if item:
                 self._bought[f"{BOUGHT}{item}"] = None
         elif ordered:
             name = f"{kind}@{channel}"
-            self._visit[name] = min(MOST_TIMES, self._visit.get(name, 0) + 1)
+            self._visit[name] = min(TIMES_LIMIT, self._visit.get(name, 0) + 1)
 
     def names(self, attributes: Mapping[str, str], without: str = "") -> list[str]:
         """Return the segments of the moment, as if the item `without` had not been bought."""
         names = [f"{name}={value}" for name, value in attributes.items() if value]
         names += [name for name in self._bought if name != f"{BOUGHT}{without}"]
-        acts = ",".join(f"{name}={times}" for name, times in sorted(self._visit.items()))
-        return [*names, f"{VISIT}{acts}"]
+        visit = ",".join(f"{name}={times}" for name, times in sorted(self._visit.items()))
+        return [*names, f"{VISIT}{visit}"]
 
 
 def segments_of(view: View) -> list[str]:
     """Return the segments of a customer as a decision sees it."""
-    moment, latest = SegmentBuilder(), None
+    builder, latest = SegmentBuilder(), None
     for latest in view.lanes.get(PURCHASE, ()):
-        moment.add(PURCHASE, latest.type, latest.channel, latest.item, ordered=True)
+        builder.add(PURCHASE, latest.type, latest.channel, latest.item, ordered=True)
     for lane in (BROWSE, CART, RESPONSE):
         for entry in reversed(view.lanes.get(lane, ())):
             if latest is not None and entry < latest:
                 break  # before the latest purchase, as is all that follows
             ordered = (entry.rank, entry.at) != UNDATED
-            moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
-    return moment.names(view.attributes)
+            builder.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
+    return builder.names(view.attributes)
 
 
 class SegmentPopularity(NamedTuple):

@@ -33,9 +33,9 @@ TYPE_WEIGHTS: Mapping[str, float] = {
 class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How history becomes columns.
 
-    `length` latest acts count. `decay` is by `step` (the factor per act), by `age` (the factor per
-    day; undated acts do not decay) or `none`. `types` gives each event type its weight; others do
-    not count. Types in `by_channel` get a column with their channel beside the plain one.
+    `length` latest events count. `decay` is by `step` (the factor per event), by `age` (the factor
+    per day; undated events do not decay) or `none`. `types` gives each event type its weight;
+    others do not count. Types in `by_channel` get a column with their channel beside the plain one.
     `responses` are the types by which a customer responds to an offer, where that is learnt.
     """
 
@@ -61,17 +61,17 @@ def history_features(view: View, config: HistoryConfig, minute: int) -> list[Use
 
     The weights of all columns together have Euclidean length 1; no history gives no columns.
     """
-    acts = view.history(config.length, config.types)
+    events = view.history(config.length, config.types)
     type_weights = {kind: scale(weight) for kind, weight in config.types.items()}
     factor = scale(config.factor)
     if config.decay == "age":
-        decays: Sequence[int] = [_aged(entry, factor, minute) for entry in acts]
+        decays: Sequence[int] = [_aged(entry, factor, minute) for entry in events]
     elif config.decay == "step":
-        decays = _steps(factor, config.length)[config.length - len(acts) :]
+        decays = _steps(factor, config.length)[config.length - len(events) :]
     else:
-        decays = [ONE] * len(acts)
+        decays = [ONE] * len(events)
     named: list[tuple[str, int, Entry]] = []
-    for entry, decay in zip(acts, decays, strict=True):
+    for entry, decay in zip(events, decays, strict=True):
         kind, item = entry.type, entry.item
         weight = (type_weights[kind] * decay + ONE // 2) >> BITS
         if not item:
@@ -98,7 +98,7 @@ def attribute_features(view: View) -> list[UserFeature]:
 
 @cache
 def _steps(factor: int, length: int) -> tuple[int, ...]:
-    """Return the decays of the latest `length` acts, oldest first."""
+    """Return the decays of the latest `length` events, oldest first."""
     decays = [ONE]
     while len(decays) < length:
         decays.append(product(decays[-1], factor))

@@ -101,8 +101,8 @@ def strongest_features(
 ) -> list[list[UserFeature]]:
     """Return, for each of `leads` (rows of `items`), the columns that speak most for that item.
 
-    `items` is (n, D) in units of 2^-20. Each list holds up to `most` history columns, most first;
-    those that speak against the item are left out.
+    `items` is (n, D) in units of 2^-20. Each list holds up to `limit` history columns, strongest
+    first; those that speak against the item are left out.
     """
     if not customer.columns:
         return [[] for _ in leads]
@@ -114,10 +114,10 @@ def strongest_features(
 
 @compiled("int64[:,::1](int32[:,::1], int64[::1], int64[::1], int32[:,::1], int64[::1], int64)")
 def _strongest(
-    users: Table, rows: Rows, weights: Fixed, items: Table, leads: Rows, most: int
+    users: Table, rows: Rows, weights: Fixed, items: Table, leads: Rows, limit: int
 ) -> Rows:
-    """Return (leads, most) positions in `rows` by weighted product, -1 where none is positive."""
-    found = np.full((leads.size, most), -1, np.int64)
+    """Return (leads, limit) positions in `rows` by weighted product, -1 where none is positive."""
+    found = np.full((leads.size, limit), -1, np.int64)
     dimensions = items.shape[1] - 1  # the customer's bias speaks for every item alike
     strength = np.empty(rows.size, np.int64)
     for i in range(leads.size):
@@ -126,7 +126,7 @@ def _strongest(
             for j in range(dimensions):
                 total += np.int64(users[rows[at], j]) * np.int64(items[leads[i], j])
             strength[at] = ((total + ONE // 2) >> BITS) * weights[at]
-        for place in range(min(most, rows.size)):
+        for place in range(min(limit, rows.size)):
             strongest = np.argmax(strength)
             if strength[strongest] <= 0:
                 break

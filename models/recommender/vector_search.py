@@ -52,7 +52,7 @@ class VectorSearch:
         self._index = _flat(vectors) if self._exact else _quantised(vectors)
 
     def nearest(self, query: Fixed, limit: int, allowed: Allowed, closed: Rows) -> Rows:
-        """Return up to `most` rows with the greatest scores for `query` (d,), greatest first.
+        """Return up to `limit` rows with the greatest scores for `query` (d,), greatest first.
 
         Only `allowed` rows that are not in `closed` (ascending) are found.
         """
@@ -65,18 +65,18 @@ class VectorSearch:
             found = self._propose(query, limit, allowed, closed)
         return found[top_by_score(dot(self._fixed, found, query), found, limit)]
 
-    def _propose(self, query: Fixed, most: int, allowed: Allowed, closed: Rows) -> Rows:
+    def _propose(self, query: Fixed, limit: int, allowed: Allowed, closed: Rows) -> Rows:
         """Return more rows than are wanted, the filter applied after the search."""
         total = len(self._fixed)
-        asked = ceil((PROPOSED * most + len(closed)) * total / allowed.vectors)
+        asked = ceil((PROPOSED * limit + len(closed)) * total / allowed.vectors)
         while True:
             found = _open(self._search(query, min(asked, total)), allowed.mask, closed)
             # Fewer where the filter leaves out just those that lie near: then look further.
-            if len(found) >= ENOUGH * most or asked >= total:
+            if len(found) >= ENOUGH * limit or asked >= total:
                 return found
             asked *= 4
 
-    def _search(self, query: Fixed, most: int, mask: Mask | None = None) -> Rows:
+    def _search(self, query: Fixed, limit: int, mask: Mask | None = None) -> Rows:
         point = (query / ONE).astype(np.float32)[None, :]
         parameters = None
         if mask is not None:
@@ -84,7 +84,7 @@ class VectorSearch:
             bitmap = np.packbits(mask, bitorder="little")
             selector = faiss.IDSelectorBitmap(len(self._fixed), faiss.swig_ptr(bitmap))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        found: Rows = self._index.search(point, most, params=parameters)[1][0]
+        found: Rows = self._index.search(point, limit, params=parameters)[1][0]
         return found
 
 

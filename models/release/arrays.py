@@ -14,9 +14,9 @@ from models.release.files import Bytes
 
 # Axes that are no list of names: the first array that has one says how long it is.
 DIMENSIONS, NEIGHBOURS = "dimensions", "neighbours"
-MOST_DIMENSIONS = 1024
+DIMENSIONS_LIMIT = 1024
 WEIGHT_LIMIT = 1e12  # 64 of them still add up in float32
-SIGNAL_LIMIT = 1e6  # sums and products of what the second stage multiplies stay finite in float32
+FEATURE_LIMIT = 1e6  # sums and products of what the second stage multiplies stay finite in float32
 
 
 class Layout(NamedTuple):
@@ -42,11 +42,11 @@ ARRAYS: Mapping[str, Layout] = {
     "item_weights": Layout(("items",), limit=WEIGHT_LIMIT, positive=True),
 }
 STAGE_ARRAYS: Mapping[str, Layout] = {
-    "table_lanes": Layout(("tables", "lanes"), limit=SIGNAL_LIMIT),
+    "table_lanes": Layout(("tables", "lanes"), limit=FEATURE_LIMIT),
     "table_starts": Layout(("lists and one",), limit=math.inf, dtype="<i8"),
     "table_rows": Layout((NEIGHBOURS,), limit=math.inf, dtype="<i4"),
-    "table_weights": Layout((NEIGHBOURS,), limit=SIGNAL_LIMIT, positive=True),
-    "item_facts": Layout(("items", "facts"), limit=SIGNAL_LIMIT),
+    "table_weights": Layout((NEIGHBOURS,), limit=FEATURE_LIMIT, positive=True),
+    "item_facts": Layout(("items", "ranker item features"), limit=FEATURE_LIMIT),
     "popular": Layout(("items",), limit=math.inf, dtype="<i8"),
 }
 
@@ -80,9 +80,9 @@ def check_arrays(
 
 
 def _dimensions(file: str, dimensions: int) -> int:
-    if dimensions % 8 or not 0 < dimensions <= MOST_DIMENSIONS:
+    if dimensions % 8 or not 0 < dimensions <= DIMENSIONS_LIMIT:
         raise BadRelease(
-            f"{file}: dimension {dimensions}; want a multiple of 8 up to {MOST_DIMENSIONS:,}"
+            f"{file}: dimension {dimensions}; want a multiple of 8 up to {DIMENSIONS_LIMIT:,}"
         )
     return dimensions
 

@@ -26,10 +26,10 @@ from models.release.release import Release
 def answer_golden(
     release: Release, history: Sequence[GoldenEvent], attributes: Mapping[str, str], limit: int
 ) -> tuple[tuple[str, int], ...]:
-    """Return the `most` items that stage one ranks first for a synthetic customer, with scores.
+    """Return the `limit` items that stage one ranks first for a synthetic customer, with scores.
 
-    An act `step` acts before the newest is that many days old. Scores are in units of 2^-20; equal
-    ones stand in the order of the release's items.
+    An event `step` events before the newest is that many days old. Scores are in units of 2^-20;
+    equal ones stand in the order of the release's items.
     """
     customer = place_customer(_view(history, attributes), release, 0)
     if customer.cold:
@@ -38,8 +38,8 @@ def answer_golden(
     else:
         every = np.arange(len(release.items))
         scores = dot(to_fixed(release.vectors), every, customer.vector) + customer.bias
-    order_ = np.argsort(-scores, kind="stable")[:limit]
-    return tuple((release.items[row], int(scores[row])) for row in order_)
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return tuple((release.items[row], int(scores[row])) for row in order)
 
 
 def answer_ranked(
@@ -53,12 +53,13 @@ def answer_ranked(
     if stage is None:
         return {}
     view = _view(history, {})
-    past, segments = item_history_of(view, release.item_row, release.history, 0), segments_of(view)
+    item_history = item_history_of(view, release.item_row, release.history, 0)
+    segments = segments_of(view)
     items = len(release.items)
-    every, ranks = np.ones(items, np.bool_), np.arange(items)
+    every, tie_ranks = np.ones(items, np.bool_), np.arange(items)
     found = {}
     for intent in sorted(stage.ensembles):
-        rows, scores, _ = rank_candidates(stage, intent, past, segments, every, ranks)
+        rows, scores, _ = rank_candidates(stage, intent, item_history, segments, every, tie_ranks)
         best = zip(rows[:limit].tolist(), scores[:limit].tolist(), strict=True)
         found[intent] = tuple((release.items[row], score) for row, score in best)
     return found

@@ -69,7 +69,7 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GoldenEvent(msgspec.Struct, frozen=True, array_like=True):
-    """One act of a synthetic history, `step` acts before the newest."""
+    """One event of a synthetic history, `step` events before the newest."""
 
     type: str
     channel: str

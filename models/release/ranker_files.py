@@ -17,17 +17,18 @@ from models.canonical import encode_canonical
 from models.domain.events import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
-from models.recommender.features.item import ITEM_FEATURES
+from models.recommender.features_of_item import ITEM_FEATURES
 from models.recommender.neighbours import NeighbourTables
 from models.recommender.ranker import (
-    MOST_TABLES,
     RANKED,
+    TABLES_LIMIT,
     Ensemble,
     SecondStage,
     check_second_stage,
 )
-from models.recommender.retrieval import Quotas, RetrievalTables
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import SegmentPopularity
+from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees
 from models.release.arrays import STAGE_ARRAYS, check_arrays
 from models.release.files import Bytes, read_json
@@ -53,7 +54,7 @@ class _Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     tables: list[str]
     lanes: list[str]
-    facts: list[str]
+    item_features: list[str] = msgspec.field(name="facts")
     intents: dict[str, _Intent]
 
 
@@ -62,7 +63,7 @@ def stage_texts(stage: SecondStage) -> dict[str, bytes]:
     said = _Stage(
         tables=list(stage.retrieval.tables.names),
         lanes=list(INTERACTION_LANES),
-        facts=[fact.name for fact in ITEM_FEATURES],
+        item_features=[feature.name for feature in ITEM_FEATURES],
         intents={
             name: _Intent(
                 quotas=ensemble.quotas,
@@ -96,10 +97,11 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
     fault.
     """
     said = read_json(STAGE, data[STAGE].tobytes(), _Stage)
-    if said.lanes != list(INTERACTION_LANES) or said.facts != [fact.name for fact in ITEM_FEATURES]:
-        raise BadRelease(f"{STAGE}: lanes or facts are not those of this version")
-    if not 1 <= len(said.tables) <= MOST_TABLES:
-        raise BadRelease(f"{STAGE}: tables: want 1 to {MOST_TABLES}")
+    features = [feature.name for feature in ITEM_FEATURES]
+    if said.lanes != list(INTERACTION_LANES) or said.item_features != features:
+        raise BadRelease(f"{STAGE}: lanes or item features are not those of this version")
+    if not 1 <= len(said.tables) <= TABLES_LIMIT:
+        raise BadRelease(f"{STAGE}: tables: want 1 to {TABLES_LIMIT}")
     if said.intents.keys() != set(RANKED):
         raise BadRelease(f"{STAGE}: intents: want {' and '.join(RANKED)}")
     sizes = {
@@ -107,7 +109,7 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
         "lists and one": items * len(said.tables) + 1,
         "tables": len(said.tables),
         "lanes": len(INTERACTION_LANES),
-        "facts": len(ITEM_FEATURES),
+        "ranker item features": len(ITEM_FEATURES),
     }
     arrays = check_arrays(STAGE_ARRAYS, sizes, data)
     tables = NeighbourTables(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.features.item import BOUGHT_FEATURE
+from models.recommender.features_of_item import BOUGHT_FEATURE
 from models.recommender.retrieval import RetrievalTables
 from training.counting.interactions import Interactions
 from training.counting.item_tables import behaviour_pairs, count_item_tables, item_features

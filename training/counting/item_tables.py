@@ -18,7 +18,7 @@ from scipy import sparse
 
 from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats
-from models.recommender.features.item import ITEM_FEATURES, TREND
+from models.recommender.features_of_item import ITEM_FEATURES, TREND
 from models.recommender.neighbours import NeighbourTables
 from training.counting.interactions import Interactions
 

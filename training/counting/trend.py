@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.features.item import TREND
+from models.recommender.features_of_item import TREND
 from training.log.event_log import Log
 from training.log.order import Bound, bound_of, is_dated, ordered_across_customers
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadDataset
 from models.recommender.calibration import Calibration
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from models.recommender.trees import Trees, read_trees
 from training.progress import Progress, no_progress
 from training.ranking.calibrate import calibrate

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommender.item_history import item_history_of
-from models.recommender.retrieval import Quotas, RetrievalTables
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import segments_of
+from models.recommender.sources import Quotas
 from models.recommender.user_features import HistoryConfig
 from training.log.event_log import Log
 from training.log.profile_builder import ProfileBuilder

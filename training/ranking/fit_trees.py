@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from training.ranking.groups import CandidateGroups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)

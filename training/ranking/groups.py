@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.numeric.array_types import Floats, Rows
-from models.recommender.features.by_table import greatest_sums
-from models.recommender.features.group import FeatureInputs, MatchFeatures
+from models.recommender.feature_group import FeatureInputs, MatchFeatures
+from models.recommender.features_by_table import greatest_sums
 from models.recommender.item_history import ItemHistory, item_history_of
 from models.recommender.ranker_features import feature_matrix
-from models.recommender.retrieval import Proposed, Quotas, RetrievalTables, propose_candidates
+from models.recommender.retrieval import RetrievalTables
 from models.recommender.segments import segment_popularity, segments_of
+from models.recommender.sources import Proposed, Quotas, propose_candidates
 from models.recommender.user_features import HistoryConfig
 from training.counting.trend import Trend, with_trend
 from training.progress import Progress, no_progress
@@ -160,8 +161,8 @@ def item_ranker_features(
         if request.trend is None
         else with_trend(retrieval.item_features, request.trend)
     )
-    greatest = greatest_sums(proposed.candidates.rows, proposed.reached)
+    greatest = greatest_sums(proposed.candidates.rows, proposed.neighbours)
     inputs = FeatureInputs(
-        rows, request.history, proposed.reached, greatest, matches, item_features
+        rows, request.history, proposed.neighbours, greatest, matches, item_features
     )
     return feature_matrix(inputs)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from models.errors import BadDataset
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from training.log.event_log import Log
 from training.log.order import bound_of
 from training.ranking.groups import CandidateGroups

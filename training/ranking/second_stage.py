@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.features.group import Feature
+from models.recommender.feature_group import Feature
 from models.recommender.ranker_features import ranker_features
 from models.recommender.retrieval import RetrievalTables
 from models.recommender.user_features import HistoryConfig

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from models.recommender.retrieval import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
+from models.recommender.sources import DEFAULT_QUOTAS, DISCOVERY_QUOTAS, Quotas
 from training.counting.trend import TrendConfig
 from training.ranking.fit_trees import RankerSettings
 

@@ -20,8 +20,9 @@ from scipy.special import expit
 from models.domain.decisions import Intent
 from models.errors import BadDataset
 from models.numeric.array_types import Floats
-from models.recommender.features.group import Feature
-from models.recommender.retrieval import Quotas, RetrievalTables, propose_candidates
+from models.recommender.feature_group import Feature
+from models.recommender.retrieval import RetrievalTables
+from models.recommender.sources import Quotas, propose_candidates
 from models.recommender.trees import Trees, read_trees
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import BadDataset
-from models.recommender.features.item import BOUGHT
+from models.recommender.features_of_item import BOUGHT
 from models.recommender.trees import Trees
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadDataset
-from models.recommender.candidates import source_names
 from models.recommender.ranker import Ensemble
 from models.recommender.ranker import SecondStage as Ranking
 from models.recommender.retrieval import RetrievalTables
+from models.recommender.sources import source_names
 from models.recommender.user_features import HistoryConfig
 from models.release.release import Release, ReleaseContent
 from training.counting.candidate_tables import count_retrieval
