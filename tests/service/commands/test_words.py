@@ -8,7 +8,7 @@ from throughline.v1 import common_pb2, recommendation_pb2
 from models.domain.channels import CHANNELS
 from models.domain.events import EVENT_TYPES, OWN_TYPES
 from service.contract import words
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(
