@@ -59,6 +59,7 @@ from models.recommender.user_features import HistoryConfig, history_features
 from service.contract.names import declare_names
 
 assert "wish" in declare_names().sendable_types and VERBS["wish"] == "wished for"
+declare_names(event_types={"covet": "wish"})
 wish = Event(event_id="1", identifier=b"", type="wish", channel="web", time=1, item="a")
 view = view_of([fold(Compartment(), [wish])])
 assert [entry.type for entry in view.lanes["cart"]] == ["wish"]
