@@ -31,7 +31,7 @@ from models.recommender.segments import SegmentPopularity
 from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees
 from models.release.arrays import STAGE_ARRAYS, check_arrays
-from models.release.files import Bytes, read_json
+from models.release.verified_files import Bytes, read_json
 
 STAGE = "second_stage.json"
 STAGE_FILES = (

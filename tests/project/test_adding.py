@@ -98,8 +98,14 @@ def after(folder: Path, file: str, line: str, added: str) -> None:
             'GREETINGS = counter("throughline_greetings_total", "Customers greeted.", "channel")',
             METRIC,
         ),
+        (
+            "models/domain/event_types.py",
+            '    EventType("remove_from_cart", CART),',
+            '    EventType("wish", CART, weight=0.5, verb="wished for"),',
+            EVENT,
+        ),
     ],
-    ids=["a withhold reason", "a channel", "a metric"],
+    ids=["a withhold reason", "a channel", "a metric", "an event type"],
 )
 def test_one_declaration_is_followed(
     tmp_path: Path, file: str, line: str, added: str, program: str

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from models.errors import BadRelease
-from models.release.files import FileDigest, ReleaseFiles
 from models.release.golden import check_golden
 from models.release.loader import NewerRelease, load_release, read_golden, verify_release
+from models.release.verified_files import FileDigest, ReleaseFiles
 from tests.support.bad_content import consistent
 from tests.support.damage import CONTENT, Damage, copied, golden_release, on_disk, random_on_disk
 
@@ -98,7 +98,7 @@ def test_a_file_exchanged_between_look_and_open(
                 path.symlink_to("/dev/zero")
         return seen
 
-    monkeypatch.setattr("models.release.files.os.stat", exchanging)
+    monkeypatch.setattr("models.release.verified_files.os.stat", exchanging)
     with pytest.raises(BadRelease, match=r"^popularity.npy: "):
         load_release(directory)
 
@@ -139,7 +139,7 @@ def test_a_file_that_grows_while_it_is_read(
             file.write(b"x")
         return seen
 
-    monkeypatch.setattr("models.release.files.os.fstat", growing)
+    monkeypatch.setattr("models.release.verified_files.os.fstat", growing)
     with pytest.raises(BadRelease, match=r"^popularity.npy: size mismatch$"):
         verify_release(directory)
     with pytest.raises(BadRelease, match=r"^[a-z_]+.(npy|json): size mismatch$"):
