@@ -1,6 +1,4 @@
-"""Events: what a customer did or was shown, their types, and their one canonical order.
-
-A new built-in type is one line of `BUILT_IN`; the comment of `Event.type` in the contract tells it.
+"""Events: what a customer did or was shown, and their one canonical order.
 
 Canonical order is (rank, at, key). `rank` is 0 for an event without a time and 1 for a timed one;
 `at` is the time in microseconds since 1970 (UTC), or the sequence within the customer, or 0; `key`
@@ -10,69 +8,8 @@ themselves: ids often follow the item, and an order that follows the item leaks 
 
 import hashlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
-
-# The lane of a profile that remembers an event of this type. Lanes are bounded one by one, so that
-# a hundred impressions cannot push a purchase out of memory.
-BROWSE, CART, PURCHASE, CONTACT, RESPONSE, ATTRIBUTE = (
-    "browse",
-    "cart",
-    "purchase",
-    "contact",
-    "response",
-    "attribute",
-)
-# Contacts that are limited have lanes of their own, so that neither impressions nor reservations
-# that nobody confirmed push a message that was sent out of memory.
-SENT, RESERVED, GRANTED = ("sent", "reserved", "granted")
-# What the customer did, which the model reads and a cool-down looks at.
-INTERACTION_LANES = (BROWSE, CART, PURCHASE, RESPONSE)
-CONTACT_LANES = (
-    CONTACT,
-    SENT,
-    RESERVED,
-    GRANTED,
-)  # what was done to the customer, or is about to be
-
-
-class EventType(NamedTuple):
-    """A built-in type of event, and the lane that remembers its events.
-
-    `phrase` is what an agent says before the name of an item; "" for the type itself. `own`: only a
-    decision records it, nobody may send it.
-    """
-
-    name: str
-    lane: str
-    phrase: str = ""
-    own: bool = False
-
-
-BUILT_IN = (
-    EventType("view", BROWSE, "looked at"),
-    EventType("search", BROWSE),
-    EventType("session", BROWSE),
-    EventType("call", BROWSE),
-    EventType("add_to_cart", CART, "put in the cart"),
-    EventType("remove_from_cart", CART),
-    EventType("purchase", PURCHASE, "bought"),
-    EventType("impression", CONTACT),
-    EventType("open", CONTACT),
-    EventType("sent", SENT),
-    EventType("reserved", RESERVED, own=True),
-    EventType("granted", GRANTED, own=True),
-    EventType("click", RESPONSE),
-    EventType("accept", RESPONSE),
-    EventType("dismiss", RESPONSE),
-    EventType("redeem", RESPONSE),
-    EventType("unsubscribe", RESPONSE),
-    EventType("attributes_changed", ATTRIBUTE),
-)
-EVENT_TYPES: Mapping[str, str] = {type_.name: type_.lane for type_ in BUILT_IN}
-OWN_TYPES = frozenset(type_.name for type_ in BUILT_IN if type_.own)
-EVENT_PHRASES: Mapping[str, str] = {type_.name: type_.phrase or type_.name for type_ in BUILT_IN}
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -133,11 +70,6 @@ _content = msgspec.msgpack.Encoder(order="deterministic")
 def content_hash(event: Event) -> int:
     """Return a 32-bit hash of everything the event says: same id and other content is refused."""
     return int.from_bytes(hashlib.blake2b(_content.encode(event), digest_size=4).digest(), "big")
-
-
-def lane_of(event_type: str, declared: Mapping[str, str] = EVENT_TYPES) -> str:
-    """Return the lane that remembers `event_type`; `declared` maps each known type to its lane."""
-    return declared[event_type]
 
 
 def attributes_event(identifier: bytes, attributes: Mapping[str, str]) -> Event:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.canonical import encode_canonical
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
 from models.recommender.features_of_item import ITEM_FEATURES

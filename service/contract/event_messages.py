@@ -6,7 +6,8 @@ from typing import NamedTuple
 import grpc
 from throughline.v1 import event_pb2 as pb
 
-from models.domain.events import ATTRIBUTE, Event
+from models.domain.event_types import ATTRIBUTE
+from models.domain.events import Event
 from models.domain.identifiers import Identifier, hash_identifier
 from service.contract import limits
 from service.contract.names import Names

@@ -7,7 +7,7 @@ from throughline.v1 import recommendation_pb2 as pb
 from models.decision.outcome import OfferOutcome, Stage
 from models.domain.catalogue import Catalogue
 from models.domain.decisions import Because, Source
-from models.domain.events import EVENT_PHRASES
+from models.domain.event_types import VERBS
 from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import Explanation
 from service.contract.common_messages import timestamp
@@ -82,7 +82,7 @@ def _carried(explanation: Explanation, catalogue: Catalogue) -> str:
 
 
 def _act(because: Because, catalogue: Catalogue) -> str:
-    verb = EVENT_PHRASES.get(because.type, because.type)
+    verb = VERBS.get(because.type, because.type)
     item = catalogue.items.get(because.item)
     return f"{verb} {(item.title if item is not None else '') or because.item}".rstrip()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from models.domain.channels import CHANNELS
-from models.domain.events import EVENT_TYPES, OWN_TYPES
+from models.domain.event_types import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput

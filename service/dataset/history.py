@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event, attributes_event, event_key
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event, attributes_event, event_key
 from models.domain.identifiers import (
     HASH_BYTES,
     HASHED_NAMESPACES,

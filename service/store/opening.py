@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
 from service.store.database.backend import Backend

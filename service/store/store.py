@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple, cast
 from models.codec import decode, encode
 from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import DecisionRecord
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
 from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict

@@ -49,20 +49,21 @@ assert "# HELP throughline_greetings_total Customers greeted." in text
 assert 'throughline_greetings_total{channel="web"} 2.0' in text
 """
 
-EVENT_TYPE = """
-from models.domain.decisions import Because
+EVENT = """
+from models.domain.event_types import VERBS
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
-from models.domain.catalogue import Catalogue
-from service.contract.explanation_messages import _act
+from models.domain.view import view_of
+from models.recommender.user_features import HistoryConfig, history_features
 from service.contract.names import declare_names
 
-assert "taste" in declare_names().sendable_types
-declare_names(event_types={"sniff": "taste"})
-event = Event(event_id="e1", identifier=b"", type="taste", channel="store", item="soup", time=1)
-assert fold(Compartment(), [event]).lanes["browse"][0].type == "taste"
-assert _act(Because("taste", "soup"), Catalogue()) == "tasted soup"
+assert "wish" in declare_names().sendable_types and VERBS["wish"] == "wished for"
+declare_names(event_types={"covet": "wish"})
+wish = Event(event_id="1", identifier=b"", type="wish", channel="web", time=1, item="a")
+view = view_of([fold(Compartment(), [wish])])
+assert [entry.type for entry in view.lanes["cart"]] == ["wish"]
+assert [feature.name for feature in history_features(view, HistoryConfig(), 2)] == ["wish:a"]
 """
 
 
@@ -92,19 +93,13 @@ def after(folder: Path, file: str, line: str, added: str) -> None:
             CHANNEL,
         ),
         (
-            "models/domain/events.py",
-            '    EventType("view", BROWSE, "looked at"),',
-            '    EventType("taste", BROWSE, "tasted"),',
-            EVENT_TYPE,
-        ),
-        (
             "service/metrics/declared.py",
             'WORKERS = gauge("throughline_workers", "Processes that serve.", "livesum")',
             'GREETINGS = counter("throughline_greetings_total", "Customers greeted.", "channel")',
             METRIC,
         ),
     ],
-    ids=["a withhold reason", "a channel", "an event type", "a metric"],
+    ids=["a withhold reason", "a channel", "a metric"],
 )
 def test_one_declaration_is_followed(
     tmp_path: Path, file: str, line: str, added: str, program: str

@@ -25,7 +25,8 @@ from models.domain import selectors
 from models.domain.channels import CHANNELS
 from models.domain.dataset import TABLES
 from models.domain.decisions import Flag, Intent
-from models.domain.events import ATTRIBUTE, EVENT_TYPES, Event
+from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, TYPE_WEIGHTS
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.identifiers import NAMESPACES
 from models.domain.profile import LANE_CAPACITY, Compartment
@@ -34,7 +35,6 @@ from models.policy import schema as policy
 from models.policy.contact_log import contact_log_of
 from models.policy.cool_downs import closed_offers, touched
 from models.recommender.sources import Quotas
-from models.recommender.user_features import TYPE_WEIGHTS
 from service.cli import app
 from service.config.settings import Settings
 from service.contract import limits
@@ -386,20 +386,20 @@ def test_each_table_of_sqlite_is_told(tmp_path: Path, opened: Callable[[str], St
     with sqlite3.connect(tmp_path / "throughline.db") as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     there = {name for (name,) in found}
-    assert set(table_under("docs/architecture.md", "### SQLite")) == there
+    assert set(table_under("docs/store-layout.md", "## SQLite")) == there
 
 
 @pytest.mark.machine
 def test_each_key_of_redis_is_told(
     redis_server: RedisServer, opened: Callable[[str], Store]
 ) -> None:
-    """Every key that a store in use has in Redis is of a form that architecture names."""
+    """Every key that a store in use has in Redis is of a form that the store layout names."""
     store = opened(redis_server.url)
     store.record([one_event("view")], NOW)
     store.link(identifier(1), identifier(2), "login", NOW)
     patterns = {
         name: re.compile(re.sub("SHARD|CUSTOMER|DECISION|REQUEST|COUNTER|DATASET", ".+", part))
-        for name in table_under("docs/architecture.md", "### Redis")
+        for name in table_under("docs/store-layout.md", "## Redis")
         for part in [name.replace("{", r"\{").replace("}", r"\}")]
     }
     with redis_server.client() as client:

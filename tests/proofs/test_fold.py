@@ -12,7 +12,8 @@ import grpc
 import pytest
 from throughline.v1 import event_pb2
 
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from service.contract.status import code_number

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from throughline.v1 import customer_pb2, event_pb2, offer_pb2, recommendation_pb2, release_pb2
 
 from models.domain.channels import CHANNELS
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from tests.support.in_process import Running, event, loyalty, recommend_request, running
 from tests.support.metrics_scrape import CANARY, Scraped, scrape, scraping
 from tests.support.proof_table import Proof

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local
 from models.domain.catalogue import Catalogue, Item, Offer
-from models.domain.events import CONTACT, RESERVED, SENT
+from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.policy.caps import ContactRules

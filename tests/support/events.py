@@ -10,7 +10,8 @@ from models.domain.decisions import (
     Moment,
     Request,
 )
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from service.store.store import Store

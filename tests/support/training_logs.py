@@ -7,7 +7,8 @@ import numpy as np
 
 from models.domain.catalogue import Item
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.recommender.user_features import HistoryConfig
 from training.log.event_log import Customer, Log
 from training.ranking.fit_trees import RankerSettings

@@ -15,7 +15,7 @@ from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Item, Money
 from models.domain.decisions import Request
-from models.domain.events import BROWSE, CART, PURCHASE
+from models.domain.event_types import BROWSE, CART, PURCHASE
 from models.domain.fold import fold
 from models.domain.profile import Compartment, Profile
 from models.errors import BadInput

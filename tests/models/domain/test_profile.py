@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.codec import encode
 from models.domain.channels import CHANNELS
-from models.domain.events import EVENT_TYPES, Event, stamp_of
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event, stamp_of
 from models.domain.fold import (
     ATTRIBUTE_CAPACITY,
     BUCKET_CAPACITY,

@@ -12,7 +12,8 @@ from models.decision.inputs import SharedInputs
 from models.decision.recorded import catalogue_rows_used
 from models.domain.catalogue import Item
 from models.domain.decisions import ContextItem, Decision, Flag, Request, Source
-from models.domain.events import EVENT_TYPES, INTERACTION_LANES, Event
+from models.domain.event_types import EVENT_TYPES, INTERACTION_LANES
+from models.domain.events import Event
 from models.domain.reasons import Reason
 from models.domain.view import view_of
 from models.numeric.fixed import ONE

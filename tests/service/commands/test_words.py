@@ -6,7 +6,7 @@ import pytest
 from throughline.v1 import common_pb2, recommendation_pb2
 
 from models.domain.channels import CHANNELS
-from models.domain.events import EVENT_TYPES, OWN_TYPES
+from models.domain.event_types import EVENT_TYPES, OWN_TYPES
 from service.contract import words
 from tests.support.paths import ROOT
 

@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.domain.events import INTERACTION_LANES, Event
+from models.domain.event_types import INTERACTION_LANES
+from models.domain.events import Event
 from models.errors import BadDataset
 from models.recommender.candidates import neighbour_items
 from models.recommender.feature_group import FeatureInputs, MatchFeatures

@@ -7,7 +7,8 @@ import pytest
 from models.clock_time import DAY
 from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from tests.support.small_release import small_release, small_rows
 from training.evaluation.incumbent import MODEL
 from training.evaluation.redemptions import BEFORE, CHANCE, SO_FAR, measure_redemptions

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.clock_time import DAY
 from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.errors import BadDataset
 from models.ranking.offer_members import MEMBERS_LIMIT
 from models.recommender.item_history import item_history_of

@@ -12,7 +12,8 @@ from scipy import sparse
 import training.retrieval.fit
 from models.domain.catalogue import Item
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from models.domain.view import view_of
