@@ -31,7 +31,7 @@ class RefusedEvent(NamedTuple):
 
 
 def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event | RefusedEvent:
-    """Read one event; its identifier is hashed under `key` here and goes no further."""
+    """Read one event that arrives `now` (microseconds); its identifier is hashed under `key`."""
     check = Check()
     check.id("event_id", message.event_id)
     identifier = Identifier("", "")

@@ -36,9 +36,9 @@ def fill_explanation(
     if explanation.least is not None:
         response.least_score = explanation.least
     for changes in explanation.sets:
-        told = response.would_show.add()
+        entry = response.would_show.add()
         for change in changes:
-            _fill_change(told.changes.add(), change)
+            _fill_change(entry.changes.add(), change)
     if shown is None and not explanation.sets:
         for stopped in explanation.stopped:
             _fill_outcome(response.in_the_way.add(), stopped)
@@ -94,8 +94,8 @@ def _stopped(outcome: OfferOutcome) -> str:
         return "nothing that this customer did leads to it"
     if outcome.stage == Stage.RANKING or outcome.reason is None:
         return f"it is number {outcome.rank}, below the last one shown"
-    said = reason_in_words(int(outcome.reason))
-    return f"{said} ({outcome.rule})" if outcome.rule else said
+    why = reason_in_words(int(outcome.reason))
+    return f"{why} ({outcome.rule})" if outcome.rule else why
 
 
 def _change(change: Counterfactual) -> str:

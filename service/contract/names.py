@@ -15,9 +15,9 @@ from models.errors import BadInput
 class Names:
     """Every name that a request may use.
 
-    `event_types` maps a type to the lane of a profile that remembers it; callers may send those of
-    `told_types`, the others are the service's own. `placements` is empty when
-    any well-formed name will do.
+    `event_types` maps a type to the lane of a profile that remembers it; callers may send
+    `sendable_types`, decisions record the others. `placements` is empty when any well-formed name
+    will do.
     """
 
     channels: frozenset[str]

@@ -68,7 +68,7 @@ class Check:
         self.violations: list[Violation] = []
 
     def add_violation(self, field: str, reason: str) -> None:
-        """Add a violation; beyond the limit they are no longer told, but still count."""
+        """Add a violation, unless there are as many as a status can carry."""
         if len(self.violations) < limits.VIOLATIONS:
             self.violations.append(Violation(field, reason))
 
@@ -78,7 +78,7 @@ class Check:
             raise InvalidRequest(self.violations)
 
     def size(self, field: str, values: Sized, limit: int, minimum: int = 0) -> bool:
-        """Check how many there are; False when it makes no sense to look at each."""
+        """Check that there are `minimum` to `limit`; False where not: then do not check each."""
         if len(values) < minimum:
             self.add_violation(field, Refusal.REQUIRED)
         elif len(values) > limit:
@@ -86,7 +86,7 @@ class Check:
         return minimum <= len(values) <= limit
 
     def text(self, field: str, value: str, limit: int, required: bool = False) -> str:
-        """Check a text of at most `most` bytes without control characters."""
+        """Check a text of at most `limit` bytes without control characters."""
         if not value:
             if required:
                 self.add_violation(field, Refusal.REQUIRED)
@@ -116,7 +116,7 @@ class Check:
         return value
 
     def number(self, field: str, value: float, limit: float) -> float:
-        """Check a number from 0 to `most`."""
+        """Check a number from 0 to `limit`."""
         if not math.isfinite(value):
             self.add_violation(field, Refusal.NOT_FINITE)
         elif value < 0:
@@ -126,7 +126,7 @@ class Check:
         return value
 
     def count(self, field: str, value: int, limit: int, default: int) -> int:
-        """Check how many are asked for; 0 is the default."""
+        """Check a number from 0 to `limit`, and return it; `default` where it is 0."""
         self.number(field, value, limit)
         return value or default
 
@@ -178,7 +178,7 @@ class Check:
 
 def _not_a_hash(value: str) -> str:
     if not value or _CONTROL.search(value):
-        return ""  # told already
+        return ""  # refused for that already
     if _SHA256.fullmatch(value):
         return Refusal.NOT_AN_IDENTIFIER if value in _PLACEHOLDER_HASHES else ""
     if _EMAIL.fullmatch(value.strip()):

@@ -1,4 +1,4 @@
-"""Counts events by what became of each, as their sender was told."""
+"""Counts events by what became of each, as its result says."""
 
 import re
 from collections import Counter as Multiset

@@ -1,4 +1,4 @@
-"""CustomerService: shows what is known of a customer, and joins identifiers, and parts them."""
+"""CustomerService: shows what is known of a customer; links and unlinks identifiers."""
 
 import grpc
 from throughline.v1 import common_pb2

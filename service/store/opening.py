@@ -50,10 +50,10 @@ def open_store(
         raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
     try:
         fingerprint = key_fingerprint(key)
-        kept = backend.put_if_absent("key_fingerprint", fingerprint)
-        if kept != fingerprint:
+        stored = backend.put_if_absent("key_fingerprint", fingerprint)
+        if stored != fingerprint:
             raise WrongKey(
-                f"store: its identifiers are hashed under key {kept}; "
+                f"store: its identifiers are hashed under key {stored}; "
                 f"the key at hand is {fingerprint}"
             )
         return Store(backend, clock, key, event_types, spill)

@@ -24,7 +24,7 @@ def back_off(attempt: int) -> None:
 
 
 def too_many_writers(verb: str) -> StoreUnavailable:
-    """Return the error of who lost every race."""
+    """Return the error of a call that lost every race."""
     return StoreUnavailable(f"{verb}: too many writers at once; send it again")
 
 
