@@ -217,3 +217,15 @@ def test_a_server_has_one_thread_for_each_product() -> None:
     said = " ".join(one.value for one in of("serve") if one.name == "ENV")
     for name, value in THREAD_LIMITS.items():
         assert f"{name}={value}" in said
+
+
+def test_what_was_compiled_is_looked_for_in_every_room() -> None:
+    """The count of compiled functions that an image brings is of all modules of models."""
+    program = [sys.executable, "-P", str(ROOT / "deploy/compiled.py")]
+    said = subprocess.run(program, capture_output=True, text=True, check=False).stdout
+    counted = int(said.split()[2])
+    decorated = sum(
+        path.read_text(encoding="utf-8").count("\n@compiled(")
+        for path in (ROOT / "models").rglob("*.py")
+    )
+    assert counted == decorated > 0
