@@ -9,7 +9,8 @@ from numba.core.dispatcher import Dispatcher
 import models
 
 modules = [
-    importlib.import_module(f"models.{one.name}") for one in pkgutil.iter_modules(models.__path__)
+    importlib.import_module(one.name)
+    for one in pkgutil.walk_packages(models.__path__, prefix="models.")
 ]
 functions = {
     value for one in modules for value in vars(one).values() if isinstance(value, Dispatcher)

@@ -124,19 +124,19 @@ def _failure(error: grpc.RpcError, server: str) -> CallFailed:
         return CallFailed(code, f"{server} did not answer in time; try again or raise it")
     text = call.details() or "no details"
     # The message of a status often repeats what its details say.
-    said = [detail for detail in details if detail not in text]
-    return CallFailed(code, "; ".join([text, *said]))
+    told = [detail for detail in details if detail not in text]
+    return CallFailed(code, "; ".join([text, *told]))
 
 
 def _details(call: grpc.Call) -> list[str]:
     status = rpc_status.from_call(call)
-    said = []
+    told = []
     for packed in () if status is None else status.details:
         bad, info, retry = BadRequest(), ErrorInfo(), RetryInfo()
         if packed.Unpack(bad):
-            said += [f"{field.field}: {field.description}" for field in bad.field_violations]
+            told += [f"{field.field}: {field.description}" for field in bad.field_violations]
         elif packed.Unpack(info):
-            said.append(f"reason {info.reason}")
+            told.append(f"reason {info.reason}")
         elif packed.Unpack(retry):
-            said.append(f"retry in {retry.retry_delay.ToMilliseconds() / 1000:g} s")
-    return said
+            told.append(f"retry in {retry.retry_delay.ToMilliseconds() / 1000:g} s")
+    return told

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from service.store.database.backend import Backend
 from service.store.opening import open_store
 from service.store.store import Store
-from tests import machine
-from tests.backends import STORE_KEY, backend_of
-from tests.patience import PATIENCE
-from tests.proof import proof, pytest_terminal_summary
-from tests.redis_server import RedisServer, require_redis
+from tests.support import machine
+from tests.support.backends import STORE_KEY, backend_of
+from tests.support.proof_table import proof, pytest_terminal_summary
+from tests.support.redis_server import RedisServer, require_redis
+from tests.support.waiting import PATIENCE
 
 __all__ = ["proof", "pytest_terminal_summary"]
 

@@ -6,8 +6,9 @@ The channel enters here and only withholds; the first filter of an offer is its 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from models.decision.filters import Filter, in_holdout, mask_of
+from models.decision.filters import Filter, mask_of
 from models.decision.gather import Gathered
+from models.decision.holdout import in_holdout
 from models.decision.inputs import DecisionInputs
 from models.domain.exclusions import Exclusion
 from models.domain.reasons import Reason

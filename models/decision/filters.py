@@ -7,7 +7,6 @@ import numpy as np
 
 from models.domain.exclusions import Exclusion
 from models.numeric.array_types import NO_ROWS, Mask, Rows
-from models.numeric.draws import unit
 from models.policy.schema import Policy
 from models.ranking.offer_index import OfferIndex
 
@@ -39,12 +38,6 @@ def base_intent_of(policy: Policy, intent: str) -> str:
     """Return the built-in intent that `intent` behaves like."""
     rule = policy.intents.get(intent)
     return intent if rule is None else rule.like
-
-
-def in_holdout(policy: Policy, seed: bytes) -> bool:
-    """Tell whether a person is of the holdout; `seed` is theirs."""
-    holdout = policy.holdout
-    return holdout.share > 0 and unit(seed, f"holdout {holdout.name}") < holdout.share
 
 
 def mask_of(index: OfferIndex, offers: Iterable[str]) -> Mask:

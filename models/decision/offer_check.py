@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
+from models.domain.amounts import amount
 from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Request
-from models.domain.events import CONTACT, RESERVED, SENT, decision_key
+from models.domain.event_types import CONTACT, RESERVED, SENT
+from models.domain.events import decision_key
 from models.domain.exclusions import Exclusion
-from models.domain.prices import amount
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.decision.exploration import OpenCandidates
-from models.decision.filters import in_holdout
+from models.decision.holdout import in_holdout
 from models.decision.recorded import kept_candidates
 from models.decision.slate import RankedOffer
 from models.decision.stages import Stages

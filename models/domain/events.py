@@ -1,4 +1,4 @@
-"""Events: what a customer did or was shown, their types, and their one canonical order.
+"""Events: what a customer did or was shown, and their one canonical order.
 
 Canonical order is (rank, at, key). `rank` is 0 for an event without a time and 1 for a timed one;
 `at` is the time in microseconds since 1970 (UTC), or the sequence within the customer, or 0; `key`
@@ -10,52 +10,6 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
-
-# The lane of a profile that remembers an event of this type. Lanes are bounded one by one, so that
-# a hundred impressions cannot push a purchase out of memory.
-BROWSE, CART, PURCHASE, CONTACT, RESPONSE, ATTRIBUTE = (
-    "browse",
-    "cart",
-    "purchase",
-    "contact",
-    "response",
-    "attribute",
-)
-# Contacts that are limited have lanes of their own, so that neither impressions nor reservations
-# that nobody confirmed push a message that was sent out of memory.
-SENT, RESERVED, GRANTED = ("sent", "reserved", "granted")
-# What the customer did, which the model reads and a cool-down looks at.
-INTERACTION_LANES = (BROWSE, CART, PURCHASE, RESPONSE)
-CONTACT_LANES = (
-    CONTACT,
-    SENT,
-    RESERVED,
-    GRANTED,
-)  # what was done to the customer, or is about to be
-
-EVENT_TYPES: Mapping[str, str] = {
-    "view": BROWSE,
-    "search": BROWSE,
-    "session": BROWSE,
-    "call": BROWSE,
-    "add_to_cart": CART,
-    "remove_from_cart": CART,
-    "purchase": PURCHASE,
-    "impression": CONTACT,
-    "open": CONTACT,
-    "sent": SENT,
-    "reserved": RESERVED,
-    "granted": GRANTED,
-    "click": RESPONSE,
-    "accept": RESPONSE,
-    "dismiss": RESPONSE,
-    "redeem": RESPONSE,
-    "unsubscribe": RESPONSE,
-    "attributes_changed": ATTRIBUTE,
-}
-
-# What only a decision records: nobody may send an event of these types.
-OWN_TYPES = frozenset({"reserved", "granted"})
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -116,11 +70,6 @@ _content = msgspec.msgpack.Encoder(order="deterministic")
 def content_hash(event: Event) -> int:
     """Return a 32-bit hash of everything the event says: same id and other content is refused."""
     return int.from_bytes(hashlib.blake2b(_content.encode(event), digest_size=4).digest(), "big")
-
-
-def lane_of(event_type: str, declared: Mapping[str, str] = EVENT_TYPES) -> str:
-    """Return the lane that remembers `event_type`; `declared` maps each known type to its lane."""
-    return declared[event_type]
 
 
 def attributes_event(identifier: bytes, attributes: Mapping[str, str]) -> Event:

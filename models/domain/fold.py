@@ -9,16 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 
-from models.domain.events import (
-    ATTRIBUTE,
-    CONTACT_LANES,
-    EVENT_TYPES,
-    Event,
-    Stamp,
-    content_hash,
-    decision_key,
-    stamp_of,
-)
+from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES
+from models.domain.events import Event, Stamp, content_hash, decision_key, stamp_of
 from models.domain.profile import LANE_CAPACITY, Attribute, Compartment, Entry, latest
 
 SEEN_CAPACITY = 64  # event ids a compartment recognises without a look into the log

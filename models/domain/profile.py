@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from models.codec import damaged, payload_of
-from models.domain.events import (
+from models.domain.event_types import (
     BROWSE,
     CART,
     CONTACT,
@@ -19,8 +19,8 @@ from models.domain.events import (
     RESERVED,
     RESPONSE,
     SENT,
-    Stamp,
 )
+from models.domain.events import Stamp
 
 # How many of the latest events each lane remembers.
 LANE_CAPACITY: Mapping[str, int] = {

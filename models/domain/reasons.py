@@ -1,7 +1,7 @@
 """The reasons for which an offer is not shown: one declaration each, which the rest follows.
 
 A new reason is one line here and one value of `WithholdReason` in the contract, under the same
-number; what decides on it yields a `Filter`, or an `Exclusion`, with it.
+number (then `make protos`); what decides on it yields a `Filter`, or an `Exclusion`, with it.
 """
 
 from enum import IntEnum

@@ -3,14 +3,8 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from models.domain.events import (
-    CONTACT,
-    GRANTED,
-    INTERACTION_LANES,
-    RESERVED,
-    SENT,
-    Event,
-)
+from models.domain.event_types import CONTACT, GRANTED, INTERACTION_LANES, RESERVED, SENT
+from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import LANE_CAPACITY, Attribute, Compartment, Entry, latest
 

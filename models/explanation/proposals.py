@@ -8,7 +8,7 @@ import numpy as np
 from models.clock_time import DAY
 from models.decision.outcome import OfferOutcome, Stage
 from models.decision.stages import Stages
-from models.domain.prices import amount, margin
+from models.domain.amounts import amount, margin
 from models.domain.profile import Entry
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas

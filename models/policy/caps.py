@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer, Row, offer_id
 from models.domain.decisions import ContextItem
-from models.domain.events import CONTACT, RESERVED, SENT
+from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.profile import LANE_CAPACITY
 from models.domain.reasons import Reason

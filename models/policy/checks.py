@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from models.clock_time import zone_named
 from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
-from models.domain.events import ATTRIBUTE, EVENT_TYPES
+from models.domain.event_types import ATTRIBUTE, EVENT_TYPES
 from models.domain.names import is_name
 from models.domain.profile import LANE_CAPACITY
 from models.domain.selectors import OfferHas, Selector

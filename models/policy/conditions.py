@@ -10,7 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local, within
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from models.domain.view import View
 from models.policy.schema import (
     AtPlace,

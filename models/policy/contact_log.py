@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from models.clock_time import MINUTE
 from models.domain.catalogue import DEFAULT_PREFIX
-from models.domain.events import RESERVED, SENT
+from models.domain.event_types import RESERVED, SENT
 from models.domain.profile import Entry
 from models.policy.schema import Contact
 

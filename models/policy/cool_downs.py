@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from models.clock_time import DAY
 from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
 from models.domain.decisions import ContextItem, Intent
-from models.domain.events import INTERACTION_LANES, PURCHASE, RESPONSE
+from models.domain.event_types import DECLINED, INTERACTION_LANES, PURCHASE, RESPONSE, TAKEN
 from models.domain.exclusions import Exclusion
 from models.domain.profile import Entry
 from models.domain.reasons import Reason
@@ -17,9 +17,6 @@ from models.domain.selectors import Selector
 from models.domain.view import View
 from models.policy.contact_log import offer_of
 from models.policy.schema import CoolDowns
-
-TAKEN = ("accept", "redeem")
-DECLINED = "dismiss"
 
 
 def closed_offers(
@@ -38,7 +35,7 @@ def closed_offers(
     }
     responses = view.lanes.get(RESPONSE, ())
     for entry, until in _within(responses, cool_downs.decline, now):
-        if entry.type == DECLINED:
+        if entry.type in DECLINED:
             _close(closed, offer_of(entry), Exclusion(Reason.DECLINED, "decline", until))
     if base_intent != Intent.REPLENISH:
         for entry, until in _within(responses, cool_downs.purchase, now):

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from models.domain.amounts import amount, margin
 from models.domain.catalogue import Item, Offer, Row, offer_id
-from models.domain.prices import amount, margin
 from models.domain.selectors import Selector
 from models.numeric.array_types import NO_ROWS, Doubles, Mask, Rows
 

@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from models.domain.names import is_name
 from models.errors import ThroughlineError
 from models.policy.checks import DeclaredNames, rules_of

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from models.domain.decisions import Because, Intent, Source
-from models.domain.events import PURCHASE
+from models.domain.event_types import PURCHASE
 from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.fixed import dot

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from models.domain.decisions import Because, Source
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows

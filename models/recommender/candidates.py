@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.events import CART, INTERACTION_LANES
+from models.domain.event_types import CART, INTERACTION_LANES
 from models.numeric.array_types import NO_ROWS, Mask, Rows
 from models.numeric.compiled import compiled
 from models.recommender.item_history import ItemHistory

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
+from models.domain.event_types import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
 from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled
 from models.recommender.feature_group import Feature, FeatureGroup, FeatureInputs

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.clock_time import DAY
-from models.domain.events import INTERACTION_LANES, PURCHASE
+from models.domain.event_types import INTERACTION_LANES, PURCHASE
 from models.domain.view import View
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled

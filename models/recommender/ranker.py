@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.decisions import Intent
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from models.errors import BadRelease
 from models.numeric.array_types import Fixed, Mask, Rows
 from models.numeric.fixed import ONE, top_by_score

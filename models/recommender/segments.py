@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.domain.events import BROWSE, CART, PURCHASE, RESPONSE
+from models.domain.event_types import BROWSE, CART, PURCHASE, RESPONSE
 from models.domain.view import View
 from models.numeric.array_types import Floats, Rows
 from models.numeric.compiled import compiled

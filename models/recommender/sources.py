@@ -2,9 +2,11 @@
 
 A source is added here: an entry of `SOURCES`, and its quota in `Quotas`, 0 unless a release says
 otherwise, so that releases made before answer as they did. Names, bits, the check of quotas and
-what the contract calls an offer's source follow. A source that proposes by the history says how in
-`propose`; one that needs the catalogue is proposed by `models.ranking.two_stage_candidates`. The
-same functions propose live and make the examples to train on: a ranker is fitted on what it meets.
+what the contract calls an offer's source follow; a new `Source` is a value in
+`models.domain.decisions` and in the contract, under one number. A source that proposes by the
+history says how in `propose`; one that needs the catalogue is proposed by
+`models.ranking.two_stage_candidates`. The same functions propose live and make the examples to
+train on: a ranker is fitted on what it meets.
 """
 
 from collections.abc import Callable, Mapping, Sequence

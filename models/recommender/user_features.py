@@ -6,7 +6,7 @@ its decay, and the history is normalised as a whole. Training builds its matrice
 function, so a column means the same on both sides.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from math import isqrt
 from typing import Literal, NamedTuple
@@ -14,20 +14,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from models.clock_time import DAY
+from models.domain.event_types import TYPE_WEIGHTS
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.numeric.fixed import BITS, ONE, product, scale
 
 CONSTANT = "constant"
-TYPE_WEIGHTS: Mapping[str, float] = {
-    "purchase": 1.0,
-    "add_to_cart": 1.0,
-    "view": 1.0,
-    "click": 1.0,
-    "redeem": 1.0,
-    "session": 1.0,
-    "call": 1.0,
-}
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.errors import BadRelease
 from models.numeric.fixed import BIAS_LIMIT, LIMIT
 from models.numeric.npy import NotAnArray, read_array
-from models.release.files import Bytes
+from models.release.verified_files import Bytes
 
 # Axes that are no list of names: the first array that has one says how long it is.
 DIMENSIONS, NEIGHBOURS = "dimensions", "neighbours"

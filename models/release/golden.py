@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.clock_time import DAY
-from models.domain.events import BROWSE, EVENT_TYPES, INTERACTION_LANES
+from models.domain.event_types import BROWSE, EVENT_TYPES, INTERACTION_LANES
 from models.domain.profile import Entry
 from models.domain.view import View
 from models.errors import BadRelease

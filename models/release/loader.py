@@ -14,7 +14,6 @@ from models.errors import BadRelease
 from models.recommender.segments import SegmentPopularity
 from models.recommender.user_features import HistoryConfig
 from models.release.arrays import ARRAYS, check_arrays
-from models.release.files import ReleaseFiles, foreign, read_json
 from models.release.manifest import (
     FILES_OF,
     FORMAT,
@@ -27,6 +26,7 @@ from models.release.manifest import (
 )
 from models.release.ranker_files import STAGE, read_stage
 from models.release.release import Release, ReleaseContent, row_numbers
+from models.release.verified_files import ReleaseFiles, foreign, read_json
 
 HISTORY_LENGTH = 1000
 TYPE_WEIGHT = 1000.0

@@ -11,8 +11,8 @@ import msgspec
 from models.domain.decisions import Intent
 from models.recommender.user_features import HistoryConfig
 from models.release.arrays import ARRAYS
-from models.release.files import FileDigest
 from models.release.ranker_files import STAGE_FILES
+from models.release.verified_files import FileDigest
 
 FORMAT = 2
 MANIFEST = "manifest.json"

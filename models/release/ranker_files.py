@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.canonical import encode_canonical
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from models.errors import BadRelease
 from models.recommender.calibration import Calibration
 from models.recommender.features_of_item import ITEM_FEATURES
@@ -31,7 +31,7 @@ from models.recommender.segments import SegmentPopularity
 from models.recommender.sources import Quotas
 from models.recommender.trees import read_trees
 from models.release.arrays import STAGE_ARRAYS, check_arrays
-from models.release.files import Bytes, read_json
+from models.release.verified_files import Bytes, read_json
 
 STAGE = "second_stage.json"
 STAGE_FILES = (

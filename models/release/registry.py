@@ -23,8 +23,8 @@ import msgspec
 from models.canonical import NotCanonical, decode_json
 from models.errors import BadInput, BadRelease, ThroughlineError
 from models.policy.schema import BUILT_IN, Policy
-from models.release.files import ReleaseFiles
 from models.release.gate import Comparison
+from models.release.verified_files import ReleaseFiles
 
 POINTER = "pointer.json"
 ENTRIES = "entries"

@@ -10,10 +10,10 @@ import numpy as np
 from models.canonical import encode_canonical
 from models.recommender.ranker import check_second_stage
 from models.release.arrays import ARRAYS, STAGE_ARRAYS
-from models.release.files import FileDigest
 from models.release.manifest import FILES_OF, GOLDEN, MANIFEST, VOCABULARY, Golden, Manifest
 from models.release.ranker_files import stage_arrays, stage_texts
 from models.release.release import ReleaseContent
+from models.release.verified_files import FileDigest
 
 
 def write_release(

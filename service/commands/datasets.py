@@ -60,10 +60,10 @@ def load(
         (count.table, *(str(getattr(count, name)) for name in columns[1:]))
         for count in report.tables
     ]
-    made = table(columns, rows)
-    for column in made.columns[1:]:
+    grid = table(columns, rows)
+    for column in grid.columns[1:]:
         column.justify = "right"
-    output().print(made)
+    output().print(grid)
 
 
 @log.command()

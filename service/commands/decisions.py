@@ -1,4 +1,4 @@
-"""The commands over kept decisions: show and explain them, prove what they follow from."""
+"""The commands over stored decisions: show, explain, replay, verify and compare them."""
 
 import os
 import time
@@ -95,8 +95,8 @@ def explain(
             raise BadInput("decision", "not in the store")
         catalogue = catch_up(opened, Catalogue())
         index = OfferIndex(replayer.release(record), catalogue)
-        world = SharedInputs(index, replayer.policy(record))
-        fill_explanation(response, explain(record, world, offer), catalogue)
+        shared = SharedInputs(index, replayer.policy(record))
+        fill_explanation(response, explain(record, shared, offer), catalogue)
     if as_json:
         print_json(response)
     else:
@@ -135,8 +135,8 @@ def replay(
                     raise BadInput("decision", f"not in the store: {ascii(name)[:80]}")
                 replayer.add(StoredDecision(name, record))
         else:
-            for kept in opened.records(None):
-                replayer.add(kept)
+            for stored in opened.records(None):
+                replayer.add(stored)
     if replayer.faults:
         rows = [(fault.decision, fault.reason) for fault in replayer.faults]
         output().print(table(("decision", "what is wrong"), rows))
@@ -159,18 +159,18 @@ def verify(store: StoreUrl = None, key_file: KeyFile = None, config: Config = No
 
     settings = read_settings(config, store=store, key_file=key_file)
     with existing_store(settings) as opened, busy("Verifying"):
-        found = opened.verify()
-    if found.heads:
-        rows = [(head.writer, f"{head.number:,}", head.mac) for head in found.heads]
+        report = opened.verify()
+    if report.heads:
+        rows = [(head.writer, f"{head.number:,}", head.mac) for head in report.heads]
         output().print(table(("chain", "newest link", "its seal"), rows))
-    if found.faults:
-        faults = [(fault.about, fault.reason) for fault in found.faults]
+    if report.faults:
+        faults = [(fault.about, fault.reason) for fault in report.faults]
         output().print(table(("what", "what is wrong"), faults))
     output().print(
-        f"{found.records:,} decisions are as they were stored, {found.erased:,} of them erased, "
-        f"{found.unlinked:,} in no link; {len(found.faults):,} faults."
+        f"{report.records:,} decisions are as they were stored, {report.erased:,} of them erased, "
+        f"{report.unlinked:,} in no link; {len(report.faults):,} faults."
     )
-    if found.faults:
+    if report.faults:
         raise typer.Exit(os.EX_DATAERR)
 
 
@@ -215,52 +215,52 @@ def shadow(
     from service.decisions.active_release import catch_up
     from service.decisions.shadow import Shadow, SlateDifference, decisions_since
 
-    held = Registry(registry)
-    in_force = held.pointer().in_force
+    releases = Registry(registry)
+    in_force = releases.pointer().in_force
     if in_force is None and not (release and policy):
         raise BadInput("release", "none is in force: name a release and a policy")
-    name = held.resolve(release) if release else "" if in_force is None else in_force.release
+    name = releases.resolve(release) if release else "" if in_force is None else in_force.release
     digest = policy or ("" if in_force is None else in_force.policy)
     settings = read_settings(config, store=store, key_file=key_file)
     with contextlib.ExitStack() as stack:
         file = None if out is None else stack.enter_context(out.open("xb"))
 
-        def keep(found: SlateDifference) -> None:
+        def write_difference(difference: SlateDifference) -> None:
             if file is not None:
-                file.write(msgspec.json.encode(found) + b"\n")
+                file.write(msgspec.json.encode(difference) + b"\n")
                 file.flush()
 
         opened = stack.enter_context(existing_store(settings))
         catalogue = catch_up(opened, Catalogue())
-        world = SharedInputs(
-            OfferIndex(load_release(held.path(name)), catalogue), held.policy(digest)
+        shared = SharedInputs(
+            OfferIndex(load_release(releases.path(name)), catalogue), releases.policy(digest)
         )
-        deciding = Shadow(keep)
+        comparison = Shadow(write_difference)
 
-        def again() -> bool:
-            nonlocal world
+        def wait_for_more() -> bool:
+            nonlocal shared
             if follow:
                 time.sleep(FOLLOW_SECONDS)
-                changed = catch_up(opened, world.index.catalogue)
-                if changed is not world.index.catalogue:
-                    world = SharedInputs(world.index.update(changed), world.policy)
+                changed = catch_up(opened, shared.index.catalogue)
+                if changed is not shared.index.catalogue:
+                    shared = SharedInputs(shared.index.update(changed), shared.policy)
             return follow
 
         with busy("Deciding again"), contextlib.suppress(KeyboardInterrupt):
-            for kept in decisions_since(opened, None, again):
-                if isinstance(kept.record, Unreadable):
-                    error_console().print(str(kept.record), markup=False, soft_wrap=True)
+            for stored in decisions_since(opened, None, wait_for_more):
+                if isinstance(stored.record, Unreadable):
+                    error_console().print(str(stored.record), markup=False, soft_wrap=True)
                 else:
-                    deciding.add(kept.record, world)
+                    comparison.add(stored.record, shared)
     rows = [
         (
             channel,
-            f"{found.decisions:,}",
-            f"{found.same / found.decisions:.1%}",
-            f"{found.same_first / found.decisions:.1%}",
-            f"{found.overlap / found.decisions:.1%}",
+            f"{agreement.decisions:,}",
+            f"{agreement.same / agreement.decisions:.1%}",
+            f"{agreement.same_first / agreement.decisions:.1%}",
+            f"{agreement.overlap / agreement.decisions:.1%}",
         )
-        for channel, found in sorted(deciding.by_channel.items())
+        for channel, agreement in sorted(comparison.by_channel.items())
     ]
     columns = ("channel", "count", "same slate", "same first offer", "offers in common")
     output().print(table(columns, rows, f"{name[:8]} under {digest[:8]}") if rows else "None.")

@@ -86,9 +86,9 @@ def read_time(text: str, option: str = "--time") -> Timestamp:
         when = datetime.fromisoformat(text) if text else datetime.now(UTC)
     except ValueError:
         raise BadInput(option, "want a time such as 2026-03-01T17:30:00Z") from None
-    made = Timestamp()
-    made.FromDatetime(when if when.tzinfo else when.replace(tzinfo=UTC))
-    return made
+    message = Timestamp()
+    message.FromDatetime(when if when.tzinfo else when.replace(tzinfo=UTC))
+    return message
 
 
 def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
@@ -99,13 +99,13 @@ def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
     messages = []
     for row, line in _lines(path):
         try:
-            said = json.loads(line)
+            row = json.loads(line)
         except ValueError as error:
             raise BadDataset(f"{path}: row {row}: not JSON: {error}") from None
-        if not isinstance(said, dict):
+        if not isinstance(row, dict):
             raise BadDataset(f"{path}: row {row}: want one JSON object a line")
         message = kind()
-        for column, value in said.items():
+        for column, value in row.items():
             try:
                 ParseDict({column: _plain(column, value)}, message)
             except (BadInput, ParseError) as error:

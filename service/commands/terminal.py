@@ -25,7 +25,7 @@ PIPE_WIDTH = 160
 
 
 def output() -> Console:
-    """Return the console for what was asked for."""
+    """Return the console for results."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(highlight=False, width=width, soft_wrap=False)
 
@@ -37,13 +37,13 @@ def error_console() -> Console:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
     """Return an aligned table; numbers flush right, everything else wraps in its column."""
-    made = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    grid = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for name in columns:
-        made.add_column(name, justify="right" if name in RIGHT_ALIGNED else "left", overflow="fold")
+        grid.add_column(name, justify="right" if name in RIGHT_ALIGNED else "left", overflow="fold")
     for row in rows:
         # As Text, so that what comes from outside is never read as markup.
-        made.add_row(*map(Text, row))
-    return made
+        grid.add_row(*map(Text, row))
+    return grid
 
 
 def print_json(message: Message) -> None:
@@ -61,7 +61,7 @@ def money_text(amount: Money) -> str:
 
 @contextmanager
 def busy(task: str) -> Iterator[None]:
-    """Show that `what` is going on while the block runs, on stderr and only on a terminal."""
+    """Show that `task` is going on while the block runs, on stderr and only on a terminal."""
     console = error_console()
     if not console.is_terminal:
         yield

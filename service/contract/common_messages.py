@@ -13,6 +13,6 @@ def fill_money(message: common_pb2.Money, money: Money) -> None:
 
 def timestamp(microseconds: int) -> Timestamp:
     """Return the message of a time in microseconds."""
-    made = Timestamp()
-    made.FromMicroseconds(microseconds)
-    return made
+    message = Timestamp()
+    message.FromMicroseconds(microseconds)
+    return message

@@ -15,18 +15,18 @@ def fill_customer(response: pb.GetCustomerResponse, profile: Profile, recent: in
     response.profile_version = profile.version
     response.identifier_count = len({profile.customer, *profile.compartments, *linked})
     for link in sorted(profile.links):
-        entry = response.links.add(asserted_by=link.asserted_by)
+        shown_link = response.links.add(asserted_by=link.asserted_by)
         if link.time >= 0:
-            entry.time.CopyFrom(timestamp(link.time))
+            shown_link.time.CopyFrom(timestamp(link.time))
     view = view_of(profile.compartments.values())
     response.attributes.update(view.attributes)
     remembered = sorted(event for lane in view.lanes.values() for event in lane)
     for event in reversed(remembered[-recent:]):
-        told = response.recent.add(
+        shown_event = response.recent.add(
             type=event.type, channel=event.channel, item_id=event.item, offer_id=event.offer
         )
         if event.rank:
-            told.time.CopyFrom(timestamp(event.at))
+            shown_event.time.CopyFrom(timestamp(event.at))
     counts: Counter[tuple[str, str]] = Counter()
     for compartment in profile.compartments.values():
         for name, number in compartment.counts.items():

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import grpc
 from throughline.v1 import event_pb2 as pb
 
-from models.domain.events import ATTRIBUTE, Event
+from models.domain.event_types import ATTRIBUTE
+from models.domain.events import Event
 from models.domain.identifiers import Identifier, hash_identifier
 from service.contract import limits
 from service.contract.names import Names
+from service.contract.refusals import Refusal
 from service.contract.status import code_number
 from service.contract.validation import Check
 
@@ -29,21 +31,21 @@ class RefusedEvent(NamedTuple):
 
 
 def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event | RefusedEvent:
-    """Read one event; its identifier is hashed under `key` here and goes no further."""
+    """Read one event that arrives `now` (microseconds); its identifier is hashed under `key`."""
     check = Check()
     check.id("event_id", message.event_id)
     identifier = Identifier("", "")
     if message.HasField("identifier"):
         identifier = check.identifier("identifier", message.identifier, names.namespaces)
     else:
-        check.add_violation("identifier", "required")
+        check.add_violation("identifier", Refusal.REQUIRED)
     check.name("type", message.type, names.sendable_types)
     check.name("channel", message.channel, names.channels)
     time = None
     if message.HasField("time"):
         time = check.time("time", message.time)
     else:
-        check.add_violation("time", "required")
+        check.add_violation("time", Refusal.REQUIRED)
     check.id("item_id", message.item_id, required=False)
     check.id("offer_id", message.offer_id, required=False)
     check.name("placement", message.placement, names.placements, required=False)
@@ -55,11 +57,11 @@ def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event |
     if check.violations or time is None:
         return RefusedEvent(INVALID_ARGUMENT, str(check.violations[0]))
     if time > now + MAX_AHEAD:
-        return RefusedEvent(OUT_OF_RANGE, f"time: in the future; max skew {MAX_AHEAD // SECOND} s")
-    if time < now - MAX_BEHIND:
         return RefusedEvent(
-            OUT_OF_RANGE, f"time: older than {limits.BEHIND_DAYS} days; use throughline load"
+            OUT_OF_RANGE, f"time: {Refusal.IN_THE_FUTURE}; max skew {MAX_AHEAD // SECOND} s"
         )
+    if time < now - MAX_BEHIND:
+        return RefusedEvent(OUT_OF_RANGE, f"time: {Refusal.TOO_OLD}; use throughline load")
     return Event(
         event_id=message.event_id,
         identifier=hash_identifier(key, identifier),
@@ -83,7 +85,7 @@ def _check_attributes(check: Check, message: pb.Event, event_types: Mapping[str,
     changes = event_types.get(message.type) == ATTRIBUTE
     if not changes:
         if message.attributes:
-            check.add_violation("attributes", "only with attributes_changed")
+            check.add_violation("attributes", Refusal.ONLY_WITH_ATTRIBUTES_CHANGED)
         return
     if not check.size("attributes", message.attributes, limits.ATTRIBUTES, minimum=1):
         return

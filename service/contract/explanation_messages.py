@@ -7,14 +7,12 @@ from throughline.v1 import recommendation_pb2 as pb
 from models.decision.outcome import OfferOutcome, Stage
 from models.domain.catalogue import Catalogue
 from models.domain.decisions import Because, Source
+from models.domain.event_types import VERBS
 from models.explanation.counterfactuals import ADVISED, Counterfactual, CounterfactualKind
 from models.explanation.explain import Explanation
 from service.contract.common_messages import timestamp
 from service.contract.recommendation_messages import fill_recommended_offer
 from service.contract.words import reason_in_words
-
-# How an agent says what a customer did, before the name of an item.
-_ACTS = {"view": "looked at", "add_to_cart": "put in the cart", "purchase": "bought"}
 
 
 def fill_explanation(
@@ -38,9 +36,9 @@ def fill_explanation(
     if explanation.least is not None:
         response.least_score = explanation.least
     for changes in explanation.sets:
-        told = response.would_show.add()
+        entry = response.would_show.add()
         for change in changes:
-            _fill_change(told.changes.add(), change)
+            _fill_change(entry.changes.add(), change)
     if shown is None and not explanation.sets:
         for stopped in explanation.stopped:
             _fill_outcome(response.in_the_way.add(), stopped)
@@ -84,7 +82,7 @@ def _carried(explanation: Explanation, catalogue: Catalogue) -> str:
 
 
 def _act(because: Because, catalogue: Catalogue) -> str:
-    verb = _ACTS.get(because.type, because.type)
+    verb = VERBS.get(because.type, because.type)
     item = catalogue.items.get(because.item)
     return f"{verb} {(item.title if item is not None else '') or because.item}".rstrip()
 
@@ -96,8 +94,8 @@ def _stopped(outcome: OfferOutcome) -> str:
         return "nothing that this customer did leads to it"
     if outcome.stage == Stage.RANKING or outcome.reason is None:
         return f"it is number {outcome.rank}, below the last one shown"
-    said = reason_in_words(int(outcome.reason))
-    return f"{said} ({outcome.rule})" if outcome.rule else said
+    why = reason_in_words(int(outcome.reason))
+    return f"{why} ({outcome.rule})" if outcome.rule else why
 
 
 def _change(change: Counterfactual) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from models.domain.channels import CHANNELS
-from models.domain.events import EVENT_TYPES, OWN_TYPES
+from models.domain.event_types import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput
@@ -15,9 +15,9 @@ from models.errors import BadInput
 class Names:
     """Every name that a request may use.
 
-    `event_types` maps a type to the lane of a profile that remembers it; callers may send those of
-    `told_types`, the others are the service's own. `placements` is empty when
-    any well-formed name will do.
+    `event_types` maps a type to the lane of a profile that remembers it; callers may send
+    `sendable_types`, decisions record the others. `placements` is empty when any well-formed name
+    will do.
     """
 
     channels: frozenset[str]

@@ -18,12 +18,12 @@ _LABELS = {"ORGANIC": pb.RATE_LABEL_ORGANIC, "RESPONSE": pb.RATE_LABEL_RESPONSE}
 def read_request(
     check: Check, message: pb.RecommendRequest, names: Names, policy: Policy
 ) -> Request:
-    """Read what a decision is asked, adding every violation to `check`.
+    """Read a request, adding every violation to `check`.
 
-    What the request leaves open its placement says, where `policy` has it.
+    Intent and count come from its placement in `policy` where the request has none.
     """
     intents = frozenset((*Intent.ALL, *policy.intents))
-    # Without any that are declared a placement may have any name, in the policy or not.
+    # Where the settings declare no placements, any name will do, in the policy or not.
     placements = names.placements and names.placements | policy.placements.keys()
     placement = check.name("placement", message.placement, placements, required=False)
     slot = policy.placements.get(placement, Placement())
@@ -62,14 +62,14 @@ def fill_answer(
         if withheld.stock_as_of is not None:
             gap.stock_as_of.FromMicroseconds(withheld.stock_as_of)
     moment = decision.moment
-    said = response.moment
-    said.profile_version = moment.profile_version
-    said.catalogue_revision = moment.catalogue_revision
-    said.release = moment.release
-    said.policy = moment.policy
-    said.minute.FromMicroseconds(moment.minute)
-    said.intent = moment.intent
-    said.context = moment.context
+    message_moment = response.moment
+    message_moment.profile_version = moment.profile_version
+    message_moment.catalogue_revision = moment.catalogue_revision
+    message_moment.release = moment.release
+    message_moment.policy = moment.policy
+    message_moment.minute.FromMicroseconds(moment.minute)
+    message_moment.intent = moment.intent
+    message_moment.context = moment.context
     response.flags.extend(int(flag) for flag in decision.flags)  # type: ignore[misc]
     response.unknown_ids = decision.unknown_ids
     response.rate_label = _LABELS.get(decision.label, pb.RATE_LABEL_UNSPECIFIED)
@@ -95,8 +95,8 @@ def fill_recommended_offer(entry: pb.RecommendedOffer, shown: ShownOffer, offer:
 
 def _slate_offers(decision: Decision, rows: Iterable[Row]) -> dict[str, Offer]:
     """Return the offers of the slate, by id, out of the rows that its record keeps."""
-    kept = {offer_id(row): row for row in rows}
-    slate = ((shown.offer, kept[shown.offer]) for shown in decision.slate)
+    row_by_offer = {offer_id(row): row for row in rows}
+    slate = ((shown.offer, row_by_offer[shown.offer]) for shown in decision.slate)
     return {name: default_offer(row) if isinstance(row, Item) else row for name, row in slate}
 
 

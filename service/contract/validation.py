@@ -19,6 +19,7 @@ from models.domain.names import is_name
 from models.errors import ThroughlineError
 from service.contract import limits
 from service.contract.currencies import CURRENCIES
+from service.contract.refusals import Refusal
 
 # C0 and C1 controls, line separators, the marks that reorder text, and lone surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -67,7 +68,7 @@ class Check:
         self.violations: list[Violation] = []
 
     def add_violation(self, field: str, reason: str) -> None:
-        """Add a violation; beyond the limit they are no longer told, but still count."""
+        """Add a violation, unless there are as many as a status can carry."""
         if len(self.violations) < limits.VIOLATIONS:
             self.violations.append(Violation(field, reason))
 
@@ -77,22 +78,22 @@ class Check:
             raise InvalidRequest(self.violations)
 
     def size(self, field: str, values: Sized, limit: int, minimum: int = 0) -> bool:
-        """Check how many there are; False when it makes no sense to look at each."""
+        """Check that there are `minimum` to `limit`; False where not: then do not check each."""
         if len(values) < minimum:
-            self.add_violation(field, "required")
+            self.add_violation(field, Refusal.REQUIRED)
         elif len(values) > limit:
-            self.add_violation(field, f"too many; max {limit}")
+            self.add_violation(field, f"{Refusal.TOO_MANY}; max {limit}")
         return minimum <= len(values) <= limit
 
     def text(self, field: str, value: str, limit: int, required: bool = False) -> str:
-        """Check a text of at most `most` bytes without control characters."""
+        """Check a text of at most `limit` bytes without control characters."""
         if not value:
             if required:
-                self.add_violation(field, "required")
+                self.add_violation(field, Refusal.REQUIRED)
         elif len(value) > limit or len(value.encode(errors="replace")) > limit:
-            self.add_violation(field, f"too long; max {limit}")
+            self.add_violation(field, f"{Refusal.TOO_LONG}; max {limit}")
         elif _CONTROL.search(value):
-            self.add_violation(field, "control character")
+            self.add_violation(field, Refusal.CONTROL_CHARACTER)
         return value
 
     def id(self, field: str, value: str, required: bool = True) -> str:
@@ -105,27 +106,27 @@ class Check:
         """Check a name; where there are declared ones it must be one of them."""
         if not value:
             if required:
-                self.add_violation(field, "required")
+                self.add_violation(field, Refusal.REQUIRED)
         elif len(value) > limits.NAME_BYTES:
-            self.add_violation(field, f"too long; max {limits.NAME_BYTES}")
+            self.add_violation(field, f"{Refusal.TOO_LONG}; max {limits.NAME_BYTES}")
         elif not is_name(value):
-            self.add_violation(field, "not a name")
+            self.add_violation(field, Refusal.NOT_A_NAME)
         elif declared and value not in declared:
-            self.add_violation(field, "unknown")
+            self.add_violation(field, Refusal.UNKNOWN)
         return value
 
     def number(self, field: str, value: float, limit: float) -> float:
-        """Check a number from 0 to `most`."""
+        """Check a number from 0 to `limit`."""
         if not math.isfinite(value):
-            self.add_violation(field, "not finite")
+            self.add_violation(field, Refusal.NOT_FINITE)
         elif value < 0:
-            self.add_violation(field, "negative")
+            self.add_violation(field, Refusal.NEGATIVE)
         elif value > limit:
-            self.add_violation(field, f"too large; max {limit:.0f}")
+            self.add_violation(field, f"{Refusal.TOO_LARGE}; max {limit:.0f}")
         return value
 
     def count(self, field: str, value: int, limit: int, default: int) -> int:
-        """Check how many are asked for; 0 is the default."""
+        """Check a number from 0 to `limit`, and return it; `default` where it is 0."""
         self.number(field, value, limit)
         return value or default
 
@@ -135,15 +136,15 @@ class Check:
             _FIRST_SECOND <= value.seconds <= _LAST_SECOND
             and 0 <= value.nanos <= limits.MONEY_NANOS
         ):
-            self.add_violation(field, "invalid timestamp")
+            self.add_violation(field, Refusal.INVALID_TIMESTAMP)
         return value.seconds * 1_000_000 + value.nanos // 1_000
 
     def money(self, field: str, value: common_pb2.Money) -> Money:
         """Check an amount of money."""
         if not value.currency:
-            self.add_violation(f"{field}.currency", "required")
+            self.add_violation(f"{field}.currency", Refusal.REQUIRED)
         elif value.currency not in CURRENCIES:
-            self.add_violation(f"{field}.currency", "unknown")
+            self.add_violation(f"{field}.currency", Refusal.UNKNOWN)
         self.number(f"{field}.units", value.units, limits.MONEY_UNITS)
         self.number(f"{field}.nanos", value.nanos, limits.MONEY_NANOS)
         return Money(value.currency, value.units, value.nanos)
@@ -160,7 +161,7 @@ class Check:
             if reason:
                 self.add_violation(at, reason)
         elif value.value and value.value.strip().lower() in _PLACEHOLDERS:
-            self.add_violation(at, "not an identifier")
+            self.add_violation(at, Refusal.NOT_AN_IDENTIFIER)
         return Identifier(value.namespace, value.value)
 
     def identifiers(
@@ -177,11 +178,11 @@ class Check:
 
 def _not_a_hash(value: str) -> str:
     if not value or _CONTROL.search(value):
-        return ""  # told already
+        return ""  # refused for that already
     if _SHA256.fullmatch(value):
-        return "not an identifier" if value in _PLACEHOLDER_HASHES else ""
+        return Refusal.NOT_AN_IDENTIFIER if value in _PLACEHOLDER_HASHES else ""
     if _EMAIL.fullmatch(value.strip()):
-        return "looks like a clear e-mail"
+        return Refusal.CLEAR_E_MAIL
     if _PHONE.fullmatch(value.strip()):
-        return "looks like a clear phone number"
-    return "want a SHA-256 in 64 lower-case hex digits"
+        return Refusal.CLEAR_PHONE_NUMBER
+    return Refusal.NOT_HASHED

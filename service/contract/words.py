@@ -44,5 +44,5 @@ def reason_name(reason: int) -> str:
 
 
 def flag_in_words(flag: int) -> str:
-    """Return what is lesser about an answer."""
+    """Return what a flag says; its number when it is newer than this client."""
     return FLAGS.get(flag) or f"flag {flag}"

@@ -79,7 +79,7 @@ def export_log(
     """Write a dataset to `out`, whole or not at all, and return what is in it.
 
     With `since` (microseconds), what arrived before it is left out; the catalogue is always whole.
-    Of links and unlinks the last word on each pair is written, which takes memory for each pair.
+    Of each pair the last link or unlink is written, which takes memory for each pair.
     `event_types` maps the types that the settings declare to the built-in type each behaves like;
     `channels` are those they declare. Works beside a running server, on the log as it stood at the
     start. Raises `FileExistsError` where `out` exists and is not an empty directory, `OSError`
@@ -121,11 +121,11 @@ def _write_tables(
         writers = {name: stack.enter_context(TableWriter(directory, name)) for name in names}
         tables = {name: _Batched(writer, name, progress) for name, writer in writers.items()}
         kinds = _write_log(store, since, tables)
-        for kept in store.records(since):
-            if isinstance(kept.record, Unreadable):
-                unreadable.append(str(kept.record))
+        for stored in store.records(since):
+            if isinstance(stored.record, Unreadable):
+                unreadable.append(str(stored.record))
             else:
-                tables["decisions"].add(record_row(kept.record))
+                tables["decisions"].add(record_row(stored.record))
         catalogue = Catalogue().apply(*store.catalogue_changes(0))
         for _, item in sorted(catalogue.items.items()):
             if not item.withdrawn:
@@ -141,24 +141,24 @@ def _write_tables(
 
 def _write_log(store: Store, since: int | None, tables: Mapping[str, _Batched]) -> set[Kind]:
     kinds: set[Kind] = set()
-    # The last word on each pair: links and unlinks of one pair may be in the logs of two shards.
+    # Links and unlinks of one pair may be in the logs of two shards: of each pair only the last.
     last: dict[frozenset[bytes], tuple[int, Link | Unlink]] = {}
-    for arrival, said in store.log(since):
-        if isinstance(said, Link | Unlink):
-            if said.pair not in last or _later((arrival, said), last[said.pair]):
-                last[said.pair] = arrival, said
-        elif _is_customer(said):
-            tables["customers"].add(customer_row(said))
+    for arrival, statement in store.log(since):
+        if isinstance(statement, Link | Unlink):
+            if statement.pair not in last or _later((arrival, statement), last[statement.pair]):
+                last[statement.pair] = arrival, statement
+        elif _is_customer(statement):
+            tables["customers"].add(customer_row(statement))
         else:
-            tables["events"].add(event_row(said))
-            kinds.add(_kind_of(said))
-    for _, pair_said in last.values():
-        tables["links" if isinstance(pair_said, Link) else "unlinks"].add(link_row(pair_said))
+            tables["events"].add(event_row(statement))
+            kinds.add(_kind_of(statement))
+    for _, assertion in last.values():
+        tables["links" if isinstance(assertion, Link) else "unlinks"].add(link_row(assertion))
     return kinds
 
 
 def _later(one: tuple[int, Link | Unlink], other: tuple[int, Link | Unlink]) -> bool:
-    """Tell which of two words on a pair came later; of one moment, the unlink did."""
+    """Tell whether `one` came later; of the same time, an unlink did."""
     return (one[0], isinstance(one[1], Unlink)) > (other[0], isinstance(other[1], Unlink))
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.dataset import Metadata
-from models.domain.events import EVENT_TYPES, Event, attributes_event, event_key
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event, attributes_event, event_key
 from models.domain.identifiers import (
     HASH_BYTES,
     HASHED_NAMESPACES,
@@ -86,12 +87,16 @@ def read_links(directory: Path, metadata: Metadata, key: bytes, names: Names) ->
 
     Who survives a chain of links follows their order, so it is one that the file cannot change.
     """
-    return sorted(Link(*said) for said in _pairs(directory, "links", metadata, key, names))
+    return sorted(
+        Link(*assertion) for assertion in _pairs(directory, "links", metadata, key, names)
+    )
 
 
 def read_unlinks(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Unlink]:
     """Return the unlinks of the dataset, sorted."""
-    return sorted(Unlink(*said) for said in _pairs(directory, "unlinks", metadata, key, names))
+    return sorted(
+        Unlink(*assertion) for assertion in _pairs(directory, "unlinks", metadata, key, names)
+    )
 
 
 def _pairs(

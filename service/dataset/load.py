@@ -159,9 +159,9 @@ def _steps(
         return _Outcome(*store.load([], links[start:stop], now, look_up=True))
 
     def put_unlinks(start: int, stop: int) -> _Outcome:
-        said = unlinks[start:stop]
-        changed = sum(store.load_unlink(one, now).changed for one in said)
-        return _Outcome(changed, len(said) - changed, 0)
+        batch = unlinks[start:stop]
+        changed = sum(store.load_unlink(assertion, now).changed for assertion in batch)
+        return _Outcome(changed, len(batch) - changed, 0)
 
     def put_customers(start: int, stop: int) -> _Outcome:
         return _Outcome(*store.load(customers[start:stop], [], now, look_up=True))

@@ -151,21 +151,21 @@ class Table:
         return pa.table(arrays, names=names).unify_dictionaries().combine_chunks()
 
     def _checked_column(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
-        wanted = _TYPES[column.type]
+        expected = _TYPES[column.type]
         if column.name not in table.column_names:
             if column.nullable:
-                return pa.chunked_array([pa.nulls(table.num_rows, wanted)])
+                return pa.chunked_array([pa.nulls(table.num_rows, expected)])
             raise BadDataset(f"{self.path}: column {column.name}: missing")
         array = table[column.name]
-        if not _fits(array.type, wanted):
-            reason = f"is {array.type}, must be {wanted}"
+        if not _fits(array.type, expected):
+            reason = f"is {array.type}, must be {expected}"
             raise BadDataset(f"{self.path}: column {column.name}: {reason}")
         if not column.nullable and array.null_count:
             row = int(pc.index(pc.is_null(array), pa.scalar(True)).as_py())
             raise self.error(row, column.name, "missing")
         if pa.types.is_dictionary(array.type):
             return array.cast(pa.dictionary(pa.int32(), pa.string()))
-        return array.cast(wanted, safe=not pa.types.is_timestamp(wanted))
+        return array.cast(expected, safe=not pa.types.is_timestamp(expected))
 
 
 class TableWriter:
@@ -215,23 +215,23 @@ def _only(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
-def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _fits(found: pa.DataType, expected: pa.DataType) -> bool:
     """Tell whether every value of type `found` is one of `wanted`, or keeps its microsecond."""
     if pa.types.is_null(found):
         return True
     if pa.types.is_dictionary(found):
         found = found.value_type
-    if pa.types.is_string(wanted):
+    if pa.types.is_string(expected):
         return bool(
             pa.types.is_string(found)
             or pa.types.is_large_string(found)
             or pa.types.is_string_view(found)
         )
-    if pa.types.is_list(wanted):
+    if pa.types.is_list(expected):
         is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
-        return bool(is_list and _fits(found.value_type, wanted.value_type))
-    if pa.types.is_timestamp(wanted):
+        return bool(is_list and _fits(found.value_type, expected.value_type))
+    if pa.types.is_timestamp(expected):
         return bool(pa.types.is_timestamp(found) and found.tz == "UTC")
-    if pa.types.is_int64(wanted):
+    if pa.types.is_int64(expected):
         return bool(pa.types.is_integer(found) and found != pa.uint64())
     return bool(pa.types.is_floating(found) or pa.types.is_integer(found))

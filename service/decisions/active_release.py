@@ -1,8 +1,8 @@
-"""What the server decides with, and how it is replaced while it serves.
+"""The release, policy and catalogue that a server decides with, and how they are replaced.
 
-`Serving` is one immutable whole: catalogue, index (which holds the release) and policy. A request
+A `ServingSnapshot` is immutable: catalogue, index (which holds the release) and policy. A request
 takes it once, at its start, so every answer comes from exactly one release and one catalogue. A
-change prepares a new whole beside the old one and swaps one reference.
+change prepares the next snapshot beside the present one and swaps one reference.
 """
 
 import secrets
@@ -42,35 +42,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ServingSnapshot:
-    """What one request uses; `index` is None until a release is in force."""
+    """What one request decides with; `index` is None until a release is in force."""
 
     catalogue: Catalogue
     index: OfferIndex | None
     policy: Policy
 
     def shared_inputs(self) -> SharedInputs:
-        """Return what a decision looks at; raises `NoRelease` while there is nothing in force."""
+        """Return what all decisions share; raises `NoRelease` while none is in force."""
         if self.index is None:
             raise NoRelease("model: none loaded")
         return SharedInputs(self.index, self.policy)
 
 
 class Promotion(NamedTuple):
-    """What is in force after a promotion or a rollback, and what was before ("" for nothing)."""
+    """The ids of the release in force after a promotion or rollback, and before ("": none)."""
 
     release: str
     previous: str
 
 
 class ActiveRelease:
-    """Holds what is served now and follows the store's catalogue and the registry's pointer."""
+    """Holds the snapshot in use; follows the store's catalogue and the registry's pointer."""
 
     def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
         self.registry = registry
         self._store = store
         self._clock = clock
-        self._serving = ServingSnapshot(Catalogue(), None, BUILT_IN)
-        self._swapping = threading.Lock()  # held while a new whole is made of the present one
+        self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
+        self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
         self._loading = threading.Lock()  # held from choosing a release until it serves
         self._refused: Pair | None = None
         self.swaps = 0  # releases taken over
@@ -79,13 +79,13 @@ class ActiveRelease:
 
     @property
     def snapshot(self) -> ServingSnapshot:
-        """Return what is served now: take it once for a request."""
-        return self._serving
+        """Return the snapshot in use: take it once for a request."""
+        return self._snapshot
 
     @property
     def release_id(self) -> str:
         """Return the id of the release that decides now; "" without one."""
-        index = self._serving.index
+        index = self._snapshot.index
         return "" if index is None else index.release.id
 
     @property
@@ -94,20 +94,20 @@ class ActiveRelease:
         return "" if self._refused is None else self._refused.release
 
     def refresh_catalogue(self) -> Catalogue:
-        """Take over every change of the catalogue that the store has, and return the result."""
+        """Apply every change of the catalogue that the store has; return the catalogue."""
         with self._swapping:
-            serving = self._serving
-            catalogue = catch_up(self._store, serving.catalogue)
-            if catalogue is not serving.catalogue:
-                index = None if serving.index is None else serving.index.update(catalogue)
-                self._serving = replace(serving, catalogue=catalogue, index=index)
+            snapshot = self._snapshot
+            catalogue = catch_up(self._store, snapshot.catalogue)
+            if catalogue is not snapshot.catalogue:
+                index = None if snapshot.index is None else snapshot.index.update(catalogue)
+                self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
                 _log.debug("catalogue", revision=catalogue.revision)
             self.catalogue_checked = time.monotonic()
             return catalogue
 
     def follow_catalogue(self) -> None:
-        """Take over what other processes changed in the catalogue, if anything."""
-        if self._store.revision() != self._serving.catalogue.revision:
+        """Apply what other processes changed in the catalogue, if anything."""
+        if self._store.revision() != self._snapshot.catalogue.revision:
             self.refresh_catalogue()
         self.catalogue_checked = time.monotonic()
 
@@ -126,9 +126,9 @@ class ActiveRelease:
         if self._moved() is None or not self._loading.acquire(blocking=False):
             return
         try:
-            wanted = self._moved()  # it may have been taken over meanwhile
-            if wanted is not None:
-                self._take_over(wanted)
+            pair = self._moved()  # it may have been taken over meanwhile
+            if pair is not None:
+                self._take_over(pair)
         finally:
             self._loading.release()
 
@@ -145,7 +145,7 @@ class ActiveRelease:
             reason = override_needed(self.registry, release_id, override)
             self._swap(
                 release_id,
-                self._serving.policy,
+                self._snapshot.policy,
                 lambda: self.registry.promote(release_id, self._clock.now(), reason),
             )
             _log.info("promoted", release=release_id, previous=previous, override=reason or None)
@@ -168,15 +168,15 @@ class ActiveRelease:
 
     def _moved(self) -> Pair | None:
         """Return the pair in force when it is neither served nor refused."""
-        wanted = self.registry.pointer().in_force
-        if wanted is None or wanted == self._refused:
+        pair = self.registry.pointer().in_force
+        if pair is None or pair == self._refused:
             return None
-        served = (self.release_id, self._serving.policy.digest)
-        return None if (wanted.release, wanted.policy) == served else wanted
+        served = (self.release_id, self._snapshot.policy.digest)
+        return None if (pair.release, pair.policy) == served else pair
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the right to load a release; who comes second must look anew at what is in force."""
+        """Be the only one to load a release; raises `LoadInProgress` where another does."""
         if not self._loading.acquire(blocking=False):
             raise LoadInProgress("model: load in progress")
         try:
@@ -197,34 +197,34 @@ class ActiveRelease:
 
     def _swap(self, release_id: str, policy: Policy, commit: Callable[[], object]) -> None:
         """Load a release, `commit`, and serve it; what serves now stays when either fails."""
-        index = self._serving.index
+        index = self._snapshot.index
         try:
-            # Not under the lock: changes of the catalogue need not wait for it.
+            # Not under the lock: changes of the catalogue need not wait for a load.
             if index is None or index.release.id != release_id:
                 release = _load(self.registry.path(release_id))
-                index = self._prepared(OfferIndex, release, self._serving.catalogue)
-            if policy != self._serving.policy or index is not self._serving.index:
+                index = self._prepared(OfferIndex, release, self._snapshot.catalogue)
+            if policy != self._snapshot.policy or index is not self._snapshot.index:
                 self._prepared(_warm, index, policy, self._clock.now())
         except BadRelease:
             self.refusals += 1
             raise
         with self._swapping:
-            serving = self._serving
-            if index.catalogue is not serving.catalogue:
-                index = index.update(serving.catalogue)
+            snapshot = self._snapshot
+            if index.catalogue is not snapshot.catalogue:
+                index = index.update(snapshot.catalogue)
             commit()
-            self._serving = replace(serving, index=index, policy=policy)
+            self._snapshot = replace(snapshot, index=index, policy=policy)
         self._refused = None
-        self.swaps += serving.index is None or serving.index.release.id != release_id
+        self.swaps += snapshot.index is None or snapshot.index.release.id != release_id
         _log.info(
             "serving",
             release=release_id,
             policy=policy.digest,
-            catalogue=serving.catalogue.revision,
+            catalogue=snapshot.catalogue.revision,
         )
 
     def _prepared(self, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what a release must pass before it serves; any fault of it is `BadRelease`."""
+        """Return what `make` returns; whatever it raises, the release is a `BadRelease`."""
         try:
             return make(*args, **kwargs)
         except Exception as error:
@@ -250,7 +250,7 @@ def _load(directory: Path) -> Release:
 
 
 def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
-    """Decide once for nobody, so that no caller pays for what is made on first use."""
+    """Decide once for nobody, so that no caller waits for what is computed on first use."""
     decide(Profile(customer=b""), SharedInputs(index, policy), Request(channel="web"), now)
 
 

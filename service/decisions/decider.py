@@ -1,7 +1,8 @@
-"""Decides on one request until the decision is kept: with what it takes, as it was read, once.
+"""Decides on one request, and stores the decision together with everything that it uses up.
 
-Whatever a decision takes, a contact or one of a limited volume, is stored with it under the
-version that was read. Who was overtaken meanwhile is read and decided on again.
+That is contacts under a hard cap, and pieces of limited volumes. The write needs the version of
+the customer that was read: where another write came first, the customer is read and decided on
+again.
 """
 
 import dataclasses
@@ -30,9 +31,9 @@ from service.store.store import CustomerLookup, Store
 
 
 class DecisionCall(NamedTuple):
-    """One validated request, the hashes of whom it is about, and the name it was given.
+    """One validated request, the hashed identifiers of its customer, and its request id.
 
-    `dry`: the decision is wanted, and nothing of it is kept or taken.
+    `dry_run`: the decision is returned, but neither it nor what it uses up is stored.
     """
 
     request: Request
@@ -42,7 +43,7 @@ class DecisionCall(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A decision that is not kept yet: its record, its contacts, and what it claimed."""
+    """A decision that is not stored yet: its record, its reservations, the volumes it claimed."""
 
     record: DecisionRecord
     events: list[Event]
@@ -50,7 +51,7 @@ class Draft(NamedTuple):
 
 
 class Decider:
-    """Decides and keeps, for all threads of a server."""
+    """Decides and stores decisions, for all threads of a server."""
 
     def __init__(self, store: Store, clock: Clock, volumes: VolumeLeases) -> None:
         self._store = store
@@ -60,30 +61,30 @@ class Decider:
     def decide(
         self,
         call: DecisionCall,
-        world: SharedInputs,
+        shared: SharedInputs,
         customer: CustomerLookup | None,
         timer: StageTimer,
     ) -> DecisionRecord:
-        """Return the record of a decision that is kept, unless `asked` is dry; its id is "" then.
+        """Return the record of the decision, stored by then; of a dry run not, and its id is "".
 
-        `customer` as it was read, None while the store is away. Raises `AlreadyUsed`, and
-        `Conflict` where it was overtaken too often.
+        `customer` as it was read, None while the store is away. Raises `RequestIdReused`, and
+        `Conflict` where other writes came first too often.
         """
         if call.dry_run:
-            record = self.draft(call, world, customer).record
+            record = self.draft(call, shared, customer).record
             timer.end("decide")
             return msgspec.structs.replace(record, id="")
         for attempt in range(ATTEMPTS):
-            known = self._answered(call, customer)
-            if known is not None:
+            answered = self._answered(call, customer)
+            if answered is not None:
                 timer.end("read")
-                return known
-            made = self.draft(call, world, customer)
+                return answered
+            draft = self.draft(call, shared, customer)
             timer.end("decide")
-            stored = self.commit(made, call, customer)
+            stored = self.commit(draft, call, customer)
             timer.end("record")
             if stored:
-                return made.record
+                return draft.record
             back_off(attempt)
             customer = self._read_again(call)
             timer.end("read")
@@ -92,32 +93,34 @@ class Decider:
     def _answered(
         self, call: DecisionCall, customer: CustomerLookup | None
     ) -> DecisionRecord | None:
-        """Return the decision that answered this request before; raises `AlreadyUsed`."""
+        """Return the decision that answered this request before; raises `RequestIdReused`."""
         if call.key is None or customer is None:
             return None
         store = self._store
-        known = store.requested(call.identifiers, customer.profile, call.key)
-        if known is None:
+        answered = store.requested(call.identifiers, customer.profile, call.key)
+        if answered is None:
             return None
-        if known.digest != call.key.digest:
+        if answered.digest != call.key.digest:
             raise RequestIdReused
-        record = store.decision(known.decision_id)
+        record = store.decision(answered.decision_id)
         if record is None:
             raise StoreUnavailable("decision: not found; send it again")
         return record
 
     def draft(
-        self, call: DecisionCall, world: SharedInputs, customer: CustomerLookup | None
+        self, call: DecisionCall, shared: SharedInputs, customer: CustomerLookup | None
     ) -> Draft:
-        """Decide once; of a limited volume only what could be claimed is in it."""
+        """Decide once, and claim a piece of each limited volume that the decision shows."""
         # Read after the customer: what is counted as over must be over for what was read, too.
         now = self._clock.now()
-        blind = customer is None
+        profile_unavailable = customer is None
         profile = Profile(customer=call.identifiers[0]) if customer is None else customer.profile
-        stages, claimed = self._claimed(call, world, profile, now, blind)
+        stages, claimed = self._claimed(call, shared, profile, now, profile_unavailable)
         decision = record_stages(stages)
-        told = answer_flags(self._clock, customer is not None and customer.identifiers_disagree)
-        flags = tuple(sorted({*decision.flags, *told}))
+        of_answer = answer_flags(
+            self._clock, customer is not None and customer.identifiers_disagree
+        )
+        flags = tuple(sorted({*decision.flags, *of_answer}))
         decision = msgspec.structs.replace(decision, flags=flags)
         record = DecisionRecord(
             id=self._store.new_decision_id(profile.customer, now),
@@ -126,7 +129,7 @@ class Decider:
             request=call.request,
             profile=profile_to_keep(profile),
             decision=decision,
-            rows=catalogue_rows_used(decision, world.index.catalogue, call.request.place),
+            rows=catalogue_rows_used(decision, shared.index.catalogue, call.request.place),
         )
         if customer is None:
             return Draft(record, [], claimed)
@@ -136,30 +139,40 @@ class Decider:
         return Draft(record, events, claimed)
 
     def _claimed(
-        self, call: DecisionCall, world: SharedInputs, profile: Profile, now: int, blind: bool
+        self,
+        call: DecisionCall,
+        shared: SharedInputs,
+        profile: Profile,
+        now: int,
+        profile_unavailable: bool,
     ) -> tuple[Stages, list[str]]:
-        """Decide until one of everything limited that is shown is claimed, or had before."""
-        volumes, catalogue = self._volumes, world.index.catalogue
+        """Decide until a piece of every limited offer shown is claimed; exhausted ones drop out.
+
+        Offers that the customer was granted before need no further piece.
+        """
+        volumes, catalogue = self._volumes, shared.index.catalogue
         limited = volumes.limited(catalogue)
-        over = frozenset(limited) if blind else volumes.exhausted(catalogue)
+        exhausted = frozenset(limited) if profile_unavailable else volumes.exhausted(catalogue)
         while True:
-            seen = dataclasses.replace(world, exhausted=over)
-            inputs = DecisionInputs(profile, seen, call.request, now, profile_unavailable=blind)
+            current = dataclasses.replace(shared, exhausted=exhausted)
+            inputs = DecisionInputs(
+                profile, current, call.request, now, profile_unavailable=profile_unavailable
+            )
             stages = run_stages(inputs)
             if not limited or call.dry_run:
                 return stages, []
             shown, had = (
-                (place.offer for place in stages.filled.shown),
+                (offer_shown.offer for offer_shown in stages.filled.shown),
                 stages.gathered.view.granted(),
             )
             claimed = [offer for offer in shown if offer in limited and offer not in had]
-            gone = volumes.claim(claimed, catalogue)
-            if not gone:
+            used_up = volumes.claim(claimed, catalogue)
+            if not used_up:
                 return stages, claimed
-            over |= gone
+            exhausted |= used_up
 
     def commit(self, draft: Draft, call: DecisionCall, customer: CustomerLookup | None) -> bool:
-        """Keep a decision with what it takes; False if it was overtaken, by whatever."""
+        """Store a decision with what it uses up; False if it must be made again."""
         store = self._store
         if customer is None:
             store.commit(draft.record)
@@ -167,8 +180,8 @@ class Decider:
         try:
             done = store.commit(draft.record, customer.profile, draft.events, call.key)
         except StoreUnavailable:
-            # If it was stored after all, its contact is held until it lapses, what it claimed is
-            # given, and its request id finds it.
+            # If it was stored after all, its reservations hold until they lapse, the pieces it
+            # claimed stay granted, and its request id finds it.
             return False
         if isinstance(done, VersionConflict | AlreadyAnswered):
             self._volumes.put_back(draft.claimed)
@@ -183,6 +196,6 @@ class Decider:
 
 
 def answer_flags(clock: Clock, identifiers_disagree: bool) -> list[Flag]:
-    """Return what is lesser about an answer whatever it says."""
+    """Return the flags that an answer bears whatever was decided."""
     flags = [Flag.CLOCK_SET] if clock.is_set else []
     return [*flags, Flag.IDENTIFIERS_DISAGREE] if identifiers_disagree else flags

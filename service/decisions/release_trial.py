@@ -34,13 +34,13 @@ def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
         present = os.getpriority(os.PRIO_PROCESS, child.pid)
         os.setpriority(os.PRIO_PROCESS, child.pid, max(present, NICENESS))
         try:
-            said, _ = child.communicate(timeout=timeout)
+            output, _ = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             raise BadRelease(f"trial load: not done within {timeout:g} s") from None
         finally:
             child.kill()
     if child.returncode == os.EX_DATAERR:
-        raise BadRelease(said[:MAX_OUTPUT_BYTES].decode(errors="replace").strip())
+        raise BadRelease(output[:MAX_OUTPUT_BYTES].decode(errors="replace").strip())
     if child.returncode != 0:
         raise BadRelease(f"trial load: failed with exit code {child.returncode}")
 

@@ -1,4 +1,4 @@
-"""Replays kept decisions against the releases and policies of a registry."""
+"""Replays stored decisions with the releases and policies of a registry."""
 
 from typing import NamedTuple
 
@@ -15,14 +15,14 @@ from service.store.store import StoredDecision
 
 
 class ReplayFault(NamedTuple):
-    """A decision that is not the same again, and why."""
+    """A decision whose replay differs or failed, and why."""
 
     decision: str
     reason: str
 
 
 class Replayer:
-    """Counts decisions that are `same` again; each release and policy is loaded once."""
+    """Counts decisions whose replay is the `same`; loads each release and policy once."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -44,9 +44,9 @@ class Replayer:
         except ThroughlineError as error:
             self.faults.append(ReplayFault(record.id, str(error)))
             return
-        found = difference(record.decision, again)
-        if found:
-            self.faults.append(ReplayFault(record.id, f"{found}: differs"))
+        field = difference(record.decision, again)
+        if field:
+            self.faults.append(ReplayFault(record.id, f"{field}: differs"))
         else:
             self.same += 1
 
@@ -69,11 +69,11 @@ class Replayer:
 
 
 def difference(recorded: Decision, replayed: Decision) -> str:
-    """Return the first part of two decisions whose bytes differ, "" where none does."""
+    """Return the first field in whose encoding two decisions differ; "" for none."""
     for name in recorded.__struct_fields__:
-        parts = (
+        encoded = (
             msgspec.msgpack.encode(getattr(decision, name)) for decision in (recorded, replayed)
         )
-        if len(set(parts)) > 1:
+        if len(set(encoded)) > 1:
             return name
     return ""

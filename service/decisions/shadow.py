@@ -1,8 +1,7 @@
-"""A shadow: another release, or policy, decides what was decided; only differences are kept.
+"""A shadow: another release or policy decides again what was decided, and is compared.
 
-It works from the records of the decisions made, each with the customer as it was read and the
-moment it was asked at, and from the catalogue as it is now. So it costs the service nothing, and
-what is wrong with it harms nobody.
+It works from stored records, which hold the customer and the time of the decision, and from the
+catalogue as it is now. So it costs the service nothing, and a fault of it harms nobody.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from models.domain.decisions import DecisionRecord, Flag
 from service.store.database.decision_ids import parse_decision_id
 from service.store.store import Store, StoredDecision
 
-LATE = 60_000_000  # microseconds
+LATE = 60_000_000  # microseconds by which a record may reach the store after newer ones
 
 
 class SlateDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision whose slate the shadow would have made another one; `time` in microseconds."""
+    """A decision for which the shadow gave another slate; `time` in microseconds."""
 
     decision_id: str
     time: int
@@ -48,20 +47,20 @@ class Agreement(msgspec.Struct):
 
 
 class Shadow:
-    """Decides again under `world`, and counts agreement by channel."""
+    """Decides again with another release or policy, and counts agreement by channel."""
 
     def __init__(self, on_difference: Callable[[SlateDifference], None]) -> None:
-        """`keep` is given each difference."""
-        self._keep = on_difference
+        """`on_difference` is called with each difference."""
+        self._on_difference = on_difference
         self.by_channel: dict[str, Agreement] = {}
 
-    def add(self, record: DecisionRecord, world: SharedInputs) -> None:
-        """Decide one again; raises `Damaged` where its profile cannot be read."""
+    def add(self, record: DecisionRecord, shared: SharedInputs) -> None:
+        """Decide one again with `shared`; raises `Damaged` where its profile cannot be read."""
         profile = recorded_profile(record)
-        over = recorded_exhausted(record.decision)
+        exhausted = recorded_exhausted(record.decision)
         again = decide(
             profile,
-            SharedInputs(world.index, world.policy, over),
+            SharedInputs(shared.index, shared.policy, exhausted),
             record.request,
             record.time,
             profile_unavailable=Flag.STATE_UNAVAILABLE in record.decision.flags,
@@ -70,7 +69,7 @@ class Shadow:
         shadow = tuple(shown.offer for shown in again.slate)
         self.by_channel.setdefault(record.request.channel, Agreement()).add(live, shadow)
         if live != shadow:
-            self._keep(
+            self._on_difference(
                 SlateDifference(
                     decision_id=record.id,
                     time=record.time,
@@ -87,16 +86,16 @@ def decisions_since(
 ) -> Iterator[StoredDecision]:
     """Yield each decision made at `since` (microseconds) or later once; None: every one there is.
 
-    While `again` returns True, which may take its time, yield those that came meanwhile. What
-    reaches the store more than `LATE` after newer ones is passed over.
+    While `wait_for_more`, which may wait, returns True, yield those that came meanwhile. A record
+    that reaches the store more than `LATE` after newer ones is passed over.
     """
     seen: dict[str, int] = {}
     while True:
-        for kept in store.records(since):
-            if kept.id not in seen:
-                place = parse_decision_id(kept.id)
-                seen[kept.id] = 0 if place is None else place[1]
-                yield kept
+        for stored in store.records(since):
+            if stored.id not in seen:
+                place = parse_decision_id(stored.id)
+                seen[stored.id] = 0 if place is None else place[1]
+                yield stored
         if seen:
             since = max(seen.values()) - LATE
             seen = {name: time for name, time in seen.items() if time >= since}

@@ -1,8 +1,8 @@
-"""Offers of limited volume: what this process may still give, leased from the store in blocks.
+"""Offers of limited volume: pieces that this process may grant, leased from the store in blocks.
 
-All processes count one counter an offer up, a block at a time and never beyond the volume; so it is
-never exceeded, whoever is killed. What a killed process had leased is given to nobody: at most a
-block for each that was killed. An orderly end gives back what is left.
+Each offer has one counter in the store, which all processes raise a block at a time and never
+beyond the volume; so it is never exceeded. What a killed process had leased is lost: at most one
+block. A process that ends in order gives back what is left.
 """
 
 import threading
@@ -15,12 +15,12 @@ from models.errors import StoreUnavailable
 from service.store.store import Store
 
 BLOCKS = 100  # a block is this part of a volume,
-LARGEST_BLOCK = 100  # and at most so many
-RETRY_SECONDS = 1.0  # seconds until one that was used up, or a store that was away, is asked again
+LARGEST_BLOCK = 100  # and at most so many pieces
+RETRY_SECONDS = 1.0  # seconds until an exhausted offer, or a store that was away, is asked again
 
 
 class _Lease:
-    """What is left of the blocks taken of one volume."""
+    """What is left of the blocks leased of one volume."""
 
     def __init__(self, volume: int) -> None:
         self.volume = volume
@@ -52,7 +52,7 @@ class VolumeLeases:
         return limited
 
     def exhausted(self, catalogue: Catalogue) -> frozenset[str]:
-        """Return the offers that were used up when last asked for, by all processes together."""
+        """Return the offers whose volume was exhausted when a block was last asked for."""
         now = self._clock()
         with self._lock:
             return frozenset(
@@ -62,9 +62,9 @@ class VolumeLeases:
             ) & frozenset(self.limited(catalogue))
 
     def claim(self, offers: Iterable[str], catalogue: Catalogue) -> frozenset[str]:
-        """Take one of each of `offers`, all or none; return those that there are no more of.
+        """Take a piece of each of `offers`, all or none; return those that are exhausted.
 
-        Empty: they are taken, to be given or put back. While the store is away there are no more
+        Empty: all were taken, to be granted or put back. While the store is away there is no more
         than what is leased already.
         """
         volumes = self.limited(catalogue)
@@ -77,13 +77,13 @@ class VolumeLeases:
         return frozenset(over)
 
     def put_back(self, offers: Iterable[str]) -> None:
-        """Put back what was claimed and certainly not given to anybody."""
+        """Put back pieces that were claimed and certainly granted to nobody."""
         with self._lock:
             for name in offers:
                 self._leases[name].left += 1
 
     def close(self) -> None:
-        """Give back what is leased and was not given."""
+        """Give back to the store what is leased and was not granted."""
         with self._lock:
             leases, self._leases = self._leases, {}
         for name, lease in leases.items():
@@ -109,7 +109,7 @@ class VolumeLeases:
         return self._from_lease(name, volume)
 
     def _from_lease(self, name: str, volume: int) -> bool:
-        """Take one of what is leased; what was leased of another volume is given back first."""
+        """Take a piece of what is leased; a lease of another volume is given back first."""
         old = 0
         with self._lock:
             lease = self._leases.get(name)
@@ -122,7 +122,7 @@ class VolumeLeases:
         return found
 
     def _give_back(self, name: str, number: int) -> None:
-        # Of unknown outcome it is not repeated: that might give the same one twice.
+        # Never repeated where the outcome is unknown: the same piece might be granted twice.
         if number:
             with suppress(StoreUnavailable):
                 self._store.give_back(_counter(name), number)

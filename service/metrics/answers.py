@@ -1,4 +1,4 @@
-"""Counts decisions: the time each stage took, what was lesser about them, what was withheld."""
+"""Counts decisions: the time that each stage took, their flags, what was withheld and why."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -10,7 +10,7 @@ from service.contract.status import FAILURE_KINDS
 from service.metrics.declared import CALL_DURATION, CALLS, UNKNOWN_FIELDS, Exported
 from service.metrics.tally import Count, Durations, Tally
 
-# Until the caller left or its deadline passed; the status then says why nobody got the answer.
+# Ends without a reason: an answer, or nobody left to take it.
 _WITHOUT_REASON = (
     grpc.StatusCode.OK,
     grpc.StatusCode.CANCELLED,
@@ -20,7 +20,7 @@ OUTCOMES = (
     *((code, "") for code in _WITHOUT_REASON),
     *((kind.code, kind.reason) for kind in FAILURE_KINDS),
 )
-OTHER = "other"  # the method of calls that name none of ours
+OTHER = "other"  # the method of calls that name an unknown one
 
 
 class MethodMetrics:
@@ -42,7 +42,7 @@ class MethodMetrics:
         self._ok = self._ends[grpc.StatusCode.OK, ""]
 
     def ended(self, code: grpc.StatusCode, reason: str, started: int) -> None:
-        """Count a call that `started` then, by `time.perf_counter_ns`, and ends now."""
+        """Count a call that ends now; `started` by `time.perf_counter_ns`."""
         taken = time.perf_counter_ns() - started
         count = self._ok if code is grpc.StatusCode.OK else self._end(code, reason)
         with self._tally.lock:
@@ -50,14 +50,14 @@ class MethodMetrics:
             self._seconds.add(taken)
 
     def had_unknown_fields(self) -> None:
-        """Count a request with fields that the contract does not have, known to a later one."""
+        """Count a request with fields that this version of the contract does not have."""
         with self._tally.lock:
             self._unknown_fields.number += 1
 
     def _end(self, code: grpc.StatusCode, reason: str) -> Count:
         end = (code, reason)
         if end not in self._ends:
-            # A code that a service of gRPC's own has set; it has no reason.
+            # A code set by health or reflection, which give no reason.
             end = (code, "")
             if end not in self._ends:
                 self._ends[end] = self._tally.count(self._child(*end))
@@ -81,7 +81,7 @@ class CallMetrics:
         return MethodMetrics(self._tally, seconds, self._of(name), unknown)
 
     def unknown(self) -> None:
-        """Count a call of a method that there is not."""
+        """Count a call of an unknown method."""
         with self._tally.lock:
             self._unknown.number += 1
 

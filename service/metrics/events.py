@@ -1,4 +1,4 @@
-"""Counts events by what became of each, as their sender was told."""
+"""Counts events by what became of each, as its result says."""
 
 import re
 from collections import Counter as Multiset
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import grpc
 from throughline.v1.event_pb2 import EventResult
 
+from service.contract.refusals import Refusal
 from service.contract.status import code_number
 from service.metrics.declared import EVENTS, UNRESOLVED_EVENTS, Exported
 from service.metrics.tally import Tally
@@ -14,22 +15,15 @@ from service.metrics.tally import Tally
 STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"
 UNAVAILABLE, REFUSED, FAULT = "unavailable", "refused", "fault"
 OTHER = "other"
+_NO_LETTER = re.compile("[^a-z0-9]+")
+
+
+def _label(reason: str) -> str:
+    return _NO_LETTER.sub("_", reason.lower()).strip("_")
+
+
 # Why an event is refused: the reason that its sender is told, without the field and the limit.
-REFUSALS = frozenset(
-    {
-        *("control_character", "in_the_future", "invalid_timestamp", "looks_like_a_clear_e_mail"),
-        *("looks_like_a_clear_phone_number", "negative", "not_a_name", "not_an_identifier"),
-        *("not_finite", "older_than_7_days", "only_with_attributes_changed", "required"),
-        *(
-            "too_large",
-            "too_long",
-            "too_many",
-            "unknown",
-            "want_a_sha_256_in_64_lower_case_hex_digits",
-        ),
-        OTHER,
-    }
-)
+REFUSALS = frozenset({*map(_label, Refusal), OTHER})
 OUTCOMES = (
     *((outcome, "") for outcome in (STORED, DUPLICATE, CONFLICT, UNAVAILABLE, FAULT)),
     *((REFUSED, reason) for reason in sorted(REFUSALS)),
@@ -38,7 +32,6 @@ OUTCOMES = (
 _CONFLICT = code_number(grpc.StatusCode.ALREADY_EXISTS)
 _INTERNAL = code_number(grpc.StatusCode.INTERNAL)
 _UNAVAILABLE = code_number(grpc.StatusCode.UNAVAILABLE)
-_NO_LETTER = re.compile("[^a-z0-9]+")
 
 
 class EventMetrics:
@@ -71,7 +64,7 @@ class EventMetrics:
 def refusal_label(detail: str) -> str:
     """Return the label for `<field>: <reason>[; limit]`, one of `REFUSALS`."""
     reason = detail.partition(": ")[2].partition(";")[0]
-    label = _NO_LETTER.sub("_", reason.lower()).strip("_")
+    label = _label(reason)
     return label if label in REFUSALS else OTHER
 
 

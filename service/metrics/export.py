@@ -28,7 +28,7 @@ def serve_worker_metrics(listen: str, directory: Path) -> Iterator[int]:
 
 
 def forget_worker(directory: Path, pid: int) -> None:
-    """Let go of what a worker that has ended had at the moment; what it counted stays counted."""
+    """Drop the gauges of a worker that has ended; what it counted stays counted."""
     mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
 
 

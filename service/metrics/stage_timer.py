@@ -6,7 +6,7 @@ STAGES = ("parse", "read", "decide", "record", "answer")
 
 
 class StageTimer:
-    """How long each stage of one decision took; the first begins when this is made."""
+    """How long each stage of one decision took; the first stage begins when this is made."""
 
     __slots__ = ("_last", "nanoseconds")
 
@@ -15,7 +15,7 @@ class StageTimer:
         self._last = time.perf_counter_ns()
 
     def end(self, stage: str) -> None:
-        """Say that a stage, one of `STAGES`, ends here, be it for another time."""
+        """End a stage, one of `STAGES`, and begin the next; a stage that ends again adds up."""
         now = time.perf_counter_ns()
         self.nanoseconds[stage] = self.nanoseconds.get(stage, 0) + now - self._last
         self._last = now

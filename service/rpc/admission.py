@@ -26,9 +26,9 @@ BACKSTOP = 64  # refusals that may wait at once before gRPC refuses without advi
 
 
 class Admission(grpc.ServerInterceptor):
-    """Lets in up to `most` calls at once, waiting ones included, of the methods that it is told of.
+    """Lets in up to `limit` calls at once, waiting ones included, of the methods registered.
 
-    The threads that serve them must be of its `pool`s: these count who is in.
+    Their threads must be of its `pool`s, which count the calls inside.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""CustomerService: shows what is known of a customer, and joins identifiers, and parts them."""
+"""CustomerService: shows what is known of a customer; links and unlinks identifiers."""
 
 import grpc
 from throughline.v1 import common_pb2
@@ -8,6 +8,7 @@ from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
 from models.domain.identifiers import Identifier
 from service.contract import limits
 from service.contract.customer_messages import fill_customer
+from service.contract.refusals import Refusal
 from service.contract.validation import Check
 from service.decisions.decider import answer_flags
 from service.rpc.dependencies import Dependencies
@@ -73,6 +74,6 @@ class CustomerServicer(CustomerServiceServicer):
 
     def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
         if not message.ByteSize():
-            check.add_violation(field, "required")
+            check.add_violation(field, Refusal.REQUIRED)
             return Identifier("", "")
         return check.identifier(field, message, self._dependencies.names.namespaces)

@@ -1,4 +1,4 @@
-"""What every service of the contract is given: the parts that `lifecycle` has chosen at start."""
+"""What the services of the contract work with, as `lifecycle` has made it at start."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from service.store.store import Store
 
 
 class Dependencies(NamedTuple):
-    """The parts of one server; `key` is what identifiers are hashed with."""
+    """The objects that all services of one server share; `key` hashes identifiers."""
 
     active_release: ActiveRelease
     store: Store

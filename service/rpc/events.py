@@ -41,28 +41,31 @@ class EventServicer(EventServiceServicer):
     def RecordEvents(  # noqa: N802
         self, request: pb.RecordEventsRequest, context: grpc.ServicerContext
     ) -> pb.RecordEventsResponse:
-        """Store events; one that is refused does not concern its neighbours."""
-        parts = self._dependencies
+        """Store events; one that is refused leaves the others alone."""
+        dependencies = self._dependencies
         check = Check()
         check.size("events", request.events, limits.EVENTS, minimum=1)
         check.raise_if_invalid()
-        now = parts.clock.now()
-        read = [read_event(message, parts.names, parts.key, now) for message in request.events]
+        now = dependencies.clock.now()
+        read = [
+            read_event(message, dependencies.names, dependencies.key, now)
+            for message in request.events
+        ]
         events = [event for event in read if isinstance(event, Event)]
-        stored = parts.store.record(events, now) if events else []
+        stored = dependencies.store.record(events, now) if events else []
         if stored and all(isinstance(outcome, StoreUnavailable) for outcome in stored):
-            parts.metrics.events.unavailable(len(read))
+            dependencies.metrics.events.unavailable(len(read))
             raise StoreUnavailable(str(stored[0]))
         outcomes = iter(stored)
-        catalogue = parts.active_release.snapshot.catalogue
-        response = pb.RecordEventsResponse(durability=_DURABILITY[parts.store.durability])
+        catalogue = dependencies.active_release.snapshot.catalogue
+        response = pb.RecordEventsResponse(durability=_DURABILITY[dependencies.store.durability])
         for event in read:
             result = response.results.add()
             if isinstance(event, RefusedEvent):
                 _refuse(result, event)
             else:
                 _fill(result, event, next(outcomes), catalogue)
-        parts.metrics.events.add(response.results)
+        dependencies.metrics.events.add(response.results)
         return response
 
 

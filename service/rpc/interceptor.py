@@ -1,9 +1,8 @@
-"""What stands around every method: safe parsing, opaque internal errors, a pool, and a count.
+"""Wraps every method: safe parsing, opaque internal errors, a thread pool, and a count.
 
-gRPC's own ways are not fit for callers: bytes that do not parse give INTERNAL, and the text of an
-exception, with whatever values it holds, goes out on the wire. Here the first is INVALID_ARGUMENT,
-and of the second the caller gets a reference to the log. Every call that is let in is counted here,
-by how it ended.
+gRPC by itself answers bytes that do not parse with INTERNAL, and sends the text of an exception,
+with whatever values it holds, to the caller. Here the first is INVALID_ARGUMENT, and of the second
+the caller gets a reference to the log. Every call that is let in is counted by how it ended.
 """
 
 import secrets
@@ -52,10 +51,10 @@ _UNPARSED = _Unparsed()
 
 
 class InterceptingServer:
-    """A server as the generated `add_..._to_server` functions see it, guarding what they add.
+    """Stands in for a server in the generated `add_..._to_server` functions; wraps what they add.
 
     `pools` names the thread pool of a method, as `Service/Method` or as `Service` for the rest of
-    it; everything else runs in the server's own pool, and is always let in.
+    it; all other methods run in the server's own pool, and are always let in.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class InterceptingServer:
         self._calls = calls
         self._admission = admission
         server.add_generic_rpc_handlers((_Unknown(calls),))
-        # Those open, each with what sends its next answer, if it is one that never blocks.
+        # Open streams, each with what sends its next answer if it is one that never blocks.
         self._streams: dict[grpc.ServicerContext, Behaviour | None] = {}
         self._lock = threading.Lock()
 
@@ -79,19 +78,19 @@ class InterceptingServer:
         return cast(grpc.Server, self)
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """Leave out the second registration that generated code makes for old callers."""
+        """Ignore the second registration, which generated code makes for old versions of gRPC."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]"
     ) -> None:
-        """Register the methods of a service, each one guarded."""
-        guarded = {
+        """Register the methods of a service, each one wrapped."""
+        wrapped = {
             name: self._intercepted(service, name, handler) for name, handler in handlers.items()
         }
-        self._server.add_registered_method_handlers(service, guarded)
+        self._server.add_registered_method_handlers(service, wrapped)
 
     def end_streams(self) -> None:
-        """End open streams (health watches, reflection), which no drain would see the end of."""
+        """End open streams (health watches, reflection), which would outlast any drain."""
         status = grpc_status(Draining())
         with self._lock:
             open_now = list(self._streams.items())
@@ -147,7 +146,7 @@ class InterceptingServer:
 
 
 def _safely(parse: Callable[[bytes], Message], calls: MethodMetrics) -> Callable[[bytes], object]:
-    """Parse to the fields that the contract has; what it has not is left out, and counted."""
+    """Return what parses a request; fields unknown to the contract are dropped, and counted."""
 
     def parsed(data: bytes) -> object:
         try:
@@ -173,7 +172,7 @@ def _intercepted(
         # Nothing but `end_streams` sets this code for a call that nobody refused.
         calls.ended(code, _DRAINING.reason if code is _DRAINING.code else "", started)
 
-    def guarded(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+    def wrapped(request: object, context: grpc.ServicerContext, *more: object) -> Any:
         started = time.perf_counter_ns()
         try:
             if context.time_remaining() < MIN_SECONDS_LEFT:
@@ -191,7 +190,7 @@ def _intercepted(
         # Outside of the handler: it raises, to end the call.
         return context.abort_with_status(status)
 
-    return guarded
+    return wrapped
 
 
 def _intercepted_stream(
@@ -203,7 +202,7 @@ def _intercepted_stream(
                 raise MalformedRequest(message)
             yield request
 
-    def guarded(requests: Iterator[object], context: grpc.ServicerContext) -> Iterator[object]:
+    def wrapped(requests: Iterator[object], context: grpc.ServicerContext) -> Iterator[object]:
         started = time.perf_counter_ns()
         try:
             yield from behaviour(parsed(requests), context)
@@ -218,11 +217,11 @@ def _intercepted_stream(
         calls.ended(kind.code, kind.reason, started)
         context.abort_with_status(status)
 
-    return guarded
+    return wrapped
 
 
 class _Unknown(grpc.GenericRpcHandler):
-    """Counts the calls of methods that there are not, and leaves their answer to gRPC."""
+    """Counts the calls of unknown methods, and leaves their answer to gRPC."""
 
     def __init__(self, calls: CallMetrics) -> None:
         self._calls = calls
@@ -244,10 +243,10 @@ def _status_of(error: Exception, method: str) -> tuple[grpc.Status, FailureKind]
 
 
 def _code_of(context: grpc.ServicerContext) -> grpc.StatusCode:
-    """Return how a call ends whose handler has returned, or that was given up."""
-    said: grpc.StatusCode | None = cast(Any, context).code()  # health tells NOT_FOUND this way
-    if said is not None or context.is_active():
-        return said or grpc.StatusCode.OK
+    """Return the status of a call whose handler has returned, or whose caller has left."""
+    code: grpc.StatusCode | None = cast(Any, context).code()  # health tells NOT_FOUND this way
+    if code is not None or context.is_active():
+        return code or grpc.StatusCode.OK
     remaining = context.time_remaining()
     late = remaining is not None and remaining <= 0
     return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED

@@ -8,8 +8,7 @@ from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.decision.inputs import SharedInputs
-from models.decision.offer_check import check_offer as holds
-from models.decision.offer_check import replacement_request
+from models.decision.offer_check import check_offer, replacement_request
 from models.decision.replay import replay
 from models.domain.decisions import DecisionRecord
 from models.errors import BadInput, StoreUnavailable, ThroughlineError, Unreadable
@@ -30,12 +29,12 @@ from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
 from service.store.store import CustomerLookup
 
-# Seconds: a caller with less time than that does not make a store that answers look dead.
+# A call with a very short deadline must not make a store that answers look dead.
 MIN_READ_SECONDS = 0.02
 
 
 class RecommendationServicer(RecommendationServiceServicer):
-    """Decides with one function, whoever asks, and says why and whether it still holds."""
+    """Answers `Recommend` and `RecommendBatch`, and everything about decisions made."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
@@ -45,20 +44,20 @@ class RecommendationServicer(RecommendationServiceServicer):
         self, request: pb.RecommendRequest, context: grpc.ServicerContext
     ) -> pb.RecommendResponse:
         """Decide for one customer."""
-        laps = StageTimer()
+        timer = StageTimer()
         check = Check()
-        serving = self._dependencies.active_release.snapshot
-        asked = self._read_call(check, request, serving.policy)
+        snapshot = self._dependencies.active_release.snapshot
+        call = self._read_call(check, request, snapshot.policy)
         check.raise_if_invalid()
-        laps.end("parse")
-        world = serving.shared_inputs()
+        timer.end("parse")
+        shared = snapshot.shared_inputs()
         response = pb.RecommendResponse()
         try:
-            customer = self._read(asked, context)
+            customer = self._read(call, context)
         except StoreUnavailable:
             customer = None
-        laps.end("read")
-        self._decide(response, asked, world, customer, laps)
+        timer.end("read")
+        self._decide(response, call, shared, customer, timer)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -68,30 +67,30 @@ class RecommendationServicer(RecommendationServiceServicer):
         check = Check()
         check.size("requests", request.requests, limits.BATCH, minimum=1)
         check.raise_if_invalid()
-        world = self._dependencies.active_release.snapshot.shared_inputs()
+        shared = self._dependencies.active_release.snapshot.shared_inputs()
         response = pb.RecommendBatchResponse()
         away = False
         for message in request.requests:
             result = response.results.add()
-            laps = StageTimer()
+            timer = StageTimer()
             check = Check()
-            asked = self._read_call(check, message, world.policy)
+            call = self._read_call(check, message, shared.policy)
             if check.violations:
                 result.outcome.code = INVALID_ARGUMENT
                 result.outcome.detail = str(check.violations[0])
                 self._dependencies.metrics.answers.count_refusal()
                 continue
-            laps.end("parse")
+            timer.end("parse")
             customer = None
             try:
                 # One wait for a store that is away is enough for all two hundred.
-                customer = None if away else self._read(asked, context)
+                customer = None if away else self._read(call, context)
             except StoreUnavailable as error:
                 away = not isinstance(error, Unreadable)
-            laps.end("read")
+            timer.end("read")
             result.outcome.SetInParent()
             try:
-                self._decide(result.response, asked, world, customer, laps)
+                self._decide(result.response, call, shared, customer, timer)
             except ThroughlineError as error:
                 result.ClearField("response")
                 result.outcome.code = failure_kind(error).code.value[0]
@@ -107,16 +106,18 @@ class RecommendationServicer(RecommendationServiceServicer):
         check.id("offer_id", request.offer_id)
         check.raise_if_invalid()
         record = self._record(request.decision_id)
-        world = self._dependencies.active_release.snapshot.shared_inputs()
-        _still_served(record, world)
+        shared = self._dependencies.active_release.snapshot.shared_inputs()
+        _still_served(record, shared)
         response = pb.ExplainDecisionResponse()
-        fill_explanation(response, explain(record, world, request.offer_id), world.index.catalogue)
+        fill_explanation(
+            response, explain(record, shared, request.offer_id), shared.index.catalogue
+        )
         return response
 
     def CheckOffer(  # noqa: N802
         self, request: pb.CheckOfferRequest, context: grpc.ServicerContext
     ) -> pb.CheckOfferResponse:
-        """Say whether an offer still holds, and decide anew where it does not."""
+        """Check whether an offer of a decision still holds, and decide again where it does not."""
         check = Check()
         check.id("decision_id", request.decision_id)
         check.id("offer_id", request.offer_id)
@@ -127,23 +128,23 @@ class RecommendationServicer(RecommendationServiceServicer):
         if request.offer_id not in {shown.offer for shown in record.decision.slate}:
             raise BadInput("offer_id", "not shown by this decision")
         place = request.place or record.request.place
-        world = self._dependencies.active_release.snapshot.shared_inputs()
+        shared = self._dependencies.active_release.snapshot.shared_inputs()
         customer = self._dependencies.store.read([record.customer])
         now = self._dependencies.clock.now()
-        found = holds(record, request.offer_id, customer.profile, world, place, now)
-        response = pb.CheckOfferResponse(holds=found.exclusion is None)
-        if found.exclusion is not None:
-            response.reason = int(found.exclusion.reason)  # type: ignore[assignment]
-            response.rule = found.exclusion.rule
-        if found.price is not None:
-            fill_money(response.price, found.price)
-        if found.told is not None:
-            fill_money(response.told_price, found.told)
-        if found.exclusion is not None:
-            asked = DecisionCall(
+        checked = check_offer(record, request.offer_id, customer.profile, shared, place, now)
+        response = pb.CheckOfferResponse(holds=checked.exclusion is None)
+        if checked.exclusion is not None:
+            response.reason = int(checked.exclusion.reason)  # type: ignore[assignment]
+            response.rule = checked.exclusion.rule
+        if checked.price is not None:
+            fill_money(response.price, checked.price)
+        if checked.told is not None:
+            fill_money(response.told_price, checked.told)
+        if checked.exclusion is not None:
+            call = DecisionCall(
                 replacement_request(record.request, request.channel, place), [record.customer]
             )
-            self._decide(response.alternative, asked, world, customer, StageTimer())
+            self._decide(response.alternative, call, shared, customer, StageTimer())
         return response
 
     def ReplayDecision(  # noqa: N802
@@ -154,12 +155,12 @@ class RecommendationServicer(RecommendationServiceServicer):
         check.id("decision_id", request.decision_id)
         check.raise_if_invalid()
         record = self._record(request.decision_id)
-        world = self._dependencies.active_release.snapshot.shared_inputs()
-        _still_served(record, world)
-        again = replay(record, world.index.release, world.policy)
-        differs = difference(record.decision, again)
+        shared = self._dependencies.active_release.snapshot.shared_inputs()
+        _still_served(record, shared)
+        replayed = replay(record, shared.index.release, shared.policy)
+        differs = difference(record.decision, replayed)
         response = pb.ReplayDecisionResponse(same=not differs, differs=differs)
-        fill_answer(response.answer, record.id, again, record.rows)
+        fill_answer(response.answer, record.id, replayed, record.rows)
         return response
 
     def _record(self, decision_id: str) -> DecisionRecord:
@@ -185,27 +186,27 @@ class RecommendationServicer(RecommendationServiceServicer):
         return DecisionCall(request, hashes, key, message.dry_run)
 
     def _read(self, call: DecisionCall, context: grpc.ServicerContext) -> CustomerLookup:
-        """Return the customer; raises `StoreUnavailable`, while there is time for an answer."""
+        """Return the customer; raises `StoreUnavailable` while there is still time to decide."""
         left = context.time_remaining()
-        patience = inf if left is None else max(MIN_READ_SECONDS, left / 2)
-        return self._dependencies.store.read(call.identifiers, patience)
+        timeout = inf if left is None else max(MIN_READ_SECONDS, left / 2)
+        return self._dependencies.store.read(call.identifiers, timeout)
 
     def _decide(
         self,
         response: pb.RecommendResponse,
         call: DecisionCall,
-        world: SharedInputs,
+        shared: SharedInputs,
         customer: CustomerLookup | None,
         timer: StageTimer,
     ) -> None:
-        record = self._decider.decide(call, world, customer, timer)
+        record = self._decider.decide(call, shared, customer, timer)
         fill_answer(response, record.id, record.decision, record.rows)
         timer.end("answer")
         if not call.dry_run:
             self._dependencies.metrics.answers.add(call.request.channel, record.decision, timer)
 
 
-def _still_served(record: DecisionRecord, world: SharedInputs) -> None:
+def _still_served(record: DecisionRecord, shared: SharedInputs) -> None:
     moment = record.decision.moment
-    if (moment.release, moment.policy) != (world.index.release.id, world.policy.digest):
+    if (moment.release, moment.policy) != (shared.index.release.id, shared.policy.digest):
         raise NoLongerServed(moment.release)

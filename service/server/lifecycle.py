@@ -1,6 +1,6 @@
 """The life of one process that serves: bind, open, load, serve, follow, drain, close.
 
-The one place that chooses the concrete parts; everything else is given them.
+The one place that makes the concrete objects; everything else is given them.
 """
 
 from collections.abc import Callable, Iterator
@@ -93,19 +93,25 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         volumes = VolumeLeases(store)
         closing.callback(volumes.close)
         closing.callback(server.stop, settings.drain_seconds)
-        runtime = ActiveRelease(store, registry, clock)
-        metrics.on_refresh(MetricsWatch(metrics.exported, store, runtime).observe)
-        runtime.refresh_catalogue()
-        runtime.load_in_force()
+        active_release = ActiveRelease(store, registry, clock)
+        metrics.on_refresh(MetricsWatch(metrics.exported, store, active_release).observe)
+        active_release.refresh_catalogue()
+        active_release.load_in_force()
         if shared is not None:
-            if shared.others_decide and registry.pointer().in_force and not runtime.release_id:
+            if (
+                shared.others_decide
+                and registry.pointer().in_force
+                and not active_release.release_id
+            ):
                 raise NoRelease("release: none can be loaded, and other workers have one")
             server.bind()  # not sooner: from now on it gets its share of the connections
-        parts = Dependencies(runtime, store, settings.names, clock, key, metrics, volumes)
-        server.start(parts)
+        dependencies = Dependencies(
+            active_release, store, settings.names, clock, key, metrics, volumes
+        )
+        server.start(dependencies)
         pollers = [
-            Poller("catalogue", FOLLOW_SECONDS, runtime.follow_catalogue),
-            Poller("registry", FOLLOW_SECONDS, runtime.follow_registry),
+            Poller("catalogue", FOLLOW_SECONDS, active_release.follow_catalogue),
+            Poller("registry", FOLLOW_SECONDS, active_release.follow_registry),
             Poller("health", HEALTH_SECONDS, server.update_health),
         ]
         if certificates is not None:

@@ -1,4 +1,7 @@
-"""Signals as something to wait for, one after the other, rather than something that interrupts."""
+"""Signals as something to wait for, one after the other, rather than something that interrupts.
+
+What is done on SIGTERM stands in `lifecycle.run`, and with several workers in the supervisor.
+"""
 
 import os
 import select

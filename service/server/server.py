@@ -58,9 +58,9 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Server:
-    """One gRPC server: bound first, then started with the parts that answer.
+    """One gRPC server: bound first, then started with the dependencies of its services.
 
-    `port` is the one it is bound to, `parts` are those that it was started with.
+    `port` is the one that it is bound to.
     """
 
     dependencies: Dependencies
@@ -130,7 +130,7 @@ class Server:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
 
     def start(self, dependencies: Dependencies) -> None:
-        """Begin to answer with `parts`."""
+        """Begin to answer calls."""
         self.dependencies = dependencies
         self._add_services(dependencies)
         self.update_health()

@@ -1,8 +1,8 @@
-"""Stores a decision together with what it reserves and the request it answers, or nothing of it.
+"""Stores a decision, what it reserves and the request it answers, all of it or nothing.
 
 The write needs the version of the profile that was decided on. So of two decisions that would both
-take the last contact one is refused, whoever asked and from wherever; and a link that moved the
-customer meanwhile refuses, too.
+use the last contact that a cap leaves, one is refused, in whichever processes they are made; so is
+one whose customer was moved by a link meanwhile.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ from service.store.records.sealing import Seal
 class RequestKey(NamedTuple):
     """A caller's name for one request.
 
-    `identifier` is the first that was asked by, `digest` a hash of all that was asked: the same id
-    with another digest is a mistake of the caller's.
+    `identifier` is the first of the request, `digest` a hash of the whole request: the same id with
+    another digest is a mistake of the caller's.
     """
 
     identifier: bytes
@@ -33,17 +33,17 @@ class RequestKey(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """The decision is kept; `version` is the profile's with what was reserved."""
+    """The decision is stored; `version` is that of the profile with what was reserved."""
 
     version: int
 
 
 class VersionConflict(NamedTuple):
-    """The customer is no longer as it was read: nothing was stored."""
+    """The customer has another version than was read: nothing was stored."""
 
 
 class AlreadyAnswered(NamedTuple):
-    """The request was answered before, by this decision, to what has this digest."""
+    """The request id was answered before, by this decision, for a request with this digest."""
 
     decision_id: str
     digest: bytes
@@ -111,8 +111,8 @@ class Committer:
 
 
 def _key(request: RequestKey) -> bytes:
-    said = request.identifier + request.request_id.encode()
-    return hashlib.blake2b(said, digest_size=16).digest()
+    named = request.identifier + request.request_id.encode()
+    return hashlib.blake2b(named, digest_size=16).digest()
 
 
 def _known(blob: bytes) -> AlreadyAnswered:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
 from service.store.database.backend import Backend
@@ -50,10 +50,10 @@ def open_store(
         raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
     try:
         fingerprint = key_fingerprint(key)
-        kept = backend.put_if_absent("key_fingerprint", fingerprint)
-        if kept != fingerprint:
+        stored = backend.put_if_absent("key_fingerprint", fingerprint)
+        if stored != fingerprint:
             raise WrongKey(
-                f"store: its identifiers are hashed under key {kept}; "
+                f"store: its identifiers are hashed under key {stored}; "
                 f"the key at hand is {fingerprint}"
             )
         return Store(backend, clock, key, event_types, spill)

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple, cast
 from models.codec import decode, encode
 from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import DecisionRecord
-from models.domain.events import EVENT_TYPES, Event
+from models.domain.event_types import EVENT_TYPES
+from models.domain.events import Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
 from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict
@@ -35,8 +36,8 @@ _ROW = cast(type[Row], Item | Offer)
 class CustomerLookup(NamedTuple):
     """A customer as read by identifiers.
 
-    Nobody known by them: `known` is False and the profile empty, at version 0, under the first
-    identifier. `disagree`: some of the identifiers are of other known customers.
+    Where nobody is known by them, `known` is False and the profile is empty, at version 0, under
+    the first identifier. `identifiers_disagree`: some are of other known customers.
     """
 
     profile: Profile
@@ -114,7 +115,7 @@ class Store:
     def read(self, identifiers: Sequence[bytes], timeout: float = inf) -> CustomerLookup:
         """Return the customer of the first identifier that is known to be somebody's.
 
-        At least one identifier. Takes no longer than one call of Redis may, or than `patience` in
+        At least one identifier. Takes no longer than one call of Redis may, or than `timeout` in
         seconds, however many round trips are needed. Raises `StoreUnavailable`, which is
         `Unreadable` for a customer whose blob is damaged or of a later version of Throughline.
         """
@@ -133,7 +134,7 @@ class Store:
                 Profile(customer=identifiers[0]), known=False, identifiers_disagree=False
             )
         if profile.blank:
-            # Parted before anything was said of it: as if it had never been known.
+            # Unlinked before anything was recorded under it: as if it had never been known.
             return CustomerLookup(profile, known=False, identifiers_disagree=False)
         strangers = [other for other in others if other not in profile.compartments]
         disagree = False
@@ -174,7 +175,7 @@ class Store:
         `StoreUnavailable` when anything was not stored.
         """
         stored = duplicates = conflicts = 0
-        for linked in link_all(links, lambda said: self._link(said, now)):
+        for linked in link_all(links, lambda assertion: self._link(assertion, now)):
             stored += linked.changed
             duplicates += not linked.changed
         for outcome in self._recorder.record(events, now, look_up):
@@ -202,13 +203,14 @@ class Store:
         reserve: Sequence[Event] = (),
         request: RequestKey | None = None,
     ) -> Committed | VersionConflict | AlreadyAnswered:
-        """Keep a decision record, and with it what it reserves and the request that it answers.
+        """Store a decision record, and with it what it reserves and the request that it answers.
 
         With neither it never waits: it is stored within some 50 ms. With either it is durable on
         return, as one whole: `reserve` are events of the `profile` that was decided on, under
-        identifiers of it. `Overtaken`: the customer is not as it was read, nothing was stored; read
-        and decide again. `Known`: the request was answered before, nothing was stored. Raises
-        `StoreUnavailable`: it may have been stored all the same, which the request's id tells.
+        identifiers of it. `VersionConflict`: the customer is not as it was read, nothing was
+        stored; read and decide again. `AlreadyAnswered`: the request was, by an earlier
+        decision, and nothing was stored. Raises `StoreUnavailable`: it may have been stored all the
+        same, which the request's id tells.
         """
         if profile is None or not (reserve or request):
             self._records.add(record)
@@ -231,14 +233,14 @@ class Store:
         return self._committer.requested(sorted(owners), request)
 
     def take(self, counter: str, amount: int, limit: int) -> int:
-        """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
+        """Raise a counter, from 0, by at most `amount`, never beyond `limit`; return by how much.
 
         Durable on return, for all processes. Raises `StoreUnavailable`: then some may be lost.
         """
         return self._backend.take(counter, amount, limit)
 
     def give_back(self, counter: str, number: int) -> None:
-        """Count a counter down by what was taken and is not used; never call it again for that."""
+        """Lower a counter by what was taken and will not be used; never call it twice for that."""
         self._backend.give_back(counter, number)
 
     def decision(self, decision_id: str) -> DecisionRecord | None:
@@ -328,8 +330,8 @@ class Store:
         self._records.close()
         self._backend.close()
 
-    def _link(self, said: Link, now: int) -> LinkOutcome:
-        return link(self._backend, self._resolver.profile, said, lambda: now)
+    def _link(self, assertion: Link, now: int) -> LinkOutcome:
+        return link(self._backend, self._resolver.profile, assertion, lambda: now)
 
     def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Profile | None]:
         profiles: dict[bytes, Profile | None] = {}

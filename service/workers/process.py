@@ -19,7 +19,7 @@ class WorkerProcess:
     def __init__(
         self, number: int, assignment: bytes, environment: dict[str, str], leave_seconds: float
     ) -> None:
-        """Start worker `number`, tell it what to do, and later allow it `leaving` seconds to end.
+        """Start worker `number`, tell it what to do, and later allow it `leave_seconds` to end.
 
         Raises `OSError` when there can be no further process.
         """
@@ -59,12 +59,12 @@ class WorkerProcess:
     def receive(self) -> bool:
         """Read what the worker says; tell whether that is that it serves. Sets `ended`."""
         try:
-            said = self._socket.recv(64)
+            message = self._socket.recv(64)
         except OSError:
-            said = b""
-        if said:
+            message = b""
+        if message:
             self.ready = True
-            self.decides = said == DECIDING
+            self.decides = message == DECIDING
             self._serving_since = time.monotonic()
             if not self._stopping:
                 self.deadline = float("inf")

@@ -47,8 +47,8 @@ FIXED = (
 def supervise(settings: Settings, reread_settings: Callable[[], Settings]) -> None:
     """Keep `settings.workers` workers serving until SIGTERM or SIGINT; then let them drain.
 
-    `read_again` reads the settings anew, for SIGHUP. Raises `ConfigurationError`, and `SystemExit`
-    with the exit code of a first worker that could not begin.
+    `reread_settings` reads the settings anew, for SIGHUP. Raises `ConfigurationError`, and
+    `SystemExit` with the exit code of a first worker that could not begin.
     """
     signals = ProcessSignals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     check_settings(settings)
@@ -99,14 +99,14 @@ class _Supervisor:
     def __init__(
         self,
         settings: Settings,
-        read_again: Callable[[], Settings],
+        reread_settings: Callable[[], Settings],
         signals: ProcessSignals,
         port: int,
         environment: dict[str, str],
         selector: selectors.BaseSelector,
     ) -> None:
         self._settings = settings
-        self._read_again = read_again
+        self._reread_settings = reread_settings
         self._signals = signals
         self._port = port
         self._environment = environment
@@ -146,8 +146,8 @@ class _Supervisor:
             raise SystemExit(self._exit_code)
 
     def _workers(self) -> list[WorkerProcess]:
-        kept = [place.worker for place in self._places if place.worker is not None]
-        return [*kept, *([] if self._next is None else [self._next]), *self._leaving]
+        serving = [place.worker for place in self._places if place.worker is not None]
+        return [*serving, *([] if self._next is None else [self._next]), *self._leaving]
 
     def _patience(self) -> float | None:
         """Return for how long nothing needs to be done, in seconds; None: until a message."""
@@ -238,7 +238,7 @@ class _Supervisor:
         if self._stopping:
             return
         try:
-            settings = self._read_again()
+            settings = self._reread_settings()
             check_settings(settings)
             for name in FIXED:
                 if getattr(settings, name) != getattr(self._settings, name):
@@ -275,12 +275,12 @@ class _Supervisor:
         """Start a worker; None when there can be no further process."""
         settings = self._settings
         deciding = any(worker.decides for worker in self._workers())
-        told = encode_assignment(
+        assignment = encode_assignment(
             number, SharedByWorkers(self._port, self._clock_offset, deciding), settings
         )
         leaving = settings.lame_duck_seconds + settings.drain_seconds
         try:
-            worker = WorkerProcess(number, told, self._environment, leaving)
+            worker = WorkerProcess(number, assignment, self._environment, leaving)
         except OSError as error:
             _log.error("worker cannot be started", worker=number, reason=error.strerror)
             return None

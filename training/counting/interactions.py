@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.domain.events import INTERACTION_LANES
+from models.domain.event_types import INTERACTION_LANES
 from training.log.event_log import Customer, Log
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.domain.events import BROWSE, CART, INTERACTION_LANES, PURCHASE
+from models.domain.event_types import BROWSE, CART, INTERACTION_LANES, PURCHASE
 from models.numeric.array_types import Floats
 from models.recommender.features_of_item import ITEM_FEATURES, TREND
 from models.recommender.neighbours import NeighbourTables

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.clock_time import DAY
-from models.domain.events import ATTRIBUTE, Event
+from models.domain.event_types import ATTRIBUTE
+from models.domain.events import Event
 from models.recommender.segments import (
     EVERYBODY,
     OF_ATTRIBUTE,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.domain.events import BROWSE, CART, PURCHASE
+from models.domain.event_types import BROWSE, CART, PURCHASE
 from training.evaluation.ranked_lists import BLOCK
 from training.log.event_log import Log
 from training.progress import Progress, no_progress

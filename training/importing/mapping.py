@@ -20,7 +20,7 @@ import msgspec
 
 from models.domain.channels import CHANNELS
 from models.domain.dataset import OrderOver
-from models.domain.events import EVENT_TYPES, OWN_TYPES
+from models.domain.event_types import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.errors import BadInput
 

@@ -20,7 +20,7 @@ from models.domain.dataset import (
     read_metadata,
     write_metadata,
 )
-from models.domain.events import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES
 from models.errors import BadDataset
 
 DTYPES: Mapping[ColumnType, pl.DataType] = {

@@ -15,14 +15,8 @@ import polars as pl
 
 from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
-from models.domain.events import (
-    ATTRIBUTE,
-    CONTACT_LANES,
-    EVENT_TYPES,
-    Event,
-    attributes_event,
-    stamp_of,
-)
+from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES
+from models.domain.events import Event, attributes_event, stamp_of
 from models.domain.identifiers import HASH_BYTES
 from models.errors import BadDataset
 from training.log.dataset import read_dataset

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.events import ATTRIBUTE, Event
+from models.domain.event_types import ATTRIBUTE
+from models.domain.events import Event
 from models.domain.view import View
 from models.numeric.fixed import ONE
 from models.recommender.user_features import HistoryConfig, attribute_features, history_features

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.decisions import minute_of
-from models.domain.events import ATTRIBUTE, PURCHASE, Event
+from models.domain.event_types import ATTRIBUTE, PURCHASE
+from models.domain.events import Event
 from models.domain.view import View
 from training.log.event_log import Log
 from training.log.order import bound_of

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from models.clock_time import DAY
-from models.domain.events import PURCHASE, Event
+from models.domain.event_types import PURCHASE
+from models.domain.events import Event
 from models.errors import BadDataset
 from training.log.event_log import EPOCH, Customer, Log, microseconds
 from training.log.order import Bound, bound_of, ordered_across_customers

@@ -51,7 +51,7 @@ def link(
     assertion: Link,
     clock: Callable[[], int],
 ) -> LinkOutcome:
-    """Make the identifiers `said.a` and `said.b` one customer; durable on return.
+    """Make the identifiers `assertion.a` and `assertion.b` one customer; durable on return.
 
     `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
     in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
@@ -95,11 +95,11 @@ def link_all(links: Sequence[Link], link_one: Callable[[Link], LinkOutcome]) -> 
             parent[identifier] = identifier = parent[above]
         return identifier
 
-    for said in links:
-        parent[root(said.a)] = root(said.b)
+    for assertion in links:
+        parent[root(assertion.a)] = root(assertion.b)
     chains: dict[bytes, list[int]] = {}
-    for index, said in enumerate(links):
-        chains.setdefault(root(said.a), []).append(index)
+    for index, assertion in enumerate(links):
+        chains.setdefault(root(assertion.a), []).append(index)
 
     def run(indices: Sequence[int]) -> list[tuple[int, LinkOutcome]]:
         return [(index, link_one(links[index])) for index in indices]
@@ -121,11 +121,11 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
         if not survivor.absorbing:
             finish_unlink(backend, customer)
             continue
-        said = survivor.links[-1]
+        assertion = survivor.links[-1]
         absorbed = read_customer(backend, survivor.absorbing) or _unknown(survivor.absorbing)
         if isinstance(absorbed, Forward) and absorbed.to == customer:
             moved = replace_profile(backend, survivor, replace(survivor, absorbing=b"", copied=0))
-        elif isinstance(absorbed, Forward) or _not_ours(said, absorbed, customer):
+        elif isinstance(absorbed, Forward) or _not_ours(assertion, absorbed, customer):
             moved = replace_profile(backend, survivor, _called_off(backend, survivor))
         elif absorbed.unsettled:
             # Its id is greater than ours, so this cannot come round in a circle.
@@ -136,7 +136,7 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
         else:
             # Anew, as what left the absorbed meanwhile must leave the copy, too.
             own = _called_off(backend, survivor)
-            moved = _absorb(backend, survivor, own, absorbed, said)
+            moved = _absorb(backend, survivor, own, absorbed, assertion)
         if not moved:
             back_off(attempt)
     raise too_many_writers("link")
@@ -147,24 +147,26 @@ def _unknown(identifier: bytes) -> Profile:
     return Profile(customer=identifier, compartments={identifier: Compartment()})
 
 
-def _sides(said: Link, a: Profile | None, b: Profile | None) -> tuple[Profile, Profile]:
+def _sides(assertion: Link, a: Profile | None, b: Profile | None) -> tuple[Profile, Profile]:
     """Return who survives and who is absorbed."""
     if a is not None and b is None:
-        return a, _unknown(said.b)
+        return a, _unknown(assertion.b)
     if b is not None and a is None:
-        return b, _unknown(said.a)
-    both = (a or _unknown(said.a), b or _unknown(said.b))
+        return b, _unknown(assertion.a)
+    both = (a or _unknown(assertion.a), b or _unknown(assertion.b))
     survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
     return survivor, absorbed
 
 
-def _not_ours(said: Link, absorbed: Profile, customer: bytes) -> bool:
+def _not_ours(assertion: Link, absorbed: Profile, customer: bytes) -> bool:
     """Tell whether a profile must not be absorbed for a link, by that customer."""
-    parted = said.a not in absorbed.compartments and said.b not in absorbed.compartments
+    parted = assertion.a not in absorbed.compartments and assertion.b not in absorbed.compartments
     return parted or (absorbed.version > 0 and absorbed.customer < customer)
 
 
-def _absorb(backend: Backend, survivor: Profile, own: Profile, taken: Profile, said: Link) -> bool:
+def _absorb(
+    backend: Backend, survivor: Profile, own: Profile, taken: Profile, assertion: Link
+) -> bool:
     """Replace the survivor by what is its own with a copy of what is taken over.
 
     The link under way is its last. Its version is beyond both, so that whoever asks by an
@@ -174,7 +176,7 @@ def _absorb(backend: Backend, survivor: Profile, own: Profile, taken: Profile, s
     after = replace(
         own,
         compartments=compartments,
-        links=(*sorted({*own.links, *taken.links} - {said}), said),
+        links=(*sorted({*own.links, *taken.links} - {assertion}), assertion),
         absorbing=taken.customer,
         copied=taken.version,
         once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),

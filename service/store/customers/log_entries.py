@@ -1,4 +1,4 @@
-"""What the log keeps: each event, each link and each unlink once, with its time of arrival."""
+"""The entries of the log: each event, link and unlink once, with its time of arrival."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from service.store.database.backend import LogLine
 
 
 class LogEntry(NamedTuple):
-    """One thing that was said; `arrival` in microseconds."""
+    """An event, a link or an unlink; `arrival` in microseconds."""
 
     arrival: int
     statement: Event | Link | Unlink
@@ -43,7 +43,7 @@ def unlink_line(unlink: Unlink, arrival: int) -> LogLine:
 def decode_entry(blob: bytes) -> LogEntry:
     """Return what a line of the log says."""
     stored = decode(blob, _Stored)
-    said = stored.event or stored.link or stored.unlink
-    if said is None:
+    statement = stored.event or stored.link or stored.unlink
+    if statement is None:
         raise ValueError("log: an entry that says nothing")
-    return LogEntry(stored.arrival, said)
+    return LogEntry(stored.arrival, statement)

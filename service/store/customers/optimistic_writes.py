@@ -1,4 +1,7 @@
-"""Reads and replaces stored customers: a write counts only if nobody was faster."""
+"""Reads and replaces stored customers: a write counts only if nobody was faster.
+
+Who lost a race reads again and tries again: `recording`, `linking`, `unlinking` and the decider do.
+"""
 
 import random
 import time
@@ -21,7 +24,7 @@ def back_off(attempt: int) -> None:
 
 
 def too_many_writers(verb: str) -> StoreUnavailable:
-    """Return the error of who lost every race."""
+    """Return the error of a call that lost every race."""
     return StoreUnavailable(f"{verb}: too many writers at once; send it again")
 
 
@@ -40,7 +43,7 @@ def replace_profile(
 ) -> bool:
     """Replace `before` by the next version and log `lines`, unless somebody else was first.
 
-    The next version is greater than `beyond`, too.
+    The next version is greater than `newer_than`, too.
     """
     after = replace(after, version=max(before.version, newer_than) + 1)
     blob = encode(after, after.version)

@@ -25,7 +25,7 @@ class EventOutcome(Enum):
 
 
 class EventFault(ThroughlineError):
-    """An event that could not be stored through a fault of ours, its cause; again will not help."""
+    """An event that cannot be stored, by a fault of ours; sending it again does not help."""
 
 
 class EventPlan(NamedTuple):

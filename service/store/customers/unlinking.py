@@ -47,7 +47,7 @@ def unlink(
     assertion: Unlink,
     clock: Callable[[], int],
 ) -> UnlinkOutcome:
-    """Take back what links the identifiers `said.a` and `said.b`; durable on return.
+    """Take back what links the identifiers `assertion.a` and `assertion.b`; durable on return.
 
     Each customer is then as if that link had never been: compartments go with their identifiers.
     `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
@@ -58,15 +58,15 @@ def unlink(
         a, b = profile_of(assertion.a), profile_of(assertion.b)
         if a is None or b is None or a.customer != b.customer:
             return UnlinkOutcome(changed=False, linked=False)
-        kept = tuple(link for link in a.links if link.pair != assertion.pair)
-        if len(kept) == len(a.links):
+        remaining = tuple(link for link in a.links if link.pair != assertion.pair)
+        if len(remaining) == len(a.links):
             return UnlinkOutcome(changed=False, linked=True)
-        leaves = a.compartments.keys() - _joined(a.customer, kept)
+        leaves = a.compartments.keys() - _joined(a.customer, remaining)
         home = min(leaves, default=b"")
         if replace_profile(
             backend,
             a,
-            replace(a, links=kept, releasing=home),
+            replace(a, links=remaining, releasing=home),
             [unlink_line(assertion, clock())],
         ):
             if home:

@@ -27,7 +27,7 @@ class Durability(Enum):
 
 
 class RefusedByDatabase(StoreUnavailable):
-    """The database answered, but would not do it; something else it may do."""
+    """The database answered that it does not do this; other requests may succeed."""
 
 
 class LogLine(NamedTuple):
@@ -141,13 +141,13 @@ class Backend(Protocol):
         """Return the blob of a request by its key; `owners` are who it may be stored with."""
 
     def take(self, counter: str, amount: int, limit: int) -> int:
-        """Count a counter, from 0, up by at most `most`, never beyond `limit`; return by how many.
+        """Raise a counter, from 0, by at most `amount`, never beyond `limit`; return by how much.
 
-        Durable on return. What an answer that is lost was worth stays counted.
+        Durable on return. Where the answer is lost, what was added stays counted.
         """
 
     def give_back(self, counter: str, number: int) -> None:
-        """Count a counter down again by what was taken and will never be used."""
+        """Lower a counter by what was taken and will never be used."""
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Return the content hash under which each event was logged, None if it was not.

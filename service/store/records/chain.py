@@ -177,8 +177,8 @@ def _read(
             continue
         link = msgspec.msgpack.decode(payload, type=_Link)
         # One of unknown outcome was written again: the same bytes.
-        kept = chains.setdefault(link.writer, {}).setdefault(link.number, _Stored(mac, link))
-        if kept.mac != mac:
+        first = chains.setdefault(link.writer, {}).setdefault(link.number, _Stored(mac, link))
+        if first.mac != mac:
             faults.append(ChainFault(_name(link), "twice, with other content"))
     return chains, faults
 

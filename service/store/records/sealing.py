@@ -79,8 +79,8 @@ class Seal:
         return self._blake2b(digest + decision_id.encode(), b"record")
 
     def _blake2b(self, data: bytes, person: bytes) -> bytes:
-        made = hashlib.blake2b(data, digest_size=MAC_BYTES, key=self._key, person=person)
-        return made.digest()
+        hasher = hashlib.blake2b(data, digest_size=MAC_BYTES, key=self._key, person=person)
+        return hasher.digest()
 
 
 def erase(blob: bytes) -> bytes:

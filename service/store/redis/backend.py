@@ -132,17 +132,17 @@ class RedisBackend:
         return next(filter(None, self._pipeline(commands, _bytes)), None)
 
     def take(self, counter: str, amount: int, limit: int) -> int:
-        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        """Raise a counter by at most `amount`, never beyond `limit`; return by how much."""
         call = ScriptCall((counter_key(counter),), (amount, limit))
         return self._calls.run(TAKE, [call], lambda answers: taken(answers[0], amount))
 
     def give_back(self, counter: str, number: int) -> None:
-        """Count a counter down again by what will never be used."""
+        """Lower a counter by what will never be used."""
         self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up in the streams of the owners' shards."""
-        wanted = {
+        index_of = {
             (query.identifier, event_key(query.event_id)): index
             for index, query in enumerate(queries)
         }
@@ -154,9 +154,9 @@ class RedisBackend:
         for stream in sorted({log_key(owner, self.shards) for owner in owners}):
             for entry in self._entries(stream, first, b"+"):
                 identifier, key, content = LOG_HEADER.unpack_from(entry)
-                if (identifier, key) in wanted:
+                if (identifier, key) in index_of:
                     found.setdefault((identifier, key), content)
-            if len(found) == len(wanted):
+            if len(found) == len(index_of):
                 break
         return [found.get((query.identifier, event_key(query.event_id))) for query in queries]
 

@@ -189,5 +189,5 @@ class RedisCalls:
 
 def _code(error: Exception) -> str:
     """Return the error code that a message of Redis begins with; the rest may name a key."""
-    said = str(error).rpartition("caused error: ")[2].split()
-    return said[0] if said and said[0].isascii() and said[0].isalpha() else type(error).__name__
+    words = str(error).rpartition("caused error: ")[2].split()
+    return words[0] if words and words[0].isascii() and words[0].isalpha() else type(error).__name__

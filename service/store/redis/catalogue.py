@@ -39,9 +39,9 @@ return reply
 
 def put_call(rows: Sequence[CatalogueRow], expected: int | None) -> ScriptCall:
     """Return the call of `PUT`, which answers with the new revision; 0: not `expected`."""
-    base = b"" if expected is None else b"%d" % expected
-    parts = (part for row in rows for part in (f"{row.kind}:{row.id}".encode(), row.blob))
-    return ScriptCall(_KEYS, (base, *parts))
+    expected_revision = b"" if expected is None else b"%d" % expected
+    args = (arg for row in rows for arg in (f"{row.kind}:{row.id}".encode(), row.blob))
+    return ScriptCall(_KEYS, (expected_revision, *args))
 
 
 def changes_call(since: int, size: int) -> ScriptCall:

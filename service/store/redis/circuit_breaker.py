@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class CircuitOpen(Exception):
-    """Nobody is let through now."""
+    """The database has just failed to answer: the call was not tried."""
 
 
 class CircuitBreaker:
@@ -28,17 +28,17 @@ class CircuitBreaker:
         self.openings = 0  # times that calls began to fail
 
     def run(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns; raises what it raises, or `Open` without calling it."""
+        """Return what `call` returns; raises what it raises. `CircuitOpen`: not called."""
         if not self._failing:
-            return self._guarded(call)
+            return self._observed(call)
         if time.monotonic() < self._closed_until or not self._probing.acquire(blocking=False):
             raise CircuitOpen
         try:
-            return self._guarded(call)
+            return self._observed(call)
         finally:
             self._probing.release()
 
-    def _guarded(self, call: Callable[[], T]) -> T:
+    def _observed(self, call: Callable[[], T]) -> T:
         try:
             result = call()
         except self._failures:

@@ -53,7 +53,7 @@ class TimeBudget(threading.local):
 
 
 def budgeted_connection(kind: type[Any], budget: TimeBudget) -> type[Any]:
-    """Return the kind of connection that never waits for longer than `allowance` says."""
+    """Return a kind of connection that never waits for longer than `budget` leaves."""
 
     class Parser(DefaultParser):  # type: ignore[misc, valid-type]
         def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:

@@ -45,7 +45,7 @@ class SqliteBackend:
     breaker_openings = 0  # a file needs no breaker
 
     def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
-        """`busy` says how long to wait for the lock of another process, in seconds."""
+        """`busy`: seconds to wait for the lock of another process."""
         self._busy = busy
         self._path = directory / DATABASE
         try:
@@ -103,11 +103,11 @@ class SqliteBackend:
         return blob
 
     def take(self, counter: str, amount: int, limit: int) -> int:
-        """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+        """Raise a counter by at most `amount`, never beyond `limit`; return by how much."""
         return self._submit(lambda connection: take(connection, counter, amount, limit))
 
     def give_back(self, counter: str, number: int) -> None:
-        """Count a counter down again by what will never be used."""
+        """Lower a counter by what will never be used."""
         less = "UPDATE counters SET count = max(0, count - ?) WHERE name = ?"
         self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
 
@@ -188,12 +188,12 @@ class SqliteBackend:
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
-        kept = self._one("SELECT value FROM meta WHERE key = ?", key)
-        if kept is None:
+        stored = self._one("SELECT value FROM meta WHERE key = ?", key)
+        if stored is None:
             insert = "INSERT OR IGNORE INTO meta VALUES (?, ?)"
             self._submit(lambda connection: connection.execute(insert, (key, value)).rowcount)
-            kept = self._one("SELECT value FROM meta WHERE key = ?", key)
-        return str(kept)
+            stored = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return str(stored)
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""

@@ -61,7 +61,7 @@ def append_chain(connection: sqlite3.Connection, link: bytes) -> None:
 
 
 def take(connection: sqlite3.Connection, counter: str, amount: int, limit: int) -> int:
-    """Count a counter up by at most `most`, never beyond `limit`; return by how many."""
+    """Raise a counter by at most `amount`, never beyond `limit`; return by how much."""
     row = connection.execute("SELECT count FROM counters WHERE name = ?", (counter,)).fetchone()
     count = 0 if row is None else int(row[0])
     taken = max(0, min(amount, limit - count))

@@ -1,0 +1,31 @@
+"""Why a value is refused, in the words that its sender is told: one declaration for each reason.
+
+What may be wrong with an event is all here, since refused events are counted by it. A limit may
+follow a reason: `too long; max 64`.
+"""
+
+from enum import StrEnum
+
+from service.contract import limits
+
+
+class Refusal(StrEnum):
+    """A reason to refuse a value, whichever field has it."""
+
+    CONTROL_CHARACTER = "control character"
+    CLEAR_E_MAIL = "looks like a clear e-mail"
+    CLEAR_PHONE_NUMBER = "looks like a clear phone number"
+    IN_THE_FUTURE = "in the future"
+    INVALID_TIMESTAMP = "invalid timestamp"
+    NEGATIVE = "negative"
+    NOT_A_NAME = "not a name"
+    NOT_AN_IDENTIFIER = "not an identifier"
+    NOT_FINITE = "not finite"
+    NOT_HASHED = "want a SHA-256 in 64 lower-case hex digits"
+    ONLY_WITH_ATTRIBUTES_CHANGED = "only with attributes_changed"
+    REQUIRED = "required"
+    TOO_LARGE = "too large"
+    TOO_LONG = "too long"
+    TOO_MANY = "too many"
+    TOO_OLD = f"older than {limits.BEHIND_DAYS} days"
+    UNKNOWN = "unknown"

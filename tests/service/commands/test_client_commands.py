@@ -1,0 +1,170 @@
+"""The client commands against a real server: what a person reads, and what a program gets."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from service import cli
+from tests.support.in_process import Running, enter_release, running
+
+pytestmark = pytest.mark.machine
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for the tests of this file, whose log does not mix with what commands print."""
+    with capture_logs(), running(tmp_path_factory.mktemp("commands")) as started:
+        yield started
+
+
+@pytest.fixture
+def throughline(
+    live: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command against the server; returns its exit code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        server = f"127.0.0.1:{live.server.port}"
+        monkeypatch.setattr(sys, "argv", ["throughline", *arguments, "--server", server])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_recommend_shows_offers_and_why(throughline: Run) -> None:
+    """A slate is a table with rank, offer and reason, and says that the customer is new."""
+    code, out, _ = throughline("recommend", "--id", "loyalty:new", "--channel", "web")
+    assert code == 0
+    assert "item:item" in out
+    assert "popular" in out
+    assert "cold start" in out
+
+
+def test_recommend_as_json_is_the_contracts_answer(throughline: Run) -> None:
+    """With --json a program gets every field under its name in the protos."""
+    _, out, _ = throughline(
+        "recommend", "--id", "loyalty:new", "--channel", "web", "--count", "3", "--json"
+    )
+    answer = json.loads(out)
+    assert [offer["rank"] for offer in answer["offers"]]
+    assert len(answer["offers"]) == 3
+    assert answer["moment"]["intent"] == "default"
+
+
+def test_a_purchase_is_told_in_words(throughline: Run) -> None:
+    """An event recorded by options is read by the next answer, which says why not."""
+    _, out, _ = throughline(
+        "recommend", "--id", "loyalty:buyer", "--channel", "web", "--count", "1", "--json"
+    )
+    item = json.loads(out)["offers"][0]["item_id"]
+    code, out, _ = throughline(
+        *("record", "--id", "loyalty:buyer", "--type", "purchase", "--channel", "till"),
+        *("--item", item, "--amount", "3.50 EUR", "--quantity", "2", "--place", "s1"),
+    )
+    assert (code, out) == (0, "Recorded 1 of 1\n")
+    _, out, _ = throughline(
+        "recommend", "--id", "loyalty:buyer", "--channel", "web", "--include", f"item:{item}"
+    )
+    assert "bought lately" in out
+
+
+def test_record_many_tells_what_was_refused(throughline: Run, tmp_path: Path) -> None:
+    """Events of a file are stored one by one; a refused one is named by its row."""
+    path = tmp_path / "events.jsonl"
+    row = {"identifier": "loyalty:many", "type": "view", "channel": "web", "item_id": "item1"}
+    path.write_text(
+        "\n".join(
+            json.dumps(row | {"event_id": f"e{number}", "time": time})
+            for number, time in enumerate(("2001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"))
+        )
+    )
+    code, out, _ = throughline("record", str(path))
+    assert code == os.EX_DATAERR
+    assert "Recorded 0 of 2" in out
+    assert "Refused: 2" in out
+
+
+def test_link_and_customer(throughline: Run) -> None:
+    """Linked identifiers are one customer, whose events and links are shown, until unlinked."""
+    throughline(
+        *("record", "--id", "cookie:c1", "--type", "view", "--channel", "web", "--item", "item1")
+    )
+    code, out, _ = throughline("link", "loyalty:l1", "cookie:c1", "--by", "login")
+    assert code == 0
+    assert out.startswith("Linked: customer ")
+    assert throughline("link", "loyalty:l1", "cookie:c1", "--by", "login")[1].startswith(
+        "Linked before already"
+    )
+    _, out, _ = throughline("customer", "--id", "loyalty:l1")
+    assert "2 identifiers" in out
+    assert "Linked by login" in out
+    assert "item1" in out
+    assert "Nothing is stored" in throughline("customer", "--id", "loyalty:nobody")[1]
+    code, out, _ = throughline("unlink", "cookie:c1", "loyalty:l1", "--by", "agent")
+    assert (code, out) == (0, "The link is taken back: two customers\n")
+    code, out, _ = throughline("unlink", "cookie:c1", "loyalty:l1", "--by", "agent")
+    assert (code, out) == (0, "No link between them: two customers\n")
+
+
+@pytest.mark.parametrize(("group", "key"), [("items", "item_id"), ("offers", "offer_id")])
+def test_catalogue_rows_go_out_and_in(
+    throughline: Run, tmp_path: Path, group: str, key: str
+) -> None:
+    """`list --json` prints what was said, and `upsert` reads it again; a withdrawn row is gone."""
+    row = {key: f"new-{group}", "title": "[b]New[/b]", "price": {"currency": "EUR", "units": "3"}}
+    if group == "offers":
+        row["item_ids"] = ["item1"]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row))
+    code, out, _ = throughline(group, "upsert", str(path))
+    assert code == 0
+    assert out.startswith("Stored 1: catalogue revision ")
+    _, listed, _ = throughline(group, "list", "--json", "--count", "1000")
+    (found,) = (line for line in map(json.loads, listed.splitlines()) if line[key] == row[key])
+    assert {name: found[name] for name in row} == row
+    path.write_text(json.dumps(found))
+    assert throughline(group, "upsert", str(path))[0] == 0
+    assert throughline(group, "list", "--json", "--count", "1000")[1] == listed
+    _, out, _ = throughline(group, "get", f"new-{group}")
+    assert "[b]New[/b]" in out
+    assert "3.00 EUR" in out
+    assert throughline(group, "withdraw", f"new-{group}")[1].startswith("Withdrew 1: ")
+    code, _, err = throughline(group, "get", f"new-{group}")
+    assert code == 1
+    assert err.startswith("throughline: NOT_FOUND: ")
+
+
+def test_a_refused_request_names_every_field(throughline: Run) -> None:
+    """Field violations of a refused call are on the one line that is printed."""
+    code, out, err = throughline(
+        "recommend", "--id", "loyalty:x", "--channel", "fax", "--count", "101"
+    )
+    assert (code, out) == (os.EX_DATAERR, "")
+    assert err.startswith("throughline: INVALID_ARGUMENT: ")
+    assert "channel" in err
+    assert "count" in err
+    assert err.count("\n") == 1
+
+
+def test_releases_of_a_running_service(throughline: Run, live: Running) -> None:
+    """A release is listed, promoted and rolled back through the service."""
+    first = live.server.dependencies.active_release.release_id
+    second = enter_release(live.registry.directory, seed=2)
+    _, out, _ = throughline("releases", "list")
+    assert f"in force   {first[:12]}" in out
+    assert second[:12] in out
+    assert f"In force: {second}" in throughline("releases", "promote", second[:10])[1]
+    assert f"In force: {first}" in throughline("releases", "rollback")[1]
+    code, _, err = throughline("releases", "rollback")
+    assert code == 1
+    assert err.startswith("throughline: FAILED_PRECONDITION: ")
