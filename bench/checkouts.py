@@ -76,7 +76,7 @@ class Side(NamedTuple):
     ) -> AbstractContextManager[processes.Server]:
         """Serve by the checkout's own code."""
         clock = ("--clock", datetime.fromtimestamp(moment / 1e6, UTC).isoformat())
-        program = self.checkout.programs / "throughline"
+        program = (str(self.checkout.programs / "throughline"),)
         return processes.service([core], self.urls[store], self.home, *clock, program=program)
 
 

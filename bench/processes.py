@@ -1,31 +1,32 @@
 """The processes of a benchmark: each pinned to one core, and what CPU they have used so far."""
 
-import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import psutil
 
 from bench.world import KEY
+from service.server_process import THROUGHLINE, NotServing, ServerProcess
 
-SERVER_CORE, OTHER_CORE = 0, 1
-READY_SECONDS = 120
-THROUGHLINE = Path(sys.executable).with_name("throughline")  # of this environment
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+START_SECONDS = 120.0
 
 
 class Server:
     """A server process on one core."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, pid: int, port: int) -> None:
         self.port = port
-        self._process = psutil.Process(process.pid)
+        self._process = psutil.Process(pid)
 
     def cpu_seconds(self) -> float:
         """Return what the threads of the process and its children have run so far.
@@ -48,6 +49,16 @@ def pin(core: int) -> None:
     os.sched_setaffinity(0, [core])
 
 
+def end_servers_on_signals() -> None:
+    """Let a signal that ends this process end its servers first.
+
+    They would keep a core from the next measurement.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
 @contextmanager
 def pinned(core: int) -> Iterator[None]:
     """Keep every thread of this process on one core; after it they go where they could before."""
@@ -60,56 +71,40 @@ def pinned(core: int) -> Iterator[None]:
 
 
 @contextmanager
-def child(
-    command: Sequence[str], core: Sequence[int], port_of: Callable[[str], int | None], **more: str
-) -> Iterator[Server]:
-    """Yield a server started by `command` once a line of it tells its port; end it after."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **more}
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, core),
-    )
-    assert process.stdout is not None
-    try:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            port = port_of(line)
-            if port is not None:
-                break
-        else:
-            raise SystemExit(f"a server did not start:\n{''.join(said)}")
-        yield Server(process, port)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-
-
-@contextmanager
 def echo(core: Sequence[int]) -> Iterator[Server]:
     """Yield an echo server."""
-    with child([sys.executable, "-m", "bench.echo"], core, lambda line: int(line)) as server:
-        yield server
+    with _running([sys.executable, "-m", "bench.echo"], core, subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        if not port:
+            raise SystemExit("the echo did not start")
+        yield Server(process.pid, int(port))
 
 
 @contextmanager
 def service(
-    core: Sequence[int], store: str, directory: Path, *more: str, program: Path = THROUGHLINE
+    core: Sequence[int],
+    store: str,
+    directory: Path,
+    *more: str,
+    program: Sequence[str] = THROUGHLINE,
 ) -> Iterator[Server]:
     """Yield a `throughline serve` with the registry in `directory`."""
-    command = [str(program), "serve", "--listen", "127.0.0.1:0"]
-    command += ["--store", store, "--registry", str(directory / "registry"), *more]
-    with child(command, core, _ready_port, THROUGHLINE_KEY=KEY.hex()) as server:
-        yield server
+    options = ("--store", store, "--registry", str(directory / "registry"), *more)
+    with NamedTemporaryFile(dir=directory, prefix="serve-", suffix=".log") as log:
+        server = ServerProcess(
+            Path(log.name),
+            *options,
+            environment={**os.environ, **ONE_THREAD, "THROUGHLINE_KEY": KEY.hex()},
+            under=_on(core),
+            program=program,
+            start_seconds=START_SECONDS,
+        )
+        try:
+            with server:
+                yield Server(server.pid, server.port)
+        except NotServing as error:
+            raise SystemExit(str(error)) from None
 
 
 @contextmanager
@@ -125,31 +120,33 @@ def redis(core: Sequence[int], directory: Path) -> Iterator[str]:
     settings = {"port": str(port), "bind": "127.0.0.1", "dir": str(directory), "save": ""}
     settings |= {"appendonly": "yes", "appendfsync": "always"}
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    process = subprocess.Popen(
-        [found, *words],
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, core),
-    )
-    try:
+    with _running([found, *words], core, subprocess.DEVNULL):
         for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
         yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
+
+
+def _on(cores: Iterable[int]) -> tuple[str, ...]:
+    """Return the command under which another one runs on some cores alone, as the same process."""
+    return ("taskset", "--cpu-list", ",".join(map(str, cores)))
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], core: Sequence[int], output: int
+) -> Iterator["subprocess.Popen[str]"]:
+    command, environment = [*_on(core), *command], {**os.environ, **ONE_THREAD}
+    with subprocess.Popen(command, env=environment, stdout=output, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def _let_run_on(cores: Iterable[int]) -> None:
     for thread in Path("/proc/self/task").iterdir():
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.sched_setaffinity(int(thread.name), cores)
-
-
-def _ready_port(line: str) -> int | None:
-    if not line.startswith("{"):
-        return None
-    said = json.loads(line)
-    return int(said["port"]) if said["event"] == "ready" else None

@@ -12,7 +12,6 @@ compares with another commit instead: see `bench.beside`.
 """
 
 import argparse
-import signal
 import statistics
 import sys
 import tempfile
@@ -152,8 +151,7 @@ def main() -> None:
     parser.add_argument("--policy", type=Path, help="a policy's TOML; else the empty one")
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another, to compare with")
     options = parser.parse_args()
-    # Ended by a signal it ends its servers too: they would keep a core from the next measurement.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    processes.end_servers_on_signals()
     sizes = (options.store or STORES, options.rounds, options.calls, options.offers)
     ranked = not options.first_stage
     console = Console(width=100)

@@ -141,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if shutil.which("h2load") is None:
         raise SystemExit("h2load is not installed (apt install nghttp2-client)")
+    processes.end_servers_on_signals()
     worst = 0
     for store in options.store or STORES:
         found = gain_of(store, options.rounds, options.calls, options.offers)

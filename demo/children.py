@@ -1,21 +1,14 @@
 """The demo's child processes: commands that run to their end, and the service that stays up."""
 
-import json
 import os
 import subprocess
-import sys
-import time
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from models.errors import ThroughlineError
 from service.commands.terminal import busy
-
-LAST_LINES = 15
-START_SECONDS = 60.0
-STOP_SECONDS = 35.0
+from service.server_process import THROUGHLINE, ServerProcess, last_lines
 
 
 class ChildFailed(ThroughlineError):
@@ -27,11 +20,9 @@ def run(arguments: tuple[str, ...], log: Path) -> list[str]:
 
     Raises `ChildFailed` with the last lines when its exit code is not 0.
     """
-    # -P: a file of the working directory must not stand in for a module of ours.
-    command = [sys.executable, "-P", "-m", "service.cli", *arguments]
     with log.open("wb") as file, busy(f"throughline {arguments[0]} ..."):
         code = subprocess.run(  # noqa: S603 - our own command
-            command,
+            [*THROUGHLINE, *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -39,7 +30,10 @@ def run(arguments: tuple[str, ...], log: Path) -> list[str]:
             check=False,
         ).returncode
     if code:
-        raise _failed(f"throughline {arguments[0]} failed with exit code {code}", log)
+        raise ChildFailed(
+            f"throughline {arguments[0]} failed with exit code {code}; its last lines:\n"
+            f"{last_lines(log)}"
+        )
     return log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
@@ -47,57 +41,15 @@ def run(arguments: tuple[str, ...], log: Path) -> list[str]:
 def served(arguments: tuple[str, ...], log: Path) -> Iterator[str]:
     """Keep `throughline serve` up, output into `log`, while the block runs; yield its address.
 
-    Raises `ChildFailed` when it is not ready in time, or ends badly.
+    Raises `NotServing` when it is not ready in time, or ends badly.
     """
-    command = [sys.executable, "-P", "-m", "service.cli", "serve", *arguments]
-    with log.open("wb") as file:
-        child = subprocess.Popen(  # noqa: S603 - our own command
-            command,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-            # Ctrl-C is for the demo, which then ends the service itself.
-            start_new_session=True,
-        )
-    try:
+    server = ServerProcess(log, *arguments, environment=_environment())
+    with ExitStack() as running:
         with busy("throughline serve ..."):
-            port = _port_when_ready(child, log)
-        yield f"127.0.0.1:{port}"
-    finally:
-        code = _stop(child)
-    if code:
-        raise _failed(f"throughline serve ended with exit code {code}", log)
-
-
-def _stop(child: "subprocess.Popen[bytes]") -> int:
-    """End the service by its own handle and return its exit code."""
-    child.terminate()
-    try:
-        return child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        return child.wait()
-    except KeyboardInterrupt:
-        # Who asks a second time does not want to wait; nothing is left running all the same.
-        child.kill()
-        child.wait()
-        raise
-
-
-def _port_when_ready(child: "subprocess.Popen[bytes]", log: Path) -> int:
-    # The word of the child itself: on its port somebody else may be the one who answers.
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            raise _failed(f"throughline serve ended with exit code {child.returncode}", log)
-        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.startswith("{") and line.endswith("}\n"):
-                said = json.loads(line)
-                if said["event"] == "ready":
-                    return int(said["port"])
-        time.sleep(0.1)
-    raise _failed(f"throughline serve was not ready within {START_SECONDS:.0f} s", log)
+            running.enter_context(server)
+        yield server.address
+    if code := server.wait(0):
+        raise server.failure(f"ended with exit code {code}")
 
 
 def _environment() -> dict[str, str]:
@@ -107,9 +59,3 @@ def _environment() -> dict[str, str]:
     }
     # One thread a library: on a small machine more of them only wait for each other.
     return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
-
-
-def _failed(what: str, log: Path) -> ChildFailed:
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        last = deque(lines, maxlen=LAST_LINES)
-    return ChildFailed(f"{what}; its last lines:\n{''.join(last).rstrip()}")

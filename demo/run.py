@@ -27,8 +27,8 @@ MARK = ".throughline-demo"
 def run_demo(directory: Path, seed: int, keep: bool, port: int | None = None) -> bool:
     """Run the whole demo and return whether every check held.
 
-    Raises `BadInput` when `port` is taken, `ChildFailed` when a command fails, and `StoryFailed`
-    when a promise does not hold.
+    Raises `BadInput` when `port` is taken, `ChildFailed` when a command fails, `NotServing` when
+    the service does, and `StoryFailed` when a promise does not hold.
     """
     if port is not None:
         must_be_free(port)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -95,7 +96,7 @@ class ServerProcess:
         try:
             self._wait_until_ready(before)
         except BaseException:
-            self.kill()
+            self.stop()  # not at once: it ends what it has started itself
             raise
 
     def send(self, number: int) -> None:
@@ -110,10 +111,12 @@ class ServerProcess:
         """End it by a signal and return its exit code; kill it when that takes too long."""
         self.send(number)
         try:
-            return self.wait(seconds)
-        except subprocess.TimeoutExpired:
+            with suppress(subprocess.TimeoutExpired):
+                self.wait(seconds)
+        finally:
+            # Nor does it outlive who does not want to wait, as by a second Ctrl-C.
             self.kill()
-            return self._process.returncode
+        return self._process.returncode
 
     def kill(self) -> None:
         """End it at once, as a crash would; its workers then end by themselves."""

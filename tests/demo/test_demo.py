@@ -24,6 +24,7 @@ from demo.children import ChildFailed, run, served
 from demo.run import MARK, run_demo
 from demo.story import Story
 from models.errors import BadInput
+from service.server_process import NotServing
 from tests.support.in_process import running
 
 pytestmark = pytest.mark.machine
@@ -161,7 +162,7 @@ def test_a_service_that_cannot_start_shows_why(tmp_path: Path) -> None:
     """A service that ends before it serves ends the demo, with what the service said."""
     options = ("--store", "floppy:a")
     with (
-        pytest.raises(ChildFailed, match=r"exit code 78.*\n.*store"),
+        pytest.raises(NotServing, match=r"exit code 78.*\n.*store"),
         served(options, tmp_path / "serve.log"),
     ):
         raise AssertionError("it served")
@@ -173,7 +174,7 @@ def test_another_service_on_the_port_is_not_taken_for_the_demo_s(tmp_path: Path)
     with running(tmp_path / "other") as other:
         options = ("--listen", f"127.0.0.1:{other.server.port}", "--store", f"sqlite:{tmp_path}")
         with (
-            pytest.raises(ChildFailed, match="cannot bind"),
+            pytest.raises(NotServing, match="cannot bind"),
             served(options, tmp_path / "serve.log"),
         ):
             raise AssertionError("it served")
