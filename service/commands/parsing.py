@@ -99,13 +99,13 @@ def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
     messages = []
     for row, line in _lines(path):
         try:
-            row = json.loads(line)
+            given = json.loads(line)
         except ValueError as error:
             raise BadDataset(f"{path}: row {row}: not JSON: {error}") from None
-        if not isinstance(row, dict):
+        if not isinstance(given, dict):
             raise BadDataset(f"{path}: row {row}: want one JSON object a line")
         message = kind()
-        for column, value in row.items():
+        for column, value in given.items():
             try:
                 ParseDict({column: _plain(column, value)}, message)
             except (BadInput, ParseError) as error:
