@@ -161,11 +161,8 @@ class Decider:
             stages = run_stages(inputs)
             if not limited or call.dry_run:
                 return stages, []
-            shown, had = (
-                (offer_shown.offer for offer_shown in stages.filled.shown),
-                stages.gathered.view.granted(),
-            )
-            claimed = [offer for offer in shown if offer in limited and offer not in had]
+            unclaimed = limited.keys() - stages.gathered.view.granted()
+            claimed = [place.offer for place in stages.filled.shown if place.offer in unclaimed]
             used_up = volumes.claim(claimed, catalogue)
             if not used_up:
                 return stages, claimed
