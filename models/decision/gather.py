@@ -1,4 +1,4 @@
-"""Stage 1, gather: the customer at this moment, and what they are not to be shown for now."""
+"""Stage 1, gather: the customer at this moment, and which offers are closed to them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

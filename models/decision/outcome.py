@@ -19,7 +19,7 @@ class Stage(IntEnum):
     AVAILABILITY = 3  # withdrawn, out of stock everywhere, or not valid at that moment
     ELIGIBILITY = 4  # a rule that holds on every channel
     RETRIEVAL = 5  # not among the candidates
-    CHANNEL = 6  # withheld from this channel, or from this customer for now
+    CHANNEL = 6  # withheld from this channel, or closed to this customer
     RANKING = 7  # below the last offer shown
 
 

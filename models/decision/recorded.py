@@ -77,10 +77,9 @@ def kept_candidates(
 def catalogue_rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
     """Return the catalogue's rows that a record needs.
 
-    They are those of all that was walked past, of new items, and of what caps of a group looked at.
-
-    Each as small as it does: an offer over a set names the item that led it, stock is that of the
-    place asked for and what tells that there is some elsewhere.
+    They are those of every offer shown or withheld, of new items, and of the offers that caps of a
+    group looked at, without what no replay looks at: of an offer over a set only the item that led
+    it, of stock only that of the place asked for and what tells that there is some elsewhere.
     """
     candidates = decision.candidates
     leads = dict(zip(candidates.named, candidates.leads, strict=True))
