@@ -29,6 +29,7 @@ from models.release.manifest import Vocabulary
 from models.release.registry import Entry, Registry
 from models.release.release import ReleaseContent
 from models.release.writer import write_release
+from service.store.customers.planning import Arrival
 from service.store.opening import open_store
 from training.ranking.fit_trees import RankerSettings
 
@@ -126,7 +127,7 @@ def fill(url: str, made: World) -> None:
     for start in range(0, len(made.items), 1_000):
         store.put_catalogue(made.items[start : start + 1_000])
     for start in range(0, len(made.events), 10_000):
-        store.load(made.events[start : start + 10_000], [], MOSTLY, look_up=False)
+        store.load(made.events[start : start + 10_000], [], Arrival(MOSTLY, look_up=False))
     store.close()
 
 

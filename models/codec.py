@@ -12,7 +12,11 @@ import msgspec
 
 from models.errors import Unreadable
 
-FORMAT = 2
+FORMAT = 3
+READ = (
+    2,
+    3,
+)  # the format before is read, too; what a value of it lacks, its type has a default for
 CHECKSUM_AT = 9
 HEADER_BYTES = 13
 
@@ -54,7 +58,7 @@ def payload_of(data: bytes) -> memoryview:
     """Return the msgpack of a stored value, once its checksum holds; raises as `decode` does."""
     view = memoryview(data)
     found = data[0] if data else None
-    if found != FORMAT:
+    if found not in READ:
         raise UnknownFormat(f"stored value: format {found} not supported; this version: {FORMAT}")
     checksum = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[:CHECKSUM_AT]))
     if checksum != int.from_bytes(view[CHECKSUM_AT:HEADER_BYTES], "big"):

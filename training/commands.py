@@ -244,7 +244,7 @@ def evaluate(
         log = read_log(histories)
         masked = [name for name in mask.split(",") if name]
         for name in masked:
-            if name not in log.lanes:
+            if name not in log.event_types:
                 raise typer.BadParameter(f"{name}: not an event type", param_hint="--mask")
         cases = read_truth(truth, log, at)
         bar.update(task, description="ranking")

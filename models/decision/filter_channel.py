@@ -15,30 +15,56 @@ from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 from models.numeric.array_types import Mask
 from models.policy.caps import MARKETING, NOT_TRANSACTIONAL
-from models.policy.eligibility import barred, offers_having
+from models.policy.conditions import undetermined
+from models.policy.eligibility import barred, look_backs, offers_having
+from models.policy.schema import Eligibility
 from models.ranking.offer_index import OfferIndex
 
 
 class ChannelFilters(NamedTuple):
-    """The filters of the channel that asks, in the order of reasons."""
+    """The filters of the channel that asks, in the order of reasons.
+
+    `undetermined`: a rule of eligibility looks further back than a profile keeps what it counts.
+    """
 
     filters: tuple[Filter, ...]
+    undetermined: bool
 
 
 def filter_channel(inputs: DecisionInputs, gathered: Gathered) -> ChannelFilters:
     """Return what the policy, the offers themselves and the request keep from this channel."""
-    return ChannelFilters(
-        (
-            *_of_policy(inputs, gathered),
-            *_of_offers(inputs, gathered),
-            *_of_request(inputs),
-        )
+    doubtful = _undetermined(inputs, gathered)
+    filters = (
+        *_of_policy(inputs, gathered),
+        *_of_doubt(inputs, doubtful),
+        *_of_offers(inputs, gathered),
+        *_of_request(inputs),
     )
+    return ChannelFilters(filters, undetermined=bool(doubtful))
+
+
+def _undetermined(inputs: DecisionInputs, gathered: Gathered) -> list[Eligibility]:
+    """Return the rules of eligibility of this channel of which nobody knows whether they hold."""
+    channel = inputs.request.channel
+    return [
+        rule
+        for rule in inputs.shared.policy.eligibility
+        if (not rule.channels or channel in rule.channels)
+        and any(undetermined(one, gathered.situation) for one in look_backs(rule.when))
+    ]
+
+
+def _of_doubt(inputs: DecisionInputs, doubtful: list[Eligibility]) -> Iterator[Filter]:
+    """Yield what no outbound channel shows while nobody knows whether it may: a whole rule's."""
+    policy, masks = inputs.shared.policy, inputs.shared.index.selections
+    if inputs.request.channel in policy.contact.outbound:
+        for rule in doubtful:
+            yield Filter(Exclusion(Reason.NOT_ELIGIBLE, rule.name), masks.mask(rule.about))
 
 
 def _of_policy(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:
     policy, masks = inputs.shared.policy, inputs.shared.index.selections
-    if in_holdout(policy, inputs.profile.customer):
+    if in_holdout(policy, inputs.profile.seed):
         exclusion = Exclusion(Reason.HOLDOUT, policy.holdout.name)
         yield Filter(exclusion, masks.mask(MARKETING))
     for suspended in gathered.contact_rules.suspended(inputs.request.channel):

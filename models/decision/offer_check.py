@@ -1,9 +1,10 @@
 """Whether an offer still holds when it is clicked or redeemed, which may be days after it was told.
 
-What the customer was told about stands: the channel, quiet hours, a holdout or an open case hold
-back what is told to them, not what they come for. What has to be true now is that there is such an
-offer, that the customer may have it, at no more than the price they were told, and in stock where
-they are. The contact that the decision itself was does not count against it.
+What the customer was told about stands: the channel, caps, quiet hours, a holdout or an open case
+hold back what is told to them, not what they come for; nor does it matter that they accepted it,
+which is why they come. What has to be true now is that there is such an offer, that they have not
+used it up, that they may have it, at no more than the price they were told, and in stock where they
+are.
 """
 
 from typing import NamedTuple
@@ -16,20 +17,19 @@ from models.decision.outcome import lead_of
 from models.domain.amounts import amount
 from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Request
-from models.domain.event_types import CONTACT, RESERVED, SENT
-from models.domain.events import decision_key
+from models.domain.event_types import USED
 from models.domain.exclusions import Exclusion
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 from models.domain.validity import unavailable
-from models.policy.schema import Policy
+from models.policy.cool_downs import closed_offers
 
 
 class OfferCheck(NamedTuple):
     """Why an offer does not hold (None: it does), and its prices.
 
-    `told` is the price of the decision, `price` that of now; None where there is none.
+    `told` is the price that the customer was told, `price` that of now; None where there is none.
     """
 
     exclusion: Exclusion | None
@@ -37,24 +37,28 @@ class OfferCheck(NamedTuple):
     price: Money | None
 
 
+def told_price(record: DecisionRecord, offer: str) -> Money | None:
+    """Return the price that a decision told of an offer of its slate; None where it told none."""
+    return next((row.price for row in record.rows if offer_id(row) == offer), None)
+
+
 def check_offer(
-    record: DecisionRecord,
     offer: str,
     profile: Profile,
     shared: SharedInputs,
-    place: str,
+    request: Request,
     now: int,
+    told: Money | None = None,
 ) -> OfferCheck:
-    """Return whether an offer of the slate of `record` holds at `place` ("": anywhere) and `now`.
+    """Return whether an offer holds for a customer who comes for it at `now` (microseconds).
 
-    `profile` is the customer's present one, `now` in microseconds.
+    `profile` is that of who asks, as it is; `request` says on which channel they were told of it,
+    and at which place ("": anywhere) they are; `told` is the price that they were told, if any.
     """
-    told = next((row.price for row in record.rows if offer_id(row) == offer), None)
     row = shared.index.catalogue.row(offer)
     if row is None:
         return OfferCheck(Exclusion(Reason.WITHDRAWN), told, None)
-    request = replacement_request(record.request, record.request.channel, place)
-    asked = DecisionInputs(_without_contact(profile, record.id), shared, request, now)
+    asked = DecisionInputs(profile, shared, request, now)
     exclusion = _excluded(asked, row)
     if exclusion is None and _dearer(told, row.price):
         exclusion = Exclusion(Reason.PRICE_CHANGED)
@@ -84,22 +88,21 @@ def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
     if at is None or not index.availability.eligible(asked.now).mask[at]:
         return Exclusion(unavailable(row, asked.now))
     stages = run_stages(asked)
-    closed = stages.gathered.closed.get(offer)
-    if closed is not None and closed.reason == Reason.PURCHASED:
-        return closed
+    used = closed_offers(
+        stages.gathered.view,
+        asked.shared.policy.contact.cool_downs,
+        asked.now,
+        stages.gathered.base_intent,
+        (),
+        USED,
+    ).get(offer)
+    if used is not None and used.reason == Reason.PURCHASED:
+        return used
     lead = lead_of(stages, at)
     for one in (*stages.everywhere.filters, *stages.channel.filters):
-        about_messages = _about_messages(asked.shared.policy, one.exclusion)
-        if one.exclusion.reason.rechecked and not about_messages and one.excludes(at, lead):
+        if one.exclusion.reason.rechecked and one.excludes(at, lead):
             return one.exclusion
     return None
-
-
-def _about_messages(policy: Policy, exclusion: Exclusion) -> bool:
-    """Tell whether a cap counts messages: who comes for an offer is not sent one."""
-    return exclusion.reason == Reason.CAPPED and any(
-        cap.name == exclusion.rule and cap.per == "person" for cap in policy.contact.caps
-    )
 
 
 def _dearer(told: Money | None, price: Money | None) -> bool:
@@ -109,18 +112,3 @@ def _dearer(told: Money | None, price: Money | None) -> bool:
     if price is None or price.currency != told.currency:
         return True
     return amount(price) > amount(told)
-
-
-def _without_contact(profile: Profile, decision_id: str) -> Profile:
-    """Return a profile without the contacts that a decision was."""
-    key = decision_key(decision_id)
-    compartments = {}
-    for identifier, compartment in profile.compartments.items():
-        lanes = {
-            lane: tuple(entry for entry in entries if entry.decision != key)
-            if lane in (CONTACT, SENT, RESERVED)
-            else entries
-            for lane, entries in compartment.lanes.items()
-        }
-        compartments[identifier] = replace(compartment, lanes=lanes)
-    return replace(profile, compartments=compartments)

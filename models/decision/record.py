@@ -124,8 +124,11 @@ def _flags(stages: Stages, unknown: int) -> tuple[Flag, ...]:
         flags.append(Flag.FEWER_THAN_ASKED)
     if unknown:
         flags.append(Flag.UNKNOWN_IDS)
-    if in_holdout(inputs.shared.policy, inputs.profile.customer):
+    if in_holdout(inputs.shared.policy, inputs.profile.seed):
         flags.append(Flag.HELD_OUT)
+    granted_more = bool(inputs.shared.exhausted) and stages.gathered.view.may_have_been_granted()
+    if stages.gathered.contact_rules.bounded or stages.channel.undetermined or granted_more:
+        flags.append(Flag.HISTORY_BOUNDED)
     return tuple(flags)
 
 

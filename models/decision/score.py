@@ -52,7 +52,7 @@ def _score_terms(inputs: DecisionInputs, minute: int) -> ScoreTerms:
             return np.zeros(len(rows), np.int64)
         bucket = minute // (exploration.minutes * MINUTE)
         offers = [index.rows.ids[row] for row in rows.tolist()]
-        draws = gumbels(inputs.profile.customer, offers, policy.digest, bucket)
+        draws = gumbels(inputs.profile.seed, offers, policy.digest, bucket)
         return explored(np.zeros(len(rows), np.int64), draws, exploration.temperature)
 
     return ScoreTerms(by_value=counts_value(policy, label), value_terms=value, noise_terms=noise)

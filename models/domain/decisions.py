@@ -45,6 +45,7 @@ class Flag(IntEnum):
     NONE_ELIGIBLE = 6
     UNKNOWN_IDS = 7
     HELD_OUT = 8
+    HISTORY_BOUNDED = 10
 
 
 class ContextItem(msgspec.Struct, frozen=True, array_like=True):
@@ -191,7 +192,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """All that replaying a decision needs beside the release.
 
     `profile` is the customer's blob as it was stored at that version; `rows` are what the decision
-    used of the catalogue.
+    used of the catalogue. `asked` is the identifier that the request came under.
     """
 
     id: str
@@ -201,6 +202,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     profile: bytes
     decision: Decision
     rows: tuple[Item | Offer, ...] = ()
+    asked: bytes = b""
 
 
 def minute_of(now: int) -> int:

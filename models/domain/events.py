@@ -26,7 +26,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `identifier` is the keyed hash of the identifier it came under (16 bytes). `time` is in
     microseconds since 1970 UTC, `sequence` an order within the customer; an event has one of them
     or neither, and none is ever invented. Money is `amount_units` + `amount_nanos` * 1e-9 of
-    `currency`.
+    `currency`, which the discount has, too. `of_event` is the id of the event that a return or a
+    void takes back, "" where it names none; `receipt` is that of the purchase, or its order.
     """
 
     event_id: str
@@ -45,6 +46,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str = ""
     decision_id: str = ""
     attributes: dict[str, str] = {}
+    of_event: str = ""
+    receipt: str = ""
+    discount_units: int = 0
+    discount_nanos: int = 0
 
 
 def event_key(event_id: str) -> int:

@@ -7,11 +7,19 @@ order; so `fold` is indifferent to the order of its events.
 import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import Enum
 
-from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES
-from models.domain.events import Event, Stamp, content_hash, decision_key, stamp_of
-from models.domain.profile import LANE_CAPACITY, Attribute, Compartment, Entry, latest
+from models.domain.entry import Entry
+from models.domain.event_types import (
+    ATTRIBUTE,
+    CONTACT_LANES,
+    EVENT_TYPES,
+    PURCHASE,
+    RETURNED,
+    EventType,
+)
+from models.domain.events import Event, Stamp, content_hash, decision_key, event_key, stamp_of
+from models.domain.facts import NO_FACTS, added
+from models.domain.profile import LANE_CAPACITY, Attribute, Compartment
 
 SEEN_CAPACITY = 64  # event ids a compartment recognises without a look into the log
 BUCKET_CAPACITY = 36  # calendar months with counts
@@ -21,72 +29,63 @@ UNDATED_BUCKET = -1
 _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
-class Recognition(Enum):
-    """What a compartment knows of an event."""
+def known_content(compartment: Compartment, key: int) -> int | None:
+    """Return the content hash of the event of an id, given its `event_key`.
 
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"  # the same id with other content
-    UNSURE = "unsure"  # older than what is remembered: only the log can tell
-
-
-def recognise(compartment: Compartment, event: Event) -> Recognition:
-    """Tell whether `event` was folded into `compartment` before."""
-    stamp = stamp_of(event)
+    None where the compartment does not remember one: where it has forgotten ids, only the log can
+    tell whether there was one. An event is its id: another time is other content.
+    """
     # Most events are new: one search for the bytes of the key spares a look at each entry.
-    if stamp.key.to_bytes(8, "big") in compartment.seen:
-        for _, _, key, content in _SEEN.iter_unpack(compartment.seen):
-            if key == stamp.key:
-                return (
-                    Recognition.DUPLICATE
-                    if content == content_hash(event)
-                    else Recognition.CONFLICT
-                )
-    if compartment.floor is not None and stamp <= compartment.floor:
-        return Recognition.UNSURE
-    return Recognition.NEW
+    if key.to_bytes(8, "big") in compartment.seen:
+        for _, _, known, content in _SEEN.iter_unpack(compartment.seen):
+            if known == key:
+                return int(content)
+    return None
+
+
+def has_forgotten_ids(compartment: Compartment) -> bool:
+    """Tell whether a compartment had more events than it remembers the ids of."""
+    return compartment.floor is not None
 
 
 def fold(
     compartment: Compartment,
     events: Iterable[Event],
-    event_types: Mapping[str, str] = EVENT_TYPES,
+    event_types: Mapping[str, EventType] = EVENT_TYPES,
 ) -> Compartment:
     """Return `compartment` with `events` added; they must be new to it and to each other.
 
-    `event_types` maps each known type to its lane.
+    `event_types` maps each known type to the built-in one that it is or behaves like.
     """
-    added: dict[str, list[Entry]] = {}
+    new: dict[str, list[Entry]] = {}
     counts = dict(compartment.counts)
     attributes = dict(compartment.attributes)
+    likes = dict(compartment.likes)
     seen = list(_SEEN.iter_unpack(compartment.seen))
     for event in events:
         stamp = stamp_of(event)
         seen.append((stamp.rank, stamp.at, stamp.key, content_hash(event)))
         count = f"{event.type} {event.channel} {_bucket(event)}"
         counts[count] = counts.get(count, 0) + 1
-        lane = event_types[event.type]
-        if lane == ATTRIBUTE:
+        like = event_types[event.type]
+        if like.name != event.type:
+            likes[event.type] = like.name
+        if like.lane == ATTRIBUTE:
             for name, value in event.attributes.items():
                 attribute = attributes.get(name)
                 if attribute is None or attribute.stamp < stamp:
                     attributes[name] = Attribute(stamp, value)
         else:
-            entry = Entry(
-                stamp.rank,
-                stamp.at,
-                stamp.key >> 32,
-                event.type,
-                event.channel,
-                event.item,
-                event.offer,
-                decision_key(event.decision_id) if lane in CONTACT_LANES else 0,
-            )
-            added.setdefault(lane, []).append(entry)
+            new.setdefault(like.lane, []).append(_entry(event, stamp, like.lane))
 
-    lanes = dict(compartment.lanes)
-    for lane, entries in added.items():
-        lanes[lane] = latest([*lanes.get(lane, ()), *entries], LANE_CAPACITY[lane])
+    lanes, facts = dict(compartment.lanes), dict(compartment.facts or {})
+    lost = lost_before(compartment)
+    for lane, entries in new.items():
+        capacity = LANE_CAPACITY[lane]
+        whole = sorted((*lanes.get(lane, ()), *entries))
+        lanes[lane] = tuple(whole[-capacity:])
+        if len(whole) > capacity:
+            facts[lane] = added(facts.get(lane, NO_FACTS), whole[:-capacity], likes)
     floor = compartment.floor
     seen.sort()
     if len(seen) > SEEN_CAPACITY:
@@ -99,6 +98,43 @@ def fold(
         attributes=_bounded_attributes(attributes),
         seen=b"".join(_SEEN.pack(*entry) for entry in seen),
         floor=floor,
+        facts=facts,
+        lost=lost,
+        likes=likes,
+    )
+
+
+def lost_before(compartment: Compartment) -> dict[str, int]:
+    """Return up to when what each lane let go of is missing for good (microseconds).
+
+    That is so in the format before facts: a lane that is full may have lost what is not newer than
+    its oldest entry.
+    """
+    if compartment.facts is not None:
+        return compartment.lost
+    return {
+        lane: entries[0].at if entries[0].rank else 0
+        for lane, entries in compartment.lanes.items()
+        if len(entries) >= LANE_CAPACITY[lane]
+    }
+
+
+def _entry(event: Event, stamp: Stamp, lane: str) -> Entry:
+    if lane in CONTACT_LANES:
+        belongs_to = decision_key(event.decision_id)
+    else:
+        belongs_to = event_key(event.of_event) >> 32 if event.of_event else 0
+    quantity = event.quantity if lane in (PURCHASE, RETURNED) else 0
+    return Entry(
+        rank=stamp.rank,
+        at=stamp.at,
+        key=stamp.key >> 32,
+        type=event.type,
+        channel=event.channel,
+        item=event.item,
+        offer=event.offer,
+        decision=belongs_to,
+        quantity=int(quantity) if quantity == int(quantity) else quantity,
     )
 
 

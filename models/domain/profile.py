@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from models.codec import damaged, payload_of
+from models.domain.entry import Entry
 from models.domain.event_types import (
     BROWSE,
     CART,
@@ -18,9 +19,11 @@ from models.domain.event_types import (
     PURCHASE,
     RESERVED,
     RESPONSE,
+    RETURNED,
     SENT,
 )
 from models.domain.events import Stamp
+from models.domain.facts import Facts
 
 # How many of the latest events each lane remembers.
 LANE_CAPACITY: Mapping[str, int] = {
@@ -32,24 +35,8 @@ LANE_CAPACITY: Mapping[str, int] = {
     SENT: 100,
     RESERVED: 100,
     GRANTED: 100,
+    RETURNED: 50,
 }
-
-
-class Entry(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
-    """One remembered event; ordered canonically, `key` being the first half of the event's.
-
-    `decision` is the `decision_key` of the decision that a contact belongs to; 0 for none, and for
-    what was stored before there was one.
-    """
-
-    rank: int
-    at: int
-    key: int
-    type: str
-    channel: str
-    item: str
-    offer: str
-    decision: int = 0
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
@@ -65,6 +52,11 @@ class Compartment(msgspec.Struct, frozen=True, array_like=True):
     `lanes` maps a lane to its entries in canonical order; `counts` maps "type channel bucket" to a
     number, where the bucket is months since 1970 or -1 for undated; `seen` packs the latest event
     ids with a hash of their content; `floor` is the newest entry that `seen` ever dropped.
+
+    `facts` maps a lane to what rules still need of what it let go of; None in a compartment of the
+    format before facts, in which that is lost. `lost` says up to when (microseconds) what such a
+    lane had let go of is missing for good. `likes` maps each declared type to the built-in one that
+    it behaves like.
     """
 
     lanes: dict[str, tuple[Entry, ...]] = {}
@@ -72,6 +64,9 @@ class Compartment(msgspec.Struct, frozen=True, array_like=True):
     attributes: dict[str, Attribute] = {}
     seen: bytes = b""
     floor: Stamp | None = None
+    facts: dict[str, Facts] | None = None
+    lost: dict[str, int] = {}
+    likes: dict[str, str] = {}
 
 
 class LinkAssertion(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -103,7 +98,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     customers are joined or parted, which any reader can finish, `absorbing` names who is taken over
     by this one, of which it holds a copy as of version `copied`, `releasing` who is parted from it,
     and `released_by` from whom this one is parted. `once_with` are identifiers that were of one
-    customer with some of its own and no longer are.
+    customer with some of its own and no longer are. `arrivals` says when each identifier became
+    known (microseconds); it is empty in the format before.
     """
 
     customer: bytes
@@ -115,6 +111,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
     releasing: bytes = b""
     released_by: bytes = b""
     once_with: tuple[bytes, ...] = ()
+    arrivals: dict[bytes, int] = {}
+
+    @property
+    def seed(self) -> bytes:
+        """Return the identifier that was known first: draws about the customer are by it."""
+        known = known_since(self)
+        return min(known, key=lambda one: (known[one], one), default=self.customer)
 
     @property
     def unsettled(self) -> bool:
@@ -135,6 +138,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
 _BLANK = Compartment()
 
 
+def known_since(profile: Profile) -> dict[bytes, int]:
+    """Return when each identifier of a profile became known (microseconds).
+
+    Of identifiers of the format before nobody knows it: the customer's own comes first, as draws
+    were by that one, the others after it, and all of them before any whose arrival is known.
+    """
+    return {
+        identifier: profile.arrivals.get(identifier, int(identifier != profile.customer))
+        for identifier in profile.compartments
+    }
+
+
 class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):
     """What remains of a customer that was linked to another: where it lives now."""
 
@@ -152,9 +167,3 @@ def decode_customer(data: bytes) -> Profile | Forward:
         return _stored.decode(payload_of(data))
     except msgspec.DecodeError:
         raise damaged() from None
-
-
-def latest(entries: list[Entry], capacity: int) -> tuple[Entry, ...]:
-    """Return the latest `capacity` of `entries`, in canonical order."""
-    entries.sort()
-    return tuple(entries[-capacity:])

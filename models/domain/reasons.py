@@ -37,7 +37,7 @@ class Reason(IntEnum):
     BELOW_CUT = 9, "below what this channel's answer holds"
     TOUCHED = 10, "known to the customer already"
     NOT_ELIGIBLE = 11, "a rule of the policy bars it", True
-    CAPPED = 12, "a cap on contacts is reached", True
+    CAPPED = 12, "a cap on contacts is reached"
     QUIET_HOURS = 13, "quiet hours"
     OPEN_CASE = 14, "the customer has an open case"
     HOLDOUT = 15, "the customer is of the holdout"

@@ -3,21 +3,25 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from models.domain.event_types import CONTACT, GRANTED, INTERACTION_LANES, RESERVED, SENT
+from models.domain.entry import Entry, latest
+from models.domain.event_types import GRANTED, INTERACTION_LANES, RETURNED
 from models.domain.events import Event
 from models.domain.fold import fold
-from models.domain.profile import LANE_CAPACITY, Attribute, Compartment, Entry, latest
+from models.domain.profile import LANE_CAPACITY, Attribute, Compartment
+from models.domain.rule_history import RuleHistory, counted_once
 
 
 class View(NamedTuple):
     """A customer as a decision sees it: the merge of all compartments.
 
-    `lanes` holds entries in canonical order, bounded as in one compartment; `attributes` the values
-    in force.
+    `lanes` is what the model reads: entries in canonical order, bounded as in one compartment,
+    without purchases that were returned. `attributes` are the values in force; `rule_history` is
+    what rules look back on.
     """
 
-    lanes: Mapping[str, tuple[Entry, ...]]
+    lanes: Mapping[str, Sequence[Entry]]
     attributes: Mapping[str, str]
+    rule_history: RuleHistory
 
     def history(self, length: int, types: Container[str]) -> list[Entry]:
         """Return the latest `length` acts of the given types, oldest first.
@@ -33,44 +37,53 @@ class View(NamedTuple):
         entries.sort()
         return entries[-length:]
 
-    def contacts(self) -> list[Entry]:
-        """Return what was shown, sent and reserved, in canonical order.
-
-        The lane of impressions may hold what was sent, too: before lanes were parted.
-        """
-        return sorted(
-            entry for lane in (CONTACT, SENT, RESERVED) for entry in self.lanes.get(lane, ())
-        )
-
-    def complete_since(self, lane: str) -> int | None:
-        """Return the time after which `lane` holds everything (microseconds); None: always.
-
-        A lane that is full may have lost what is not newer than its oldest entry: a hard cap, which
-        must never count too little, holds while its window reaches back to there.
-        """
-        entries = self.lanes.get(lane, ())
-        if len(entries) < LANE_CAPACITY[lane]:
-            return None
-        return entries[0].at if entries[0].rank else 0
-
     def granted(self) -> frozenset[str]:
         """Return the offers of limited volume that this customer has been granted one of."""
-        return frozenset(entry.offer for entry in self.lanes.get(GRANTED, ()))
+        return frozenset(entry.offer for entry in self.rule_history.entries(GRANTED))
+
+    def may_have_been_granted(self) -> bool:
+        """Tell whether the customer had more grants than are known."""
+        history = self.rule_history
+        return history.bounded and any(gap.of is None for gap in history.gaps(GRANTED))
 
 
 def view_of(compartments: Iterable[Compartment], unsaved: Sequence[Event] = ()) -> View:
     """Merge compartments, and events that are true at this moment only, into one view."""
     parts = list(compartments)
+    former = bool(parts) and all(part.facts is None for part in parts)
     if unsaved:
         parts.append(fold(Compartment(), unsaved))
     if len(parts) == 1:
-        only = parts[0]
-        return View(only.lanes, _in_force(only.attributes))
-    lanes: dict[str, list[Entry]] = {}
-    attributes: dict[str, Attribute] = {}
+        lanes: Mapping[str, Sequence[Entry]] = parts[0].lanes
+        attributes = parts[0].attributes
+    else:
+        lanes = _merged_lanes(parts, former)
+        attributes = _merged_attributes(parts)
+    history = RuleHistory(parts, lanes, former=former)
+    if RETURNED in lanes:
+        lanes = _without_returned(lanes, history)
+    return View(lanes, _in_force(attributes), history)
+
+
+def _merged_lanes(parts: Sequence[Compartment], former: bool) -> Mapping[str, Sequence[Entry]]:
+    found: dict[str, list[Sequence[Entry]]] = {}
     for part in parts:
         for lane, entries in part.lanes.items():
-            lanes.setdefault(lane, []).extend(entries)
+            found.setdefault(lane, []).append(entries)
+    if former:  # an event under two identifiers counted twice
+        return {
+            lane: latest([entry for part in entries for entry in part], LANE_CAPACITY[lane])
+            for lane, entries in found.items()
+        }
+    return {
+        lane: tuple(counted_once(entries)[-LANE_CAPACITY[lane] :])
+        for lane, entries in found.items()
+    }
+
+
+def _merged_attributes(parts: Sequence[Compartment]) -> dict[str, Attribute]:
+    attributes: dict[str, Attribute] = {}
+    for part in parts:
         for name, attribute in part.attributes.items():
             present = attributes.get(name)
             if present is None or (present.stamp, present.value) < (
@@ -78,10 +91,21 @@ def view_of(compartments: Iterable[Compartment], unsaved: Sequence[Event] = ()) 
                 attribute.value,
             ):
                 attributes[name] = attribute
-    return View(
-        {lane: latest(entries, LANE_CAPACITY[lane]) for lane, entries in lanes.items()},
-        _in_force(attributes),
-    )
+    return attributes
+
+
+def _without_returned(
+    lanes: Mapping[str, Sequence[Entry]], history: RuleHistory
+) -> Mapping[str, Sequence[Entry]]:
+    """Return lanes without what was taken back, as if it had never been."""
+    gone = history.taken_back
+    standing = {
+        lane: tuple(entry for entry in entries if entry.key not in gone)
+        if lane in INTERACTION_LANES
+        else entries
+        for lane, entries in lanes.items()
+    }
+    return {lane: entries for lane, entries in standing.items() if entries}
 
 
 def _in_force(attributes: Mapping[str, Attribute]) -> dict[str, str]:

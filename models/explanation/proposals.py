@@ -9,7 +9,8 @@ from models.clock_time import DAY
 from models.decision.outcome import OfferOutcome, Stage
 from models.decision.stages import Stages
 from models.domain.amounts import amount, margin
-from models.domain.profile import Entry
+from models.domain.entry import Entry
+from models.domain.profile import LANE_CAPACITY
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas
 from models.explanation.counterfactuals import Counterfactual, CounterfactualKind, lever
@@ -166,10 +167,11 @@ def _happened(stages: Stages, condition: HappenedLately) -> Iterator[Counterfact
         yield Counterfactual(kind=CounterfactualKind.EVENT, about=condition.type, value=1)
     lasting = round(condition.days * DAY)
     since = stages.inputs.now - lasting
+    history = stages.gathered.view.rule_history
     counted: list[Entry] = [
         entry
-        for entries in stages.gathered.view.lanes.values()
-        for entry in entries
+        for lane in LANE_CAPACITY
+        for entry in history.standing(lane)
         if entry.type == condition.type and entry.rank == 1 and entry.at > since
     ]
     for entry in sorted(counted):

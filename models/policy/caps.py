@@ -6,14 +6,14 @@ when the next one starts in the customer's zone. A reservation that is neither c
 may be delivered at any moment, so it counts in every window. So a hard cap is never exceeded by
 messages that are delivered, and told, before their reservations lapse.
 
-A profile remembers the latest `REMEMBERED` messages, and as many impressions and reservations. Of
-what is older nobody knows whether it counted: on an outbound channel a cap whose window reaches
-further back than what is remembered is taken as reached, for a message not sent harms nobody.
-Elsewhere, where nothing to show does, a cap counts what is remembered.
+A profile keeps contacts for as long as any cap may look back, but not without bound
+(`models.domain.facts`). Where contacts that count may be missing, nobody knows whether a cap is
+reached: on an outbound channel it is taken as reached, for a message not sent harms nobody.
+Elsewhere, where nothing to show does, it counts what is known. Either way the answer is flagged.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -21,23 +21,30 @@ from zoneinfo import ZoneInfo
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer, Row, offer_id
 from models.domain.decisions import ContextItem
+from models.domain.entry import Entry
 from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
-from models.domain.profile import LANE_CAPACITY
 from models.domain.reasons import Reason
+from models.domain.rule_history import Gap
 from models.domain.selectors import Selector, selects
 from models.domain.view import View
-from models.policy.contact_log import ContactLog, LoggedContact, contact_log_of, reservation_length
+from models.policy.contact_log import (
+    IMPRESSION,
+    ContactLog,
+    LoggedContact,
+    contact_log_of,
+    offer_of,
+    reservation_length,
+)
 from models.policy.cool_downs import (
     category_selector,
     category_values,
     closed_categories,
     closed_offers,
+    forgotten,
 )
 from models.policy.schema import Cap, Policy
 from models.policy.windows import Calendar, quiet_at, quiet_until, window_of, zone_of
-
-REMEMBERED = LANE_CAPACITY[SENT]
 
 MARKETING = Selector(classes=("marketing",))
 NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
@@ -73,6 +80,12 @@ class ContactRules:
         self._capped: dict[str, list[tuple[Cap, SelectorExclusion]]] = {}
         self._windows: dict[Calendar, int] = {}
         self._groups: dict[tuple[str, str], bool] = {}
+        self._bounded = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a rule that was asked would have needed more than a profile keeps."""
+        return self._bounded
 
     def closed(self) -> dict[str, Exclusion]:
         """Return the offers that are not to be shown on any channel, by id, each with why."""
@@ -107,6 +120,11 @@ class ContactRules:
             if channel in hours.channels and quiet_at(hours, self._now, self._zone):
                 quiet = Exclusion(Reason.QUIET_HOURS, hours.name)
                 found.append(SelectorExclusion(quiet, NOT_TRANSACTIONAL))
+        lost = self._forgotten
+        if lost is not None:
+            self._bounded = True
+            if channel in self._policy.outbound:
+                found.append(SelectorExclusion(lost, NOT_TRANSACTIONAL))
         return found
 
     def capped(self, channel: str) -> list[SelectorExclusion]:
@@ -180,9 +198,14 @@ class ContactRules:
         )
 
     @cached_property
+    def _forgotten(self) -> Exclusion | None:
+        return forgotten(self._view, self._policy.cool_downs, self._now, self._base_intent)
+
+    @cached_property
     def _ledger(self) -> ContactLog:
-        lanes = (self._view.lanes.get(lane, ()) for lane in (CONTACT, SENT, RESERVED))
-        return contact_log_of(chain.from_iterable(lanes), self._policy, self._now)
+        history = self._view.rule_history
+        entries = chain.from_iterable(history.entries(lane) for lane in (CONTACT, SENT, RESERVED))
+        return contact_log_of(entries, history.like, self._policy, self._now)
 
     def _is_hard(self, cap: Cap, channel: str) -> bool:
         """Tell whether a cap counts on `channel`, and is hard there."""
@@ -204,8 +227,12 @@ class ContactRules:
         hard = self._is_hard(cap, channel)
         if cap.limit <= 0 or (hard and not self._known):
             return whole
-        if self._unknown_until(cap, channel) > self._now:
-            return whole
+        outbound = channel in self._policy.outbound
+        gaps = list(self._gaps(cap))
+        if gaps and self._view.rule_history.former:
+            if outbound:
+                return whole
+            gaps = []
         since = self._since(cap)
         lines = [line for line in self._delivered(cap) if line.at >= since]
         if hard:
@@ -213,8 +240,18 @@ class ContactRules:
         if cap.per == "offer":
             times = Counter(offer for _, offer in {(line.message, line.offer) for line in lines})
             full = frozenset(offer for offer, number in times.items() if number >= cap.limit)
+            doubtful = frozenset(offer_of(gap.of) for gap in gaps if gap.of is not None) - full
+            of_all = any(gap.of is None for gap in gaps)
+            self._bounded |= of_all or bool(doubtful)
+            if outbound and of_all:
+                return whole
+            full |= doubtful if outbound else frozenset()
             return whole._replace(offers=full) if full else None
-        return whole if len({line.message for line in lines}) >= cap.limit else None
+        reached = len({line.message for line in lines}) >= cap.limit
+        if gaps and not reached:
+            self._bounded = True
+            reached = outbound
+        return whole if reached else None
 
     def _cap_free_at(self, cap: Cap, offer: str, channel: str) -> int | None:
         """Return when a cap that is reached for an offer is no more, by itself."""
@@ -230,7 +267,14 @@ class ContactRules:
                 ends[line.message] = max(end, ends.get(line.message, end))
         last = sorted(ends.values(), reverse=True)
         reached = last[cap.limit - 1] if len(last) >= cap.limit else self._now
-        return max(reached, self._unknown_until(cap, channel))
+        if channel not in self._policy.outbound:
+            return reached
+        unknown = (
+            self._gap_ends(cap, gap)
+            for gap in self._gaps(cap)
+            if cap.per != "offer" or gap.of is None or offer_of(gap.of) == offer
+        )
+        return max([reached, *unknown])
 
     def _since(self, cap: Cap) -> int:
         """Return the first moment whose contacts still count under a cap."""
@@ -274,24 +318,33 @@ class ContactRules:
             found = self._groups[key] = selects(cap.about, offer)
         return found
 
-    def _unknown_until(self, cap: Cap, channel: str) -> int:
-        """Return until when contacts that are not remembered may count under a cap; 0: none do."""
-        if channel not in self._policy.outbound:
-            return 0
-        lanes = [SENT]
-        if cap.per != "person":
-            lanes.append(RESERVED)  # which offers a message held
-        if not cap.channels or not set(cap.channels) <= set(self._policy.outbound):
-            lanes.append(CONTACT)
-        ends = [
-            self._over(cap, since)
-            for lane in lanes
-            if (since := self._view.complete_since(lane)) is not None
-        ]
-        reserved = self._view.complete_since(RESERVED)
-        if reserved is not None:
-            ends.append(reserved + reservation_length(self._policy))
-        return max(ends, default=0)
+    def _gaps(self, cap: Cap) -> Iterator[Gap]:
+        """Yield what may be missing of the contacts that count under a cap now."""
+        history, outbound = self._view.rule_history, self._policy.outbound
+        lanes = {SENT: SENT, RESERVED: RESERVED}
+        if not cap.channels or not set(cap.channels) <= set(outbound):
+            lanes[CONTACT] = IMPRESSION
+        for lane, type_ in lanes.items():
+            for gap in history.gaps(lane):
+                if self._gap_ends(cap, gap) <= self._now:
+                    continue
+                if gap.lane or (
+                    history.like(gap.type) == type_
+                    and (gap.of is None or self._about(cap, [_line(gap.of)]))
+                ):
+                    yield gap
+
+    def _gap_ends(self, cap: Cap, gap: Gap) -> int:
+        """Return when nothing that may be missing counts any more under a cap."""
+        reserved = RESERVED in (gap.lane, gap.type)
+        ends = gap.until + reservation_length(self._policy) if reserved else gap.until
+        if cap.per == "person" and reserved:
+            return ends  # which offers a message held is of no account
+        return max(ends, self._over(cap, gap.until))
+
+
+def _line(entry: Entry) -> LoggedContact:
+    return LoggedContact(entry.decision, entry.channel, offer_of(entry), entry.at)
 
 
 def _counts_on(cap: Cap, channel: str) -> bool:

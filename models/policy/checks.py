@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from models.clock_time import zone_named
 from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
-from models.domain.event_types import ATTRIBUTE, EVENT_TYPES
+from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, EventType
 from models.domain.names import is_name
 from models.domain.profile import LANE_CAPACITY
 from models.domain.selectors import OfferHas, Selector
@@ -46,10 +46,10 @@ Said = Iterator[tuple[str, str]]
 
 
 class DeclaredNames(NamedTuple):
-    """The names that a policy may use; `event_types` gives each type its lane of a profile."""
+    """The names that a policy may use; `event_types` says what each type behaves like."""
 
     channels: frozenset[str] = frozenset(CHANNELS)
-    event_types: Mapping[str, str] = EVENT_TYPES
+    event_types: Mapping[str, EventType] = EVENT_TYPES
     intents: frozenset[str] = frozenset(Intent.ALL)
 
 
@@ -107,13 +107,13 @@ def _attribute(part: AttributeIs, known: DeclaredNames) -> Said:
 
 
 def _event(part: HappenedLately, known: DeclaredNames) -> Said:
-    kept = [kind for kind, lane in known.event_types.items() if lane != ATTRIBUTE]
+    kept = [kind for kind, like in known.event_types.items() if like.lane != ATTRIBUTE]
     yield from _of("type", (part.type,), kept, "event type")
     yield from _of("channels", part.channels, known.channels, "channel")
     if not 0 < part.days <= LOOK_BACK_DAYS:
         yield "days", f"want more than 0 to {LOOK_BACK_DAYS}"
-    most = LANE_CAPACITY.get(known.event_types.get(part.type, ""), 0)
     if part.type in kept:
+        most = LANE_CAPACITY[known.event_types[part.type].lane]
         remembered = f"{most} of them are remembered"
         if part.at_least is not None and not 0 <= part.at_least <= most:
             yield "at_least", f"want 0 to {most}: {remembered}"

@@ -1,16 +1,18 @@
 """Whether a condition on the customer, the place or the time holds in one situation.
 
-What happened lately is looked up in what the profile remembers: the latest 150 acts of browsing,
-100 purchases and so on (`models.domain.profile.LANE_CAPACITY`), so a count can be no higher than
-that.
+What happened lately is counted in what the profile keeps for rules (`models.domain.rule_history`);
+where more may have happened than it keeps, `undetermined` says so.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local, within
+from models.domain.entry import Entry
 from models.domain.event_types import EVENT_TYPES
+from models.domain.profile import LANE_CAPACITY
 from models.domain.view import View
 from models.policy.schema import (
     AtPlace,
@@ -66,25 +68,55 @@ def _bounded(number: float, least: float | None, most: float | None) -> bool:
     return (least is None or number >= least) and (most is None or number <= most)
 
 
-def _happened(condition: HappenedLately, situation: Situation) -> bool:
-    lanes = situation.view.lanes
-    lane = EVENT_TYPES.get(condition.type)
-    # A declared type is remembered in the lane of the one that it behaves like: look at all.
-    looked = lanes.values() if lane is None else (lanes.get(lane, ()),)
+def undetermined(condition: HappenedLately, situation: Situation) -> bool:
+    """Tell whether more of what is counted may have happened than is known, so that it matters."""
+    if not situation.view.rule_history.bounded:
+        return False
+    count, most = counted(condition, situation), condition.at_most
+    if count > most if most is not None else count >= (condition.at_least or 1):
+        return False  # more would change nothing
+    history = situation.view.rule_history
     since = situation.now - condition.days * DAY
-    count = sum(
-        entry.type == condition.type
-        and entry.rank == 1
-        and entry.at > since
-        and (not condition.channels or entry.channel in condition.channels)
-        and (not condition.items or entry.item in condition.items)
-        and (not condition.offers or entry.offer in condition.offers)
-        for entries in looked
-        for entry in entries
+    return any(
+        gap.until > since
+        and gap.type in ("", condition.type)
+        and (gap.of is None or _is_about(condition, gap.of))
+        for lane in _lanes(condition)
+        for gap in history.gaps(lane)
     )
+
+
+def counted(condition: HappenedLately, situation: Situation) -> int:
+    """Return how often what a condition is about is known to have happened lately."""
+    since = situation.now - condition.days * DAY
+    history = situation.view.rule_history
+    return sum(
+        entry.rank == 1 and entry.at > since and _is_about(condition, entry)
+        for lane in _lanes(condition)
+        for entry in history.standing(lane)
+    )
+
+
+def _happened(condition: HappenedLately, situation: Situation) -> bool:
+    count = counted(condition, situation)
     if condition.at_least is None and condition.at_most is None:
         return count > 0
     return _bounded(count, condition.at_least, condition.at_most)
+
+
+def _lanes(condition: HappenedLately) -> Iterable[str]:
+    known = EVENT_TYPES.get(condition.type)
+    # A declared type is remembered in the lane of the one that it behaves like: look at all.
+    return LANE_CAPACITY if known is None else (known.lane,)
+
+
+def _is_about(condition: HappenedLately, entry: Entry) -> bool:
+    return (
+        entry.type == condition.type
+        and (not condition.channels or entry.channel in condition.channels)
+        and (not condition.items or entry.item in condition.items)
+        and (not condition.offers or entry.offer in condition.offers)
+    )
 
 
 def _at_time(condition: AtTime, situation: Situation) -> bool:

@@ -6,13 +6,13 @@ until it is delivered, or until the reservation lapses. Entries without a decisi
 each. Entries without a time count nowhere: nobody knows in which window they would be.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from models.clock_time import MINUTE
 from models.domain.catalogue import DEFAULT_PREFIX
+from models.domain.entry import Entry
 from models.domain.event_types import RESERVED, SENT
-from models.domain.profile import Entry
 from models.policy.schema import Contact
 
 IMPRESSION = "impression"
@@ -42,11 +42,13 @@ class ContactLog(NamedTuple):
     pending_offers: list[LoggedContact]
 
 
-def contact_log_of(entries: Iterable[Entry], contact: Contact, now: int) -> ContactLog:
+def contact_log_of(
+    entries: Iterable[Entry], like: Callable[[str], str], contact: Contact, now: int
+) -> ContactLog:
     """Return what counts among the contacts of a customer at `now` (microseconds).
 
     A `sent` delivers its whole message, an impression its offer; the latest delivery of a message
-    says when it was.
+    says when it was. `like` tells the built-in type that a type behaves like.
     """
     sent: list[LoggedContact] = []
     seen: list[LoggedContact] = []
@@ -55,11 +57,12 @@ def contact_log_of(entries: Iterable[Entry], contact: Contact, now: int) -> Cont
     for number, entry in enumerate(entries, 1):
         if entry.rank != 1:
             continue
-        if entry.type == SENT:
+        type_ = like(entry.type)
+        if type_ == SENT:
             lines = sent
-        elif entry.type == RESERVED:
+        elif type_ == RESERVED:
             lines = reserved
-        elif entry.type == IMPRESSION and entry.channel not in outbound:
+        elif type_ == IMPRESSION and entry.channel not in outbound:
             lines = seen
         else:
             continue

@@ -4,14 +4,14 @@ Only timed events start a cool-down; undated history says that something happene
 cool-down of some days holds from the event on and is over exactly that long after it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from models.clock_time import DAY
 from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
 from models.domain.decisions import ContextItem, Intent
+from models.domain.entry import Entry
 from models.domain.event_types import DECLINED, INTERACTION_LANES, PURCHASE, RESPONSE, TAKEN
 from models.domain.exclusions import Exclusion
-from models.domain.profile import Entry
 from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import View
@@ -20,7 +20,12 @@ from models.policy.schema import CoolDowns
 
 
 def closed_offers(
-    view: View, cool_downs: CoolDowns, now: int, base_intent: str, context: tuple[ContextItem, ...]
+    view: View,
+    cool_downs: CoolDowns,
+    now: int,
+    base_intent: str,
+    context: tuple[ContextItem, ...],
+    taken: Container[str] = TAKEN,
 ) -> dict[str, Exclusion]:
     """Return the offers that are not to be shown to this customer at `now`, by id.
 
@@ -29,19 +34,21 @@ def closed_offers(
     likewise; so does an item of the context. An intent like `replenish` lifts the cool-down after a
     purchase; one like `discovery` closes the default offer of every item that the customer is
     remembered to have touched. A purchase is told before a decline, and that before the context.
+    What was taken back closes nothing. `taken` are the types of answers by which an offer is taken.
     """
+    history = view.rule_history
     closed = {
         DEFAULT_PREFIX + before_them.item: Exclusion(Reason.IN_CONTEXT) for before_them in context
     }
-    responses = view.lanes.get(RESPONSE, ())
+    responses = history.standing(RESPONSE)
     for entry, until in _within(responses, cool_downs.decline, now):
-        if entry.type in DECLINED:
+        if history.like(entry.type) in DECLINED:
             _close(closed, offer_of(entry), Exclusion(Reason.DECLINED, "decline", until))
     if base_intent != Intent.REPLENISH:
         for entry, until in _within(responses, cool_downs.purchase, now):
-            if entry.type in TAKEN:
+            if history.like(entry.type) in taken:
                 _close(closed, offer_of(entry), Exclusion(Reason.PURCHASED, "purchase", until))
-        for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.purchase, now):
+        for entry, until in _within(view.rule_history.standing(PURCHASE), cool_downs.purchase, now):
             bought = Exclusion(Reason.PURCHASED, "purchase", until)
             _close(closed, entry.offer, bought)
             if entry.item:
@@ -63,7 +70,9 @@ def closed_categories(
     found: dict[str, int] = {}
     if not cool_downs.category or base_intent == Intent.REPLENISH:
         return found
-    for entry, until in _within(view.lanes.get(PURCHASE, ()), cool_downs.category_days, now):
+    for entry, until in _within(
+        view.rule_history.standing(PURCHASE), cool_downs.category_days, now
+    ):
         item = items.get(entry.item)
         if item is not None:
             for value in item.features.get(cool_downs.category, ()):
@@ -88,7 +97,26 @@ def touched(view: View) -> set[str]:
     }
 
 
-def _within(entries: tuple[Entry, ...], days: float, now: int) -> Iterator[tuple[Entry, int]]:
+def forgotten(view: View, cool_downs: CoolDowns, now: int, base_intent: str) -> Exclusion | None:
+    """Return the cool-down of which not every offer is known any more at `now`; None: all are.
+
+    More was declined, or taken, within it than a profile keeps.
+    """
+    rules = [(Reason.DECLINED, "decline", cool_downs.decline, RESPONSE, DECLINED)]
+    if base_intent != Intent.REPLENISH:
+        days = cool_downs.purchase
+        rules.append((Reason.PURCHASED, "purchase", days, RESPONSE, TAKEN))
+        rules.append((Reason.PURCHASED, "purchase", days, PURCHASE, frozenset({PURCHASE})))
+    history = view.rule_history
+    for reason, rule, days, lane, types in rules:
+        for gap in history.gaps(lane):
+            lost = gap.of is None and not gap.lane and history.like(gap.type) in types
+            if lost and now < gap.until + round(days * DAY):
+                return Exclusion(reason, rule)
+    return None
+
+
+def _within(entries: Sequence[Entry], days: float, now: int) -> Iterator[tuple[Entry, int]]:
     """Yield the timed entries that `days` have not passed since, each with when they will have."""
     lasting = round(days * DAY)
     for entry in entries:

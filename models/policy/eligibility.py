@@ -1,13 +1,13 @@
 """Which offers an eligibility rule bars, as masks over all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from models.domain.selectors import OfferHas
 from models.numeric.array_types import Mask
 from models.policy.conditions import Situation, holds
-from models.policy.schema import AllOf, AnyOf, Condition, Eligibility, NoneOf
+from models.policy.schema import AllOf, AnyOf, Condition, Eligibility, HappenedLately, NoneOf
 from models.policy.selector_masks import SelectorMasks
 
 
@@ -37,6 +37,15 @@ def met(selections: SelectorMasks, condition: Condition, situation: Situation) -
             )
         case _:
             return holds(condition, situation)
+
+
+def look_backs(conditions: Iterable[Condition]) -> Iterator[HappenedLately]:
+    """Yield what conditions count of what happened lately, however they are joined."""
+    for condition in conditions:
+        if isinstance(condition, HappenedLately):
+            yield condition
+        elif isinstance(condition, AnyOf | AllOf | NoneOf):
+            yield from look_backs(condition.of)
 
 
 def _folded(

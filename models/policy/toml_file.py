@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
-from models.domain.event_types import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.names import is_name
 from models.errors import ThroughlineError
 from models.policy.checks import DeclaredNames, rules_of
@@ -59,11 +59,11 @@ class BadPolicy(ThroughlineError):
 def read_policy(
     text: str,
     channels: frozenset[str] = frozenset(CHANNELS),
-    event_types: Mapping[str, str] = EVENT_TYPES,
+    event_types: Mapping[str, EventType] = EVENT_TYPES,
 ) -> Policy:
     """Return the policy that `text` says in TOML; raises `BadPolicy` with all that is wrong.
 
-    `channels` and `event_types` (each with its lane) are those that it may name.
+    `channels` and `event_types` (each with what it behaves like) are those that it may name.
     """
     if len(text.encode(errors="replace")) > BYTES:
         raise BadPolicy((Mistake(1, "file", f"too long; want at most {BYTES} bytes"),))

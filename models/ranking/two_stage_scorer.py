@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from models.domain.decisions import Because, Source
+from models.domain.entry import Entry
 from models.domain.event_types import INTERACTION_LANES
-from models.domain.profile import Entry
 from models.domain.view import View
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.compiled import compiled

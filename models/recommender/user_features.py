@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from models.clock_time import DAY
+from models.domain.entry import Entry
 from models.domain.event_types import TYPE_WEIGHTS
-from models.domain.profile import Entry
 from models.domain.view import View
 from models.numeric.fixed import BITS, ONE, product, scale
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.clock_time import DAY
+from models.domain.entry import Entry
 from models.domain.event_types import BROWSE, EVENT_TYPES, INTERACTION_LANES
-from models.domain.profile import Entry
+from models.domain.rule_history import RuleHistory
 from models.domain.view import View
 from models.errors import BadRelease
 from models.numeric.fixed import dot, to_fixed
@@ -90,7 +91,9 @@ def check_golden(release: Release, golden: Golden) -> None:
 def _view(history: Sequence[GoldenEvent], attributes: Mapping[str, str]) -> View:
     lanes: dict[str, list[Entry]] = {}
     for at, event in enumerate(history):
-        lane = EVENT_TYPES.get(event.type, BROWSE)
+        like = EVENT_TYPES.get(event.type)
+        lane = BROWSE if like is None else like.lane
         entry = Entry(1, -event.step * DAY, at, event.type, event.channel, event.item, "")
         lanes.setdefault(lane if lane in INTERACTION_LANES else BROWSE, []).append(entry)
-    return View({lane: tuple(sorted(entries)) for lane, entries in lanes.items()}, attributes)
+    ordered = {lane: tuple(sorted(entries)) for lane, entries in lanes.items()}
+    return View(ordered, attributes, RuleHistory((), ordered, former=False))

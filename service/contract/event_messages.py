@@ -6,7 +6,7 @@ from typing import NamedTuple
 import grpc
 from throughline.v1 import event_pb2 as pb
 
-from models.domain.event_types import ATTRIBUTE
+from models.domain.event_types import ATTRIBUTE, RETURNED, EventType
 from models.domain.events import Event
 from models.domain.identifiers import Identifier, hash_identifier
 from service.contract import limits
@@ -54,6 +54,11 @@ def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event |
     amount = check.money("amount", message.amount) if message.HasField("amount") else None
     check.id("decision_id", message.decision_id, required=False)
     _check_attributes(check, message, names.event_types)
+    _check_return(check, message, names.event_types)
+    check.id("receipt_id", message.receipt_id, required=False)
+    discount = check.money("discount", message.discount) if message.HasField("discount") else None
+    if discount and (amount is None or discount.currency != amount.currency):
+        check.add_violation("discount", Refusal.ONLY_WITH_AN_AMOUNT)
     if check.violations or time is None:
         return RefusedEvent(INVALID_ARGUMENT, str(check.violations[0]))
     if time > now + MAX_AHEAD:
@@ -78,11 +83,28 @@ def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event |
         currency=amount.currency if amount else "",
         decision_id=message.decision_id,
         attributes=dict(sorted(message.attributes.items())),
+        of_event=message.of_event_id,
+        receipt=message.receipt_id,
+        discount_units=discount.units if discount else 0,
+        discount_nanos=discount.nanos if discount else 0,
     )
 
 
-def _check_attributes(check: Check, message: pb.Event, event_types: Mapping[str, str]) -> None:
-    changes = event_types.get(message.type) == ATTRIBUTE
+def _check_return(check: Check, message: pb.Event, event_types: Mapping[str, EventType]) -> None:
+    like = event_types.get(message.type)
+    takes_back = like is not None and like.lane == RETURNED
+    check.id("of_event_id", message.of_event_id, required=False)
+    if message.of_event_id and not takes_back:
+        check.add_violation("of_event_id", Refusal.ONLY_WITH_RETURN)
+    if takes_back and not (message.of_event_id or message.item_id or message.offer_id):
+        check.add_violation("of_event_id", Refusal.REQUIRED)
+
+
+def _check_attributes(
+    check: Check, message: pb.Event, event_types: Mapping[str, EventType]
+) -> None:
+    like = event_types.get(message.type)
+    changes = like is not None and like.lane == ATTRIBUTE
     if not changes:
         if message.attributes:
             check.add_violation("attributes", Refusal.ONLY_WITH_ATTRIBUTES_CHANGED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from models.domain.channels import CHANNELS
-from models.domain.event_types import EVENT_TYPES, OWN_TYPES
+from models.domain.event_types import EVENT_TYPES, OWN_TYPES, EventType
 from models.domain.identifiers import NAMESPACES
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput
@@ -15,13 +15,13 @@ from models.errors import BadInput
 class Names:
     """Every name that a request may use.
 
-    `event_types` maps a type to the lane of a profile that remembers it; callers may send
+    `event_types` maps a type to the built-in one that it is or behaves like; callers may send
     `sendable_types`, decisions record the others. `placements` is empty when any well-formed name
     will do.
     """
 
     channels: frozenset[str]
-    event_types: Mapping[str, str]
+    event_types: Mapping[str, EventType]
     namespaces: frozenset[str]
     placements: frozenset[str]
 
@@ -50,16 +50,16 @@ def declare_names(
     for setting, names in given.items():
         if not all(is_name(name) for name in names):
             raise BadInput(setting, f"want names [a-z][a-z0-9_]* of at most {NAME_BYTES} bytes")
-    lanes = dict(EVENT_TYPES)
+    types = dict(EVENT_TYPES)
     for new, like in event_types.items():
         if like not in EVENT_TYPES or like in OWN_TYPES:
             raise BadInput("event_types", "behaves like something that is not a built-in type")
         if new in EVENT_TYPES:
             raise BadInput("event_types", "declares a built-in type anew")
-        lanes[new] = EVENT_TYPES[like]
+        types[new] = EVENT_TYPES[like]
     return Names(
         channels=frozenset((*CHANNELS, *given["channels"])),
-        event_types=lanes,
+        event_types=types,
         namespaces=frozenset((*NAMESPACES, *given["namespaces"])),
         placements=frozenset(given["placements"]),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.dataset import Metadata
-from models.domain.event_types import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.events import Event, attributes_event, event_key
 from models.domain.identifiers import (
     HASH_BYTES,
@@ -150,7 +150,7 @@ def _fault(namespace: str, value: str, names: Names) -> tuple[int, str] | None:
     return None
 
 
-def _check_types(table: Table, metadata: Metadata, event_types: Mapping[str, str]) -> None:
+def _check_types(table: Table, metadata: Metadata, event_types: Mapping[str, EventType]) -> None:
     codes, distinct = table.distinct("type")
     for code, (name,) in enumerate(distinct):
         row = int(np.argmax(codes == code))

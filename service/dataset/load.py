@@ -31,6 +31,7 @@ from service.contract.names import Names, declare_names
 from service.dataset.history import EventTable, read_customers, read_links, read_unlinks
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_from_row, offer_from_row
+from service.store.customers.planning import Arrival
 from service.store.store import Store
 
 CATALOGUE_CHUNK = 1_000  # rows of one revision
@@ -156,7 +157,7 @@ def _steps(
         return _put_catalogue(store, offers[start:stop], catalogue.offers)
 
     def put_links(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load([], links[start:stop], now, look_up=True))
+        return _Outcome(*store.load([], links[start:stop], Arrival(now)))
 
     def put_unlinks(start: int, stop: int) -> _Outcome:
         batch = unlinks[start:stop]
@@ -164,10 +165,10 @@ def _steps(
         return _Outcome(changed, len(batch) - changed, 0)
 
     def put_customers(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load(customers[start:stop], [], now, look_up=True))
+        return _Outcome(*store.load(customers[start:stop], [], Arrival(now)))
 
     def put_events(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load(events.read(start, stop), [], now, look_up=True))
+        return _Outcome(*store.load(events.read(start, stop), [], Arrival(now)))
 
     return [
         _Step("items", len(items), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_items),

@@ -130,10 +130,13 @@ class Decider:
             profile=profile_to_keep(profile),
             decision=decision,
             rows=catalogue_rows_used(decision, shared.index.catalogue, call.request.place),
+            asked=call.identifiers[0]
+            if customer is None
+            else customer.contact_identifier(call.identifiers),
         )
         if customer is None:
             return Draft(record, [], claimed)
-        under, channel = customer.contact_identifier(call.identifiers), call.request.channel
+        under, channel = record.asked, call.request.channel
         events = [reserved(under, record.id, channel, now, offer) for offer in reservations(stages)]
         events += [granted(under, record.id, channel, now, offer) for offer in claimed]
         return Draft(record, events, claimed)
@@ -163,6 +166,9 @@ class Decider:
                 return stages, []
             unclaimed = limited.keys() - stages.gathered.view.granted()
             claimed = [place.offer for place in stages.filled.shown if place.offer in unclaimed]
+            if claimed and stages.gathered.view.may_have_been_granted():
+                exhausted |= unclaimed  # nobody knows that they did not have one
+                continue
             used_up = volumes.claim(claimed, catalogue)
             if not used_up:
                 return stages, claimed

@@ -83,7 +83,7 @@ def _fill(
             _refuse(result, _CONFLICT)
         case _:
             result.outcome.SetInParent()
-            result.duplicate = outcome is EventOutcome.DUPLICATE
+            result.duplicate = outcome is not EventOutcome.STORED
             result.unresolved = not _resolved(event, catalogue)
 
 

@@ -4,13 +4,15 @@ import hashlib
 from math import inf
 
 import grpc
+from msgspec.structs import replace
 from throughline.v1 import recommendation_pb2 as pb
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceServicer
 
 from models.decision.inputs import SharedInputs
-from models.decision.offer_check import check_offer, replacement_request
+from models.decision.offer_check import check_offer, replacement_request, told_price
 from models.decision.replay import replay
-from models.domain.decisions import DecisionRecord
+from models.domain.decisions import DecisionRecord, Request
+from models.domain.identifiers import Identifier
 from models.errors import BadInput, StoreUnavailable, ThroughlineError, Unreadable
 from models.explanation.explain import explain
 from models.policy.schema import Policy
@@ -117,21 +119,36 @@ class RecommendationServicer(RecommendationServiceServicer):
     def CheckOffer(  # noqa: N802
         self, request: pb.CheckOfferRequest, context: grpc.ServicerContext
     ) -> pb.CheckOfferResponse:
-        """Check whether an offer of a decision still holds, and decide again where it does not."""
+        """Check whether an offer holds for who comes for it, and decide again where it does not."""
         check = Check()
-        check.id("decision_id", request.decision_id)
+        identifiers: list[Identifier] = []
+        if request.identifiers:
+            if request.decision_id:
+                check.add_violation("identifiers", "beside decision_id, which says whose it is")
+            namespaces = self._dependencies.names.namespaces
+            identifiers = check.identifiers(request.identifiers, namespaces)
+        else:
+            check.id("decision_id", request.decision_id)
         check.id("offer_id", request.offer_id)
         check.name("channel", request.channel, self._dependencies.names.channels)
         check.text("place", request.place, limits.PLACE_BYTES)
         check.raise_if_invalid()
-        record = self._record(request.decision_id)
-        if request.offer_id not in {shown.offer for shown in record.decision.slate}:
-            raise BadInput("offer_id", "not shown by this decision")
-        place = request.place or record.request.place
+        told = None
+        asked = wanted = Request(channel=request.channel, place=request.place, count=1)
+        hashes = self._dependencies.hashes(identifiers)
+        if not identifiers:
+            record = self._record(request.decision_id)
+            if request.offer_id not in {shown.offer for shown in record.decision.slate}:
+                raise BadInput("offer_id", "not shown by this decision")
+            told = told_price(record, request.offer_id)
+            asked = replacement_request(record.request, record.request.channel, request.place)
+            wanted = replace(asked, channel=request.channel)
+            # Who asked then, as they are now: parted from whom they were taken for, too.
+            hashes = [record.asked or record.customer]
         shared = self._dependencies.active_release.snapshot.shared_inputs()
-        customer = self._dependencies.store.read([record.customer])
+        customer = self._dependencies.store.read(hashes)
         now = self._dependencies.clock.now()
-        checked = check_offer(record, request.offer_id, customer.profile, shared, place, now)
+        checked = check_offer(request.offer_id, customer.profile, shared, asked, now, told)
         response = pb.CheckOfferResponse(holds=checked.exclusion is None)
         if checked.exclusion is not None:
             response.reason = int(checked.exclusion.reason)  # type: ignore[assignment]
@@ -141,9 +158,7 @@ class RecommendationServicer(RecommendationServiceServicer):
         if checked.told is not None:
             fill_money(response.told_price, checked.told)
         if checked.exclusion is not None:
-            call = DecisionCall(
-                replacement_request(record.request, request.channel, place), [record.customer]
-            )
+            call = DecisionCall(wanted, hashes)
             self._decide(response.alternative, call, shared, customer, StageTimer())
         return response
 

@@ -13,9 +13,10 @@ import msgspec
 
 from models.codec import decode, encode
 from models.domain.decisions import DecisionRecord
+from models.domain.event_types import EventType
 from models.domain.events import Event
 from models.domain.profile import Profile
-from service.store.customers.planning import plan_events
+from service.store.customers.planning import Arrival, plan_events
 from service.store.database.backend import Backend, Commit, SealedDecision, StoredRequest
 from service.store.records.sealing import Seal
 
@@ -60,11 +61,14 @@ class Committer:
     def __init__(
         self,
         backend: Backend,
-        event_types: Mapping[str, str],
+        event_types: Mapping[str, EventType],
         seal: Seal,
         committed: Callable[[SealedDecision], None],
     ) -> None:
-        """`event_types` maps each type to its lane; `committed` is told what was stored."""
+        """`event_types` maps each type to the built-in one that it is like.
+
+        `committed` is told what was stored.
+        """
         self._backend = backend
         self._event_types = event_types
         self._seal = seal
@@ -79,9 +83,8 @@ class Committer:
     ) -> Committed | VersionConflict | AlreadyAnswered:
         """Store all of it, durable on return, or nothing; raises `StoreUnavailable`."""
         # Their ids hold that of the decision, so nobody has recorded them before.
-        write = plan_events(
-            self._backend, profile, reserve, record.time, False, self._event_types
-        ).write  # fmt: skip
+        arrival = Arrival(record.time, look_up=False)
+        write = plan_events(self._backend, profile, reserve, arrival, self._event_types).write
         answered = None
         if request is not None:
             blob = encode(_Answered(record.id, request.digest))

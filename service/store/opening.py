@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from models.domain.event_types import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
 from service.store.database.backend import Backend
@@ -23,7 +23,7 @@ def open_store(
     url: str,
     *,
     key: bytes,
-    event_types: Mapping[str, str] = EVENT_TYPES,
+    event_types: Mapping[str, EventType] = EVENT_TYPES,
     clock: Callable[[], int] = _wall_clock,
     timeout: float = TIMEOUT,
     spill: Path | None = None,
@@ -31,10 +31,10 @@ def open_store(
     """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
 
     `key` is the one that identifiers are hashed with; decision records are sealed under it.
-    `event_types` maps each event type to its lane; `clock` gives microseconds; `timeout` is in
-    seconds; `spill` is the directory where decision records wait while Redis is away. Raises
-    `BadInput` for another URL, `WrongKey` when the store was made under another key, and
-    `StoreUnavailable`.
+    `event_types` maps each event type to the built-in one that it is like; `clock` gives
+    microseconds; `timeout` is in seconds; `spill` is the directory where decision records wait
+    while Redis is away. Raises `BadInput` for another URL, `WrongKey` when the store was made under
+    another key, and `StoreUnavailable`.
     """
     backend: Backend
     directory = directory_of(url)

@@ -12,14 +12,14 @@ from typing import Literal, NamedTuple, cast
 from models.codec import decode, encode
 from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import DecisionRecord
-from models.domain.event_types import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.events import Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
 from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict
 from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
-from service.store.customers.planning import EventOutcome
+from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import Recorder, RecordOutcome
 from service.store.customers.resolver import Resolver
 from service.store.customers.unlinking import UnlinkOutcome, unlink
@@ -77,10 +77,10 @@ class Store:
         backend: Backend,
         clock: Callable[[], int],
         key: bytes,
-        event_types: Mapping[str, str] = EVENT_TYPES,
+        event_types: Mapping[str, EventType] = EVENT_TYPES,
         spill: Path | None = None,
     ) -> None:
-        """`clock` in microseconds; `event_types` maps each type to its lane.
+        """`clock` in microseconds; `event_types` maps each type to the built-in one it is like.
 
         Decision records are sealed under `key`. `spill` is the directory where they wait while the
         database is away.
@@ -152,7 +152,7 @@ class Store:
         stored together or not at all, save that one with a `Fault` is left out; an error for one
         customer leaves the others alone.
         """
-        return self._recorder.record(events, now, look_up=True)
+        return self._recorder.record(events, Arrival(now))
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
@@ -167,21 +167,23 @@ class Store:
         return unlink(self._backend, self._resolver.profile, assertion, lambda: now)
 
     def load(
-        self, events: Sequence[Event], links: Sequence[Link], now: int, look_up: bool
+        self,
+        events: Sequence[Event],
+        links: Sequence[Link],
+        arrival: Arrival,
     ) -> LoadCounts:
         """Store history: links first, then events, as `record` would; may be repeated.
 
-        `look_up=False` trusts that an event too old to be remembered is new. Raises
-        `StoreUnavailable` when anything was not stored.
+        Raises `StoreUnavailable` when anything was not stored.
         """
         stored = duplicates = conflicts = 0
-        for linked in link_all(links, lambda assertion: self._link(assertion, now)):
+        for linked in link_all(links, lambda assertion: self._link(assertion, arrival.now)):
             stored += linked.changed
             duplicates += not linked.changed
-        for outcome in self._recorder.record(events, now, look_up):
+        for outcome in self._recorder.record(events, arrival):
             if not isinstance(outcome, EventOutcome):
                 raise outcome
-            stored += outcome is EventOutcome.STORED
+            stored += outcome in (EventOutcome.STORED, EventOutcome.KNOWN_ELSEWHERE)
             duplicates += outcome is EventOutcome.DUPLICATE
             conflicts += outcome is EventOutcome.CONFLICT
         return LoadCounts(stored, duplicates, conflicts)

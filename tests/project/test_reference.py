@@ -252,7 +252,7 @@ def test_what_an_event_does_is_told(kind: str) -> None:
     _, group, remembered, ranking, caps, cool_downs = table_under(
         "docs/events.md", "## What each type does"
     )[kind]
-    assert group == EVENT_TYPES[kind]
+    assert group == EVENT_TYPES[kind].lane
     assert remembered == (str(LANE_CAPACITY[group]) if group != ATTRIBUTE else "")
     view = view_of([fold(Compartment(), [one_event(kind)])])
     rules = policy.Contact()
@@ -260,7 +260,7 @@ def test_what_an_event_does_is_told(kind: str) -> None:
     assert bool(closed) == ("closes" in cool_downs)
     assert bool(touched(view)) == ("`discovery` leaves" in cool_downs)
     entries = [entry for lane in view.lanes.values() for entry in lane]
-    assert bool(contact_log_of(entries, rules, NOW).messages) == caps.startswith("a contact")
+    assert bool(contact_log_of(entries, str, rules, NOW).messages) == caps.startswith("a contact")
     if group != ATTRIBUTE:
         assert (kind in TYPE_WEIGHTS) == ("embedding" in ranking)
     assert (kind in ResponseConfig().types) == ("a response" in ranking)
@@ -277,7 +277,7 @@ def test_an_impression_on_an_outbound_channel_is_no_contact() -> None:
     for channel in CHANNELS:
         view = view_of([fold(Compartment(), [one_event("impression", channel)])])
         entries = [entry for lane in view.lanes.values() for entry in lane]
-        counted = bool(contact_log_of(entries, rules, NOW).messages)
+        counted = bool(contact_log_of(entries, str, rules, NOW).messages)
         assert counted == (channel not in rules.outbound)
 
 

@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local
 from models.domain.catalogue import Catalogue, Item, Offer
+from models.domain.entry import Entry
 from models.domain.event_types import CONTACT, RESERVED, SENT
-from models.domain.profile import Entry
+from models.domain.profile import Compartment
+from models.domain.rule_history import RuleHistory
 from models.domain.view import View
 from models.policy.caps import ContactRules
 from models.policy.schema import Cap, Contact, Policy
@@ -48,7 +50,9 @@ def view(touches: Iterable[Touch], **attributes: str) -> View:
     for key, (type_, channel, offer, at, decision) in enumerate(touches):
         entry = Entry(at is not None, at or 0, key, type_, channel, "", offer, decision)
         lanes.setdefault(LANES[type_], []).append(entry)
-    return View({lane: tuple(sorted(entries)) for lane, entries in lanes.items()}, attributes)
+    ordered = {lane: tuple(sorted(entries)) for lane, entries in lanes.items()}
+    history = RuleHistory([Compartment(lanes=ordered, facts={})], ordered, former=False)
+    return View(ordered, attributes, history)
 
 
 def contacts(

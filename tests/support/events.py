@@ -10,10 +10,11 @@ from models.domain.decisions import (
     Moment,
     Request,
 )
-from models.domain.event_types import EVENT_TYPES
+from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import Compartment
+from service.store.customers.planning import EventOutcome
 from service.store.store import Store
 
 EPOCH = 1_700_000_000_000_000  # microseconds
@@ -89,10 +90,16 @@ def logged(store: Store) -> Counter[tuple[bytes, str]]:
     return Counter((one.identifier, one.event_id) for one in said if isinstance(one, Event))
 
 
+def all_stored(outcomes: Iterable[object]) -> bool:
+    """Tell whether each event was stored, known under another identifier of theirs or not."""
+    stored = (EventOutcome.STORED, EventOutcome.KNOWN_ELSEWHERE)
+    return all(outcome in stored for outcome in outcomes)
+
+
 def poisoned(
     compartment: Compartment,
     events: Iterable[Event],
-    event_types: Mapping[str, str] = EVENT_TYPES,
+    event_types: Mapping[str, EventType] = EVENT_TYPES,
 ) -> Compartment:
     """Fold as ever, and fail on an event about the item `poison`."""
     said = list(events)

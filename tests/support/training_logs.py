@@ -46,7 +46,7 @@ def log_of(*customers: str, sequence: bool = False) -> Log:
         customers=tuple(found),
         items={item: Item(id=item) for item in items},
         offers=(),
-        lanes=EVENT_TYPES,
+        event_types=EVENT_TYPES,
         customer_of={customer.identifiers[0]: at for at, customer in enumerate(found)},
     )
 

@@ -133,7 +133,9 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
     touched = release.second_stage.retrieval.item_features[:, :3].any(axis=1)
     log = read_log(tmp_path / "shop")
     lanes = (BROWSE, CART, PURCHASE)
-    every = {e.item for c in log.customers for e in c.events if log.lanes[e.type] in lanes}
+    every = {
+        e.item for c in log.customers for e in c.events if log.event_types[e.type].lane in lanes
+    }
     assert {release.items[row] for row in np.flatnonzero(touched)} == every - {""}
     for golden in read_golden(registry / release_id):
         check_golden(release, golden)

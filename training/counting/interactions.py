@@ -50,9 +50,9 @@ def interactions_of(log: Log, items: Sequence[str], limit: int) -> Interactions:
     """Return interactions with `items`: of each customer the `limit` latest items in each lane."""
     row_of = {item: row for row, item in enumerate(items)}
     lane_of = {
-        name: INTERACTION_LANES.index(lane)
-        for name, lane in log.lanes.items()
-        if lane in INTERACTION_LANES
+        name: INTERACTION_LANES.index(like.lane)
+        for name, like in log.event_types.items()
+        if like.lane in INTERACTION_LANES
     }
     cells: list[list[tuple[int, int]]] = [[] for _ in INTERACTION_LANES]
     for at, customer in enumerate(log.customers):

@@ -133,7 +133,7 @@ def _targets(
 
     def add(events: Iterable[Event]) -> None:
         for event in events:
-            lane = log.lanes[event.type]
+            lane = log.event_types[event.type].lane
             if lane == ATTRIBUTE:
                 attributes.update(event.attributes)
             elif log.is_interaction(event):

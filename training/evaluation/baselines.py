@@ -48,7 +48,7 @@ def count_for_baselines(log: Log, targets: Iterable[str], items: Sequence[str]) 
         for event in customer.events:
             row = row_of.get(event.item)
             if row is not None:
-                weight = WEIGHTS.get(log.lanes[event.type], 0.0)
+                weight = WEIGHTS.get(log.event_types[event.type].lane, 0.0)
                 cells.append((at, row, weight, float(event.type in types)))
     table = np.array(cells, np.float64).reshape(-1, 4)
     where = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64))
@@ -110,7 +110,7 @@ def history_matrices(
     for first in range(0, len(eval_cases), BLOCK):
         block = eval_cases[first : first + BLOCK]
         cells = [
-            (at, counts.row_of[event.item], WEIGHTS.get(log.lanes[event.type], 0.0))
+            (at, counts.row_of[event.item], WEIGHTS.get(log.event_types[event.type].lane, 0.0))
             for at, eval_case in enumerate(block)
             for event in eval_case.events
             if event.item in counts.row_of

@@ -15,7 +15,7 @@ import polars as pl
 
 from models.domain.catalogue import Item, Offer
 from models.domain.dataset import Metadata
-from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES
+from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES, RETURNED, EventType
 from models.domain.events import Event, attributes_event, stamp_of
 from models.domain.identifiers import HASH_BYTES
 from models.errors import BadDataset
@@ -37,31 +37,31 @@ class Customer:
 class Log:
     """All customers by their first identifier, with items, offers and what types mean.
 
-    `lanes` maps each known event type to its lane; `customer_of` an identifier to the place of its
-    customer in `customers`.
+    `event_types` maps each known type to the built-in one that it is like; `customer_of` an
+    identifier to the place of its customer in `customers`.
     """
 
     metadata: Metadata
     customers: tuple[Customer, ...]
     items: Mapping[str, Item]
     offers: tuple[Offer, ...]
-    lanes: Mapping[str, str]
+    event_types: Mapping[str, EventType]
     customer_of: Mapping[bytes, int]
 
     def is_interaction(self, event: Event) -> bool:
         """Tell whether `event` is something the customer did, not a contact or an attribute."""
-        return self.lanes[event.type] not in (ATTRIBUTE, *CONTACT_LANES)
+        return self.event_types[event.type].lane not in (ATTRIBUTE, RETURNED, *CONTACT_LANES)
 
 
 def read_log(directory: Path) -> Log:
     """Read a dataset, its digests verified; raises `BadDataset` with file and reason."""
     dataset = read_dataset(directory, TABLES)
     metadata = dataset.metadata
-    lanes = dict(EVENT_TYPES)
+    event_types = dict(EVENT_TYPES)
     for name, like in metadata.event_types.items():
         if like not in EVENT_TYPES:
             raise BadDataset(f"{directory}: event type {name}: {like} is not a built-in type")
-        lanes[name] = EVENT_TYPES[like]
+        event_types[name] = EVENT_TYPES[like]
     keyed = metadata.identifiers == "keyed"
     events = _events(dataset.events, keyed)
     events.extend(_attributes(dataset.tables.get("customers"), keyed))
@@ -72,7 +72,7 @@ def read_log(directory: Path) -> Log:
         customers=customers,
         items=_items(dataset.items, customers),
         offers=_offers(dataset.tables.get("offers")),
-        lanes=lanes,
+        event_types=event_types,
         customer_of=customer_of,
     )
 

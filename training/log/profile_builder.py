@@ -13,7 +13,7 @@ class ProfileBuilder:
     """The compartments of one customer, to which events are added as time goes on."""
 
     def __init__(self, log: Log, events: Iterable[Event] = ()) -> None:
-        self._lanes = log.lanes
+        self._event_types = log.event_types
         self._compartments: dict[bytes, Compartment] = {}
         self.add(events)
 
@@ -24,7 +24,7 @@ class ProfileBuilder:
             by_identifier.setdefault(event.identifier, []).append(event)
         for identifier, added in by_identifier.items():
             before = self._compartments.get(identifier, Compartment())
-            self._compartments[identifier] = fold(before, added, self._lanes)
+            self._compartments[identifier] = fold(before, added, self._event_types)
 
     def copy(self, log: Log) -> "ProfileBuilder":
         """Return a builder with the same state; what is added to either is not in the other."""

@@ -55,7 +55,7 @@ def contacts_of(
     Both are in microseconds since 1970; without `until` it is the end of the window. Events from
     `until` on are ignored. Raises `BadDataset` where the log does not know a type of response.
     """
-    unknown = sorted(set(config.types) - log.lanes.keys())
+    unknown = sorted(set(config.types) - log.event_types.keys())
     if unknown:
         raise BadDataset(f"responses.types: no such event type: {', '.join(unknown)}")
     start, last = window

@@ -153,7 +153,7 @@ def _undated(
 
 def _shortened(log: Log, events: Sequence[Event], random: np.random.Generator) -> list[Event]:
     """Return attributes and the latest 0 to `SHORT_LIMIT` interactions only."""
-    attributes = [event for event in events if log.lanes[event.type] == ATTRIBUTE]
+    attributes = [event for event in events if log.event_types[event.type].lane == ATTRIBUTE]
     interactions = [event for event in events if log.is_interaction(event)]
     keep = int(random.integers(SHORT_LIMIT + 1))
     return attributes + interactions[len(interactions) - min(keep, len(interactions)) :]

@@ -75,14 +75,18 @@ def _eval_case(log: Log, case: Case, masked: frozenset[str], latest: int | None)
     interactions = [event for event in events if log.is_interaction(event)]
     if latest is not None:
         interactions = interactions[max(0, len(interactions) - latest) :]
-        events = [event for event in events if log.lanes[event.type] == ATTRIBUTE] + interactions
+        events = [
+            event for event in events if log.event_types[event.type].lane == ATTRIBUTE
+        ] + interactions
     return EvalCase(
         case=case,
         view=ProfileBuilder(log, events).view(),
         minute=0 if case.now is None else minute_of(case.now),
         events=events,
         interaction_count=len(interactions),
-        channels=frozenset(e.channel for e in interactions if log.lanes[e.type] != PURCHASE),
+        channels=frozenset(
+            e.channel for e in interactions if log.event_types[e.type].lane != PURCHASE
+        ),
         touched_items=frozenset(event.item for event in interactions if event.item),
         masked_items=frozenset(
             event.item for event in events if event.item and event.type in masked

@@ -32,7 +32,7 @@ def target_types(log: Log) -> tuple[str, ...]:
     Raises `BadDataset` where no event of the log names an item.
     """
     present = {event.type for customer in log.customers for event in customer.events if event.item}
-    purchases = tuple(sorted(name for name in present if log.lanes[name] == PURCHASE))
+    purchases = tuple(sorted(name for name in present if log.event_types[name].lane == PURCHASE))
     if purchases:
         return purchases
     for like in STRENGTH:

@@ -108,14 +108,19 @@ class Event(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    OF_EVENT_ID_FIELD_NUMBER: _builtins.int
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    DISCOUNT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Unique per identifier, 1 to 256 bytes. The same id with the same content counts once; with
-    other content it is refused (ALREADY_EXISTS). Required.
+    other content, another time included, it is refused (ALREADY_EXISTS), for as long as the log
+    holds it. The same id under another identifier of the customer is stored and answered as
+    duplicate, and counts once while the two are one customer. Required.
     """
     type: _builtins.str
     """What happened: view, search, session, call, add_to_cart, remove_from_cart, purchase, impression,
-    sent, open, click, accept, dismiss, redeem, unsubscribe, attributes_changed, or a type that the
-    server's settings declare. Required.
+    sent, open, click, accept, dismiss, redeem, return, void, unsubscribe, attributes_changed, or a
+    type that the server's settings declare. Required.
     """
     channel: _builtins.str
     """Where: web, app, email, sms, push, till, kiosk, call_center, direct_mail, store, tv, or a channel
@@ -130,9 +135,19 @@ class Event(_message.Message):
     place: _builtins.str
     """The store or station, at most 64 bytes."""
     quantity: _builtins.float
-    """How many or how much, 0 (not said) to 10^9, finite."""
+    """How many or how much, 0 (not said) to 10^9, finite. Of a return how many come back; not said:
+    all of the event that it takes back.
+    """
     decision_id: _builtins.str
     """The decision that it answers, as given by Recommend."""
+    of_event_id: _builtins.str
+    """For return and void: the id of the event that is taken back, of any identifier of the customer.
+    Without it, item_id (or offer_id, without an item) says what: the latest purchase or redemption
+    of it before this event. What is taken back whole is as if it had never been: it closes nothing,
+    and nothing is learnt from it.
+    """
+    receipt_id: _builtins.str
+    """The receipt or order that it stands on, at most 256 bytes."""
     @_builtins.property
     def identifier(self) -> _common_pb2.Identifier:
         """The identifier it came under. Required."""
@@ -153,6 +168,10 @@ class Event(_message.Message):
         values of at most 1,024. An empty value removes the attribute.
         """
 
+    @_builtins.property
+    def discount(self) -> _common_pb2.Money:
+        """What was taken off the price, in the currency of the amount; only with an amount."""
+
     def __init__(
         self,
         *,
@@ -169,10 +188,13 @@ class Event(_message.Message):
         amount: _common_pb2.Money | None = ...,
         decision_id: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        of_event_id: _builtins.str = ...,
+        receipt_id: _builtins.str = ...,
+        discount: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "identifier", b"identifier", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "discount", b"discount", "identifier", b"identifier", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attributes", b"attributes", "channel", b"channel", "decision_id", b"decision_id", "event_id", b"event_id", "identifier", b"identifier", "item_id", b"item_id", "offer_id", b"offer_id", "place", b"place", "placement", b"placement", "quantity", b"quantity", "time", b"time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attributes", b"attributes", "channel", b"channel", "decision_id", b"decision_id", "discount", b"discount", "event_id", b"event_id", "identifier", b"identifier", "item_id", b"item_id", "of_event_id", b"of_event_id", "offer_id", b"offer_id", "place", b"place", "placement", b"placement", "quantity", b"quantity", "receipt_id", b"receipt_id", "time", b"time", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1019,10 +1019,11 @@ class CheckOfferRequest(_message.Message):
     OFFER_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
-    """The decision, by the id of its answer. Required."""
+    """The decision that told of it, by the id of its answer. Either this or identifiers."""
     offer_id: _builtins.str
-    """One of the offers that it showed. Required."""
+    """The offer: of a decision one of those that it showed; else any. Required."""
     channel: _builtins.str
     """The channel where the customer is now, a declared name: where an alternative would be shown.
     Required.
@@ -1031,6 +1032,12 @@ class CheckOfferRequest(_message.Message):
     """The store or station, at most 64 bytes: it has to be in stock there. Default: that of the
     decision.
     """
+    @_builtins.property
+    def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Identifier]:
+        """Who comes for it, 1 to 16 identifiers, where no decision is known: a paper coupon, the code of an
+        SMS. Of a decision it is who it was made for, as they are now.
+        """
+
     def __init__(
         self,
         *,
@@ -1038,10 +1045,11 @@ class CheckOfferRequest(_message.Message):
         offer_id: _builtins.str = ...,
         channel: _builtins.str = ...,
         place: _builtins.str = ...,
+        identifiers: _abc.Iterable[_common_pb2.Identifier] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "decision_id", b"decision_id", "offer_id", b"offer_id", "place", b"place"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "decision_id", b"decision_id", "identifiers", b"identifiers", "offer_id", b"offer_id", "place", b"place"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

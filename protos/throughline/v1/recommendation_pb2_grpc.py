@@ -92,7 +92,7 @@ class RecommendationServiceServicer:
 
     def CheckOffer(self, request, context):
         """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
-        where it does not.
+        where it does not. Who accepted it may have it; who redeemed it, or bought it, may not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class RecommendationServiceStub:
     """
     CheckOffer: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.CheckOfferRequest, _recommendation_pb2.CheckOfferResponse]
     """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
-    where it does not.
+    where it does not. Who accepted it may have it; who redeemed it, or bought it, may not.
     """
     ReplayDecision: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.ReplayDecisionRequest, _recommendation_pb2.ReplayDecisionResponse]
     """Decides again from the record of a decision, its release and its policy alone, and says whether
@@ -69,7 +69,7 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """
     CheckOffer: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.CheckOfferRequest, _recommendation_pb2.CheckOfferResponse]  # type: ignore[assignment]
     """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
-    where it does not.
+    where it does not. Who accepted it may have it; who redeemed it, or bought it, may not.
     """
     ReplayDecision: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ReplayDecisionRequest, _recommendation_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
     """Decides again from the record of a decision, its release and its policy alone, and says whether
@@ -114,7 +114,7 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.CheckOfferResponse, _abc.Awaitable[_recommendation_pb2.CheckOfferResponse]]:
         """Says whether an offer still holds when it is clicked or redeemed, and what to offer instead
-        where it does not.
+        where it does not. Who accepted it may have it; who redeemed it, or bought it, may not.
         """
 
     @_abc_1.abstractmethod

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from models.domain.profile import Compartment, Forward, Link, Profile
+from models.domain.profile import Compartment, Forward, Link, Profile, known_since
 from service.store.customers.log_entries import link_line
 from service.store.customers.optimistic_writes import (
     ATTEMPTS,
@@ -71,7 +71,7 @@ def link(
                 return LinkOutcome(a.customer, a.version + 1, changed=True)
             back_off(attempt)
             continue
-        survivor, absorbed = _sides(assertion, a, b)
+        survivor, absorbed = _sides(assertion, a, b, clock())
         if absorbed.customer in survivor.compartments:
             continue  # one was read before the other took it over
         if _absorb(backend, survivor, survivor, absorbed, assertion):
@@ -122,7 +122,9 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
             finish_unlink(backend, customer)
             continue
         assertion = survivor.links[-1]
-        absorbed = read_customer(backend, survivor.absorbing) or _unknown(survivor.absorbing)
+        absorbed = read_customer(backend, survivor.absorbing) or _unknown(
+            survivor.absorbing, clock()
+        )
         if isinstance(absorbed, Forward) and absorbed.to == customer:
             moved = replace_profile(backend, survivor, replace(survivor, absorbing=b"", copied=0))
         elif isinstance(absorbed, Forward) or _not_ours(assertion, absorbed, customer):
@@ -142,18 +144,24 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
     raise too_many_writers("link")
 
 
-def _unknown(identifier: bytes) -> Profile:
-    """Return who is known by an identifier that nobody has heard of: version 0."""
-    return Profile(customer=identifier, compartments={identifier: Compartment()})
+def _unknown(identifier: bytes, now: int) -> Profile:
+    """Return who is known from `now` on by an identifier that nobody has heard of: version 0."""
+    return Profile(
+        customer=identifier,
+        compartments={identifier: Compartment()},
+        arrivals={identifier: now},
+    )
 
 
-def _sides(assertion: Link, a: Profile | None, b: Profile | None) -> tuple[Profile, Profile]:
+def _sides(
+    assertion: Link, a: Profile | None, b: Profile | None, now: int
+) -> tuple[Profile, Profile]:
     """Return who survives and who is absorbed."""
     if a is not None and b is None:
-        return a, _unknown(assertion.b)
+        return a, _unknown(assertion.b, now)
     if b is not None and a is None:
-        return b, _unknown(assertion.a)
-    both = (a or _unknown(assertion.a), b or _unknown(assertion.b))
+        return b, _unknown(assertion.a, now)
+    both = (a or _unknown(assertion.a, now), b or _unknown(assertion.b, now))
     survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
     return survivor, absorbed
 
@@ -180,6 +188,7 @@ def _absorb(
         absorbing=taken.customer,
         copied=taken.version,
         once_with=tuple(sorted({*own.once_with, *taken.once_with} - compartments.keys())),
+        arrivals={**known_since(taken), **known_since(own)},
     )
     return replace_profile(backend, survivor, after, newer_than=taken.version)
 
@@ -201,7 +210,15 @@ def _called_off(backend: Backend, survivor: Profile) -> Profile:
     links = tuple(
         link for link in survivor.links[:-1] if link.a in compartments and link.b in compartments
     )
-    return replace(survivor, compartments=compartments, links=links, absorbing=b"", copied=0)
+    known = known_since(survivor)
+    return replace(
+        survivor,
+        compartments=compartments,
+        links=links,
+        absorbing=b"",
+        copied=0,
+        arrivals={identifier: known[identifier] for identifier in compartments},
+    )
 
 
 def _home(backend: Backend, identifier: bytes) -> bytes:

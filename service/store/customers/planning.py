@@ -8,9 +8,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from models.codec import encode
-from models.domain.events import Event
-from models.domain.fold import Recognition, fold, recognise
-from models.domain.profile import Compartment, Profile
+from models.domain.event_types import EventType
+from models.domain.events import Event, event_key
+from models.domain.fold import fold, has_forgotten_ids, known_content
+from models.domain.profile import Compartment, Profile, known_since
 from models.errors import ThroughlineError
 from service.store.customers.log_entries import event_line
 from service.store.database.backend import SKEW, Backend, CustomerWrite, EventQuery, LogLine
@@ -21,6 +22,7 @@ class EventOutcome(Enum):
 
     STORED = "stored"
     DUPLICATE = "duplicate"  # stored before, and said the same
+    KNOWN_ELSEWHERE = "known elsewhere"  # stored; the customer has it under another identifier
     CONFLICT = "conflict"  # its id is stored with other content, which stays
 
 
@@ -35,64 +37,102 @@ class EventPlan(NamedTuple):
     write: CustomerWrite | None
 
 
+class Arrival(NamedTuple):
+    """When events arrive (microseconds), and how what is not remembered of their ids is known.
+
+    Unless `look_up`, an id that a profile does not remember is taken for new: the write then fails
+    where it is not. `known_since` are the arrivals of identifiers that are known from elsewhere.
+    """
+
+    now: int
+    look_up: bool = True
+    known_since: Mapping[bytes, int] = {}
+
+
 def plan_events(
     backend: Backend,
     profile: Profile,
     events: Sequence[Event],
-    now: int,
-    look_up: bool,
-    event_types: Mapping[str, str],
+    arrival: Arrival,
+    event_types: Mapping[str, EventType],
 ) -> EventPlan:
-    """Tell what is new to `profile` among `events`, which arrive at `now` (microseconds).
+    """Tell what is new to `profile` among `events`, and plan the write of that.
 
-    Unless `look_up`, an event older than what the profile remembers is taken as new. Raises
-    `StoreUnavailable` when the log cannot be asked.
+    Raises `StoreUnavailable` when the log cannot be asked.
     """
     empty = Compartment()
-    known = [
-        recognise(profile.compartments.get(event.identifier, empty), event) for event in events
-    ]
-    unsure = [
-        event for event, what in zip(events, known, strict=True) if what is Recognition.UNSURE
-    ]
-    logged: dict[tuple[bytes, str], int | None] = {}
-    if unsure and look_up:
-        queries = [
-            EventQuery(event.identifier, event.event_id, _not_before(event, now))
-            for event in unsure
-        ]
-        contents = backend.seen(sorted(profile.owners), queries)
-        for event, content in zip(unsure, contents, strict=True):
-            logged[event.identifier, event.event_id] = content
-
+    logged = _Logged(backend, profile, events, arrival)
     outcomes: list[EventOutcome] = []
     new: dict[bytes, list[Event]] = {}
     lines: list[LogLine] = []
-    for event, what in zip(events, known, strict=True):
-        key = (event.identifier, event.event_id)
-        if what is Recognition.DUPLICATE:
-            outcomes.append(EventOutcome.DUPLICATE)
-        elif what is Recognition.CONFLICT:
-            outcomes.append(EventOutcome.CONFLICT)
-        else:
-            line = event_line(event, now)
-            before = logged.get(key)
-            if before is None:
-                logged[key] = line.content
-                new.setdefault(event.identifier, []).append(event)
-                lines.append(line)
-                outcomes.append(EventOutcome.STORED)
-            else:
-                same = before == line.content
-                outcomes.append(EventOutcome.DUPLICATE if same else EventOutcome.CONFLICT)
+    for event in events:
+        line = event_line(event, arrival.now)
+        before = logged.content(event)
+        if before is not None:
+            same = before == line.content
+            outcomes.append(EventOutcome.DUPLICATE if same else EventOutcome.CONFLICT)
+            continue
+        elsewhere = logged.elsewhere(event)
+        outcomes.append(EventOutcome.KNOWN_ELSEWHERE if elsewhere else EventOutcome.STORED)
+        logged.add(event, line.content)
+        new.setdefault(event.identifier, []).append(event)
+        lines.append(line)
     if not new:
         return EventPlan(outcomes, None)
-    compartments = dict(profile.compartments)
+    compartments, arrivals = dict(profile.compartments), known_since(profile)
     for identifier, added in new.items():
+        if identifier not in compartments:
+            arrivals[identifier] = arrival.known_since.get(identifier, arrival.now)
         compartments[identifier] = fold(compartments.get(identifier, empty), added, event_types)
-    after = replace(profile, version=profile.version + 1, compartments=compartments)
+    after = replace(
+        profile, version=profile.version + 1, compartments=compartments, arrivals=arrivals
+    )
     blob = encode(after, after.version)
     return EventPlan(outcomes, CustomerWrite(profile.customer, profile.version, blob, tuple(lines)))
+
+
+class _Logged:
+    """Which of some events were stored before, under any identifier of their customer."""
+
+    def __init__(
+        self, backend: Backend, profile: Profile, events: Sequence[Event], arrival: Arrival
+    ) -> None:
+        self._profile = profile
+        self._content: dict[tuple[bytes, str], int] = {}
+        unsure: list[tuple[bytes, Event]] = []
+        for event in events:
+            key = event_key(event.event_id)
+            for identifier, compartment in profile.compartments.items():
+                known = known_content(compartment, key)
+                if known is not None:
+                    self._content[identifier, event.event_id] = known
+                elif has_forgotten_ids(compartment):
+                    unsure.append((identifier, event))
+        if unsure and arrival.look_up:
+            queries = [
+                EventQuery(identifier, event.event_id, _not_before(event, arrival.now))
+                for identifier, event in unsure
+            ]
+            found = backend.seen(sorted(profile.owners), queries)
+            for (identifier, event), content in zip(unsure, found, strict=True):
+                if content is not None:
+                    self._content[identifier, event.event_id] = content
+
+    def content(self, event: Event) -> int | None:
+        """Return the content hash that is stored under the id of an event, None where none is."""
+        return self._content.get((event.identifier, event.event_id))
+
+    def elsewhere(self, event: Event) -> bool:
+        """Tell whether another identifier of the customer has an event of that id."""
+        return any(
+            (identifier, event.event_id) in self._content
+            for identifier in self._profile.compartments
+            if identifier != event.identifier
+        )
+
+    def add(self, event: Event, content: int) -> None:
+        """Note an event that is to be stored."""
+        self._content[event.identifier, event.event_id] = content
 
 
 def _not_before(event: Event, now: int) -> int | None:

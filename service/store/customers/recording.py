@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+from models.domain.event_types import EventType
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable, Unreadable
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off, too_many_writers
-from service.store.customers.planning import EventFault, EventOutcome, plan_events
+from service.store.customers.planning import (
+    Arrival,
+    EventFault,
+    EventOutcome,
+    plan_events,
+)
 from service.store.customers.resolver import Resolver
 from service.store.database.backend import Backend, RefusedByDatabase
 
@@ -19,23 +25,21 @@ class Recorder:
     """Records events over one database, for all threads of a process."""
 
     def __init__(
-        self, backend: Backend, resolver: Resolver, event_types: Mapping[str, str]
+        self, backend: Backend, resolver: Resolver, event_types: Mapping[str, EventType]
     ) -> None:
-        """`event_types` maps each type to its lane."""
+        """`event_types` maps each type to the built-in one that it is like."""
         self._backend = backend
         self._resolver = resolver
         self._event_types = event_types
 
-    def record(self, events: Sequence[Event], now: int, look_up: bool) -> list[RecordOutcome]:
-        """Store events that arrive at `now` (microseconds); return what became of each.
-
-        Unless `look_up`, an event too old to be remembered is taken for new.
-        """
+    def record(self, events: Sequence[Event], arrival: Arrival) -> list[RecordOutcome]:
+        """Store events; return what became of each."""
         outcome: dict[int, RecordOutcome] = {}
         left: Sequence[int] = range(len(events))
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
-            self._settle(events, left, now, look_up or attempt > 0, outcome)
+            look_up = arrival.look_up or attempt > 0
+            self._settle(events, left, arrival._replace(look_up=look_up), outcome)
             left = [index for index in left if index not in outcome]
             if not left:
                 break
@@ -47,13 +51,12 @@ class Recorder:
         self,
         events: Sequence[Event],
         indices: Sequence[int],
-        now: int,
-        look_up: bool,
+        arrival: Arrival,
         outcome: dict[int, RecordOutcome],
     ) -> None:
         """Try once to store the events at `indices`; whichever fails the others is told apart."""
         try:
-            self._attempt(events, indices, now, look_up, outcome)
+            self._attempt(events, indices, arrival, outcome)
         except Exception as error:
             left = [index for index in indices if index not in outcome]
             if isinstance(error, StoreUnavailable) and (
@@ -67,14 +70,13 @@ class Recorder:
             else:
                 half = len(left) // 2
                 for part in (left[:half], left[half:]):
-                    self._settle(events, part, now, look_up, outcome)
+                    self._settle(events, part, arrival, outcome)
 
     def _attempt(
         self,
         events: Sequence[Event],
         indices: Sequence[int],
-        now: int,
-        look_up: bool,
+        arrival: Arrival,
         outcome: dict[int, RecordOutcome],
     ) -> None:
         """Try once to store the events at `indices`; put in `outcome` all that is settled."""
@@ -100,8 +102,7 @@ class Recorder:
                     self._backend,
                     profiles[customer],
                     [events[index] for index in group],
-                    now,
-                    look_up,
+                    arrival,
                     self._event_types,
                 )
                 if planned.write is None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from models.codec import encode
-from models.domain.profile import Forward, Link, Profile, Unlink, decode_customer
+from models.domain.profile import Forward, Link, Profile, Unlink, decode_customer, known_since
 from service.store.customers.log_entries import unlink_line
 from service.store.customers.optimistic_writes import (
     ATTEMPTS,
@@ -127,6 +127,7 @@ def _release(backend: Backend, profile: Profile) -> bool:
         links=links,
         releasing=b"",
         once_with=_once_with(profile, stays),
+        arrivals=_arrivals(profile, stays),
     )
     return replace_profile(backend, profile, after)
 
@@ -160,6 +161,7 @@ def _settled(
         links=tuple(link for link in profile.links if link.a in leaves),
         released_by=profile.customer,
         once_with=_once_with(profile, leaves),
+        arrivals=_arrivals(profile, leaves),
     )
     return [CustomerWrite(left.customer, expected, encode(left, left.version))]
 
@@ -170,6 +172,11 @@ def _once_with(profile: Profile, remain: Iterable[bytes]) -> tuple[bytes, ...]:
     What was written for one of them, such as the log, is under the key that it had then.
     """
     return tuple(sorted(profile.owners.difference(remain)))
+
+
+def _arrivals(profile: Profile, remain: Collection[bytes]) -> dict[bytes, int]:
+    """Return when each of those who remain together became known."""
+    return {who: when for who, when in known_since(profile).items() if who in remain}
 
 
 def _joined(customer: bytes, links: Sequence[Link]) -> set[bytes]:

@@ -28,20 +28,21 @@ from service.store.database.backend import (
     CustomerWrite,
     Durability,
     EventQuery,
-    LogLine,
     RefusedByDatabase,
     SealedDecision,
 )
-from service.store.database.decision_ids import parse_decision_id
+from service.store.database.decision_ids import parse_decision_id, shard_of
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.catalogue import CHANGES, PUT, changes, changes_call, put_call
 from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, taken
+from service.store.redis.event_log import LOG_LINES, log_args
 from service.store.redis.layout import (
     LOG_HEADER,
     RedisKey,
     counter_key,
     customer_key,
     decision_id_of,
+    event_ids_key,
     log_key,
     record_key,
     request_key,
@@ -54,7 +55,9 @@ _VERSION = struct.Struct(">Q")
 _PUT = (
     b"""
 if redis.call('GETRANGE', KEYS[1], 1, 8) ~= ARGV[1] then return 0 end
-for i = 3, #ARGV do redis.call('XADD', KEYS[2], '*', 'e', ARGV[i]) end
+"""
+    + LOG_LINES % {b"first": 3, b"log": 2}
+    + b"""
 redis.call('SET', KEYS[1], ARGV[2])
 return string.sub(ARGV[2], 1, %d)
 """
@@ -72,6 +75,7 @@ class RedisBackend:
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
         self.errors = self._calls.errors
         self.durability = self._durability()
+        self._ids_indexed = self._indexes_ids()
         self.shards = int(self.put_if_absent("shards", str(SHARDS)))
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
@@ -98,10 +102,10 @@ class RedisBackend:
         """Do each write in a script of its own, all in one round trip."""
         calls = []
         for write in writes:
-            keys = (customer_key(write.customer, self.shards), log_key(write.customer, self.shards))
+            keys = [customer_key(write.customer, self.shards), log_key(write.customer, self.shards)]
             expected = _VERSION.pack(write.expected) if write.expected else b""
-            lines = (_line(line) for line in write.lines)
-            calls.append(ScriptCall(keys, (expected, write.blob, *lines)))
+            lines = log_args(keys, write.lines, write.customer, self.shards)
+            calls.append(ScriptCall(tuple(keys), (expected, write.blob, *lines)))
         fronts = [write.blob[:HEADER_BYTES] for write in writes]
 
         def done(answers: list[Any]) -> list[bool]:
@@ -118,7 +122,8 @@ class RedisBackend:
         ]
         if commit.request is not None:
             keys.append(request_key(commit.customer, commit.request.key, self.shards))
-        args = commit_args(commit, [_line(line) for line in commit.lines])
+        lines = log_args(keys, commit.lines, commit.customer, self.shards)
+        args = commit_args(commit, lines)
 
         def outcome(answers: list[Any]) -> bool | bytes:
             return committed(answers[0], commit.decision)
@@ -141,7 +146,32 @@ class RedisBackend:
         self._ask(lambda: int(self._client.decrby(counter_key(counter), number)))
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
-        """Look the events up in the streams of the owners' shards."""
+        """Look the events up among the ids of their identifiers, in the shards of the owners."""
+        homes = {shard_of(owner, self.shards): owner for owner in owners}
+        commands: list[tuple[object, ...]] = [
+            (
+                "HMGET",
+                event_ids_key(query.identifier, owner, self.shards),
+                event_key(query.event_id).to_bytes(8, "big"),
+            )
+            for query in queries
+            for owner in homes.values()
+        ]
+        answers = self._pipeline(commands, _content)
+        found = [
+            next((one for one in answers[at : at + len(homes)] if one is not None), None)
+            for at in range(0, len(answers), len(homes))
+        ]
+        if self._ids_indexed or None not in found:
+            return found
+        missing = [at for at, content in enumerate(found) if content is None]
+        logged = self._logged(owners, [queries[at] for at in missing])
+        for at, content in zip(missing, logged, strict=True):
+            found[at] = content
+        return found
+
+    def _logged(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
+        """Look up what a store of the format before has logged, in the streams of the owners."""
         index_of = {
             (query.identifier, event_key(query.event_id)): index
             for index, query in enumerate(queries)
@@ -260,6 +290,12 @@ class RedisBackend:
         """Close the connections."""
         self._calls.close()
 
+    def _indexes_ids(self) -> bool:
+        """Tell whether the ids of all events are indexed: not where a format before logged some."""
+        # A store has shards from its first moment on; so only a new one says so here.
+        made = self._ask(lambda: bool(self._client.hexists(RedisKey.SETTINGS.key(), "shards")))
+        return self.put_if_absent("event_ids", "partly" if made else "indexed") == "indexed"
+
     def _durability(self) -> Durability:
         try:
             settings = self._ask(lambda: dict(self._client.config_get("*append*")))
@@ -305,6 +341,13 @@ def _bytes(answer: Any) -> bytes:
     return answer
 
 
+def _content(answer: Any) -> int | None:
+    """Read what HMGET says of one event id: its content hash, or nothing."""
+    if not isinstance(answer, list) or len(answer) != 1:
+        raise TypeError("not one value")
+    return None if answer[0] is None else int.from_bytes(_bytes(answer[0]), "big")
+
+
 def _true(answer: Any) -> None:
     if answer is not True:
         raise TypeError("not a yes")
@@ -315,7 +358,3 @@ def _done(answer: Any, front: bytes) -> bool:
     if answer != front and answer != 0:
         raise ValueError("neither done nor refused")
     return bool(answer == front)
-
-
-def _line(line: LogLine) -> bytes:
-    return LOG_HEADER.pack(line.identifier, event_key(line.event_id), line.content) + line.blob

@@ -8,22 +8,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.store.database.backend import KEEP_DECISIONS, KEEP_REQUESTS, Commit, SealedDecision
+from service.store.redis.event_log import LOG_LINES
 
-# KEYS: customer, log, decision, and the request if there is one. Bytes 1 to 8 of a customer's blob
-# are its version; none are there when the key is absent. An empty blob is not put.
-COMMIT = b"""
-local version, blob, decision, keep, request, keep_request = unpack(ARGV, 1, 6)
-if KEYS[4] then
+# KEYS: customer, log, decision, the request if there is one, and ids of events. Bytes 1 to 8 of a
+# customer's blob are its version; none are there when the key is absent. An empty blob is not put.
+COMMIT = (
+    b"""
+local version, blob, decision, keep, request, keep_request, id = unpack(ARGV, 1, 7)
+if request ~= '' then
   local known = redis.call('GET', KEYS[4])
   if known then return {known} end
 end
 if redis.call('GETRANGE', KEYS[1], 1, 8) ~= version then return 0 end
-for i = 7, #ARGV do redis.call('XADD', KEYS[2], '*', 'e', ARGV[i]) end
+"""
+    + LOG_LINES % {b"first": 8, b"log": 2}
+    + b"""
 if blob ~= '' then redis.call('SET', KEYS[1], blob) end
 redis.call('SET', KEYS[3], decision, 'EX', keep)
-if KEYS[4] then redis.call('SET', KEYS[4], request, 'EX', keep_request) end
-return string.match(KEYS[3], 'd:(.*)')
+if request ~= '' then redis.call('SET', KEYS[4], request, 'EX', keep_request) end
+return id
 """
+)
 
 TAKE = b"""
 local most, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -34,8 +39,8 @@ return {taken, taken}
 """
 
 
-def commit_args(commit: Commit, lines: Sequence[bytes]) -> tuple[bytes | int, ...]:
-    """Return the arguments of `COMMIT`; `lines` are those of the log as they are stored."""
+def commit_args(commit: Commit, lines: Sequence[bytes | int]) -> tuple[bytes | int, ...]:
+    """Return the arguments of `COMMIT`; `lines` are those of `LOG_LINES`."""
     return (
         commit.expected.to_bytes(8, "big") if commit.expected else b"",
         commit.blob or b"",
@@ -43,6 +48,7 @@ def commit_args(commit: Commit, lines: Sequence[bytes]) -> tuple[bytes | int, ..
         KEEP_DECISIONS,
         b"" if commit.request is None else commit.request.blob,
         KEEP_REQUESTS,
+        commit.decision.id.encode(),
         *lines,
     )
 

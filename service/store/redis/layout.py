@@ -34,6 +34,11 @@ class RedisKey(Enum):
 
     CUSTOMER = ("{sSHARD}c:CUSTOMER", "string", "a customer: the profile, or where it moved to")
     LOG = ("{sSHARD}log", "stream", "events, links and unlinks of a shard, in order of arrival")
+    EVENT_IDS = (
+        "{sSHARD}i:IDENTIFIER",
+        "hash",
+        "the ids of an identifier's events, by which customer's shard logged them",
+    )
     DECISION = ("{sSHARD}d:DECISION", "string", "a decision record, sealed", KEEP_DECISIONS)
     REQUEST = ("{sSHARD}r:REQUEST", "string", "the decision that a request id names", KEEP_REQUESTS)
     COUNTER = ("{nCOUNTER}", "string", "how many of a limited volume are leased")
@@ -62,6 +67,11 @@ def customer_key(customer: bytes, shards: int) -> bytes:
 def log_key(customer: bytes, shards: int) -> bytes:
     """Return the key of the log of a customer's shard."""
     return RedisKey.LOG.key(shard_of(customer, shards))
+
+
+def event_ids_key(identifier: bytes, customer: bytes, shards: int) -> bytes:
+    """Return the key of the event ids of an identifier that a customer's writes logged."""
+    return RedisKey.EVENT_IDS.key(shard_of(customer, shards), identifier.hex())
 
 
 def record_key(decision_id: str) -> bytes:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from models.domain.event_types import RESERVED
 from models.domain.reservations import granted, reserved
 from models.domain.view import view_of
 from models.errors import StoreUnavailable
@@ -43,7 +44,7 @@ def test_what_is_reserved_is_seen_with_its_decision(store_url: str, opened: Open
     assert outcome == Committed(2)
     customer = other.read([ANN])
     assert customer.profile.version == 2
-    (entry,) = view_of(customer.profile.compartments.values()).contacts()
+    (entry,) = view_of(customer.profile.compartments.values()).lanes[RESERVED]
     assert (entry.type, entry.channel, entry.at, entry.decision > 0) == (
         "reserved",
         "email",
@@ -163,8 +164,8 @@ def test_offers_and_grants_are_told_apart(store_url: str, opened: Open) -> None:
     ]
     store.commit(record(decision_id, ANN, NOW), customer.profile, reserve)
     view = view_of(store.read([ANN]).profile.compartments.values())
-    assert sorted(entry.offer for entry in view.contacts()) == ["", "o1", "o2"]
-    assert len({entry.decision for entry in view.contacts()}) == 1
+    assert sorted(entry.offer for entry in view.lanes[RESERVED]) == ["", "o1", "o2"]
+    assert len({entry.decision for entry in view.lanes[RESERVED]}) == 1
     assert view.granted() == {"o2"}
 
 

@@ -12,7 +12,7 @@ from models.domain.identifiers import Identifier, hash_identifier
 from models.domain.profile import Compartment, Link, Profile
 from models.errors import StoreUnavailable, Unreadable
 from service.store.customers import planning
-from service.store.customers.planning import EventFault, EventOutcome
+from service.store.customers.planning import Arrival, EventFault, EventOutcome
 from service.store.database.backend import Backend, CustomerWrite
 from service.store.store import Store
 from tests.support.backends import backend_of
@@ -119,7 +119,7 @@ def test_a_poison_event_fails_alone(
         (one.identifier, one.event_id): 1 for one in events if one.item != "poison"
     }
     with pytest.raises(EventFault):
-        store.load(events, [], NOW, look_up=False)
+        store.load(events, [], Arrival(NOW, look_up=False))
 
 
 def test_a_key_of_another_kind_fails_alone(redis_server: RedisServer, opened: Open) -> None:

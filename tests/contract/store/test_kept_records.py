@@ -18,7 +18,7 @@ import zstandard
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.canonical import encode_canonical
-from models.codec import decode, encode, version_of
+from models.codec import decode, encode, payload_of, version_of
 from models.domain.catalogue import Item, Offer
 from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
@@ -168,33 +168,35 @@ def test_the_answers_are_those_that_were_given(kept: Kept) -> None:
     assert digest(answers) == kept.made.answers
 
 
-def test_records_are_written_as_they_were(kept: Kept) -> None:
-    """A record that is read and written again has the same bytes, and so has the profile in it."""
+def test_records_say_the_same_written_again(kept: Kept) -> None:
+    """A record that is read and written in the format of today says the same, profile included."""
     rows = kept.rows("SELECT blob FROM decisions")
     assert len(rows) == kept.made.records
     for (blob,) in rows:
         content = zstandard.decompress(blob[1 + MAC_BYTES :])
         record = decode(content, DecisionRecord)
-        assert encode(record) == content
-        assert encode(decode_customer(record.profile)) == record.profile
+        assert payload_of(encode(record)) == payload_of(content)
+        customer = decode_customer(record.profile)
+        assert decode_customer(encode(customer)) == customer
 
 
-def test_customers_and_catalogue_are_written_as_they_were(kept: Kept) -> None:
-    """Customers, forwards, items and offers that are read and written again have the same bytes."""
+def test_customers_and_catalogue_say_the_same_written_again(kept: Kept) -> None:
+    """Customers, forwards, items and offers are the same when written in the format of today."""
     customers = kept.rows("SELECT version, blob FROM customers")
     for version, blob in customers:
         assert version_of(blob) == version
-        assert encode(decode_customer(blob), version) == blob
+        customer = decode_customer(blob)
+        assert decode_customer(encode(customer, version)) == customer
     catalogue = kept.rows("SELECT kind, blob FROM catalogue")
     for kind, blob in catalogue:
         row: Item | Offer = decode(blob, Item) if kind == "item" else decode(blob, Offer)
-        assert encode(row) == blob
+        assert payload_of(encode(row)) == payload_of(blob)
     assert customers
     assert catalogue
 
 
-def test_the_log_is_written_as_it_was(kept: Kept) -> None:
-    """Events, links and unlinks that are read and written again give the same lines."""
+def test_the_log_says_the_same_written_again(kept: Kept) -> None:
+    """Events, links and unlinks are the same lines again, with the same hashes of content."""
     rows = kept.rows("SELECT arrival, identifier, event_id, content, blob FROM log")
     kinds = set()
     for arrival, identifier, event_id, content, blob in rows:
@@ -206,7 +208,8 @@ def test_the_log_is_written_as_it_was(kept: Kept) -> None:
             line = link_line(entry.statement, entry.arrival)
         else:
             line = unlink_line(entry.statement, entry.arrival)
-        assert line == (arrival, identifier or b"", event_id or "", content, blob)
+        assert line[:4] == (arrival, identifier or b"", event_id or "", content)
+        assert decode_entry(line.blob) == entry
     assert len(kinds) == 3
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from models.domain.profile import Forward, Link, Profile, decode_customer
 from models.errors import StoreUnavailable
-from service.store.customers.planning import EventOutcome
+from service.store.customers.planning import Arrival
 from service.store.database.backend import Backend
 from service.store.store import Store
 from tests.support.backends import Interrupted, crash, store_over
-from tests.support.events import NOW, event, identifier, logged
+from tests.support.events import NOW, all_stored, event, identifier, logged
 
 pytestmark = pytest.mark.machine
 
@@ -81,7 +81,7 @@ def test_a_known_customer_keeps_its_id(backend: Backend) -> None:
     store = store_over(backend)
     store.record([event("e1", HIGH)], NOW)
     assert store.link(LOW, HIGH, "login", NOW).customer == HIGH
-    assert store.record([event("e1", LOW)], NOW) == [EventOutcome.STORED]
+    assert all_stored(store.record([event("e1", LOW)], NOW))
     check(backend, World({LOW: 1, HIGH: 1}, [{LOW, HIGH}]))
 
 
@@ -119,20 +119,20 @@ def test_a_crash_at_any_write_is_finished_by_the_next_reader(
     begun = at > 1 or not before
     profile = other.read([known[0] if known else LOW]).profile
     assert set(profile.compartments) == ({LOW, HIGH} if begun else set(known[:1]))
-    assert other.record([event("e2", LOW), event("e2", HIGH)], NOW) == [EventOutcome.STORED] * 2
+    assert all_stored(other.record([event("e2", LOW), event("e2", HIGH)], NOW))
     assert other.link(HIGH, LOW, "login", NOW).changed is not begun
     check(backend, World({who: 2 if who in known else 1 for who in (LOW, HIGH)}, [{LOW, HIGH}]))
 
 
 def event_of_low(store: Store) -> World:
     """Let an event of the one with the smaller id arrive."""
-    assert store.record([event("x", LOW)], NOW) == [EventOutcome.STORED]
+    assert all_stored(store.record([event("x", LOW)], NOW))
     return World({LOW: 1}, [{LOW, HIGH}])
 
 
 def event_of_high(store: Store) -> World:
     """Let an event of the one with the greater id arrive."""
-    assert store.record([event("x", HIGH)], NOW) == [EventOutcome.STORED]
+    assert all_stored(store.record([event("x", HIGH)], NOW))
     return World({HIGH: 1}, [{LOW, HIGH}])
 
 
@@ -219,7 +219,7 @@ def test_links_and_events_from_many_threads(backend: Backend) -> None:
         for number, (a, b) in enumerate(chance.sample(pairs, 12)):
             changed += store.link(a, b, f"worker{worker}", NOW + number).changed
             batch = [event(f"{worker}-{number}", who, number) for who in people]
-            assert store.record(batch, NOW) == [EventOutcome.STORED] * len(batch)
+            assert all_stored(store.record(batch, NOW))
         return changed
 
     with ThreadPoolExecutor(6) as pool:
@@ -236,8 +236,8 @@ def test_links_are_in_the_log_once(backend: Backend) -> None:
     """Loaded links are logged with their own time, and loading them again adds nothing."""
     store = store_over(backend)
     links = [Link(-1, LOW, HIGH, "crm"), Link(5, MIDDLE, HIGH, "crm"), Link(6, LOW, MIDDLE, "crm")]
-    assert store.load([], links, NOW, look_up=False) == (3, 0, 0)
-    assert store.load([], links, NOW, look_up=True) == (0, 3, 0)
+    assert store.load([], links, Arrival(NOW, look_up=False)) == (3, 0, 0)
+    assert store.load([], links, Arrival(NOW)) == (0, 3, 0)
     said = [entry.statement for entry in store.log(None)]
     assert sorted(one for one in said if isinstance(one, Link)) == links
     assert isinstance(decode_customer(backend.get(LOW) or b""), Profile)
@@ -255,8 +255,8 @@ def test_a_load_of_many_links_joins_families(backend: Backend) -> None:
     store = store_over(backend)
     chance.shuffle(links)
     half = len(links) // 2
-    assert store.load([], links[:half], NOW, look_up=False) == (half, 0, 0)
-    assert store.load([], links, NOW, look_up=False) == (len(links) - half, half, 0)
+    assert store.load([], links[:half], Arrival(NOW, look_up=False)) == (half, 0, 0)
+    assert store.load([], links, Arrival(NOW, look_up=False)) == (len(links) - half, half, 0)
     for members in families:
         found = {store.read([who]).profile.customer for who in members}
         assert found == {min(members)}

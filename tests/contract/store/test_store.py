@@ -17,7 +17,7 @@ from models.domain.fold import SEEN_CAPACITY
 from models.domain.identifiers import key_fingerprint
 from models.domain.profile import Profile
 from models.errors import BadInput, StoreUnavailable, WrongKey
-from service.store.customers.planning import EventOutcome
+from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import RecordOutcome
 from service.store.database.backend import CustomerWrite, Durability
 from service.store.opening import open_store
@@ -151,8 +151,8 @@ def test_a_load_that_looks_up_may_be_repeated(store_url: str, opened: Open) -> N
     store = opened(store_url)
     history = [event(f"h{number}", ANN, None, sequence=number) for number in range(100)]
     history.append(attributes_event(ANN, {"region": "north"}))
-    assert store.load(history[50:], [], NOW, look_up=False) == LoadCounts(51, 0, 0)
-    assert store.load(history, [], NOW, look_up=True) == LoadCounts(50, 51, 0)
+    assert store.load(history[50:], [], Arrival(NOW, look_up=False)) == LoadCounts(51, 0, 0)
+    assert store.load(history, [], Arrival(NOW)) == LoadCounts(50, 51, 0)
     assert counted(store, ANN) == 101
     assert set(logged(store).values()) == {1}
 

@@ -10,6 +10,7 @@ from models.domain.catalogue import Item, Offer
 from models.domain.events import Event
 from models.errors import Conflict
 from service.store.customers.log_entries import LogEntry
+from service.store.customers.planning import Arrival
 from service.store.store import Store, StoredDecision
 from tests.support.events import NOW, event, identifier, record
 from tests.support.waiting import PATIENCE
@@ -135,7 +136,7 @@ def test_a_log_of_many_pages_is_read_whole(store_url: str, opened: Open) -> None
     store = opened(store_url)
     for start in range(0, 1800, 600):
         events = [event(f"e{number}", ANN, number) for number in range(start, start + 600)]
-        store.load(events, [], NOW + start, look_up=False)
+        store.load(events, [], Arrival(NOW + start, look_up=False))
     said = [entry.statement for entry in store.log(None)]
     assert [one.event_id for one in said if isinstance(one, Event)] == [
         f"e{number}" for number in range(1800)

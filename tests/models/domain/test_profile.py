@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 from models.codec import encode
 from models.domain.channels import CHANNELS
 from models.domain.event_types import EVENT_TYPES
-from models.domain.events import Event, stamp_of
+from models.domain.events import Event, content_hash, event_key, stamp_of
 from models.domain.fold import (
     ATTRIBUTE_CAPACITY,
     BUCKET_CAPACITY,
     SEEN_CAPACITY,
     UNDATED_BUCKET,
-    Recognition,
     fold,
-    recognise,
+    has_forgotten_ids,
+    known_content,
 )
 from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.view import view_of
 from tests.support.events import EPOCH, event, identifier
 
 ANN = identifier(1)
-EMPTY = Compartment()
+EMPTY = Compartment(facts={})
 DAY = 86_400_000_000
 LARGE = [HealthCheck.data_too_large, HealthCheck.too_slow, HealthCheck.large_base_example]
 
@@ -77,16 +77,16 @@ def test_order_and_batches_do_not_matter(history: list[Event], data: st.DataObje
 
 
 def record_once(compartment: Compartment, events: Sequence[Event], log: set[str]) -> Compartment:
-    """Fold each event unless it is recognised or, where the profile cannot tell, in the log."""
+    """Fold each event unless its id is remembered or, where some were forgotten, in the log."""
     for one in events:
-        known = recognise(compartment, one)
-        if known is Recognition.NEW or (known is Recognition.UNSURE and one.event_id not in log):
+        known = known_content(compartment, event_key(one.event_id))
+        if known is None and not (has_forgotten_ids(compartment) and one.event_id in log):
             assert one.event_id not in log
             compartment = fold(compartment, [one])
             log.add(one.event_id)
         else:
             assert one.event_id in log
-            assert known is not Recognition.CONFLICT
+            assert known in (None, content_hash(one))
     return compartment
 
 
@@ -105,9 +105,13 @@ def test_merging_is_folding_all(history: list[Event]) -> None:
     """A customer of several compartments is seen as if one had all the events."""
     parts = [fold(EMPTY, history[start::3]) for start in range(3)]
     merged, whole = view_of(parts), view_of([fold(EMPTY, history)])
-    assert {lane: entries for lane, entries in merged.lanes.items() if entries} == whole.lanes
-    assert merged.attributes == whole.attributes
-    assert merged == view_of(reversed(parts))
+    again = view_of(reversed(parts))
+    for one in (merged, again):
+        assert {lane: entries for lane, entries in one.lanes.items() if entries} == whole.lanes
+        assert one.attributes == whole.attributes
+        for lane in LANE_CAPACITY:
+            assert one.rule_history.entries(lane) == merged.rule_history.entries(lane)
+            assert {*whole.rule_history.entries(lane)} <= {*one.rule_history.entries(lane)}
 
 
 @given(history=histories(), unsaved=histories())
@@ -138,7 +142,7 @@ def test_entries_are_the_latest_in_canonical_order(history: list[Event]) -> None
     """A lane holds the last events of its types, and the undated come before all others."""
     compartment = fold(EMPTY, history)
     for lane, capacity in LANE_CAPACITY.items():
-        expected = sorted(stamp_of(one) for one in history if EVENT_TYPES[one.type] == lane)
+        expected = sorted(stamp_of(one) for one in history if EVENT_TYPES[one.type].lane == lane)
         entries = compartment.lanes.get(lane, ())
         assert [(entry.rank, entry.at, entry.key) for entry in entries] == [
             (stamp.rank, stamp.at, stamp.key >> 32) for stamp in expected[-capacity:]
@@ -174,7 +178,7 @@ def test_everything_is_bounded() -> None:
     assert len({count.rsplit(" ", 1)[1] for count in compartment.counts}) == BUCKET_CAPACITY
     assert len(compartment.seen) == SEEN_CAPACITY * 21
     assert compartment.floor is not None
-    assert len(encode(compartment)) < 64_000
+    assert len(encode(compartment)) < 280_000
 
 
 def test_undated_events_count_in_one_bucket_for_ever() -> None:
@@ -186,19 +190,19 @@ def test_undated_events_count_in_one_bucket_for_ever() -> None:
     assert len(counts) == BUCKET_CAPACITY + 1
 
 
-def test_recognition() -> None:
-    """What is remembered is a duplicate or a conflict; what is too old for that is unsure."""
+def test_event_ids_are_remembered_whatever_their_time() -> None:
+    """An id is known by itself, with the content it came with; what is forgotten is said to be."""
     events = [event(f"e{at}", ANN, at) for at in range(SEEN_CAPACITY + 10)]
     few = fold(EMPTY, events[:SEEN_CAPACITY])
-    assert {recognise(few, one) for one in events[:SEEN_CAPACITY]} == {Recognition.DUPLICATE}
-    assert recognise(few, event("e0", ANN, 0, "other")) is Recognition.CONFLICT
-    assert recognise(few, event("old", ANN, -1)) is Recognition.NEW
+    for one in events[:SEEN_CAPACITY]:
+        assert known_content(few, event_key(one.event_id)) == content_hash(one)
+    later = event("e0", ANN, 1000)
+    assert known_content(few, event_key(later.event_id)) != content_hash(later)
+    assert known_content(few, event_key("old")) is None
+    assert not has_forgotten_ids(few)
     many = fold(few, events[SEEN_CAPACITY:])
-    assert {recognise(many, one) for one in events[:10]} == {Recognition.UNSURE}
-    assert {recognise(many, one) for one in events[10:]} == {Recognition.DUPLICATE}
-    assert recognise(many, event("old", ANN, -1)) is Recognition.UNSURE
-    assert recognise(many, event("new", ANN, 1000)) is Recognition.NEW
-    assert recognise(many, event("undated", ANN, None)) is Recognition.UNSURE
+    assert has_forgotten_ids(many)
+    assert {known_content(many, event_key(one.event_id)) for one in events[:10]} == {None}
 
 
 def test_an_attribute_is_what_was_said_last() -> None:

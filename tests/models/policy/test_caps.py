@@ -1,20 +1,23 @@
 """Caps: what counts, when it stops, and that nothing exceeds them."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.clock_time import DAY
+from models.domain.event_types import MANY, SENT
 from models.domain.events import Event
 from models.domain.exclusions import Exclusion
 from models.domain.fold import fold
-from models.domain.profile import Compartment
+from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import view_of
-from models.policy.caps import REMEMBERED, ContactRules
+from models.policy.caps import ContactRules
 from models.policy.schema import Cap, Contact, Policy, QuietHours
 from tests.support.contacts import (
     CATALOGUE,
@@ -266,14 +269,66 @@ def test_a_slate_reserves_what_its_caps_cover() -> None:
     assert contacts([], Contact()).reservations(shown, "email") == ()
 
 
+def rules_of(events: Sequence[Event], cap: Cap, *, former: bool = False) -> ContactRules:
+    """Return the rules of a customer with these events under one cap."""
+    whole = fold(Compartment(), events)
+    if former:
+        whole = replace(whole, facts=None)
+    policy = Policy(contact=Contact(caps=(cap,)))
+    return ContactRules(view_of([whole]), policy, NOW, "default", (), CATALOGUE)
+
+
+def messages(count: int) -> list[Event]:
+    """Return what tells of so many messages, one a minute, the last one now."""
+    return [
+        Event(
+            event_id=f"m{step}",
+            identifier=b"",
+            type="sent",
+            channel="email",
+            time=NOW - step * MINUTE,
+            offer="news",
+            decision_id=f"d{step}",
+        )
+        for step in range(count)
+    ]
+
+
+def test_what_a_lane_lets_go_of_still_counts() -> None:
+    """A cap counts what is older than all that a lane holds, and is free once that is over."""
+    old = Event(
+        event_id="old", identifier=b"", type="sent", channel="email",
+        time=NOW - DAY, offer="loan", decision_id="old",
+    )  # fmt: skip
+    cap = Cap(name="cap", limit=1, days=2, per="offer")
+    rules = rules_of([old, *messages(2 * LANE_CAPACITY[SENT])], cap)
+    assert rules.withheld(offer("loan"), "sms") == Exclusion(Reason.CAPPED, "cap")
+    assert rules.free_at(offer("loan"), "sms") == NOW + DAY
+    assert rules.withheld(offer("card"), "sms") is None
+    assert not rules.bounded
+
+
 def test_what_is_forgotten_may_have_counted() -> None:
-    """A cap holds outbound until its window lies within what is remembered; elsewhere it counts."""
+    """At the bound a cap holds outbound until its window is known; elsewhere it counts; flagged."""
     cap = Cap(name="cap", limit=3, days=2, per="offer")
-    contact = Contact(caps=(cap,))
-    told = [Touch("sent", "email", "news", NOW - step * MINUTE) for step in range(REMEMBERED)]
-    oldest = NOW - (REMEMBERED - 1) * MINUTE
-    full = contacts(told, contact)
+    few, many = LANE_CAPACITY[SENT] + MANY, LANE_CAPACITY[SENT] + MANY + 1
+    assert rules_of(messages(few), cap).withheld(offer("loan"), "sms") is None
+    full = rules_of(messages(many), cap)
     assert full.withheld(offer("loan"), "sms") == Exclusion(Reason.CAPPED, "cap")
-    assert full.free_at(offer("loan"), "sms") == oldest + 2 * DAY
+    assert full.bounded
+    assert full.free_at(offer("loan"), "sms") == NOW - (few - 1) * MINUTE + 2 * DAY
+    here = rules_of(messages(many), cap)
+    assert here.withheld(offer("loan"), "web") is None
+    assert here.bounded
+
+
+def test_the_format_before_forgets_with_its_lanes() -> None:
+    """Of a profile without facts a cap holds outbound until its window lies within its lanes."""
+    cap = Cap(name="cap", limit=3, days=2, per="offer")
+    count = LANE_CAPACITY[SENT]
+    full = rules_of(messages(count), cap, former=True)
+    assert full.withheld(offer("loan"), "sms") == Exclusion(Reason.CAPPED, "cap")
+    assert full.free_at(offer("loan"), "sms") == NOW - (count - 1) * MINUTE + 2 * DAY
     assert full.withheld(offer("loan"), "web") is None
-    assert contacts(told[:-1], contact).withheld(offer("loan"), "sms") is None
+    assert not full.bounded
+    assert rules_of(messages(count - 1), cap, former=True).withheld(offer("loan"), "sms") is None

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from models.clock_time import local, within, zone_named
 from models.domain.catalogue import Item, Money, Offer
+from models.domain.event_types import EVENT_TYPES, FEW
 from models.domain.events import Event
 from models.domain.fold import fold
-from models.domain.profile import Compartment
+from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.selectors import OfferHas, Selector, selects
 from models.domain.view import View, view_of
-from models.policy.conditions import Situation
+from models.policy.conditions import Situation, undetermined
 from models.policy.eligibility import met as holds
 from models.policy.schema import (
     AllOf,
@@ -221,15 +222,22 @@ def test_a_clock_that_is_put_back_is_followed() -> None:
 
 
 def test_a_count_is_of_what_the_profile_remembers() -> None:
-    """A profile remembers the latest 50 cart events, so that is the most that can be counted."""
-    who = view(*(event("add_to_cart", at / 100, f"i{at}") for at in range(80)))
-    assert met(HappenedLately(type="add_to_cart", days=30, at_least=50), who)
-    assert not met(HappenedLately(type="add_to_cart", days=30, at_least=51), who)
+    """More is counted than a lane holds, and beyond what is kept it is said that nobody knows."""
+    most = LANE_CAPACITY["cart"] + FEW
+    for happened, known in ((most, True), (most + 1, False)):
+        who = view(*(event("add_to_cart", at / 100, f"i{at}") for at in range(happened)))
+        at_noon = Situation(who, "", NOON, zone_of(who, Contact()))
+        assert met(HappenedLately(type="add_to_cart", days=30, at_least=most), who)
+        asked = HappenedLately(type="add_to_cart", days=30, at_most=most)
+        assert met(asked, who)
+        assert undetermined(asked, at_noon) is not known
+        assert not undetermined(HappenedLately(type="add_to_cart", days=30, at_least=most), at_noon)
+        assert not undetermined(HappenedLately(type="add_to_cart", days=1, at_most=most), at_noon)
 
 
 def test_a_declared_type_is_found_in_whichever_lane_holds_it() -> None:
     """A type that only a server's settings declare counts like a built-in one."""
-    types = {"visit": "browse"}
+    types = {"visit": EVENT_TYPES["view"]}
     who = view_of([fold(Compartment(), [event("visit", 1)], types)])
     assert met(HappenedLately(type="visit", days=2), who)
 

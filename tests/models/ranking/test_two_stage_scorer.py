@@ -330,6 +330,6 @@ def test_context_counts_as_touched_just_now() -> None:
 
 def test_lanes_of_the_reference_are_those_of_events() -> None:
     """What the reference counts is what a profile remembers by lane."""
-    assert {EVENT_TYPES[kind] for kind in ("view", "add_to_cart", "purchase", "dismiss")} == {
+    assert {EVENT_TYPES[kind].lane for kind in ("view", "add_to_cart", "purchase", "dismiss")} == {
         *INTERACTION_LANES
     }

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.profile import Entry
+from models.domain.entry import Entry
+from models.domain.rule_history import RuleHistory
 from models.domain.view import View
 from models.recommender.segments import UNDATED, SegmentBuilder, segment_popularity, segments_of
 from tests.support.training_logs import log_of
@@ -48,7 +49,9 @@ def test_a_customer_is_named_as_by_taking_act_after_act(
         ordered = (entry.rank, entry.at) != UNDATED
         moment.add(lane, entry.type, entry.channel, entry.item, ordered=ordered)
         lanes[lane] = (*lanes.get(lane, ()), entry)
-    assert segments_of(View(lanes, {"region": "north"})) == moment.names({"region": "north"})
+    assert segments_of(
+        View(lanes, {"region": "north"}, RuleHistory((), lanes, former=False))
+    ) == moment.names({"region": "north"})
 
 
 def test_shares_are_counted_before_each_purchase() -> None:

@@ -29,7 +29,7 @@ def test_option_wins_over_environment_over_file(
     settings = read_settings(file, listen="127.0.0.1:2")
     assert (settings.listen, settings.store) == ("127.0.0.1:2", "sqlite:b")
     assert "watch" in settings.names.channels
-    assert settings.names.event_types["scan"] == "browse"
+    assert settings.names.event_types["scan"].name == "view"
 
 
 def test_file_may_be_named_in_the_environment(

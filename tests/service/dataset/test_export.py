@@ -33,6 +33,7 @@ from service.dataset.rows import (
     offer_from_row,
     offer_row,
 )
+from service.store.customers.planning import Arrival
 from service.store.store import Store
 from tests.support.datasets import (
     KEY,
@@ -257,7 +258,7 @@ def test_kind_follows_the_events(
         )
         for number, stamp in enumerate(stamps)
     ]
-    store.load(events, [], NOW, look_up=True)
+    store.load(events, [], Arrival(NOW))
     assert export_log(store, tmp_path / "e", None, FINGERPRINT).kind == kind
     assert read_metadata(tmp_path / "e").kind == kind
 

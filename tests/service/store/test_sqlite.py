@@ -15,7 +15,7 @@ import pytest
 
 from models.domain.catalogue import Item
 from models.errors import StoreUnavailable
-from service.store.customers.planning import EventOutcome
+from service.store.customers.planning import Arrival, EventOutcome
 from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
@@ -152,8 +152,8 @@ def test_trust_in_new_events_is_no_risk(tmp_path: Path, opened: Open) -> None:
     """The index of the log finds a repeated event even where a load was told not to look."""
     store = opened(f"sqlite:{tmp_path}")
     history = [event(f"e{number}", ANN, number) for number in range(200)]
-    assert store.load(history, [], NOW, look_up=False) == LoadCounts(200, 0, 0)
-    assert store.load(history, [], NOW, look_up=False) == LoadCounts(0, 200, 0)
+    assert store.load(history, [], Arrival(NOW, look_up=False)) == LoadCounts(200, 0, 0)
+    assert store.load(history, [], Arrival(NOW, look_up=False)) == LoadCounts(0, 200, 0)
     assert counted(store, ANN) == 200
 
 
@@ -219,8 +219,10 @@ def test_another_process_may_write_beside_a_server(tmp_path: Path, opened: Open)
         "import sys; from service.store.opening import open_store;"
         "from tests.support.events import event, identifier;"
         "from tests.support.backends import STORE_KEY;"
+        "from service.store.customers.planning import Arrival;"
         "store = open_store(sys.argv[1], key=STORE_KEY);"
-        "[store.load([event(f'l{n}', identifier(1), n)], [], 1, False) for n in range(30)];"
+        "[store.load([event(f'l{n}', identifier(1), n)], [], Arrival(1, look_up=False))"
+        " for n in range(30)];"
         "store.close()"
     )
     with subprocess.Popen([sys.executable, "-c", program, url]) as child:

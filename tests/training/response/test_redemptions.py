@@ -37,7 +37,7 @@ def log_of(*redeemed: tuple[int, str]) -> Log:
         customers=tuple(customers),
         items={row.id: row for row in small_rows() if isinstance(row, Item)},
         offers=tuple(OFFERS),
-        lanes=EVENT_TYPES,
+        event_types=EVENT_TYPES,
         customer_of={customer.identifiers[0]: at for at, customer in enumerate(customers)},
     )
 

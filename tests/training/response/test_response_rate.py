@@ -66,7 +66,7 @@ def log_of(*events: Event) -> Log:
         customers=(Customer((WHO,), tuple(sorted(events, key=lambda event: event.time or 0))),),
         items={name: Item(id=name) for name in "ab"},
         offers=(Offer(id="one", items=("b", "gone", "a")), Offer(id="none", items=("gone",))),
-        lanes=EVENT_TYPES,
+        event_types=EVENT_TYPES,
         customer_of={WHO: 0},
     )
 
