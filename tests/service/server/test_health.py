@@ -205,6 +205,18 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
                 assert retry_advised(error)
 
 
+def test_a_watch_hears_only_what_changes(tmp_path: Path) -> None:
+    """However often health is looked after, a watch that nobody reads does not fill up."""
+    with running(tmp_path) as live:
+        stub: Any = health_pb2_grpc.HealthStub(live.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert STATUS.Name(next(watch).status) == "SERVING"
+        for _ in range(10):
+            live.server.update_health()
+        live.server.leave()
+        assert STATUS.Name(next(watch).status) == "NOT_SERVING"
+
+
 def test_an_unknown_service_is_not_healthy(tmp_path: Path) -> None:
     """Check of a service that is not there is NOT_FOUND, and Watch says SERVICE_UNKNOWN."""
     with running(tmp_path, promoted=False) as live:
