@@ -17,10 +17,11 @@ from grpc_status import rpc_status
 from throughline.v1 import common_pb2, release_pb2
 
 from service.client import Client
+from service.server_process import ServerProcess
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import run_command, served
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -63,6 +64,41 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
         assert time.monotonic() - started < 15
         with pytest.raises(grpc.RpcError):
             list(watch)
+
+
+STUCK = """
+import threading
+from service.rpc.recommendations import RecommendationServicer
+from service.server import lifecycle
+def never(*_):
+    print('{"event": "asked"}', flush=True)
+    threading.Event().wait()
+RecommendationServicer.Recommend = never
+lifecycle.STUCK_SECONDS = 1.0
+from service.cli import main
+main()
+"""
+
+
+def test_a_call_that_never_ends_does_not_hold_the_server(tmp_path: Path) -> None:
+    """A stop with a call that hangs ends the process all the same, and is told from a good one."""
+    (tmp_path / "settings.toml").write_text("lame_duck_seconds = 0.1\ndrain_seconds = 0.1\n")
+    live = ServerProcess(
+        tmp_path / "serve.log",
+        *("--config", "settings.toml"),
+        directory=tmp_path,
+        # Without these it would begin anew.
+        environment=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        program=(sys.executable, "-P", "-c", STUCK),
+        start_seconds=PATIENCE,
+    )
+    with live, grpc.insecure_channel(live.address) as channel:
+        client = Client(channel, "child", PATIENCE)
+        call = client.recommendations.Recommend.future(recommend_request("L1"), timeout=PATIENCE)
+        assert eventually(lambda: live.said("asked"))
+        assert live.stop(seconds=PATIENCE) == os.EX_SOFTWARE
+        assert live.said("stuck; ended")
+        call.cancel()
 
 
 def test_numerical_libraries_get_one_thread(tmp_path: Path) -> None:
