@@ -1,6 +1,9 @@
 """Releases taken over while serving: promoted, rolled back, refused, and by other processes."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +188,17 @@ def test_trial_that_does_not_end_is_given_up(tmp_path: Path) -> None:
     _, directory = write_small_release(tmp_path)
     with pytest.raises(BadRelease, match=r"^trial load: not done within 0.01 s$"):
         try_release(directory, timeout=0.01)
+
+
+def test_a_trial_that_hangs_outlives_nobody_for_long() -> None:
+    """A trial whose server was killed ends by itself."""
+    program = (
+        "import pathlib, time; from service.decisions import release_trial as trial;"
+        "trial.TIMEOUT_SECONDS = 1; trial.load_release = lambda directory: time.sleep(3600);"
+        "trial.main(pathlib.Path())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=PATIENCE, check=False)
+    assert done.returncode == -signal.SIGALRM
 
 
 def test_a_trial_never_asks_for_more_of_the_machine(
