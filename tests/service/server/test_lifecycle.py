@@ -21,7 +21,7 @@ from service.server_process import ServerProcess
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import run_command, served
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -53,12 +53,12 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
             request = release_pb2.PromoteReleaseRequest(release_id=release_id)
             answers.append(client.releases.PromoteRelease(request, timeout=PATIENCE).release_id)
 
-        promoting = threading.Thread(target=promote)
+        promoting = threading.Thread(target=promote, daemon=True)
         promoting.start()
         time.sleep(0.2)  # its trial in a child process takes longer than that
         live.send(signal.SIGTERM)
         started = time.monotonic()
-        promoting.join()
+        joined(promoting)
         assert answers == [release_id]
         assert live.wait(20) == 0
         assert time.monotonic() - started < 15

@@ -23,7 +23,7 @@ from service.decisions.release_trial import try_release
 from tests.support.damage import flip_a_bit
 from tests.support.in_process import Running, enter_release, running
 from tests.support.small_release import small_content, small_release, write_small_release
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -64,7 +64,7 @@ def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
                 except grpc.RpcError as error:
                     failed.append(error)
 
-        asking = threading.Thread(target=ask)
+        asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         try:
             promoted = promote(live, second[:8])
@@ -75,7 +75,7 @@ def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
             assert live.recommend("a").moment.release == first
         finally:
             stop.set()
-            asking.join()
+            joined(asking)
         assert failed == []
         assert set(seen) == {first, second}
         code, details = failure(lambda: rollback(live))
