@@ -118,6 +118,7 @@ class Server:
             self._admission,
         )
         self.port = 0
+        self._stopping = False
 
     def bind(self) -> None:
         """Take the port; raises `ConfigurationError` when somebody has it."""
@@ -156,7 +157,13 @@ class Server:
         self._health.enter_graceful_shutdown()
 
     def stop(self, grace: float) -> None:
-        """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
+        """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds.
+
+        Only the first time: who was interrupted in it waits for nothing again.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
         self.leave()
         stopped = self._server.stop(grace)
         self._intercepting.end_streams()

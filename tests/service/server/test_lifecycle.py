@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 from throughline.v1 import common_pb2, release_pb2
 
 from service.client import Client
+from service.rpc.interceptor import InterceptingServer
 from service.server_process import ServerProcess
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
 from tests.support.redis_server import RedisServer
@@ -99,6 +100,23 @@ def test_a_call_that_never_ends_does_not_hold_the_server(tmp_path: Path) -> None
         assert live.stop(seconds=PATIENCE) == os.EX_SOFTWARE
         assert live.said("stuck; ended")
         call.cancel()
+
+
+def test_a_server_waits_once_for_its_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that is interrupted, as by a test's time limit, is not begun again."""
+
+    class Interrupted(BaseException):
+        """Of the kind that nobody handles."""
+
+    begun: list[object] = []
+
+    def never(streams: object) -> None:
+        begun.append(streams)
+        raise Interrupted
+
+    with pytest.raises(Interrupted), running(tmp_path, promoted=False):
+        monkeypatch.setattr(InterceptingServer, "end_streams", never)
+    assert len(begun) == 1
 
 
 def test_numerical_libraries_get_one_thread(tmp_path: Path) -> None:
