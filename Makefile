@@ -39,8 +39,12 @@ help:
 demo: .venv/.demo
 	$(BIN)/throughline demo$(if $(KEEP), --keep)$(if $(PORT), --port $(PORT))
 
+# A test that hangs where its timeout cannot end it, as in a `finally`, ends its process, which
+# prints all stacks. A new process would begin with that very test: there is none.
+BOUNDED := --timeout 600 -o faulthandler_timeout=660 -o faulthandler_exit_on_timeout=true \
+  --max-worker-restart 0
 # Of the tests, each file is run by one of a few processes.
-TESTS := pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove'
+TESTS := pytest -q -n logical --maxprocesses 4 --dist loadfile -m 'not prove' $(BOUNDED)
 
 test: .venv/.all
 	@$(BIN)/python -c 'import service.decisions.active_release' # compiled once, not by every worker

@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 import psutil
 
 from bench.world import KEY
-from service.server_process import THROUGHLINE, NotServing, ServerProcess
+from service.server_process import STOP_SECONDS, THROUGHLINE, NotServing, ServerProcess
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 START_SECONDS = 120.0
@@ -144,6 +144,9 @@ def _running(
             yield process
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            process.kill()
 
 
 def _let_run_on(cores: Iterable[int]) -> None:

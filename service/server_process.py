@@ -122,7 +122,7 @@ class ServerProcess:
         """End it at once, as a crash would; its workers then end by themselves."""
         if self._started is not None:
             self._started.kill()
-            self._started.wait()
+            self._started.wait(STOP_SECONDS)  # one that is traced is held by its tracer
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of the log about an event, those of all its lives, in their order."""

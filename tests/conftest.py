@@ -1,11 +1,13 @@
 """What all tests share: a real Redis, a child of the test run, and that a machine may be slow."""
 
+import faulthandler
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import HealthCheck, settings
 
 from service.store.database.backend import Backend
@@ -44,6 +46,17 @@ def pytest_runtest_setup() -> None:
     reason = machine.over()
     if reason:
         pytest.skip(reason)
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Bound the end of a test, too: whatever bounds a test is gone once it has failed."""
+    seconds = float(item.config.getini("faulthandler_timeout"))
+    if seconds:
+        faulthandler.dump_traceback_later(
+            seconds,
+            file=item.config.stash[fault_handler_stderr_fd_key],
+            exit=bool(item.config.getini("faulthandler_exit_on_timeout")),
+        )
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -6,6 +6,7 @@ line and exits with 65.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ def try_release(directory: Path, timeout: float = TIMEOUT_SECONDS) -> None:
 
 def main(directory: Path) -> int:
     """Load the release and check its golden requests; return the exit code."""
+    signal.alarm(TIMEOUT_SECONDS)  # a killed server leaves nobody to end what hangs
     try:
         release = load_release(directory)
         for golden in read_golden(directory):

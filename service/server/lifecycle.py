@@ -3,6 +3,9 @@
 The one place that makes the concrete objects; everything else is given them.
 """
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -36,6 +39,7 @@ _log = structlog.get_logger(__name__)
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
 CERTIFICATE_SECONDS = 1.0
+STUCK_SECONDS = 60.0  # beyond the drain: whoever has not ended by then never will
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
@@ -64,6 +68,7 @@ def run(
         server.leave()
         signals.wait(settings.lame_duck_seconds)
         _log.info("draining", seconds=settings.drain_seconds)
+        _end_within(settings.drain_seconds + STUCK_SECONDS)
     _log.info("stopped")
 
 
@@ -122,6 +127,17 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
             poller.start()
             closing.callback(poller.stop)
         yield server
+
+
+def _end_within(seconds: float) -> None:
+    """End this process by then, whatever a call or a library still waits for."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        _log.error("stuck; ended")
+        os._exit(os.EX_SOFTWARE)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def _open_registry(settings: Settings) -> Registry:

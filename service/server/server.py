@@ -101,6 +101,7 @@ class Server:
             maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
+        self._said: dict[str, int] = {}  # the health of each service, as it was last set
         self._intercepting = InterceptingServer(
             self._server,
             {
@@ -117,6 +118,7 @@ class Server:
             self._admission,
         )
         self.port = 0
+        self._stopping = False
 
     def bind(self) -> None:
         """Take the port; raises `ConfigurationError` when somebody has it."""
@@ -145,17 +147,23 @@ class Server:
         deciding = _SERVING if self.dependencies.active_release.release_id else _NOT_SERVING
         storing = _SERVING if self.dependencies.store_answers() else _NOT_SERVING
         for service in (health.OVERALL_HEALTH, RECOMMENDATION):
-            self._health.set(service, deciding)
+            self._say(service, deciding)
         for service in (EVENT, CUSTOMER, OFFER):
-            self._health.set(service, storing)
-        self._health.set(RELEASE, _SERVING)
+            self._say(service, storing)
+        self._say(RELEASE, _SERVING)
 
     def leave(self) -> None:
         """Say NOT_SERVING from now on, and go on to answer."""
         self._health.enter_graceful_shutdown()
 
     def stop(self, grace: float) -> None:
-        """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds."""
+        """Say NOT_SERVING, take no more calls, and wait for those in flight, `grace` seconds.
+
+        Only the first time: who was interrupted in it waits for nothing again.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
         self.leave()
         stopped = self._server.stop(grace)
         self._intercepting.end_streams()
@@ -163,6 +171,13 @@ class Server:
         for pool in self._pools.values():
             pool.shutdown()
         self._admission.close()
+
+    def _say(self, service: str, status: int) -> None:
+        # What is set goes to every watch, under the lock that a check takes, too: a watch that is
+        # not read is full some day, and would hold up all checks, and the stop.
+        if self._said.get(service) != status:
+            self._health.set(service, status)
+            self._said[service] = status
 
     def _add_services(self, dependencies: Dependencies) -> None:
         server = self._intercepting.as_server()

@@ -14,6 +14,7 @@ from throughline.v1 import event_pb2, release_pb2
 from demo.children import served
 from service.client import Client
 from tests.support.in_process import event, recommend_request
+from tests.support.waiting import joined
 
 pytestmark = pytest.mark.machine
 
@@ -79,7 +80,6 @@ def test_the_loop_closes_without_a_failed_call(tmp_path: Path) -> None:
         assert second != first
 
         stop, served_by, failed = threading.Event(), set[str](), list[grpc.RpcError]()
-
         request = recommend_request("LOOP1")
 
         def ask() -> None:
@@ -90,16 +90,18 @@ def test_the_loop_closes_without_a_failed_call(tmp_path: Path) -> None:
                 except grpc.RpcError as error:
                     failed.append(error)
 
-        asking = threading.Thread(target=ask)
+        asking = threading.Thread(target=ask, daemon=True)
         asking.start()
-        promote = release_pb2.PromoteReleaseRequest(release_id=second)
-        assert client.releases.PromoteRelease(promote, timeout=60).release_id == second
-        after = client.recommendations.Recommend(request, timeout=5)
-        assert after.moment.release == second
-        back = client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
-        assert back.release_id == first
-        stop.set()
-        asking.join()
+        try:
+            promote = release_pb2.PromoteReleaseRequest(release_id=second)
+            assert client.releases.PromoteRelease(promote, timeout=60).release_id == second
+            after = client.recommendations.Recommend(request, timeout=5)
+            assert after.moment.release == second
+            back = client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=60)
+            assert back.release_id == first
+        finally:
+            stop.set()
+        joined(asking)
         assert not failed
         assert served_by == {first, second}
     vocabulary = json.loads((registry / second / "vocabulary.json").read_text())

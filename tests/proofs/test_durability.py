@@ -17,6 +17,7 @@ from tests.support.crashes import CLIENTS, Known, check, crash
 from tests.support.proof_table import Proof
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import Served, keyed_server
+from tests.support.waiting import joined
 
 pytestmark = pytest.mark.machine
 
@@ -52,11 +53,12 @@ def kills_of(service: Served, redis: RedisServer | None, number: int) -> list[Ki
 
     def both_at_once() -> None:
         assert redis is not None
-        threads = [threading.Thread(target=kill) for kill in (redis.kill, service.kill)]
+        threads = [
+            threading.Thread(target=kill, daemon=True) for kill in (redis.kill, service.kill)
+        ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        joined(*threads)
         redis.start()
         service.start()
 

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tests.support.in_process import event, running
 from tests.support.proof_table import Proof
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import KEY, keyed_server
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, Pool, joined
 
 pytestmark = pytest.mark.machine
 
@@ -124,7 +123,7 @@ def delivered(
                     waiting.append(left)
                 results.extend(found)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with Pool(CLIENTS) as pool:
         for running_ in [pool.submit(run, number) for number in range(CLIENTS)]:
             running_.result()
     return results, len(unknown)
@@ -154,7 +153,7 @@ def stalling(redis: RedisServer | None, seconds: float, every: float) -> Iterato
                 client.execute_command("DEBUG", "SLEEP", seconds)
             stalls.append(time.monotonic())
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     if redis is not None:
         thread.start()
     try:
@@ -162,7 +161,7 @@ def stalling(redis: RedisServer | None, seconds: float, every: float) -> Iterato
     finally:
         ended.set()
         if redis is not None:
-            thread.join()
+            joined(thread)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
@@ -282,7 +281,7 @@ def test_a_stalled_command_counts_once(
                 else:
                     return
 
-        with stalling(own_redis, 0.6, 0.5) as stalls, ThreadPoolExecutor(4) as pool:
+        with stalling(own_redis, 0.6, 0.5) as stalls, Pool(4) as pool:
             list(pool.map(record, range(60)))
         store = live.server.dependencies.store
         profile = store.read([keyed("L1")]).profile

@@ -7,7 +7,6 @@ import os
 import secrets
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -26,6 +25,7 @@ from tests.support.in_process import enter_release
 from tests.support.proof_table import Proof
 from tests.support.refusals import METHODS, SERVICES
 from tests.support.server_processes import Served, served
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -141,7 +141,7 @@ def fuzz(server: Served, release: str, seed: int, count: int, canary: str) -> To
         fuzzer = Fuzzer(methods, seed + number, canary, now, (release, release[:8]))
         return send(server.port, fuzzer, count // CLIENTS, canary)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with Pool(CLIENTS) as pool:
         parts = list(pool.map(client, range(CLIENTS)))
     codes = sum((part.codes for part in parts), Counter[grpc.StatusCode]())
     seconds = [one for part in parts for one in part.seconds]

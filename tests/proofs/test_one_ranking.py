@@ -8,7 +8,6 @@ ranking, with a reason for every gap; each record must replay to its last byte, 
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +32,7 @@ from tests.support.proof_table import LONG, Proof
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import prepared, served
 from tests.support.small_release import small_rows
-from tests.support.waiting import PATIENCE, asked_again
+from tests.support.waiting import PATIENCE, Pool, asked_again
 
 pytestmark = pytest.mark.machine
 
@@ -103,7 +102,7 @@ class Person:
             if turn == 1:
                 self.told += [self._ask(*pair) for pair in zip(order, requests, strict=True)]
             else:
-                with ThreadPoolExecutor(len(CHANNELS)) as pool:
+                with Pool(len(CHANNELS)) as pool:
                     self.told += pool.map(self._ask, order, requests)
         return self
 
@@ -160,7 +159,7 @@ def test_every_channel_shows_one_face(
     url = own_redis.url if kind == "redis" else f"sqlite:{tmp_path / 'data'}"
     with living(tmp_path, url) as service:
         stop = threading.Event()
-        with ThreadPoolExecutor(5) as pool:
+        with Pool(5) as pool:
             change = pool.submit(changing(service, stop, 0.3))
             try:
                 lives = list(pool.map(lambda number: Person(service, number).live(), range(people)))

@@ -25,6 +25,7 @@ from tests.support.in_process import event, recommend_request
 from tests.support.proof_table import Proof
 from tests.support.server_processes import Served, served
 from tests.support.small_release import write_small_release
+from tests.support.waiting import joined
 
 pytestmark = pytest.mark.machine
 
@@ -57,15 +58,16 @@ class Load:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Ask all along."""
-        threads = [threading.Thread(target=self._ask, args=(at,)) for at in range(ASKING)]
+        threads = [
+            threading.Thread(target=self._ask, args=(at,), daemon=True) for at in range(ASKING)
+        ]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
             self._stop.set()
-            for thread in threads:
-                thread.join()
+            joined(*threads)
 
     def _ask(self, start: int) -> None:
         with client_of(self._port) as client:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.support.in_process import enter_release, event, recommend_request, ru
 from tests.support.proof_table import Proof
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import Served, prepared, served
-from tests.support.waiting import eventually
+from tests.support.waiting import Pool, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -80,7 +79,7 @@ def under_load(target: str, each: int = 4) -> Iterator[tuple[Load, Load]]:
     with (
         clients(target, each) as some,
         clients(target, each, retries=False) as others,
-        ThreadPoolExecutor(2 * each) as pool,
+        Pool(2 * each) as pool,
     ):
         named = [(f"r{n}", one) for n, one in enumerate(some)]
         named += [(f"p{n}", one) for n, one in enumerate(others)]
@@ -238,7 +237,9 @@ def kill_during_swaps(directory: Path, kills: int, seed: int) -> Counter[str]:
             old, new = release, chance.choice([other for other in offers if other != release])
             began = time.monotonic()
             over_grpc = number % 2 == 0
-            promoting = threading.Thread(target=promote, args=(directory, client, new, over_grpc))
+            promoting = threading.Thread(
+                target=promote, args=(directory, client, new, over_grpc), daemon=True
+            )
             promoting.start()
             end = began + chance.uniform(0, swap)
             while time.monotonic() < end:
@@ -249,7 +250,7 @@ def kill_during_swaps(directory: Path, kills: int, seed: int) -> Counter[str]:
                     swap = 1.2 * (time.monotonic() - began)
                     break
             live.kill()
-            promoting.join()
+            joined(promoting)
     return found
 
 
@@ -261,7 +262,7 @@ def test_a_kill_during_a_swap_leaves_a_whole_release(
 ) -> None:
     """After `kill -9` amid a promotion the next start serves the old or the new release, whole."""
     lanes = 1 if kills < 10 else 2
-    with ThreadPoolExecutor(lanes) as pool:
+    with Pool(lanes) as pool:
         done = [
             pool.submit(kill_during_swaps, tmp_path / str(lane), kills // lanes, lane)
             for lane in range(lanes)

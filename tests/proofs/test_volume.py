@@ -2,7 +2,6 @@
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from tests.support.proof_table import Proof
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import prepared, served
 from tests.support.small_release import small_rows
-from tests.support.waiting import PATIENCE, asked_again, eventually
+from tests.support.waiting import PATIENCE, Pool, asked_again, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -61,7 +60,7 @@ def test_a_volume_is_never_exceeded(
                     break
             return FEW in [offer.offer_id for offer in answer.offers]
 
-        with ThreadPoolExecutor(len(made)) as pool:
+        with Pool(len(made)) as pool:
             half = len(people) // 2
             first = list(pool.map(shown, range(half)))
             victim = live.workers()[0]

@@ -37,9 +37,10 @@ def main(url: str, registry: str, processes: int, first: int, last: int) -> None
     store, clock = open_store(url, key=KEY, timeout=PATIENCE), Clock()
     actor = Actor(Decider(store, clock, VolumeLeases(store)), store, clock, world)
     line = redis.Redis.from_url(url, socket_timeout=PATIENCE)
+    _together(line, f"test:started:{first}", processes, killed(first), PATIENCE)
     for number in range(first, last):
         actor.ask(identifier(number + 1), CHANNELS[number % 2])
-        _together(line, number, processes, killed(first))
+        _together(line, f"test:race:{number}", processes, killed(first), WAITED)
         while actor.running:
             actor.step()
     store.close()
@@ -51,11 +52,10 @@ def killed(first: int) -> str:
     return f"test:killed:{first}"
 
 
-def _together(line: "redis.Redis", number: int, processes: int, gone: str) -> None:
-    """Wait until all of the processes that live are here, or for a moment."""
-    key = f"test:race:{number}"
+def _together(line: "redis.Redis", key: str, processes: int, gone: str, seconds: float) -> None:
+    """Wait until all of the processes that live are here, or for so long."""
     line.incr(key)
-    end = time.monotonic() + WAITED
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         here, fewer = (int(count or 0) for count in line.mget(key, gone))
         if here >= processes - fewer:

@@ -20,6 +20,7 @@ from throughline.v1 import common_pb2, event_pb2, recommendation_pb2
 from service.client import Client
 from tests.support.channels import channel_to
 from tests.support.in_process import event, recommend_request
+from tests.support.waiting import joined
 
 CUSTOMERS = 12
 CLIENTS = 4
@@ -65,16 +66,17 @@ class Asking:
     @contextmanager
     def going_on(self) -> Iterator[None]:
         """Keep asking while the block runs."""
-        threads = [threading.Thread(target=self._run, args=(n,)) for n in range(CLIENTS)]
-        threads.append(threading.Thread(target=self._watch))
+        threads = [
+            threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(CLIENTS)
+        ]
+        threads.append(threading.Thread(target=self._watch, daemon=True))
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
             self._ended.set()
-            for thread in threads:
-                thread.join()
+            joined(*threads)
 
     def between(self, since: float, until: float) -> Sequence[Answer]:
         """Return the answers to calls that were sent in that time (monotonic seconds)."""

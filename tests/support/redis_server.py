@@ -63,7 +63,7 @@ class RedisServer:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
-            self._process.wait()
+            self._process.wait(PATIENCE)
             self._process = None
 
 

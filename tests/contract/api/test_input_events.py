@@ -21,7 +21,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 
 import pytest
@@ -30,6 +29,7 @@ from throughline.v1 import common_pb2, customer_pb2, event_pb2
 
 from tests.support.in_process import Running, event, loyalty, running
 from tests.support.refusals import refused, wrong
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -208,11 +208,11 @@ def test_same_id_twice_in_one_batch(live: Running) -> None:
 def test_same_id_in_flight(live: Running) -> None:
     """Of calls with one id at one time, one counts; the others wait and are told as above."""
     same = event("flight", "flight")
-    with ThreadPoolExecutor(8) as pool:
+    with Pool(8) as pool:
         told = list(pool.map(lambda _: sent(live, same)[0], range(32)))
     assert Counter(told) == {(0, ""): 1, (0, "duplicate"): 31}
     others = [event("flight2", "flight2", item_id=f"item{at}") for at in range(16)]
-    with ThreadPoolExecutor(8) as pool:
+    with Pool(8) as pool:
         told = list(pool.map(lambda one: sent(live, one)[0], others))
     assert Counter(told) == {(0, ""): 1, CONFLICT: 15}
 

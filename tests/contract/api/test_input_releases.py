@@ -27,7 +27,7 @@ from tests.support.bad_content import rehashed
 from tests.support.damage import copied, golden_release
 from tests.support.in_process import Running, enter_release, running
 from tests.support.refusals import INVALID, Refusal, refused, wrong
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, joined
 
 pytestmark = pytest.mark.machine
 
@@ -158,7 +158,7 @@ def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.Mon
             leave.wait(PATIENCE)
         return pointer()
 
-    follower = threading.Thread(target=runtime.follow_registry)
+    follower = threading.Thread(target=runtime.follow_registry, daemon=True)
     monkeypatch.setattr(runtime.registry, "pointer", slowly)
     follower.start()
     try:
@@ -166,7 +166,7 @@ def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.Mon
         assert live.client.releases.PromoteRelease(named(second)).release_id == second
     finally:
         leave.set()
-        follower.join()
+        joined(follower)
 
 
 def test_nothing_to_roll_back_to(live: Running) -> None:

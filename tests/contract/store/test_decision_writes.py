@@ -1,7 +1,6 @@
 """Decisions that are stored with what they reserve and the request they answer, on both stores."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +12,7 @@ from service.store.commits import AlreadyAnswered, Committed, RequestKey, Versio
 from service.store.store import CustomerLookup, Store
 from tests.support.events import NOW, SECOND, event, identifier, logged, record
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import Pool
 
 Open = Callable[[str], Store]
 
@@ -86,7 +86,7 @@ def test_a_request_is_decided_once(store_url: str, opened: Open) -> None:
     """Of many at once with the same request id one decides, and the others learn its decision."""
     stores = [opened(store_url) for _ in range(4)]
     customers = [store.read([ANN]) for store in stores]
-    with ThreadPoolExecutor(4) as pool:
+    with Pool(4) as pool:
         outcomes = list(
             pool.map(
                 lambda pair: committed(pair[0], pair[1], reserve=False, request=ASKED),
@@ -172,7 +172,7 @@ def test_offers_and_grants_are_told_apart(store_url: str, opened: Open) -> None:
 def test_a_counter_stops_at_its_limit(store_url: str, opened: Open) -> None:
     """However many take at once, together they get the limit and no more; also a lowered one."""
     stores = [opened(store_url) for _ in range(4)]
-    with ThreadPoolExecutor(8) as pool:
+    with Pool(8) as pool:
         taken = list(pool.map(lambda at: stores[at % 4].take("volume:{o1}", 7, 100), range(40)))
     assert sum(taken) == 100
     assert set(taken) <= {7, 2, 0}

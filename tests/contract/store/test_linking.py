@@ -3,7 +3,6 @@
 import itertools
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +14,7 @@ from service.store.database.backend import Backend
 from service.store.store import Store
 from tests.support.backends import Interrupted, crash, store_over
 from tests.support.events import NOW, all_stored, event, identifier, logged
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -222,7 +222,7 @@ def test_links_and_events_from_many_threads(backend: Backend) -> None:
             assert all_stored(store.record(batch, NOW))
         return changed
 
-    with ThreadPoolExecutor(6) as pool:
+    with Pool(6) as pool:
         changed = sum(pool.map(run, range(6)))
     last = stores[0]
     for family in families:

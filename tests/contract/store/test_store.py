@@ -7,7 +7,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,7 +23,7 @@ from service.store.opening import open_store
 from service.store.store import LoadCounts, Store
 from tests.support.backends import STORE_KEY, backend_of
 from tests.support.events import EPOCH, NOW, SECOND, counted, event, identifier, logged
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, Pool
 
 Open = Callable[[str], Store]
 
@@ -187,7 +186,7 @@ def test_concurrent_events_of_one_customer_are_all_kept(store_url: str, opened: 
             for number in range(10)
         ]
 
-    with ThreadPoolExecutor(8) as pool:
+    with Pool(8) as pool:
         outcomes = [outcome for found in pool.map(run, range(8)) for outcome in found]
     assert outcomes == [STORED] * 80
     assert counted(stores[0], ANN) == 80
@@ -210,7 +209,7 @@ def test_the_same_event_from_many_at_once_counts_once(store_url: str, opened: Op
             found.update(zip([one.event_id for one in part], store.record(part, NOW), strict=True))
         return [found[one.event_id] for one in events]
 
-    with ThreadPoolExecutor(4) as pool:
+    with Pool(4) as pool:
         outcomes = list(pool.map(run, range(4)))
     for each in zip(*outcomes, strict=True):
         assert sorted(each, key=str) == [DUPLICATE, DUPLICATE, DUPLICATE, STORED]
@@ -293,7 +292,7 @@ def test_what_was_acknowledged_survives_kill_9(store_url: str, opened: Open) -> 
     child.kill()
     answered += [int(line) for line in child.stdout if line.endswith(b"\n")]
     child.stdout.close()
-    child.wait()
+    child.wait(PATIENCE)
 
     store = opened(store_url)
     found = logged(store)

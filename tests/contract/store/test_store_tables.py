@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,7 +12,7 @@ from service.store.customers.log_entries import LogEntry
 from service.store.customers.planning import Arrival
 from service.store.store import Store, StoredDecision
 from tests.support.events import NOW, event, identifier, record
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, Pool
 
 Open = Callable[[str], Store]
 
@@ -50,7 +49,7 @@ def test_a_large_catalogue_is_read_whole(store_url: str, opened: Open) -> None:
 def test_concurrent_puts_have_revisions_of_their_own(store_url: str, opened: Open) -> None:
     """Every put gets another revision, and no change is missed by who follows them."""
     store = opened(store_url)
-    with ThreadPoolExecutor(4) as pool:
+    with Pool(4) as pool:
         revisions = list(pool.map(lambda n: store.put_catalogue([Item(id=f"i{n}")]), range(20)))
     assert sorted(revisions) == list(range(1, 21))
     assert {row.id for row in store.catalogue_changes(0)[1]} == {f"i{n}" for n in range(20)}
@@ -66,7 +65,7 @@ def test_a_put_on_an_old_revision_stores_nothing(store_url: str, opened: Open) -
         except Conflict:
             return 0
 
-    with ThreadPoolExecutor(4) as pool:
+    with Pool(4) as pool:
         assert sorted(pool.map(put, range(8))) == [0] * 7 + [1]
     revision, rows = store.catalogue_changes(0)
     assert (revision, len(rows)) == (1, 1)

@@ -1,7 +1,6 @@
 """A link is taken back: it is as if it had never been, at any crash and in any interleaving."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.support.backends import Interrupted, crash, store_over
 from tests.support.events import NOW, all_stored, event, identifier
 from tests.support.identities import STEPS, Model, Step, walk
 from tests.support.proof_table import Proof
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -178,7 +178,7 @@ def test_links_unlinks_and_events_from_many_threads(backend: Backend) -> None:
             batch = [event(f"{worker}-{number}", who, number) for who in (a, b)]
             assert all_stored(store.record(batch, NOW))
 
-    with ThreadPoolExecutor(6) as pool:
+    with Pool(6) as pool:
         list(pool.map(run, range(6)))
     last = stores[0]
     for a, b in pairs:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from service.config.settings import ConfigurationError, Settings, read_settings
 from service.server.port import reserved_port
 from service.server.preflight import check_settings
 from tests.support.server_processes import run_command
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -187,7 +187,7 @@ def test_the_command_stops_with_78_and_makes_nothing(tmp_path: Path) -> None:
         def run(case: tuple[str, list[str], dict[str, str]]) -> "subprocess.CompletedProcess[str]":
             return run_command(tmp_path, "serve", *case[1], environment=case[2])
 
-        with ThreadPoolExecutor(2) as pool:
+        with Pool(2) as pool:
             for (setting, *_), done in zip(cases, pool.map(run, cases), strict=True):
                 assert done.returncode == os.EX_CONFIG, done.stderr
                 assert done.stderr.startswith(f"throughline: {setting}: ")

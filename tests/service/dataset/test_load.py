@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -37,6 +36,7 @@ from tests.support.datasets import (
     stores,
     write_dataset,
 )
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -176,7 +176,7 @@ def test_load_works_beside_a_running_service(dataset: Path, new_store: OpenStore
     def write() -> list[RecordOutcome]:
         return [store.record([event], NOW)[0] for event in live]
 
-    with ThreadPoolExecutor(1) as pool:
+    with Pool(1) as pool:
         written = pool.submit(write)
         load_dataset(dataset, store, KEY, NOW)
         assert set(written.result()) == {EventOutcome.STORED}

@@ -1,6 +1,5 @@
 """A request with an id may be sent again: the same decision, counted once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -9,7 +8,7 @@ from throughline.v1 import recommendation_pb2
 
 from models.policy.schema import Cap, Contact, Policy
 from tests.support.in_process import enter_release, event, recommend_request, running
-from tests.support.waiting import eventually
+from tests.support.waiting import Pool, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -38,7 +37,7 @@ def test_an_id_counts_once(tmp_path: Path, store_url: str) -> None:
     """Sent many times at once a request takes one contact, and each call gets the same offers."""
     with (
         running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live,
-        ThreadPoolExecutor(8) as callers,
+        Pool(8) as callers,
     ):
         live.registry.publish(DAILY, 2)
         assert eventually(lambda: live.server.dependencies.active_release.snapshot.policy == DAILY)

@@ -1,6 +1,5 @@
 """A policy that is published decides on every channel, and its caps hold whoever asks."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from models.policy.schema import (
 from models.release.registry import POLICIES, NothingInForce, Registry
 from service.cli import app
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
-from tests.support.waiting import eventually
+from tests.support.waiting import Pool, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -93,7 +92,7 @@ def test_who_asks_at_once_does_not_get_twice(tmp_path: Path, store_url: str) -> 
     )
     with (
         running(tmp_path, store=store_url, key=KEY, redis_timeout=30.0) as live,
-        ThreadPoolExecutor(8) as callers,
+        Pool(8) as callers,
     ):
         publish(live, policy)
         channels = ["email", "sms", "web"] * 8

@@ -3,7 +3,6 @@
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from service.decisions.volume_leases import LARGEST_BLOCK, RETRY_SECONDS, Volume
 from service.store.store import Store
 from tests.support.in_process import running
 from tests.support.small_release import small_rows
+from tests.support.waiting import Pool
 
 Open = Callable[[str], Store]
 
@@ -155,7 +155,7 @@ def test_many_processes_never_give_more(store_url: str, opened: Open, seed: int)
                 volumes = VolumeLeases(store, Clock())
         volumes.close()
 
-    with ThreadPoolExecutor(4) as pool:
+    with Pool(4) as pool:
         list(pool.map(work, range(4)))
     last = VolumeLeases(opened(store_url), Clock())
     while not last.claim([f"o{seed}"], thousand):
@@ -185,7 +185,7 @@ def test_so_many_customers_get_it_and_keep_it(tmp_path: Path, rows: list[Row]) -
             return seen
 
         assert shown("dry", dry_run=True)
-        with ThreadPoolExecutor(4) as pool:
+        with Pool(4) as pool:
             first = dict(zip(people, pool.map(shown, people), strict=True))
         assert sum(first.values()) == 3
         assert {name: shown(name, channel="app") for name in people} == first

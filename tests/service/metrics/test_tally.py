@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from service.metrics.tally import NANOSECONDS, DurationHistogram, Tally
+from tests.support.waiting import joined
 
 BOUNDS = (0.0002, 0.001, 0.5)
 EDGES = [round(bound * NANOSECONDS) + step for bound in BOUNDS for step in (-1, 0, 1)]
@@ -48,14 +49,12 @@ def test_nothing_is_lost_between_threads() -> None:
         while not done.is_set():
             tally.flush()
 
-    adding = [threading.Thread(target=add) for _ in range(8)]
-    flushing = [threading.Thread(target=flush) for _ in range(2)]
+    adding = [threading.Thread(target=add, daemon=True) for _ in range(8)]
+    flushing = [threading.Thread(target=flush, daemon=True) for _ in range(2)]
     for thread in (*flushing, *adding):
         thread.start()
-    for thread in adding:
-        thread.join()
+    joined(*adding)
     done.set()
-    for thread in flushing:
-        thread.join()
+    joined(*flushing)
     tally.flush()
     assert registry.get_sample_value("calls_total") == 40_000

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -20,7 +19,7 @@ from tests.support.channels import clients
 from tests.support.in_process import event, recommend_request
 from tests.support.metrics_scrape import Scraped, scrape
 from tests.support.server_processes import Served, gone, prepared, served
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, Pool, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -67,7 +66,7 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
     with (
         served(tmp_path, *EXPORTED, workers=2) as live,
         clients(live.address, 12) as asking,
-        ThreadPoolExecutor(len(asking)) as pool,
+        Pool(len(asking)) as pool,
     ):
         answers = list(pool.map(recommend, asking * 5))
         assert len({worker_of(answer) for answer in answers}) == 2

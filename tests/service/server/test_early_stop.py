@@ -27,7 +27,7 @@ def test_a_stop_while_starting_is_heard(tmp_path: Path) -> None:
     command = [sys.executable, "-c", AS_FIRST_PROCESS, "serve", *listen, *store, *registry]
     # Without these it would begin anew.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=environment)
     try:
         while process.poll() is None and not importing(process.pid):
             time.sleep(0.01)
@@ -35,7 +35,7 @@ def test_a_stop_while_starting_is_heard(tmp_path: Path) -> None:
         assert process.wait(timeout=PATIENCE) == 0
     finally:
         process.kill()
-        process.communicate()
+        process.wait(PATIENCE)
 
 
 def importing(pid: int) -> bool:

@@ -23,7 +23,7 @@ from tests.support.damage import flip_a_bit
 from tests.support.in_process import enter_release, event, recommend_request, running
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import prepared, served
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -66,7 +66,9 @@ class Health:
         for name, service in NAMES.items():
             call = stub.Watch(health_pb2.HealthCheckRequest(service=service))
             self._calls.append(call)
-            self._threads.append(threading.Thread(target=self._listen, args=(name, call)))
+            self._threads.append(
+                threading.Thread(target=self._listen, args=(name, call), daemon=True)
+            )
             self._threads[-1].start()
 
     def checked(self) -> dict[str, str]:
@@ -85,8 +87,7 @@ class Health:
         """End the watches."""
         for call in self._calls:
             call.cancel()
-        for thread in self._threads:
-            thread.join()
+        joined(*self._threads)
 
     def _listen(self, name: str, call: Any) -> None:
         try:
@@ -203,6 +204,18 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
                 assert error.code() is grpc.StatusCode.UNAVAILABLE
                 assert error.details() == "draining"
                 assert retry_advised(error)
+
+
+def test_a_watch_hears_only_what_changes(tmp_path: Path) -> None:
+    """However often health is looked after, a watch that nobody reads does not fill up."""
+    with running(tmp_path) as live:
+        stub: Any = health_pb2_grpc.HealthStub(live.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert STATUS.Name(next(watch).status) == "SERVING"
+        for _ in range(10):
+            live.server.update_health()
+        live.server.leave()
+        assert STATUS.Name(next(watch).status) == "NOT_SERVING"
 
 
 def test_an_unknown_service_is_not_healthy(tmp_path: Path) -> None:

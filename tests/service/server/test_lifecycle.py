@@ -17,10 +17,12 @@ from grpc_status import rpc_status
 from throughline.v1 import common_pb2, release_pb2
 
 from service.client import Client
+from service.rpc.interceptor import InterceptingServer
+from service.server_process import ServerProcess
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import run_command, served
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -52,17 +54,69 @@ def test_sigterm_lets_calls_end_and_exits_with_0(tmp_path: Path) -> None:
             request = release_pb2.PromoteReleaseRequest(release_id=release_id)
             answers.append(client.releases.PromoteRelease(request, timeout=PATIENCE).release_id)
 
-        promoting = threading.Thread(target=promote)
+        promoting = threading.Thread(target=promote, daemon=True)
         promoting.start()
         time.sleep(0.2)  # its trial in a child process takes longer than that
         live.send(signal.SIGTERM)
         started = time.monotonic()
-        promoting.join()
+        joined(promoting)
         assert answers == [release_id]
         assert live.wait(20) == 0
         assert time.monotonic() - started < 15
         with pytest.raises(grpc.RpcError):
             list(watch)
+
+
+STUCK = """
+import threading
+from service.rpc.recommendations import RecommendationServicer
+from service.server import lifecycle
+def never(*_):
+    print('{"event": "asked"}', flush=True)
+    threading.Event().wait()
+RecommendationServicer.Recommend = never
+lifecycle.STUCK_SECONDS = 1.0
+from service.cli import main
+main()
+"""
+
+
+def test_a_call_that_never_ends_does_not_hold_the_server(tmp_path: Path) -> None:
+    """A stop with a call that hangs ends the process all the same, and is told from a good one."""
+    (tmp_path / "settings.toml").write_text("lame_duck_seconds = 0.1\ndrain_seconds = 0.1\n")
+    live = ServerProcess(
+        tmp_path / "serve.log",
+        *("--config", "settings.toml"),
+        directory=tmp_path,
+        # Without these it would begin anew.
+        environment=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        program=(sys.executable, "-P", "-c", STUCK),
+        start_seconds=PATIENCE,
+    )
+    with live, grpc.insecure_channel(live.address) as channel:
+        client = Client(channel, "child", PATIENCE)
+        call = client.recommendations.Recommend.future(recommend_request("L1"), timeout=PATIENCE)
+        assert eventually(lambda: live.said("asked"))
+        assert live.stop(seconds=PATIENCE) == os.EX_SOFTWARE
+        assert live.said("stuck; ended")
+        call.cancel()
+
+
+def test_a_server_waits_once_for_its_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that is interrupted, as by a test's time limit, is not begun again."""
+
+    class Interrupted(BaseException):
+        """Of the kind that nobody handles."""
+
+    begun: list[object] = []
+
+    def never(streams: object) -> None:
+        begun.append(streams)
+        raise Interrupted
+
+    with pytest.raises(Interrupted), running(tmp_path, promoted=False):
+        monkeypatch.setattr(InterceptingServer, "end_streams", never)
+    assert len(begun) == 1
 
 
 def test_numerical_libraries_get_one_thread(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Releases taken over while serving: promoted, rolled back, refused, and by other processes."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +23,7 @@ from service.decisions.release_trial import try_release
 from tests.support.damage import flip_a_bit
 from tests.support.in_process import Running, enter_release, running
 from tests.support.small_release import small_content, small_release, write_small_release
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -61,7 +64,7 @@ def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
                 except grpc.RpcError as error:
                     failed.append(error)
 
-        asking = threading.Thread(target=ask)
+        asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         try:
             promoted = promote(live, second[:8])
@@ -72,7 +75,7 @@ def test_promote_and_rollback_while_serving(tmp_path: Path) -> None:
             assert live.recommend("a").moment.release == first
         finally:
             stop.set()
-            asking.join()
+            joined(asking)
         assert failed == []
         assert set(seen) == {first, second}
         code, details = failure(lambda: rollback(live))
@@ -185,6 +188,17 @@ def test_trial_that_does_not_end_is_given_up(tmp_path: Path) -> None:
     _, directory = write_small_release(tmp_path)
     with pytest.raises(BadRelease, match=r"^trial load: not done within 0.01 s$"):
         try_release(directory, timeout=0.01)
+
+
+def test_a_trial_that_hangs_outlives_nobody_for_long() -> None:
+    """A trial whose server was killed ends by itself."""
+    program = (
+        "import pathlib, time; from service.decisions import release_trial as trial;"
+        "trial.TIMEOUT_SECONDS = 1; trial.load_release = lambda directory: time.sleep(3600);"
+        "trial.main(pathlib.Path())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=PATIENCE, check=False)
+    assert done.returncode == -signal.SIGALRM
 
 
 def test_a_trial_never_asks_for_more_of_the_machine(

@@ -20,7 +20,7 @@ from service.config.settings import ConfigurationError, read_settings
 from service.server.preflight import check_settings, log_warnings
 from tests.support.certificates import Files, authority, client, self_signed, server_files
 from tests.support.in_process import Running, recommend_request, running
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -136,9 +136,9 @@ def test_certificates_are_replaced_under_calls(tmp_path: Path) -> None:
                 except grpc.RpcError as error:
                     failed.append(error)
 
-        on_new = threading.Thread(target=keep_asking, args=(lambda: ask(live, both),))
+        on_new = threading.Thread(target=keep_asking, args=(lambda: ask(live, both),), daemon=True)
         on_old = threading.Thread(
-            target=keep_asking, args=(lambda: live.recommend("L1").moment.release,)
+            target=keep_asking, args=(lambda: live.recommend("L1").moment.release,), daemon=True
         )
         on_new.start()
         on_old.start()
@@ -150,8 +150,7 @@ def test_certificates_are_replaced_under_calls(tmp_path: Path) -> None:
                 assert served_certificate(live) != before
         finally:
             stop.set()
-            on_new.join()
-            on_old.join()
+            joined(on_new, on_old)
         assert failed == []
         assert len(asked) > 20
 

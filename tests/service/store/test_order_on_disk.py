@@ -30,7 +30,11 @@ def require_strace(directory: Path) -> None:
     if shutil.which("strace") is None:
         pytest.skip("ORDER ON DISK NOT TESTED: strace is not installed (apt install it)")
     tried = subprocess.run(
-        [*TRACER, str(directory / "tried"), "true"], capture_output=True, text=True, check=False
+        [*TRACER, str(directory / "tried"), "true"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     if tried.returncode != 0 or "ptrace" in tried.stderr:
         pytest.skip(f"ORDER ON DISK NOT TESTED: strace may not trace here: {tried.stderr[:200]}")

@@ -20,7 +20,7 @@ from service.store.records.sealing import Seal
 from service.store.sqlite.backend import SqliteBackend
 from tests.support.backends import STORE_KEY
 from tests.support.events import NOW, identifier, record
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, joined
 
 ANN = identifier(1)
 SEAL = Seal(STORE_KEY)
@@ -81,11 +81,10 @@ def test_an_id_says_where_its_record_is() -> None:
     def make() -> None:
         found.extend(new_decision_id(1024, ANN, NOW) for _ in range(500))
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
+    threads = [threading.Thread(target=make, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    joined(*threads)
     assert len(set(found)) == 2000
     assert {parse_decision_id(name) for name in found} == {(shard_of(ANN, 1024), NOW)}
     assert {len(name) for name in found} == {34}

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from service.store.store import LoadCounts, Store
 from service.store.store import Store as StoreOver
 from tests.support.backends import STORE_KEY
 from tests.support.events import NOW, counted, event, identifier, logged
+from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
@@ -110,7 +110,7 @@ def test_a_lock_held_too_long_is_waited_for_once(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
-        with ThreadPoolExecutor(8) as pool:
+        with Pool(8) as pool:
             outcomes = list(
                 pool.map(lambda n: store.record([event("e", identifier(n))], NOW)[0], range(8))
             )
@@ -173,7 +173,7 @@ def test_one_bad_job_does_not_fail_its_neighbours(tmp_path: Path) -> None:
 
             return writer.submit(job)
 
-        with ThreadPoolExecutor(8) as pool:
+        with Pool(8) as pool:
             blocker = pool.submit(writer.submit, lambda connection: gate.wait())
             jobs = [pool.submit(insert, number) for number in range(7)]
             gate.set()

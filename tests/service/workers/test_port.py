@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import grpc
@@ -10,7 +9,7 @@ import pytest
 
 from service.config.settings import ConfigurationError
 from service.server.port import reserved_port
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, Pool
 
 
 def listener(port: int, shared: bool) -> socket.socket:
@@ -65,7 +64,7 @@ def test_of_two_parents_at_once_one_has_the_port() -> None:
         pass
     for _ in range(200):
         both = threading.Barrier(2)
-        with ThreadPoolExecutor(2) as pool:
+        with Pool(2) as pool:
             assert sorted(pool.map(takes, (port, port), (both, both))) == [False, True]
 
 

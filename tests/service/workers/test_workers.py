@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -19,7 +18,7 @@ from tests.support.damage import flip_a_bit
 from tests.support.datasets import retailer, write_dataset
 from tests.support.in_process import enter_release, event, recommend_request
 from tests.support.server_processes import Served, gone, prepared, run_command, served
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, Pool, eventually
 
 pytestmark = pytest.mark.machine
 
@@ -68,7 +67,7 @@ def release_of(client: Client) -> str:
 
 def test_both_workers_answer_and_no_decision_id_comes_twice(asking: list[Client]) -> None:
     """Connections spread over the workers, whose decisions all have ids of their own."""
-    with ThreadPoolExecutor(len(asking)) as pool:
+    with Pool(len(asking)) as pool:
         ids = list(pool.map(decision, asking * 50))
     assert len(set(ids)) == 50 * len(asking)
     assert len({worker_of(one) for one in ids}) == 2
@@ -146,7 +145,7 @@ def test_load_and_export_work_beside_the_workers(
 ) -> None:
     """History comes in and the log goes out in other processes while the workers serve."""
     write_dataset(directory / "retailer", retailer())
-    with ThreadPoolExecutor(1) as pool:
+    with Pool(1) as pool:
         loading = pool.submit(run_command, directory, "load", "retailer")
         while not loading.done():
             decision(asking[0])
@@ -230,7 +229,7 @@ def test_sighup_replaces_every_worker(directory: Path, live: Served) -> None:
     settings.write_text("lame_duck_seconds = 0.1\n")
     begun = len(live.said("worker ready"))
     live.send(signal.SIGHUP)
-    with ThreadPoolExecutor(1) as pool:
+    with Pool(1) as pool:
         asking = pool.submit(keep_asking, live)
         assert eventually(lambda: live.said("replaced every worker"))
     assert asking.result() > 0
