@@ -45,7 +45,7 @@ class Flag(IntEnum):
     NONE_ELIGIBLE = 6
     UNKNOWN_IDS = 7
     HELD_OUT = 8
-    HISTORY_BOUNDED = 10
+    HISTORY_BOUNDED = 11
 
 
 class ContextItem(msgspec.Struct, frozen=True, array_like=True):
