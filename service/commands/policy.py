@@ -53,13 +53,10 @@ def show(
     """Print a policy of the registry as JSON; without a digest, the one in force."""
     import msgspec
 
-    from models.policy.schema import BUILT_IN
     from models.release.registry import Registry
 
     held = Registry(registry)
-    if not digest:
-        present = held.pointer().in_force
-        digest = BUILT_IN.digest if present is None else present.policy
+    digest = held.resolve_policy(digest) if digest else held.pointer().policy
     print(msgspec.json.format(held.policy(digest).canonical).decode())
     print(f"digest: {digest}", file=sys.stderr)
 
@@ -70,21 +67,16 @@ def publish(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
     config: ConfigOption = None,
 ) -> None:
-    """Check a policy and put it in force, beside the release that is."""
+    """Check a policy and put it in force; the release stays."""
     import time
 
     from models.release.registry import Registry
-    from service.commands.terminal import output
+    from service.commands.in_force import print_moved
 
     policy = _read(file, config)
     held = Registry(registry)
-    before = held.pointer().in_force
-    held.publish(policy, time.time_ns() // 1000)
-    output().print(f"In force: {policy.digest}")
-    if before is not None and before.policy == policy.digest:
-        output().print("It was in force before already.")
-    elif before is not None:
-        output().print(f"Before:   {before.policy}")
+    before = held.pointer()
+    print_moved(before, held.publish(policy, time.time_ns() // 1000))
 
 
 def _read(file: Path, config: Path | None) -> "Policy":

@@ -101,6 +101,7 @@ def promote(
 
     from models.release.promotion import override_needed
     from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
     from service.commands.terminal import busy
     from service.contract import limits
     from service.contract.validation import Check
@@ -112,7 +113,10 @@ def promote(
         with connect(server, timeout) as client, busy("Trying the release"):
             request = PromoteReleaseRequest(release_id=release, override=override)
             answer = client.call(client.releases.PromoteRelease, request)
-        _told(answer.release_id, answer.previous_release_id)
+        print_change(
+            Half(answer.release_id, answer.previous_release_id),
+            Half(answer.policy_digest, answer.policy_digest),
+        )
         return
     check = Check()
     check.text("override", override, limits.REASON_BYTES)
@@ -122,9 +126,8 @@ def promote(
     reason = override_needed(held, release_id, override)
     with busy("Trying the release"):
         try_release(held.path(release_id))
-    before = held.pointer().in_force
-    held.promote(release_id, time.time_ns() // 1000, reason)
-    _told(release_id, before.release if before else "")
+    before = held.pointer()
+    print_moved(before, held.promote(release_id, time.time_ns() // 1000, reason))
 
 
 @app.command()
@@ -133,12 +136,13 @@ def rollback(
     server: ServerOption = None,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Put the release in force again that was before this one."""
+    """Put the release in force again that was before this one; the policy stays."""
     import time
 
     from throughline.v1.release_pb2 import RollbackReleaseRequest
 
     from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
     from service.commands.terminal import busy
     from service.decisions.release_trial import try_release
 
@@ -147,23 +151,14 @@ def rollback(
 
         with connect(server, timeout) as client, busy("Trying the release"):
             answer = client.call(client.releases.RollbackRelease, RollbackReleaseRequest())
-        _told(answer.release_id, answer.previous_release_id)
+        print_change(
+            Half(answer.release_id, answer.previous_release_id),
+            Half(answer.policy_digest, answer.policy_digest),
+        )
         return
     held = Registry(registry)
-    pointer = held.pointer()
-    if pointer.before:
-        with busy("Trying the release"):
-            try_release(held.path(pointer.before[0].release))
-    after = held.rollback(time.time_ns() // 1000).in_force
-    previous = pointer.in_force
-    _told(after.release if after else "", previous.release if previous else "")
-
-
-def _told(release: str, previous: str) -> None:
-    from service.commands.terminal import output
-
-    output().print(f"In force: {release}")
-    if previous == release:
-        output().print("It was in force before already.")
-    elif previous:
-        output().print(f"Before:   {previous}")
+    before = held.pointer()
+    release = before.releases.rolled_back(0, "release").id
+    with busy("Trying the release"):
+        try_release(held.path(release))
+    print_moved(before, held.rollback(time.time_ns() // 1000, release))

@@ -15,8 +15,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
+from models.release.histories import NothingToRollBack
 from models.release.loader import NewerRelease
-from models.release.registry import NothingToRollBack
+from models.release.registry import BadPolicyFile
 from service.contract.errors import (
     DeadlineTooShort,
     Draining,
@@ -53,6 +54,7 @@ _KINDS_BY_ERROR: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
     (BadInput, FailureKind(_INVALID, "INVALID_REQUEST")),
     (MalformedRequest, FailureKind(_INVALID, "MALFORMED_REQUEST")),
     (NewerRelease, FailureKind(_UNMET, "RELEASE_TOO_NEW")),
+    (BadPolicyFile, FailureKind(_UNMET, "BAD_POLICY")),
     (BadRelease, FailureKind(_INVALID, "BAD_RELEASE")),
     (MethodNotImplemented, FailureKind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
     (RequestIdReused, FailureKind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),

@@ -41,8 +41,8 @@ class MetricsWatch:
         exported, active = self._exported, self._active_release
         exported[declared.CATALOGUE_REVISION].set(active.snapshot.catalogue.revision)
         exported[declared.CATALOGUE_AGE].set(time.monotonic() - active.catalogue_checked)
-        self._raise_to(exported[declared.RELEASE_SWAPS], active.swaps)
-        self._raise_to(exported[declared.RELEASE_REFUSALS], active.refusals)
+        self._raise_to(exported[declared.RELEASE_SWAPS], active.release_swaps)
+        self._raise_to(exported[declared.RELEASE_REFUSALS], active.release_refusals)
         release_id = active.release_id
         if release_id != self._release_id:
             if self._release_id:

@@ -140,15 +140,18 @@ class Server:
         """Set each service's health by what it depends on.
 
         Deciding goes on without the store, so that an outage of the store does not take every
-        instance out of its load balancer at once; what must be stored says that it cannot be.
+        instance out of its load balancer at once; what must be stored says that it cannot be. In
+        the same way it goes on by another release than the one in force, where that is damaged.
         """
-        deciding = _SERVING if self.dependencies.active_release.release_id else _NOT_SERVING
+        snapshot = self.dependencies.active_release.snapshot
+        deciding = _SERVING if snapshot.release_id else _NOT_SERVING
         storing = _SERVING if self.dependencies.store_answers() else _NOT_SERVING
         for service in (health.OVERALL_HEALTH, RECOMMENDATION):
             self._health.set(service, deciding)
         for service in (EVENT, CUSTOMER, OFFER):
             self._health.set(service, storing)
-        self._health.set(RELEASE, _SERVING)
+        self._health.set(RELEASE, _NOT_SERVING if snapshot.refused_release else _SERVING)
+        self._health.set(health.SERVICE_NAME, _SERVING)
 
     def leave(self) -> None:
         """Say NOT_SERVING from now on, and go on to answer."""
