@@ -35,7 +35,7 @@ def health(
     """Ask a running service whether it serves; 0: it does, 69: it does not, or nobody answers.
 
     It serves once a release decides. throughline.v1.EventService serves while events can be stored;
-    throughline.v1.ReleaseService unless the release in force was refused, and another one decides;
+    throughline.v1.ReleaseService and PolicyService unless what is in force of them was refused;
     grpc.health.v1.Health whenever the process does.
     """
     import grpc

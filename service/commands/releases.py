@@ -9,19 +9,16 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import DEFAULT_REGISTRY, AsJson, RegistryDirectory, Timeout
+from service.commands.options import (
+    DEFAULT_REGISTRY,
+    AsJson,
+    RegistryDirectory,
+    ServerInstead,
+    Timeout,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Show trained releases, and choose which one decides.")
 
-ServerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        metavar="HOST:PORT",
-        help="A running service instead of a directory. Over TLS where "
-        "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
-    ),
-]
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="RELEASE", help="The release's id, or its first 8 or more digits.")
 ]
@@ -30,7 +27,7 @@ ReleaseArgument = Annotated[
 @app.command("list")
 def list_releases(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -80,7 +77,7 @@ def verify(
 def promote(
     release: ReleaseArgument,
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 120.0,
     override: Annotated[
         str,
@@ -133,7 +130,7 @@ def promote(
 @app.command()
 def rollback(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 120.0,
 ) -> None:
     """Put the release in force again that was before this one; the policy stays."""

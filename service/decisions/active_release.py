@@ -63,6 +63,17 @@ class ActiveRelease(Serving):
             _log.warning("no release in force", registry=str(self.registry.directory))
         elif self._policy_known:
             self._fall_back(pointer.releases, self._take_release)
+        self._log_fallbacks()
+
+    def _log_fallbacks(self) -> None:
+        snapshot = self._snapshot
+        if snapshot.refused_release is not None:
+            in_force = snapshot.refused_release.entry.id
+            _log.error("release fallback", in_force=in_force, serving=self.release_id or None)
+        if snapshot.refused_policy is not None:
+            in_force = snapshot.refused_policy.entry.id
+            serving = snapshot.policy.digest if self._policy_known else None
+            _log.error("policy fallback", in_force=in_force, serving=serving)
 
     def follow_release(self) -> None:
         """Take over the release that another process put in force, unless it was refused."""

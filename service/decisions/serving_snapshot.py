@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue
+from models.domain.decisions import Flag
 from models.policy.schema import Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.histories import HistoryEntry
@@ -41,11 +42,17 @@ class ServingSnapshot:
         """Return the id of the release that decides; "" without one."""
         return "" if self.index is None else self.index.release.id
 
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """Return what is lesser about every answer from it."""
+        flags = [Flag.RELEASE_FALLBACK] if self.refused_release else []
+        return (*flags, Flag.POLICY_FALLBACK) if self.refused_policy else tuple(flags)
+
     def shared_inputs(self) -> SharedInputs:
         """Return what all decisions share; raises `NoRelease` while none is in force."""
         if self.index is None:
             raise NoRelease("model: none loaded")
-        return SharedInputs(self.index, self.policy)
+        return SharedInputs(self.index, self.policy, flags=self.flags)
 
 
 def file_stamps(path: Path) -> FileStamps:

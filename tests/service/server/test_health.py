@@ -33,6 +33,7 @@ NAMES = {
     "customer": "throughline.v1.CustomerService",
     "offer": "throughline.v1.OfferService",
     "release": "throughline.v1.ReleaseService",
+    "policy": "throughline.v1.PolicyService",
     "live": "grpc.health.v1.Health",
 }
 STATUS = health_pb2.HealthCheckResponse.ServingStatus
@@ -45,7 +46,7 @@ def told(deciding: bool, storing: bool, there: bool = True, release: bool = True
     """
     can = dict.fromkeys(("", "decide"), deciding)
     can |= dict.fromkeys(("event", "customer", "offer"), storing)
-    can |= {"release": there and release, "live": there}
+    can |= {"release": there and release, "policy": there, "live": there}
     return {name: "SERVING" if can[name] else "NOT_SERVING" for name in NAMES}
 
 
