@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from throughline.v1.customer_pb2_grpc import CustomerServiceStub
 from throughline.v1.event_pb2_grpc import EventServiceStub
 from throughline.v1.offer_pb2_grpc import OfferServiceStub
+from throughline.v1.policy_pb2_grpc import PolicyServiceStub
 from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from throughline.v1.release_pb2_grpc import ReleaseServiceStub
 
@@ -86,6 +87,7 @@ class Client:
         self.customers = CustomerServiceStub(channel)
         self.offers = OfferServiceStub(channel)
         self.releases = ReleaseServiceStub(channel)
+        self.policies = PolicyServiceStub(channel)
         # The typed stubs of grpc_health leave the methods out.
         self.health: HealthCheck = HealthStub(channel).Check  # type: ignore[attr-defined]
         self._server = server

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from models.decision.recorded import RecordedCandidates
-from models.domain.decisions import Request
+from models.domain.decisions import Flag, Request
 from models.domain.profile import Profile
 from models.policy.schema import Policy
 from models.ranking.offer_index import OfferIndex
@@ -16,13 +16,15 @@ class SharedInputs:
     """The inputs that decisions of one moment share, whichever customer they are about.
 
     `exhausted` are offers that are used up: nobody gets one who has not had one. `score_lifts` are
-    what a counterfactual adds to the scores of offers, by id, in units of 2^-20.
+    what a counterfactual adds to the scores of offers, by id, in units of 2^-20. `flags` are what
+    the server says of every decision with them; nothing follows from them.
     """
 
     index: OfferIndex
     policy: Policy
     exhausted: frozenset[str] = frozenset()
     score_lifts: Mapping[str, int] = field(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
 
 
 class DecisionInputs(NamedTuple):

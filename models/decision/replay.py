@@ -20,7 +20,10 @@ from models.policy.schema import Policy
 from models.release.release import Release
 
 # What only the server that decided could know.
-_OF_THE_SERVER = (Flag.CLOCK_SET, Flag.IDENTIFIERS_DISAGREE)
+_OF_THE_SERVER = (
+    *(Flag.CLOCK_SET, Flag.IDENTIFIERS_DISAGREE),
+    *(Flag.RELEASE_FALLBACK, Flag.POLICY_FALLBACK),
+)
 
 
 class NotReplayable(ThroughlineError):

@@ -45,6 +45,8 @@ class Flag(IntEnum):
     NONE_ELIGIBLE = 6
     UNKNOWN_IDS = 7
     HELD_OUT = 8
+    RELEASE_FALLBACK = 9
+    POLICY_FALLBACK = 10
     HISTORY_BOUNDED = 11
 
 

@@ -5,6 +5,7 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +20,9 @@ from models.policy.checks import DeclaredNames, rules_of
 from models.policy.schema import Policy
 
 BYTES = 256 * 1024
+MISTAKES = 100  # that are told: to find the line of each takes time
+KEY = 40  # characters of a part of a key that are told
+PATH = 200  # characters of a whole one
 
 _AT_LINE = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)")
 _NAMED_TABLES = ("intents", "placements")  # tables whose keys are names
@@ -63,7 +67,8 @@ def read_policy(
 ) -> Policy:
     """Return the policy that `text` says in TOML; raises `BadPolicy` with all that is wrong.
 
-    `channels` and `event_types` (each with what it behaves like) are those that it may name.
+    Of more than `MISTAKES` the first are told. `channels` and `event_types` (each with what it
+    behaves like) are those that it may name.
     """
     if len(text.encode(errors="replace")) > BYTES:
         raise BadPolicy((Mistake(1, "file", f"too long; want at most {BYTES} bytes"),))
@@ -74,12 +79,15 @@ def read_policy(
     intents = said.get("intents")
     declared = [*intents] if isinstance(intents, dict) else []
     known = DeclaredNames(channels, event_types, frozenset((*Intent.ALL, *declared)))
-    wrong = list(_part(said, inspect.type_info(Policy), (), known))
-    if wrong:
+    try:
+        wrong = list(islice(_part(said, inspect.type_info(Policy), (), known), MISTAKES))
         lines = _Lines(text)
         mistakes = {Mistake(lines.line(path), _key(path), wanted) for path, wanted in wrong}
-        raise BadPolicy(tuple(sorted(mistakes)))
-    return msgspec.convert(said, Policy)
+        if not mistakes:
+            return msgspec.convert(said, Policy)
+    except RecursionError:  # what the parser had just enough room for
+        mistakes = {Mistake(1, "file", "nested too deeply")}
+    raise BadPolicy(tuple(sorted(mistakes)))
 
 
 Wrong = Iterator[tuple[Path, str]]
@@ -194,8 +202,13 @@ def _wanted(kind: inspect.Type) -> str:
 
 
 def _key(path: Path) -> str:
-    said = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return said.removeprefix(".") or "policy"
+    said = "".join(f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path)
+    return said.removeprefix(".")[:PATH] or "policy"
+
+
+def _name(part: str) -> str:
+    """Return a key as it may be printed: whatever else it holds than a name is escaped and cut."""
+    return part if len(part) <= KEY and part.isprintable() else ascii(part[:KEY])
 
 
 def _unparsed(text: str, error: Exception) -> Mistake:

@@ -12,15 +12,15 @@ def override_needed(registry: Registry, release_id: str, override: str = "") -> 
 
     Raises `Held` where it does and no reason is given, `BadRelease` for a damaged comparison.
     """
-    present = registry.pointer().in_force
-    if present is None or present.release == release_id:
+    present = registry.pointer().release
+    if present in ("", release_id):
         return ""
-    before = _manifest(registry, present.release)
+    before = _manifest(registry, present)
     if before is None or not before.metrics:
         return ""  # nobody knows how good it is
     try:
         check_label(read_manifest(registry.path(release_id)).label, before.label)
-        check_gate(registry.compared(release_id, present.release))
+        check_gate(registry.compared(release_id, present))
     except Held:
         if not override:
             raise

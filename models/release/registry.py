@@ -4,9 +4,10 @@
     REGISTRY/policies/<digest>.json          a policy, as canonical JSON
     REGISTRY/entries/<id>.json               when and where it was made; not part of the release
     REGISTRY/comparisons/<id>-<other>.json   how it did on the same cases as another one
-    REGISTRY/pointer.json                    the release and policy in force, and those before
+    REGISTRY/pointer.json                    the release and policy in force, and those before each
 
 The pointer is replaced in one rename under a lock, so a reader sees the old pair or the new one.
+A change of the release leaves the policy alone, and the other way round.
 """
 
 import fcntl
@@ -16,32 +17,34 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from models.canonical import NotCanonical, decode_json
-from models.errors import BadInput, BadRelease, ThroughlineError
+from models.errors import BadInput, BadRelease, Conflict
 from models.policy.schema import BUILT_IN, Policy
 from models.release.gate import Comparison
+from models.release.histories import (
+    POINTER,
+    HistoryEntry,
+    Pointer,
+    decode_pointer,
+    encode_pointer,
+)
 from models.release.verified_files import ReleaseFiles
 
-POINTER = "pointer.json"
 ENTRIES = "entries"
 COMPARISONS = "comparisons"
 POLICIES = "policies"
-HISTORY = 20  # pairs that rollback can reach
+DIGITS = 8  # of an id or a digest that a prefix must have
 
 _ID = re.compile("[0-9a-f]{64}")
 T = TypeVar("T")
 
 
-class NothingToRollBack(ThroughlineError):
-    """No release was in force before this one."""
-
-
-class NothingInForce(ThroughlineError):
-    """A policy cannot be in force before a release is."""
+class BadPolicyFile(BadRelease):
+    """A policy of the registry that must not be used; the text starts with its file."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,44 +57,28 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mib: float = 0.0
 
 
-class Pair(msgspec.Struct, frozen=True):
-    """A release and the policy that decide together; `since` in microseconds.
+class PublishedPolicy(NamedTuple):
+    """A policy of a registry; `published` first, in microseconds, 0 for the built-in one."""
 
-    `override` is why it was put in force although the gate held it; "" where the gate did not.
-    """
-
-    release: str
-    policy: str
-    since: int
-    override: str = ""
-
-
-class Pointer(msgspec.Struct, frozen=True):
-    """The pair in force, and the pairs before, latest first."""
-
-    in_force: Pair | None = None
-    before: tuple[Pair, ...] = ()
+    digest: str
+    published: int
 
 
 class Registry:
-    """A directory of releases. Reading needs no lock; `add`, `promote` and `rollback` take one."""
+    """A directory of releases and policies. Reading needs no lock; what moves the pointer does."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def pointer(self) -> Pointer:
-        """Return what is in force; an empty pointer when nothing was promoted.
+        """Return what is in force; an empty pointer where nothing was promoted or published.
 
-        Raises `BadRelease` when it cannot be read.
+        Raises `BadRelease` when it cannot be read, `NewerPointer` for that of a later version.
         """
-        path = self.directory / POINTER
-        if not path.exists():
+        if not (self.directory / POINTER).exists():
             return Pointer()
-        pointer = _read(path, Pointer)
-        pairs = (*((pointer.in_force,) if pointer.in_force else ()), *pointer.before)
-        if not all(_ID.fullmatch(pair.release) for pair in pairs):
-            raise BadRelease(f"{POINTER}: names what is no release's id")
-        return pointer
+        with ReleaseFiles(self.directory) as files:
+            return decode_pointer(files.small(POINTER))
 
     def path(self, release_id: str) -> Path:
         """Return the directory of a release, whether or not it exists."""
@@ -102,11 +89,23 @@ class Registry:
 
         Raises `BadInput` when none or several do.
         """
-        if len(prefix) < 8 or not set(prefix) <= set("0123456789abcdef"):
+        if not _is_prefix(prefix):
             raise BadInput("release_id", "want 8 or more hex digits of a release's id")
         found = [entry.release for entry in self.entries() if entry.release.startswith(prefix)]
         if len(found) != 1:
             raise BadInput("release_id", "not in the registry" if not found else "names several")
+        return found[0]
+
+    def resolve_policy(self, prefix: str) -> str:
+        """Return the one policy's digest that starts with `prefix` (8 digits or more).
+
+        Raises `BadInput` when none or several do.
+        """
+        if not _is_prefix(prefix):
+            raise BadInput("digest", "want 8 or more hex digits of a policy's digest")
+        found = [one.digest for one in self.policies() if one.digest.startswith(prefix)]
+        if len(found) != 1:
+            raise BadInput("digest", "not in the registry" if not found else "names several")
         return found[0]
 
     def entries(self) -> list[Entry]:
@@ -140,72 +139,107 @@ class Registry:
         path = self._comparison(release_id, other)
         return _read(path, Comparison) if path.exists() else None
 
+    def policies(self) -> list[PublishedPolicy]:
+        """Return the policies of the registry, latest first; the built-in one is the last."""
+        found = [
+            PublishedPolicy(path.stem, path.stat().st_mtime_ns // 1000)
+            for path in (self.directory / POLICIES).glob("*.json")
+            if _ID.fullmatch(path.stem) and path.stem != BUILT_IN.digest
+        ]
+        found.sort(key=lambda one: (-one.published, one.digest))
+        return [*found, PublishedPolicy(BUILT_IN.digest, 0)]
+
+    def policy_path(self, digest: str) -> Path:
+        """Return the file of a policy, whether or not it exists; the built-in one has none."""
+        return self.directory / POLICIES / f"{digest}.json"
+
     def policy(self, digest: str) -> Policy:
-        """Return the policy of that digest; raises `BadRelease` where it cannot be read."""
+        """Return the policy of that digest; raises `BadPolicyFile` where it cannot be read."""
         if digest == BUILT_IN.digest:
             return BUILT_IN
         name = f"{digest}.json"
         if not _ID.fullmatch(digest) or not (self.directory / POLICIES / name).is_file():
-            raise BadRelease(f"{POLICIES}: not in the registry: {digest[:64]!a}")
-        with ReleaseFiles(self.directory / POLICIES) as files:
-            text = files.small(name).removesuffix(b"\n")
+            raise BadPolicyFile(f"{POLICIES}: not in the registry: {digest[:64]!a}")
+        try:
+            with ReleaseFiles(self.directory / POLICIES) as files:
+                text = files.small(name).removesuffix(b"\n")
+        except BadRelease as error:
+            raise BadPolicyFile(str(error)) from None
         if hashlib.sha256(text).hexdigest() != digest:
-            raise BadRelease(f"{name}: digest mismatch")
+            raise BadPolicyFile(f"{name}: digest mismatch")
         try:
             return decode_json(text, Policy)
         except NotCanonical as error:
-            raise BadRelease(f"{name}: {error}") from None
+            raise BadPolicyFile(f"{name}: {error}") from None
 
     def publish(self, policy: Policy, now: int) -> Pointer:
-        """Put a policy in force beside the release that is; return the new pointer.
+        """Put a policy in force; return the new pointer.
 
-        Raises `NothingInForce` while there is no release.
+        Without a release it waits for the first one that is promoted. A damaged file of it is
+        written anew.
         """
-        (self.directory / POLICIES).mkdir(parents=True, exist_ok=True)
-        path = self.directory / POLICIES / f"{policy.digest}.json"
-        if not path.exists():
-            _replace(path, policy.canonical)
+        self._keep(policy, now)
         with self._locked():
-            present = self.pointer().in_force
-            if present is None:
-                raise NothingInForce("policy: no release in force; promote one first")
-            return self._promote(Pair(present.release, policy.digest, now, present.override))
+            pointer = self.pointer()
+            policies = pointer.policies
+            if pointer.policy == policy.digest:
+                return pointer
+            if policies.in_force is None:
+                # What was in force unsaid is what a rollback comes back to.
+                policies = policies.followed_by(HistoryEntry(BUILT_IN.digest, 0))
+            after = policies.followed_by(HistoryEntry(policy.digest, now))
+            return self._point(pointer, msgspec.structs.replace(pointer, policies=after))
+
+    def rollback_policy(self, now: int, expected: str = "") -> Pointer:
+        """Put the policy in force again that was before; return the new pointer.
+
+        Raises `NothingToRollBack`, `BadPolicyFile` where it cannot be read, and `Conflict` where it
+        is another one than `expected`.
+        """
+        with self._locked():
+            pointer = self.pointer()
+            after = pointer.policies.rolled_back(now, "policy")
+            _check_expected(after.id, expected)
+            self.policy(after.id)
+            return self._point(pointer, msgspec.structs.replace(pointer, policies=after))
 
     def promote(self, release_id: str, now: int, override: str = "") -> Pointer:
         """Put a release in force that was verified, tried and checked; return the new pointer.
 
-        `override` is what `models.release.promotion.checked` returned. The policy in force stays,
-        the built-in one where there is none.
+        `override` is what `models.release.promotion.override_needed` returned.
         """
         with self._locked():
-            present = self.pointer().in_force
-            policy = present.policy if present else BUILT_IN.digest
-            return self._promote(Pair(release_id, policy, now, override))
+            pointer = self.pointer()
+            after = pointer.releases.followed_by(HistoryEntry(release_id, now, override))
+            return self._point(pointer, msgspec.structs.replace(pointer, releases=after))
 
-    def rollback(self, now: int) -> Pointer:
-        """Put the pair in force again that was before; raises `NothingToRollBack`."""
+    def rollback(self, now: int, expected: str = "") -> Pointer:
+        """Put the release in force again that was before; return the new pointer.
+
+        Raises `NothingToRollBack`, and `Conflict` where it is another one than `expected`.
+        """
         with self._locked():
             pointer = self.pointer()
-            if not pointer.before:
-                raise NothingToRollBack("release: no previous release")
-            previous, *rest = pointer.before
-            pair = Pair(previous.release, previous.policy, now, previous.override)
-            return self._point(Pointer(pair, tuple(rest)))
-
-    def _promote(self, pair: Pair) -> Pointer:
-        pointer = self.pointer()
-        present = pointer.in_force
-        if present and (present.release, present.policy) == (pair.release, pair.policy):
-            return pointer
-        before = (present, *pointer.before)[:HISTORY] if present else ()
-        return self._point(Pointer(pair, before))
+            after = pointer.releases.rolled_back(now, "release")
+            _check_expected(after.id, expected)
+            return self._point(pointer, msgspec.structs.replace(pointer, releases=after))
 
     def _comparison(self, release_id: str, other: str) -> Path:
         return self.directory / COMPARISONS / f"{release_id}-{other}.json"
 
-    def _point(self, pointer: Pointer) -> Pointer:
-        _replace(self.directory / POINTER, msgspec.json.encode(pointer))
-        return pointer
+    def _keep(self, policy: Policy, now: int) -> None:
+        try:
+            self.policy(policy.digest)
+        except BadPolicyFile:
+            (self.directory / POLICIES).mkdir(parents=True, exist_ok=True)
+            path = self.policy_path(policy.digest)
+            _replace(path, policy.canonical)
+            os.utime(path, ns=(now * 1000, now * 1000))  # when it was published first
+
+    def _point(self, before: Pointer, after: Pointer) -> Pointer:
+        if after != before:
+            _replace(self.directory / POINTER, encode_pointer(after))
+        return after
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -213,6 +247,16 @@ class Registry:
         with (self.directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _is_prefix(text: str) -> bool:
+    return len(text) >= DIGITS and set(text) <= set("0123456789abcdef")
+
+
+def _check_expected(found: str, expected: str) -> None:
+    """Raise `Conflict` where somebody else moved the pointer since it was looked at."""
+    if expected not in ("", found):
+        raise Conflict("pointer: moved meanwhile; look again")
 
 
 def _entry(path: Path) -> Entry:

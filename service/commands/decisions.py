@@ -83,8 +83,8 @@ def explain(
     from service.commands.terminal import busy, output, print_json
     from service.config.settings import read_settings
     from service.contract.explanation_messages import fill_explanation
-    from service.decisions.active_release import catch_up
     from service.decisions.replayer import Replayer
+    from service.decisions.serving import catch_up
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -212,15 +212,15 @@ def shadow(
     from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, error_console, output, table
     from service.config.settings import read_settings
-    from service.decisions.active_release import catch_up
+    from service.decisions.serving import catch_up
     from service.decisions.shadow import Shadow, SlateDifference, decisions_since
 
     releases = Registry(registry)
-    in_force = releases.pointer().in_force
-    if in_force is None and not (release and policy):
-        raise BadInput("release", "none is in force: name a release and a policy")
-    name = releases.resolve(release) if release else "" if in_force is None else in_force.release
-    digest = policy or ("" if in_force is None else in_force.policy)
+    in_force = releases.pointer()
+    if not (release or in_force.release):
+        raise BadInput("release", "none is in force: name one")
+    name = releases.resolve(release) if release else in_force.release
+    digest = policy or in_force.policy
     settings = read_settings(config, store=store, key_file=key_file)
     with contextlib.ExitStack() as stack:
         file = None if out is None else stack.enter_context(out.open("xb"))

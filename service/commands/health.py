@@ -34,8 +34,9 @@ def health(
 ) -> None:
     """Ask a running service whether it serves; 0: it does, 69: it does not, or nobody answers.
 
-    It serves once a release is in force. throughline.v1.EventService serves while events can be
-    stored; throughline.v1.ReleaseService serves whenever the process does, with no release too.
+    It serves once a release decides. throughline.v1.EventService serves while events can be stored;
+    throughline.v1.ReleaseService and PolicyService unless what is in force of them was refused;
+    grpc.health.v1.Health whenever the process does.
     """
     import grpc
     from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse

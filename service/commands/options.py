@@ -22,6 +22,16 @@ Server = Annotated[
         "PEM files that the client shows.",
     ),
 ]
+# The same in commands that otherwise work on a directory.
+ServerInstead = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="HOST:PORT",
+        help="A running service instead of a directory. Over TLS where "
+        "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
+    ),
+]
 Timeout = Annotated[
     float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Deadline of the call.")
 ]

@@ -1,7 +1,8 @@
-"""The commands that check, show and publish a policy: the business side of every decision.
+"""The commands about policies: the business side of every decision.
 
-A policy is a TOML file. Published it stands in the registry under its digest, and is in force
-beside the release that is; every service over the registry takes it over within a second.
+A policy is a TOML file. Published it stands in the registry under its digest and is in force,
+beside the release that is; every service over the registry takes it over within a second. The
+commands work on a registry's directory, or with --server on a running service.
 """
 
 import sys
@@ -10,27 +11,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import DEFAULT_REGISTRY, RegistryDirectory
+from service.commands.options import (
+    DEFAULT_REGISTRY,
+    AsJson,
+    RegistryDirectory,
+    ServerInstead,
+    Timeout,
+)
 
 if TYPE_CHECKING:
+    from throughline.v1.policy_pb2 import ListPoliciesResponse
+
     from models.policy.schema import Policy
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and publish what every decision obeys.")
 
+SECONDS = 60.0  # to wait for a service
+
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The policy, a TOML file.")]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The server's settings, for the names that they declare."),
+    typer.Option(
+        "--config",
+        help="The server's settings, for the names that they declare; not with --server, which "
+        "knows its own.",
+    ),
 ]
 
 
 @app.command()
-def check(file: FileArgument, config: ConfigOption = None) -> None:
+def check(
+    file: FileArgument,
+    config: ConfigOption = None,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
+) -> None:
     """Say everything that is wrong with a policy, each with its line and key; exit code 65."""
     from service.commands.terminal import output
 
-    policy = _read(file, config)
-    output().print(f"{file}: nothing wrong\nDigest: {policy.digest}")
+    digest = _read(file, config).digest if server is None else _checked(file, server, timeout)
+    output().print(f"{file}: nothing wrong\nDigest: {digest}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -46,22 +66,91 @@ def schema() -> None:
 @app.command()
 def show(
     digest: Annotated[
-        str, typer.Argument(metavar="[DIGEST]", help="Of a policy; without it, the one in force.")
+        str,
+        typer.Argument(
+            metavar="[DIGEST]",
+            help="Of a policy, or its first 8 or more digits; without it, the one in force.",
+        ),
     ] = "",
     registry: RegistryDirectory = DEFAULT_REGISTRY,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
 ) -> None:
-    """Print a policy of the registry as JSON; without a digest, the one in force."""
+    """Print a policy as JSON; without a digest, the one in force."""
     import msgspec
+    from throughline.v1.policy_pb2 import GetPolicyRequest
 
-    from models.policy.schema import BUILT_IN
     from models.release.registry import Registry
+    from service.contract.policy_messages import policy_answer
 
-    held = Registry(registry)
-    if not digest:
-        present = held.pointer().in_force
-        digest = BUILT_IN.digest if present is None else present.policy
-    print(msgspec.json.format(held.policy(digest).canonical).decode())
-    print(f"digest: {digest}", file=sys.stderr)
+    if server is None:
+        held = Registry(registry)
+        name = held.resolve_policy(digest) if digest else held.pointer().policy
+        answer = policy_answer(held, name)
+    else:
+        from service.client import connect
+
+        with connect(server, timeout) as client:
+            answer = client.call(client.policies.GetPolicy, GetPolicyRequest(digest=digest))
+    print(msgspec.json.format(answer.json))
+    print(f"digest: {answer.digest}", file=sys.stderr)
+    if answer.HasField("in_force_since"):
+        print(f"in force since: {answer.in_force_since.ToJsonString()}", file=sys.stderr)
+
+
+@app.command("list")
+def list_policies(
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """List the policies of the registry, latest first."""
+    from service.commands.answers import SHORT
+    from service.commands.terminal import output, print_json, table
+
+    answer = _listed(registry, server, timeout)
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        (
+            "in force" if policy.in_force else "",
+            policy.digest[:SHORT],
+            _when(policy.published.seconds) if policy.HasField("published") else "built in",
+        )
+        for policy in answer.policies
+    ]
+    output().print(table(("", "policy", "published (UTC)"), rows))
+
+
+@app.command()
+def history(
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was in force since when, latest first; a rollback goes to the second."""
+    from service.commands.answers import SHORT
+    from service.commands.terminal import output, print_json, table
+
+    answer = _listed(registry, server, timeout)
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        (
+            "" if row else "in force",
+            entry.digest[:SHORT],
+            _when(entry.since.seconds) if entry.HasField("since") else "the beginning",
+        )
+        for row, entry in enumerate(answer.history)
+    ]
+    if rows:
+        output().print(table(("", "policy", "since (UTC)"), rows))
+    else:
+        output().print("The built-in policy is in force: none was published.")
 
 
 @app.command()
@@ -69,37 +158,117 @@ def publish(
     file: FileArgument,
     registry: RegistryDirectory = DEFAULT_REGISTRY,
     config: ConfigOption = None,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
 ) -> None:
-    """Check a policy and put it in force, beside the release that is."""
+    """Check a policy and put it in force; the release stays."""
     import time
 
-    from models.release.registry import Registry
-    from service.commands.terminal import output
+    from throughline.v1.policy_pb2 import PublishPolicyRequest
 
-    policy = _read(file, config)
-    held = Registry(registry)
-    before = held.pointer().in_force
-    held.publish(policy, time.time_ns() // 1000)
-    output().print(f"In force: {policy.digest}")
-    if before is not None and before.policy == policy.digest:
-        output().print("It was in force before already.")
-    elif before is not None:
-        output().print(f"Before:   {before.policy}")
+    from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
+
+    if server is None:
+        policy = _read(file, config)
+        held = Registry(registry)
+        before = held.pointer()
+        print_moved(before, held.publish(policy, time.time_ns() // 1000))
+        return
+    from service.client import connect
+
+    _checked(file, server, timeout)
+    with connect(server, timeout) as client:
+        request = PublishPolicyRequest(toml=_text(file))
+        answer = client.call(client.policies.PublishPolicy, request)
+    print_change(
+        Half(answer.release_id, answer.release_id), Half(answer.digest, answer.previous_digest)
+    )
+
+
+@app.command()
+def rollback(
+    registry: RegistryDirectory = DEFAULT_REGISTRY,
+    server: ServerInstead = None,
+    timeout: Timeout = SECONDS,
+) -> None:
+    """Put the policy in force again that was before this one; the release stays."""
+    import time
+
+    from throughline.v1.policy_pb2 import RollbackPolicyRequest
+
+    from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
+
+    if server is None:
+        held = Registry(registry)
+        before = held.pointer()
+        print_moved(before, held.rollback_policy(time.time_ns() // 1000))
+        return
+    from service.client import connect
+
+    with connect(server, timeout) as client:
+        answer = client.call(client.policies.RollbackPolicy, RollbackPolicyRequest())
+    print_change(
+        Half(answer.release_id, answer.release_id), Half(answer.digest, answer.previous_digest)
+    )
+
+
+def _when(seconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _listed(registry: Path, server: str | None, timeout: float) -> "ListPoliciesResponse":
+    from throughline.v1.policy_pb2 import ListPoliciesRequest
+
+    from models.release.registry import Registry
+    from service.contract.policy_messages import policies_answer
+
+    if server is None:
+        return policies_answer(Registry(registry))
+    from service.client import connect
+
+    with connect(server, timeout) as client:
+        return client.call(client.policies.ListPolicies, ListPoliciesRequest())
+
+
+def _checked(file: Path, server: str, timeout: float) -> str:
+    """Return the digest of a policy that a service has checked; told, and 65, where it is wrong."""
+    from throughline.v1.policy_pb2 import CheckPolicyRequest
+
+    from models.policy.toml_file import BadPolicy
+    from service.client import connect
+
+    with connect(server, timeout) as client:
+        request = CheckPolicyRequest(toml=_text(file))
+        answer = client.call(client.policies.CheckPolicy, request)
+    for mistake in answer.mistakes:
+        print(f"{file}:{mistake.line}: {mistake.key}: {mistake.reason}", file=sys.stderr)
+    if answer.mistakes:
+        raise SystemExit(BadPolicy.exit_code)
+    return answer.digest
+
+
+def _text(file: Path) -> str:
+    """Return the text of a policy; a file that says nothing is one, too."""
+    from models.errors import BadInput
+
+    try:
+        return file.read_bytes().decode("utf-8-sig") or "\n"
+    except UnicodeDecodeError as error:
+        raise BadInput(str(file), f"not UTF-8 at byte {error.start}") from None
 
 
 def _read(file: Path, config: Path | None) -> "Policy":
     """Return the policy of a file; told line by line, and the exit code 65, where it is wrong."""
-    from models.errors import BadInput
     from models.policy.toml_file import BadPolicy, read_policy
     from service.config.settings import read_settings
 
     names = read_settings(config).names
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(str(file), f"not UTF-8 at byte {error.start}") from None
-    try:
-        return read_policy(text, names.channels, names.event_types)
+        return read_policy(_text(file), names.channels, names.event_types)
     except BadPolicy as error:
         for mistake in error.mistakes:
             print(f"{file}:{mistake}", file=sys.stderr)

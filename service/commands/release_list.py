@@ -19,11 +19,11 @@ METRIC_COLUMNS = 3  # columns that still fit beside the id
 def list_registry(directory: Path) -> ListReleasesResponse:
     """Return the releases of a registry, latest first; a damaged one has the damage as label."""
     registry = Registry(directory)
-    present = registry.pointer().in_force
+    present = registry.pointer().release
     response = ListReleasesResponse()
     for entry in registry.entries():
         release = response.releases.add()
-        release.in_force = present is not None and present.release == entry.release
+        release.in_force = entry.release == present
         try:
             fill_release(release, registry, entry)
             verify_release(registry.path(entry.release))

@@ -9,19 +9,16 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import DEFAULT_REGISTRY, AsJson, RegistryDirectory, Timeout
+from service.commands.options import (
+    DEFAULT_REGISTRY,
+    AsJson,
+    RegistryDirectory,
+    ServerInstead,
+    Timeout,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Show trained releases, and choose which one decides.")
 
-ServerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        metavar="HOST:PORT",
-        help="A running service instead of a directory. Over TLS where "
-        "THROUGHLINE_SERVER_CA names the PEM file of the authority to trust.",
-    ),
-]
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="RELEASE", help="The release's id, or its first 8 or more digits.")
 ]
@@ -30,7 +27,7 @@ ReleaseArgument = Annotated[
 @app.command("list")
 def list_releases(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -80,7 +77,7 @@ def verify(
 def promote(
     release: ReleaseArgument,
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 120.0,
     override: Annotated[
         str,
@@ -101,6 +98,7 @@ def promote(
 
     from models.release.promotion import override_needed
     from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
     from service.commands.terminal import busy
     from service.contract import limits
     from service.contract.validation import Check
@@ -112,7 +110,10 @@ def promote(
         with connect(server, timeout) as client, busy("Trying the release"):
             request = PromoteReleaseRequest(release_id=release, override=override)
             answer = client.call(client.releases.PromoteRelease, request)
-        _told(answer.release_id, answer.previous_release_id)
+        print_change(
+            Half(answer.release_id, answer.previous_release_id),
+            Half(answer.policy_digest, answer.policy_digest),
+        )
         return
     check = Check()
     check.text("override", override, limits.REASON_BYTES)
@@ -122,23 +123,23 @@ def promote(
     reason = override_needed(held, release_id, override)
     with busy("Trying the release"):
         try_release(held.path(release_id))
-    before = held.pointer().in_force
-    held.promote(release_id, time.time_ns() // 1000, reason)
-    _told(release_id, before.release if before else "")
+    before = held.pointer()
+    print_moved(before, held.promote(release_id, time.time_ns() // 1000, reason))
 
 
 @app.command()
 def rollback(
     registry: RegistryDirectory = DEFAULT_REGISTRY,
-    server: ServerOption = None,
+    server: ServerInstead = None,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Put the release in force again that was before this one."""
+    """Put the release in force again that was before this one; the policy stays."""
     import time
 
     from throughline.v1.release_pb2 import RollbackReleaseRequest
 
     from models.release.registry import Registry
+    from service.commands.in_force import Half, print_change, print_moved
     from service.commands.terminal import busy
     from service.decisions.release_trial import try_release
 
@@ -147,23 +148,14 @@ def rollback(
 
         with connect(server, timeout) as client, busy("Trying the release"):
             answer = client.call(client.releases.RollbackRelease, RollbackReleaseRequest())
-        _told(answer.release_id, answer.previous_release_id)
+        print_change(
+            Half(answer.release_id, answer.previous_release_id),
+            Half(answer.policy_digest, answer.policy_digest),
+        )
         return
     held = Registry(registry)
-    pointer = held.pointer()
-    if pointer.before:
-        with busy("Trying the release"):
-            try_release(held.path(pointer.before[0].release))
-    after = held.rollback(time.time_ns() // 1000).in_force
-    previous = pointer.in_force
-    _told(after.release if after else "", previous.release if previous else "")
-
-
-def _told(release: str, previous: str) -> None:
-    from service.commands.terminal import output
-
-    output().print(f"In force: {release}")
-    if previous == release:
-        output().print("It was in force before already.")
-    elif previous:
-        output().print(f"Before:   {previous}")
+    before = held.pointer()
+    release = before.releases.rolled_back(0, "release").id
+    with busy("Trying the release"):
+        try_release(held.path(release))
+    print_moved(before, held.rollback(time.time_ns() // 1000, release))

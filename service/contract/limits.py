@@ -46,9 +46,13 @@ DEFAULT_PAGE = 100
 RELEASE_DIGITS = 8
 REASON_BYTES = 256
 
+DIGEST_DIGITS = 8
+POLICY_BYTES = 64 * 1024
+
 # Of the transport, stated in docs/contract.md rather than in the contract.
 MESSAGE_BYTES = 4 * 1024 * 1024
 METADATA_SOFT_BYTES = 8 * 1024
 METADATA_HARD_BYTES = 16 * 1024
 PAGE_BYTES = MESSAGE_BYTES // 2  # a page of a list ends here, however few rows it holds
+VIOLATION_BYTES = 4 * 1024  # of all violations of a status
 VIOLATIONS = 20  # as many as status details can carry within the metadata limit

@@ -15,8 +15,11 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
+from models.policy.toml_file import BadPolicy
+from models.release.histories import NothingToRollBack
 from models.release.loader import NewerRelease
-from models.release.registry import NothingToRollBack
+from models.release.registry import BadPolicyFile
+from service.contract import limits
 from service.contract.errors import (
     DeadlineTooShort,
     Draining,
@@ -53,6 +56,8 @@ _KINDS_BY_ERROR: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
     (BadInput, FailureKind(_INVALID, "INVALID_REQUEST")),
     (MalformedRequest, FailureKind(_INVALID, "MALFORMED_REQUEST")),
     (NewerRelease, FailureKind(_UNMET, "RELEASE_TOO_NEW")),
+    (BadPolicy, FailureKind(_INVALID, "INVALID_REQUEST")),
+    (BadPolicyFile, FailureKind(_UNMET, "BAD_POLICY")),
     (BadRelease, FailureKind(_INVALID, "BAD_RELEASE")),
     (MethodNotImplemented, FailureKind(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")),
     (RequestIdReused, FailureKind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
@@ -90,6 +95,9 @@ def grpc_status(error: ThroughlineError) -> grpc.Status:
         bad = error_details_pb2.BadRequest()
         for violation in violations:
             bad.field_violations.add(field=violation.field, description=violation.reason)
+            if bad.ByteSize() > limits.VIOLATION_BYTES:
+                del bad.field_violations[-1]  # a status that is too large would tell nothing
+                break
         details.append(bad)
     if retry:
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry)))
@@ -118,6 +126,9 @@ def _violations(error: ThroughlineError) -> Sequence[Violation]:
         return error.violations
     if isinstance(error, BadInput):
         return [Violation(error.field, error.reason)]
+    if isinstance(error, BadPolicy):
+        told = error.mistakes[: limits.VIOLATIONS]
+        return [Violation(one.key, f"line {one.line}: {one.wanted}") for one in told]
     if isinstance(error, MalformedRequest):
         return [Violation(*str(error).split(": ", 1))]
     return []

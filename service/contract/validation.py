@@ -96,6 +96,13 @@ class Check:
             self.add_violation(field, Refusal.CONTROL_CHARACTER)
         return value
 
+    def document(self, field: str, value: str, limit: int) -> None:
+        """Check a text of 1 to `limit` bytes that somebody else reads."""
+        if not value:
+            self.add_violation(field, Refusal.REQUIRED)
+        elif len(value) > limit or len(value.encode()) > limit:
+            self.add_violation(field, f"{Refusal.TOO_LONG}; max {limit}")
+
     def id(self, field: str, value: str, required: bool = True) -> str:
         """Check an id: 1 to 256 bytes without control characters."""
         return self.text(field, value, limits.ID_BYTES, required)

@@ -1,139 +1,102 @@
-"""The release, policy and catalogue that a server decides with, and how they are replaced.
+"""The release and policy in force: how a server takes them over, and how it changes them.
 
-A `ServingSnapshot` is immutable: catalogue, index (which holds the release) and policy. A request
-takes it once, at its start, so every answer comes from exactly one release and one catalogue. A
-change prepares the next snapshot beside the present one and swaps one reference.
+Of the pair in force either half may be refused. Then the other one is served all the same, beside
+what serves already, or at a start beside the last one of its history that can be served.
 """
 
-import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import NamedTuple
 
 import structlog
 
-from models.decision.decide import decide
-from models.decision.inputs import SharedInputs
-from models.domain.catalogue import Catalogue
-from models.domain.decisions import Request
-from models.domain.profile import Profile
 from models.errors import BadRelease
 from models.policy.schema import BUILT_IN, Policy
-from models.ranking.offer_index import OfferIndex
-from models.release.loader import load_release
+from models.release.histories import History, HistoryEntry, Pointer
 from models.release.promotion import override_needed
-from models.release.registry import NothingToRollBack, Pair, Pointer, Registry
-from models.release.release import Release
+from models.release.registry import BadPolicyFile, Registry
 from service.config.clock import Clock
-from service.config.logs import log_fault
-from service.contract.errors import LoadInProgress, NoRelease
-from service.decisions.release_trial import try_release
+from service.contract.errors import LoadInProgress
+from service.decisions.serving import Serving
+from service.decisions.serving_snapshot import (
+    Refused,
+    file_stamps,
+    is_wanted,
+)
 from service.store.store import Store
 
 _log = structlog.get_logger(__name__)
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Take = Callable[[HistoryEntry, Refused | None], Refused | None]
 
 
-@dataclass(frozen=True)
-class ServingSnapshot:
-    """What one request decides with; `index` is None until a release is in force."""
+class Change(NamedTuple):
+    """What is in force after a change, and the id of what was changed before it ("": none)."""
 
-    catalogue: Catalogue
-    index: OfferIndex | None
-    policy: Policy
-
-    def shared_inputs(self) -> SharedInputs:
-        """Return what all decisions share; raises `NoRelease` while none is in force."""
-        if self.index is None:
-            raise NoRelease("model: none loaded")
-        return SharedInputs(self.index, self.policy)
-
-
-class Promotion(NamedTuple):
-    """The ids of the release in force after a promotion or rollback, and before ("": none)."""
-
-    release: str
+    pointer: Pointer
     previous: str
 
 
-class ActiveRelease:
-    """Holds the snapshot in use; follows the store's catalogue and the registry's pointer."""
+class ActiveRelease(Serving):
+    """Follows the registry's pointer, and moves it: either half of the pair alone."""
 
     def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
-        self.registry = registry
-        self._store = store
-        self._clock = clock
-        self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
-        self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
+        super().__init__(store, registry, clock)
         self._loading = threading.Lock()  # held from choosing a release until it serves
-        self._refused: Pair | None = None
-        self.swaps = 0  # releases taken over
-        self.refusals = 0  # releases that were not fit for it
-        self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
-
-    @property
-    def snapshot(self) -> ServingSnapshot:
-        """Return the snapshot in use: take it once for a request."""
-        return self._snapshot
-
-    @property
-    def release_id(self) -> str:
-        """Return the id of the release that decides now; "" without one."""
-        index = self._snapshot.index
-        return "" if index is None else index.release.id
-
-    @property
-    def refused_id(self) -> str:
-        """Return the id of the release in force that is too bad to serve; "" for none."""
-        return "" if self._refused is None else self._refused.release
-
-    def refresh_catalogue(self) -> Catalogue:
-        """Apply every change of the catalogue that the store has; return the catalogue."""
-        with self._swapping:
-            snapshot = self._snapshot
-            catalogue = catch_up(self._store, snapshot.catalogue)
-            if catalogue is not snapshot.catalogue:
-                index = None if snapshot.index is None else snapshot.index.update(catalogue)
-                self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
-                _log.debug("catalogue", revision=catalogue.revision)
-            self.catalogue_checked = time.monotonic()
-            return catalogue
-
-    def follow_catalogue(self) -> None:
-        """Apply what other processes changed in the catalogue, if anything."""
-        if self._store.revision() != self._snapshot.catalogue.revision:
-            self.refresh_catalogue()
-        self.catalogue_checked = time.monotonic()
+        self._publishing = threading.Lock()  # held from choosing a policy until it decides
+        self.in_force = Pointer()  # as last seen
 
     def load_in_force(self) -> None:
-        """Load the release in force, or else the last one before it that can be loaded."""
-        pointer = self.registry.pointer()
-        if pointer.in_force is None:
-            _log.warning("no release in force", registry=str(self.registry.directory))
-            return
-        for pair in (pointer.in_force, *pointer.before):
-            if self._take_over(pair):
-                return
+        """Serve what is in force; of each half that cannot be served, the last one before it.
 
-    def follow_registry(self) -> None:
+        Where no policy of the history can be read, nothing decides.
+        """
+        pointer = self._look()
+        built_in = History(HistoryEntry(BUILT_IN.digest, 0))
+        self._policy_known = False
+        self._fall_back(
+            pointer.policies if pointer.policies.entries else built_in, self._take_policy
+        )
+        if not pointer.release:
+            _log.warning("no release in force", registry=str(self.registry.directory))
+        elif self._policy_known:
+            self._fall_back(pointer.releases, self._take_release)
+        self._log_fallbacks()
+
+    def _log_fallbacks(self) -> None:
+        snapshot = self._snapshot
+        if snapshot.refused_release is not None:
+            in_force = snapshot.refused_release.entry.id
+            _log.error("release fallback", in_force=in_force, serving=self.release_id or None)
+        if snapshot.refused_policy is not None:
+            in_force = snapshot.refused_policy.entry.id
+            serving = snapshot.policy.digest if self._policy_known else None
+            _log.error("policy fallback", in_force=in_force, serving=serving)
+
+    def follow_release(self) -> None:
         """Take over the release that another process put in force, unless it was refused."""
-        if self._moved() is None or not self._loading.acquire(blocking=False):
+        if self._release_to_take() is None or not self._loading.acquire(blocking=False):
             return
         try:
-            pair = self._moved()  # it may have been taken over meanwhile
-            if pair is not None:
-                self._take_over(pair)
+            entry = self._release_to_take()  # it may have been taken over meanwhile
+            if entry is not None:
+                self._take_release(entry)
         finally:
             self._loading.release()
 
-    def promote(self, prefix: str, override: str = "") -> Promotion:
-        """Try, load and put in force the release that `prefix` names.
+    def follow_policy(self) -> None:
+        """Take over the policy that another process put in force, unless it was refused."""
+        if self._policy_to_take() is None:
+            return
+        with self._publishing:
+            entry = self._policy_to_take()
+            if entry is not None:
+                self._take_policy(entry)
+
+    def promote(self, prefix: str, override: str = "") -> Change:
+        """Try, load and put in force the release that `prefix` names; the policy stays.
 
         Raises `BadInput` for a prefix that names none or several, `Held` for one that is worse than
         the one in force unless `override` says why, `BadRelease` for a damaged one,
@@ -141,38 +104,80 @@ class ActiveRelease:
         """
         with self._alone():
             release_id = self.registry.resolve(prefix)
-            previous = _in_force(self.registry.pointer())
+            previous = self._look().release
             reason = override_needed(self.registry, release_id, override)
-            self._swap(
-                release_id,
-                self._snapshot.policy,
-                lambda: self.registry.promote(release_id, self._clock.now(), reason),
+            pointer = self._swap_release(
+                release_id, lambda: self.registry.promote(release_id, self._clock.now(), reason)
             )
             _log.info("promoted", release=release_id, previous=previous, override=reason or None)
-            return Promotion(release_id, previous)
+            return Change(pointer, previous)
 
-    def rollback(self) -> Promotion:
-        """Put the release in force again that was before.
+    def rollback(self) -> Change:
+        """Put the release in force again that was before; the policy stays.
 
-        Raises `NothingToRollBack`, and as `promote` does.
+        Raises `NothingToRollBack`, `Conflict` where another process moves the pointer meanwhile,
+        and as `promote` does.
         """
         with self._alone():
-            pointer = self.registry.pointer()
-            if not pointer.before:
-                raise NothingToRollBack("release: no previous release")
-            release_id, previous = pointer.before[0].release, _in_force(pointer)
-            policy = self.registry.policy(pointer.before[0].policy)
-            self._swap(release_id, policy, lambda: self.registry.rollback(self._clock.now()))
-            _log.info("rolled back", release=release_id, previous=previous)
-            return Promotion(release_id, previous)
+            releases = self._look().releases
+            release_id = releases.rolled_back(0, "release").id
+            pointer = self._swap_release(
+                release_id, lambda: self.registry.rollback(self._clock.now(), release_id)
+            )
+            _log.info("rolled back", release=release_id, previous=releases.id)
+            return Change(pointer, releases.id)
 
-    def _moved(self) -> Pair | None:
-        """Return the pair in force when it is neither served nor refused."""
-        pair = self.registry.pointer().in_force
-        if pair is None or pair == self._refused:
+    def publish(self, policy: Policy) -> Change:
+        """Decide with a policy once, and put it in force; the release stays.
+
+        Raises `BadPolicyFile` for one with which nothing can be decided.
+        """
+        with self._publishing:
+            previous = self._look().policy
+            pointer = self._swap_policy(
+                policy, lambda: self.registry.publish(policy, self._clock.now())
+            )
+            _log.info("published", policy=policy.digest, previous=previous)
+            return Change(pointer, previous)
+
+    def rollback_policy(self) -> Change:
+        """Put the policy in force again that was before; the release stays.
+
+        Raises `NothingToRollBack`, `BadPolicyFile` for one that cannot be read or decided with,
+        `Conflict` where another process moves the pointer meanwhile.
+        """
+        with self._publishing:
+            pointer = self._look()
+            digest = pointer.policies.rolled_back(0, "policy").id
+            after = self._swap_policy(
+                self._read_policy(digest),
+                lambda: self.registry.rollback_policy(self._clock.now(), digest),
+            )
+            _log.info("rolled back", policy=digest, previous=pointer.policy)
+            return Change(after, pointer.policy)
+
+    def _look(self) -> Pointer:
+        self.in_force = self.registry.pointer()
+        return self.in_force
+
+    def _release_to_take(self) -> HistoryEntry | None:
+        """Return the release in force when it is neither served nor refused."""
+        entry, snapshot = self._look().releases.in_force, self._snapshot
+        if entry is None or not self._policy_known:
             return None
-        served = (self.release_id, self._snapshot.policy.digest)
-        return None if (pair.release, pair.policy) == served else pair
+        if is_wanted(entry, snapshot.release_id, snapshot.refused_release, self.registry.path):
+            return entry
+        return None
+
+    def _policy_to_take(self) -> HistoryEntry | None:
+        """Return the policy in force when it neither decides nor was refused."""
+        entry, snapshot = self._look().policies.in_force, self._snapshot
+        if entry is None:
+            return None
+        served = snapshot.policy.digest if self._policy_known else ""
+        if is_wanted(entry, served, snapshot.refused_policy, self.registry.policy_path):
+            return entry
+        return None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -184,75 +189,59 @@ class ActiveRelease:
         finally:
             self._loading.release()
 
-    def _take_over(self, pair: Pair) -> bool:
+    def _fall_back(self, history: History, take: Take) -> bool:
+        """Serve the latest entry of a history that can be served; tell whether there is one."""
+        first: Refused | None = None
+        tried: set[str] = set()
+        for entry in history.entries:
+            if entry.id in tried:
+                continue
+            refused = take(entry, first)
+            if refused is None:
+                return True
+            first = first or refused
+            tried.add(entry.id)
+        return False
+
+    def _take_release(
+        self, entry: HistoryEntry, instead_of: Refused | None = None
+    ) -> Refused | None:
+        """Serve a release; return None, or it as refused.
+
+        `instead_of` is the one in force, where that was refused.
+        """
+        found = Refused(entry, file_stamps(self.registry.path(entry.id)))
         try:
-            self._swap(pair.release, self.registry.policy(pair.policy), lambda: None)
+            self._swap_release(entry.id, lambda: self.in_force, instead_of)
         except BadRelease as error:
-            self._refused = pair
-            _log.error(
-                "release refused", release=pair.release, policy=pair.policy, reason=str(error)
-            )
-            return False
-        return True
+            with self._swapping:
+                self._snapshot = replace(self._snapshot, refused_release=instead_of or found)
+            serving = self.release_id or None
+            _log.error("release refused", release=entry.id, reason=str(error), serving=serving)
+            return found
+        return None
 
-    def _swap(self, release_id: str, policy: Policy, commit: Callable[[], object]) -> None:
-        """Load a release, `commit`, and serve it; what serves now stays when either fails."""
-        index = self._snapshot.index
+    def _take_policy(
+        self, entry: HistoryEntry, instead_of: Refused | None = None
+    ) -> Refused | None:
+        """Decide by a policy; return None, or it as refused.
+
+        `instead_of` is the one in force, where that was refused.
+        """
+        found = Refused(entry, file_stamps(self.registry.policy_path(entry.id)))
         try:
-            # Not under the lock: changes of the catalogue need not wait for a load.
-            if index is None or index.release.id != release_id:
-                release = _load(self.registry.path(release_id))
-                index = self._prepared(OfferIndex, release, self._snapshot.catalogue)
-            if policy != self._snapshot.policy or index is not self._snapshot.index:
-                self._prepared(_warm, index, policy, self._clock.now())
-        except BadRelease:
-            self.refusals += 1
+            self._swap_policy(self._read_policy(entry.id), lambda: self.in_force, instead_of)
+        except BadPolicyFile as error:
+            with self._swapping:
+                self._snapshot = replace(self._snapshot, refused_policy=instead_of or found)
+            serving = self._snapshot.policy.digest if self._policy_known else None
+            _log.error("policy refused", policy=entry.id, reason=str(error), serving=serving)
+            return found
+        return None
+
+    def _read_policy(self, digest: str) -> Policy:
+        try:
+            return self.registry.policy(digest)
+        except BadPolicyFile:
+            self.policy_refusals += 1
             raise
-        with self._swapping:
-            snapshot = self._snapshot
-            if index.catalogue is not snapshot.catalogue:
-                index = index.update(snapshot.catalogue)
-            commit()
-            self._snapshot = replace(snapshot, index=index, policy=policy)
-        self._refused = None
-        self.swaps += snapshot.index is None or snapshot.index.release.id != release_id
-        _log.info(
-            "serving",
-            release=release_id,
-            policy=policy.digest,
-            catalogue=snapshot.catalogue.revision,
-        )
-
-    def _prepared(self, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `make` returns; whatever it raises, the release is a `BadRelease`."""
-        try:
-            return make(*args, **kwargs)
-        except Exception as error:
-            reference = secrets.token_hex(8)
-            log_fault(error, reference, "release")
-            raise BadRelease(f"release: cannot decide; ref={reference}") from None
-
-
-def catch_up(store: Store, catalogue: Catalogue) -> Catalogue:
-    """Return a catalogue with every change that the store has had since."""
-    while True:
-        revision, rows = store.catalogue_changes(catalogue.revision)
-        if revision == catalogue.revision:
-            return catalogue
-        catalogue = catalogue.apply(revision, rows)
-
-
-def _load(directory: Path) -> Release:
-    if not directory.is_dir():
-        raise BadRelease("release: not in the registry")
-    try_release(directory)
-    return load_release(directory)
-
-
-def _warm(index: OfferIndex, policy: Policy, now: int) -> None:
-    """Decide once for nobody, so that no caller waits for what is computed on first use."""
-    decide(Profile(customer=b""), SharedInputs(index, policy), Request(channel="web"), now)
-
-
-def _in_force(pointer: Pointer) -> str:
-    return "" if pointer.in_force is None else pointer.in_force.release

@@ -120,7 +120,7 @@ class Decider:
         of_answer = answer_flags(
             self._clock, customer is not None and customer.identifiers_disagree
         )
-        flags = tuple(sorted({*decision.flags, *of_answer}))
+        flags = tuple(sorted({*decision.flags, *of_answer, *shared.flags}))
         decision = msgspec.structs.replace(decision, flags=flags)
         record = DecisionRecord(
             id=self._store.new_decision_id(profile.customer, now),

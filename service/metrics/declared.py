@@ -4,8 +4,8 @@ A new one is one declaration here; whoever counts it takes it from `Exported` by
 It is exported, by one process or for all workers together, whether anything was counted or not.
 
 Labels come from closed sets: methods of the contract, status and reason codes, flags, reasons for
-withholding an offer, declared channels. No id is a label, but for that of the release that decides,
-and that one only while it does.
+withholding an offer, declared channels. No id is a label, but for those of the release and policy
+that decide and that are in force, and those only while they are.
 """
 
 from collections.abc import Callable
@@ -162,15 +162,25 @@ CATALOGUE_AGE = gauge(
 )
 RELEASE = gauge(
     "throughline_release_info",
-    "The release that decides; the value is the number of workers it decides in.",
+    "What decides, and what is in force; the value is the number of workers.",
     "livesum",
-    "release",
+    *("release", "policy", "release_in_force", "policy_in_force"),
+)
+FALLBACK = gauge(
+    "throughline_fallback_workers",
+    "Workers that decide by another release or policy than the one in force, which they refused.",
+    "livesum",
+    "what",
 )
 RELEASE_SWAPS = counter(
     "throughline_release_swaps_total", "Releases taken over, the first one included."
 )
 RELEASE_REFUSALS = counter(
     "throughline_release_refusals_total", "Releases found unfit to be taken over."
+)
+POLICY_SWAPS = counter("throughline_policy_swaps_total", "Policies taken over from another one.")
+POLICY_REFUSALS = counter(
+    "throughline_policy_refusals_total", "Policies that could not be read or decided by."
 )
 WORKERS = gauge("throughline_workers", "Processes that serve.", "livesum")
 WORKER_CPU = counter(

@@ -45,7 +45,9 @@ class ReleaseServicer(ReleaseServiceServicer):
         check.raise_if_invalid()
         promoted = self._active_release.promote(prefix, override)
         return pb.PromoteReleaseResponse(
-            release_id=promoted.release, previous_release_id=promoted.previous
+            release_id=promoted.pointer.release,
+            previous_release_id=promoted.previous,
+            policy_digest=promoted.pointer.policy,
         )
 
     def RollbackRelease(  # noqa: N802
@@ -54,5 +56,7 @@ class ReleaseServicer(ReleaseServiceServicer):
         """Put the release in force again that was before this one."""
         promoted = self._active_release.rollback()
         return pb.RollbackReleaseResponse(
-            release_id=promoted.release, previous_release_id=promoted.previous
+            release_id=promoted.pointer.release,
+            previous_release_id=promoted.previous,
+            policy_digest=promoted.pointer.policy,
         )

@@ -105,7 +105,7 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         if shared is not None:
             if (
                 shared.others_decide
-                and registry.pointer().in_force
+                and registry.pointer().release
                 and not active_release.release_id
             ):
                 raise NoRelease("release: none can be loaded, and other workers have one")
@@ -116,7 +116,8 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         server.start(dependencies)
         pollers = [
             Poller("catalogue", FOLLOW_SECONDS, active_release.follow_catalogue),
-            Poller("registry", FOLLOW_SECONDS, active_release.follow_registry),
+            Poller("policy", FOLLOW_SECONDS, active_release.follow_policy),
+            Poller("release", FOLLOW_SECONDS, active_release.follow_release),
             Poller("health", HEALTH_SECONDS, server.update_health),
         ]
         if certificates is not None:

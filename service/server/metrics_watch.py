@@ -19,7 +19,7 @@ class MetricsWatch:
         self._active_release = active_release
         self._process = ProcessCollector(registry=None)
         self._seen: dict[Counter, float] = {}
-        self._release_id = ""
+        self._named: tuple[str, ...] = ()
         exported[declared.WORKERS].set(1)
 
     def observe(self) -> None:
@@ -41,14 +41,24 @@ class MetricsWatch:
         exported, active = self._exported, self._active_release
         exported[declared.CATALOGUE_REVISION].set(active.snapshot.catalogue.revision)
         exported[declared.CATALOGUE_AGE].set(time.monotonic() - active.catalogue_checked)
-        self._raise_to(exported[declared.RELEASE_SWAPS], active.swaps)
-        self._raise_to(exported[declared.RELEASE_REFUSALS], active.refusals)
-        release_id = active.release_id
-        if release_id != self._release_id:
-            if self._release_id:
-                exported[declared.RELEASE].labels(self._release_id).set(0)
-            exported[declared.RELEASE].labels(release_id).set(1)
-            self._release_id = release_id
+        self._raise_to(exported[declared.RELEASE_SWAPS], active.release_swaps)
+        self._raise_to(exported[declared.RELEASE_REFUSALS], active.release_refusals)
+        self._raise_to(exported[declared.POLICY_SWAPS], active.policy_swaps)
+        self._raise_to(exported[declared.POLICY_REFUSALS], active.policy_refusals)
+        snapshot, in_force = active.snapshot, active.in_force
+        for what, refused in (
+            ("release", snapshot.refused_release),
+            ("policy", snapshot.refused_policy),
+        ):
+            exported[declared.FALLBACK].labels(what).set(refused is not None)
+        decides = (snapshot.release_id, snapshot.policy.digest)
+        named = (*decides, in_force.release, in_force.policy) if snapshot.release_id else ()
+        if named != self._named:
+            if self._named:
+                exported[declared.RELEASE].labels(*self._named).set(0)
+            if named:
+                exported[declared.RELEASE].labels(*named).set(1)
+            self._named = named
 
     def _observe_process(self) -> None:
         for family in self._process.collect():

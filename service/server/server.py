@@ -14,6 +14,8 @@ from throughline.v1 import (
     event_pb2_grpc,
     offer_pb2,
     offer_pb2_grpc,
+    policy_pb2,
+    policy_pb2_grpc,
     recommendation_pb2,
     recommendation_pb2_grpc,
     release_pb2,
@@ -29,13 +31,14 @@ from service.rpc.dependencies import Dependencies
 from service.rpc.events import EventServicer
 from service.rpc.interceptor import InterceptingServer
 from service.rpc.offers import OfferServicer
+from service.rpc.policies import PolicyServicer
 from service.rpc.recommendations import RecommendationServicer
 from service.rpc.releases import ReleaseServicer
 from service.server.tls import CertificateFiles, Certificates
 
 _log = structlog.get_logger(__name__)
 
-RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE = (
+RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE, POLICY = (
     module.DESCRIPTOR.services_by_name[name].full_name
     for module, name in (
         (recommendation_pb2, "RecommendationService"),
@@ -43,6 +46,7 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE = (
         (customer_pb2, "CustomerService"),
         (offer_pb2, "OfferService"),
         (release_pb2, "ReleaseService"),
+        (policy_pb2, "PolicyService"),
     )
 )
 ALONE = ("grpc.so_reuseport", 0)  # else a second server would take half the calls of the first
@@ -90,6 +94,7 @@ class Server:
             "bulk": settings.bulk_threads,
             "catalogue": 2,
             "release": 2,
+            "policy": 1,
         }
         self._pools = {name: self._admission.pool(name, count) for name, count in threads.items()}
         # What is always let in: health, reflection.
@@ -113,6 +118,7 @@ class Server:
                 "EventService": self._pools["ingest"],
                 "OfferService": self._pools["catalogue"],
                 "ReleaseService": self._pools["release"],
+                "PolicyService": self._pools["policy"],
             },
             calls,
             self._admission,
@@ -142,15 +148,19 @@ class Server:
         """Set each service's health by what it depends on.
 
         Deciding goes on without the store, so that an outage of the store does not take every
-        instance out of its load balancer at once; what must be stored says that it cannot be.
+        instance out of its load balancer at once; what must be stored says that it cannot be. In
+        the same way it goes on by the release or policy before, where that in force is damaged.
         """
-        deciding = _SERVING if self.dependencies.active_release.release_id else _NOT_SERVING
+        snapshot = self.dependencies.active_release.snapshot
+        deciding = _SERVING if snapshot.release_id else _NOT_SERVING
         storing = _SERVING if self.dependencies.store_answers() else _NOT_SERVING
         for service in (health.OVERALL_HEALTH, RECOMMENDATION):
             self._say(service, deciding)
         for service in (EVENT, CUSTOMER, OFFER):
             self._say(service, storing)
-        self._say(RELEASE, _SERVING)
+        self._say(RELEASE, _NOT_SERVING if snapshot.refused_release else _SERVING)
+        self._say(POLICY, _NOT_SERVING if snapshot.refused_policy else _SERVING)
+        self._say(health.SERVICE_NAME, _SERVING)
 
     def leave(self) -> None:
         """Say NOT_SERVING from now on, and go on to answer."""
@@ -191,7 +201,8 @@ class Server:
         offer_pb2_grpc.add_OfferServiceServicer_to_server(OfferServicer(dependencies), server)
         release_pb2_grpc.add_ReleaseServiceServicer_to_server(ReleaseServicer(dependencies), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        services = (RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE)
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(dependencies), server)
+        services = (RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE, POLICY)
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
 

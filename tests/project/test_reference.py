@@ -17,6 +17,7 @@ from throughline.v1 import (
     customer_pb2,
     event_pb2,
     offer_pb2,
+    policy_pb2,
     recommendation_pb2,
     release_pb2,
 )
@@ -285,7 +286,10 @@ def test_each_call_is_told() -> None:
     """The table of calls has every method of the contract, and no other."""
     there = {
         f"{service.name}.{method.name}"
-        for module in (recommendation_pb2, event_pb2, customer_pb2, offer_pb2, release_pb2)
+        for module in (
+            *(recommendation_pb2, event_pb2, customer_pb2, offer_pb2),
+            *(release_pb2, policy_pb2),
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
@@ -336,6 +340,7 @@ def test_each_limit_is_told() -> None:
         "ids": (limits.ID_BYTES,),
         "names (channels, types, placements, ...)": (limits.NAME_BYTES,),
         "one message": (limits.MESSAGE_BYTES >> 20,),
+        "a policy in a call": (limits.POLICY_BYTES >> 10,),
         "metadata": (limits.METADATA_SOFT_BYTES >> 10, limits.METADATA_HARD_BYTES >> 10),
     }.items():
         row = told.get(name) or told[name.strip("`")] if name in told else told[name[1:-1]]

@@ -225,7 +225,7 @@ def kill_during_swaps(directory: Path, kills: int, seed: int) -> Counter[str]:
     options = ("--store", "sqlite:data", "--registry", "registry")
     found: Counter[str] = Counter()
     swap = 3.0  # seconds that one takes, as measured below
-    old = new = Registry(directory / "registry").pointer().in_force.release  # type: ignore[union-attr]
+    old = new = Registry(directory / "registry").pointer().release
     for number in range(kills + 1):
         with served(directory, *options) as live, clients(live.address, 1) as (client,):
             release, shown = answered(client)

@@ -181,6 +181,7 @@ class Fuzzer:
 
 
 _GOOD: dict[str, Sequence[str]] = {
+    "toml": ("[holdout]\nshare = 0.1\n", "[holdout]\nshare = 0.2\n", "# none"),
     "namespace": ("loyalty", "cookie", "device"),
     "channel": ("web", "email", "app", "till"),
     "channels": ("web", "email"),

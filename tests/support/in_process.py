@@ -43,6 +43,14 @@ class Running:
         request = event_pb2.RecordEventsRequest(events=events)
         return self.client.events.RecordEvents(request, timeout=PATIENCE)
 
+    @property
+    def refused(self) -> tuple[str, str]:
+        """Return the release and the policy in force that were refused, "" where neither was."""
+        snapshot = self.server.dependencies.active_release.snapshot
+        halves = (snapshot.refused_release, snapshot.refused_policy)
+        release, policy = ("" if half is None else half.entry.id for half in halves)
+        return release, policy
+
     def raw(self, method: str, data: bytes) -> bytes:
         """Send bytes as they are to a method, `Service/Method`; raises `grpc.RpcError`."""
         call: Any = self.channel.unary_unary(f"/throughline.v1.{method}")
@@ -71,7 +79,7 @@ def running(
     `options` are settings; `tls` is what the client comes with.
     """
     registry = Registry(directory / "registry")
-    if promoted and registry.pointer().in_force is None:
+    if promoted and not registry.pointer().release:
         release_id = enter_release(registry.directory)
         registry.promote(release_id, 1)
     settings = read_settings(

@@ -95,14 +95,14 @@ class Month:
 
     def _promote(self, release: str) -> None:
         self._registry.promote(release, self._clock.now())
-        self._runtime.follow_registry()
+        self._runtime.follow_release()
         assert self._runtime.release_id == release
         self.counts["releases"] += 1
 
     def _publish(self) -> None:
         policy = policies.drawn(self._draw)
         self._registry.publish(policy, self._clock.now())
-        self._runtime.follow_registry()
+        self._runtime.follow_policy()
         assert self._runtime.snapshot.policy == policy
         self.counts["policies"] += 1
 

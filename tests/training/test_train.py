@@ -51,7 +51,7 @@ def test_a_release_is_entered_loads_and_answers_its_golden_requests(
     trained = train(shop, tmp_path, QUICK)
     registry = Registry(tmp_path)
     assert [entry.release for entry in registry.entries()] == [trained.release]
-    assert registry.pointer().in_force is None
+    assert not registry.pointer().release
     release = load_release(trained.directory)
     golden = read_golden(trained.directory)
     assert len(golden) > 1

@@ -23,11 +23,11 @@ MODEL, IN_FORCE = "release", "in force"  # the rankers that a gate compares
 
 def release_in_force(registry: Registry) -> Release | None:
     """Load the release in force; None where there is none, or none that can be loaded."""
-    pair = registry.pointer().in_force
-    if pair is None:
+    release_id = registry.pointer().release
+    if not release_id:
         return None
     try:
-        return load_release(registry.path(pair.release))
+        return load_release(registry.path(release_id))
     except BadRelease:
         return None
 

@@ -42,6 +42,10 @@ class _FlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Flag.ValueType],
     """Some ids of include, exclude or context_items are unknown; see unknown_ids."""
     FLAG_HELD_OUT: _Flag.ValueType  # 8
     """The customer is of the holdout: marketing offers are withheld, and counted against the others."""
+    FLAG_RELEASE_FALLBACK: _Flag.ValueType  # 9
+    """The release in force is damaged or unfit: the one before it decides."""
+    FLAG_POLICY_FALLBACK: _Flag.ValueType  # 10
+    """The policy in force cannot be read or decided by: the one before it decides."""
     FLAG_HISTORY_BOUNDED: _Flag.ValueType  # 11
     """More happened than is kept of this customer for a rule that was asked. On outbound channels such
     a rule withholds what it may be about; elsewhere it goes by what is known.
@@ -68,6 +72,10 @@ FLAG_UNKNOWN_IDS: Flag.ValueType  # 7
 """Some ids of include, exclude or context_items are unknown; see unknown_ids."""
 FLAG_HELD_OUT: Flag.ValueType  # 8
 """The customer is of the holdout: marketing offers are withheld, and counted against the others."""
+FLAG_RELEASE_FALLBACK: Flag.ValueType  # 9
+"""The release in force is damaged or unfit: the one before it decides."""
+FLAG_POLICY_FALLBACK: Flag.ValueType  # 10
+"""The policy in force cannot be read or decided by: the one before it decides."""
 FLAG_HISTORY_BOUNDED: Flag.ValueType  # 11
 """More happened than is kept of this customer for a rule that was asked. On outbound channels such
 a rule withholds what it may be about; elsewhere it goes by what is known.

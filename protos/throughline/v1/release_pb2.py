@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cthroughline/v1/release.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListReleasesRequest\"A\n\x14ListReleasesResponse\x12)\n\x08releases\x18\x01 \x03(\x0b\x32\x17.throughline.v1.Release\"\xa3\x01\n\x07Release\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_force\x18\x03 \x01(\x08\x12\r\n\x05label\x18\x04 \x01(\t\x12\r\n\x05items\x18\x05 \x01(\x03\x12\'\n\x07metrics\x18\x06 \x03(\x0b\x32\x16.throughline.v1.Metric\"@\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"=\n\x15PromoteReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x10\n\x08override\x18\x02 \x01(\t\"I\n\x16PromoteReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x1b\n\x13previous_release_id\x18\x02 \x01(\t\"\x18\n\x16RollbackReleaseRequest\"J\n\x17RollbackReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x1b\n\x13previous_release_id\x18\x02 \x01(\t2\xb0\x02\n\x0eReleaseService\x12Y\n\x0cListReleases\x12#.throughline.v1.ListReleasesRequest\x1a$.throughline.v1.ListReleasesResponse\x12_\n\x0ePromoteRelease\x12%.throughline.v1.PromoteReleaseRequest\x1a&.throughline.v1.PromoteReleaseResponse\x12\x62\n\x0fRollbackRelease\x12&.throughline.v1.RollbackReleaseRequest\x1a\'.throughline.v1.RollbackReleaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cthroughline/v1/release.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListReleasesRequest\"A\n\x14ListReleasesResponse\x12)\n\x08releases\x18\x01 \x03(\x0b\x32\x17.throughline.v1.Release\"\xa3\x01\n\x07Release\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_force\x18\x03 \x01(\x08\x12\r\n\x05label\x18\x04 \x01(\t\x12\r\n\x05items\x18\x05 \x01(\x03\x12\'\n\x07metrics\x18\x06 \x03(\x0b\x32\x16.throughline.v1.Metric\"@\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"=\n\x15PromoteReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x10\n\x08override\x18\x02 \x01(\t\"`\n\x16PromoteReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x1b\n\x13previous_release_id\x18\x02 \x01(\t\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\"\x18\n\x16RollbackReleaseRequest\"a\n\x17RollbackReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x1b\n\x13previous_release_id\x18\x02 \x01(\t\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t2\xb0\x02\n\x0eReleaseService\x12Y\n\x0cListReleases\x12#.throughline.v1.ListReleasesRequest\x1a$.throughline.v1.ListReleasesResponse\x12_\n\x0ePromoteRelease\x12%.throughline.v1.PromoteReleaseRequest\x1a&.throughline.v1.PromoteReleaseResponse\x12\x62\n\x0fRollbackRelease\x12&.throughline.v1.RollbackReleaseRequest\x1a\'.throughline.v1.RollbackReleaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,11 +43,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMOTERELEASEREQUEST']._serialized_start=403
   _globals['_PROMOTERELEASEREQUEST']._serialized_end=464
   _globals['_PROMOTERELEASERESPONSE']._serialized_start=466
-  _globals['_PROMOTERELEASERESPONSE']._serialized_end=539
-  _globals['_ROLLBACKRELEASEREQUEST']._serialized_start=541
-  _globals['_ROLLBACKRELEASEREQUEST']._serialized_end=565
-  _globals['_ROLLBACKRELEASERESPONSE']._serialized_start=567
-  _globals['_ROLLBACKRELEASERESPONSE']._serialized_end=641
-  _globals['_RELEASESERVICE']._serialized_start=644
-  _globals['_RELEASESERVICE']._serialized_end=948
+  _globals['_PROMOTERELEASERESPONSE']._serialized_end=562
+  _globals['_ROLLBACKRELEASEREQUEST']._serialized_start=564
+  _globals['_ROLLBACKRELEASEREQUEST']._serialized_end=588
+  _globals['_ROLLBACKRELEASERESPONSE']._serialized_start=590
+  _globals['_ROLLBACKRELEASERESPONSE']._serialized_end=687
+  _globals['_RELEASESERVICE']._serialized_start=690
+  _globals['_RELEASESERVICE']._serialized_end=994
 # @@protoc_insertion_point(module_scope)

@@ -174,19 +174,23 @@ class PromoteReleaseResponse(_message.Message):
 
     RELEASE_ID_FIELD_NUMBER: _builtins.int
     PREVIOUS_RELEASE_ID_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     """The release in force."""
     previous_release_id: _builtins.str
     """The one that was in force before; empty without one."""
+    policy_digest: _builtins.str
+    """The policy in force, which it leaves alone."""
     def __init__(
         self,
         *,
         release_id: _builtins.str = ...,
         previous_release_id: _builtins.str = ...,
+        policy_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_release_id", b"previous_release_id", "release_id", b"release_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_digest", b"policy_digest", "previous_release_id", b"previous_release_id", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,19 +221,23 @@ class RollbackReleaseResponse(_message.Message):
 
     RELEASE_ID_FIELD_NUMBER: _builtins.int
     PREVIOUS_RELEASE_ID_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     """The release in force."""
     previous_release_id: _builtins.str
     """The one that was in force before."""
+    policy_digest: _builtins.str
+    """The policy in force, which it leaves alone."""
     def __init__(
         self,
         *,
         release_id: _builtins.str = ...,
         previous_release_id: _builtins.str = ...,
+        policy_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_release_id", b"previous_release_id", "release_id", b"release_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_digest", b"policy_digest", "previous_release_id", b"previous_release_id", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,7 +66,7 @@ class ReleaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteRelease(self, request, context):
-        """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
+        """Puts a release in force; the policy stays. INVALID_ARGUMENT, with the file at fault, when it is damaged;
         FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
         force on the same cases and no reason to override is given; ABORTED while another is loaded.
         """
@@ -75,8 +75,8 @@ class ReleaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollbackRelease(self, request, context):
-        """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
-        otherwise as PromoteRelease.
+        """Puts the release in force again that was before this one; the policy stays. FAILED_PRECONDITION
+        without one; otherwise as PromoteRelease.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,13 +38,13 @@ class ReleaseServiceStub:
     ListReleases: _grpc.UnaryUnaryMultiCallable[_release_pb2.ListReleasesRequest, _release_pb2.ListReleasesResponse]
     """Lists the registry's releases, latest first."""
     PromoteRelease: _grpc.UnaryUnaryMultiCallable[_release_pb2.PromoteReleaseRequest, _release_pb2.PromoteReleaseResponse]
-    """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
+    """Puts a release in force; the policy stays. INVALID_ARGUMENT, with the file at fault, when it is damaged;
     FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
     force on the same cases and no reason to override is given; ABORTED while another is loaded.
     """
     RollbackRelease: _grpc.UnaryUnaryMultiCallable[_release_pb2.RollbackReleaseRequest, _release_pb2.RollbackReleaseResponse]
-    """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
-    otherwise as PromoteRelease.
+    """Puts the release in force again that was before this one; the policy stays. FAILED_PRECONDITION
+    without one; otherwise as PromoteRelease.
     """
 
 @_typing.type_check_only
@@ -57,13 +57,13 @@ class ReleaseServiceAsyncStub(ReleaseServiceStub):
     ListReleases: _aio.UnaryUnaryMultiCallable[_release_pb2.ListReleasesRequest, _release_pb2.ListReleasesResponse]  # type: ignore[assignment]
     """Lists the registry's releases, latest first."""
     PromoteRelease: _aio.UnaryUnaryMultiCallable[_release_pb2.PromoteReleaseRequest, _release_pb2.PromoteReleaseResponse]  # type: ignore[assignment]
-    """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
+    """Puts a release in force; the policy stays. INVALID_ARGUMENT, with the file at fault, when it is damaged;
     FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
     force on the same cases and no reason to override is given; ABORTED while another is loaded.
     """
     RollbackRelease: _aio.UnaryUnaryMultiCallable[_release_pb2.RollbackReleaseRequest, _release_pb2.RollbackReleaseResponse]  # type: ignore[assignment]
-    """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
-    otherwise as PromoteRelease.
+    """Puts the release in force again that was before this one; the policy stays. FAILED_PRECONDITION
+    without one; otherwise as PromoteRelease.
     """
 
 class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -85,7 +85,7 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _release_pb2.PromoteReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_release_pb2.PromoteReleaseResponse, _abc.Awaitable[_release_pb2.PromoteReleaseResponse]]:
-        """Puts a release in force. INVALID_ARGUMENT, with the file at fault, when it is damaged;
+        """Puts a release in force; the policy stays. INVALID_ARGUMENT, with the file at fault, when it is damaged;
         FAILED_PRECONDITION when its format is of a later version, or when it did worse than the one in
         force on the same cases and no reason to override is given; ABORTED while another is loaded.
         """
@@ -96,8 +96,8 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _release_pb2.RollbackReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_release_pb2.RollbackReleaseResponse, _abc.Awaitable[_release_pb2.RollbackReleaseResponse]]:
-        """Puts the release in force again that was before this one. FAILED_PRECONDITION without one;
-        otherwise as PromoteRelease.
+        """Puts the release in force again that was before this one; the policy stays. FAILED_PRECONDITION
+        without one; otherwise as PromoteRelease.
         """
 
 def add_ReleaseServiceServicer_to_server(servicer: ReleaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -35,7 +35,6 @@ pytestmark = pytest.mark.machine
 
 SECRET = "canary-4711"
 RECOMMEND = "RecommendationService/Recommend"
-TAKES_NOTHING = {"ListReleasesRequest", "RollbackReleaseRequest"}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +18,16 @@ import grpc
 import pytest
 from throughline.v1 import release_pb2
 
+from models.release.histories import Pointer
 from models.release.manifest import FORMAT
-from models.release.registry import Entry, Pointer
-from service.decisions import active_release
+from models.release.registry import Entry
+from service.decisions import preparation
 from service.decisions.release_trial import try_release
 from tests.support.bad_content import rehashed
 from tests.support.damage import copied, golden_release
 from tests.support.in_process import Running, enter_release, running
 from tests.support.refusals import INVALID, Refusal, refused, wrong
-from tests.support.waiting import PATIENCE, joined
+from tests.support.waiting import PATIENCE, eventually, joined
 
 pytestmark = pytest.mark.machine
 
@@ -106,18 +106,15 @@ def test_release_that_cannot_decide(live: Running, monkeypatch: pytest.MonkeyPat
 
     first = live.server.dependencies.active_release.release_id
     second = enter_release(live.registry.directory, seed=2)
-    monkeypatch.setattr(active_release, "_warm", fail)
+    monkeypatch.setattr(preparation, "_warm", fail)
     told = refused(live, PROMOTE, named(second))
     assert (told.code, told.reason) == (INVALID, "BAD_RELEASE")
     assert told.details.startswith("release: cannot decide; ref=")
     assert live.recommend("a").moment.release == first
     live.registry.promote(second, 2)
-    end = time.monotonic() + PATIENCE
-    while live.server.dependencies.active_release.refused_id != second and time.monotonic() < end:
-        time.sleep(0.05)
-    assert live.server.dependencies.active_release.refused_id == second
+    assert eventually(lambda: live.refused == (second, ""))
     for _ in range(3):
-        live.server.dependencies.active_release.follow_registry()
+        live.server.dependencies.active_release.follow_release()
     assert len(calls) == 2
 
 
@@ -131,7 +128,7 @@ def test_two_loads_at_once(live: Running, monkeypatch: pytest.MonkeyPatch) -> No
         leave.wait(PATIENCE)
         try_release(directory)
 
-    monkeypatch.setattr(active_release, "try_release", wait)
+    monkeypatch.setattr(preparation, "try_release", wait)
     first = live.client.releases.PromoteRelease.future(named(second), timeout=PATIENCE)
     assert loading.wait(PATIENCE)
     expected = Refusal(
@@ -158,7 +155,7 @@ def test_a_look_at_the_pointer_is_no_load(live: Running, monkeypatch: pytest.Mon
             leave.wait(PATIENCE)
         return pointer()
 
-    follower = threading.Thread(target=runtime.follow_registry, daemon=True)
+    follower = threading.Thread(target=runtime.follow_release, daemon=True)
     monkeypatch.setattr(runtime.registry, "pointer", slowly)
     follower.start()
     try:

@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from models.explanation import counterfactuals, minimal_change
+from models.policy.toml_file import MISTAKES
 from service.contract import limits
 from tests.support.paths import ROOT
 
@@ -95,6 +96,10 @@ STATED = {
     "CheckOfferRequest.place": [f"at most {limits.PLACE_BYTES} bytes"],
     "PromoteReleaseRequest.release_id": [f"first {limits.RELEASE_DIGITS} or more digits"],
     "PromoteReleaseRequest.override": [f"At most {limits.REASON_BYTES} bytes"],
+    "GetPolicyRequest.digest": [f"first {limits.DIGEST_DIGITS} or more digits"],
+    "CheckPolicyRequest.toml": [f"1 to {number(limits.POLICY_BYTES)} bytes"],
+    "CheckPolicyResponse.mistakes": [f"the first {MISTAKES}"],
+    "PublishPolicyRequest.toml": [f"1 to {number(limits.POLICY_BYTES)} bytes"],
 }
 
 

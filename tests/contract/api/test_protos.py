@@ -52,14 +52,17 @@ def test_a_break_is_noticed(tmp_path: Path) -> None:
     assert "namespace" in done.stdout
 
 
-@pytest.mark.parametrize("service", ["Recommendation", "Event", "Customer", "Offer", "Release"])
+@pytest.mark.parametrize(
+    "service", ["Recommendation", "Event", "Customer", "Offer", "Release", "Policy"]
+)
 def test_services_of_the_contract_are_there(service: str) -> None:
-    """The five services of the design are in the generated package."""
+    """The six services of the design are in the generated package."""
     from google.protobuf import descriptor_pool
     from throughline.v1 import (  # noqa: F401
         customer_pb2,
         event_pb2,
         offer_pb2,
+        policy_pb2,
         recommendation_pb2,
         release_pb2,
     )

@@ -132,7 +132,7 @@ def test_over_the_wire_a_reason_overrides_and_is_recorded(tmp_path: Path) -> Non
     with running(tmp_path, promoted=False) as live, capture_logs() as logs:
         registry, first, second = measured(live.registry.directory)
         request = release_pb2.PromoteReleaseRequest(release_id=second)
-        live.server.dependencies.active_release.follow_registry()
+        live.server.dependencies.active_release.follow_release()
         against(registry, second, first, lead(-0.1, 0.01, "on web"))
         assert refused(live, PROMOTE, request) == Refusal(
             grpc.StatusCode.FAILED_PRECONDITION,
@@ -144,17 +144,17 @@ def test_over_the_wire_a_reason_overrides_and_is_recorded(tmp_path: Path) -> Non
         )
         request.override = "x" * 257
         assert refused(live, PROMOTE, request) == wrong("override: too long; max 256")
-        assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
+        assert registry.pointer().release == first
 
         request.override = "the old one sells what is gone"
         live.client.releases.PromoteRelease(request, timeout=PATIENCE)
-        pair = registry.pointer().in_force
-        assert pair is not None
-        assert (pair.release, pair.override) == (second, request.override)
+        entry = registry.pointer().releases.in_force
+        assert entry is not None
+        assert (entry.id, entry.override) == (second, request.override)
         (line,) = [line for line in logs if line["event"] == "promoted"]
         assert line["override"] == request.override
         live.client.releases.RollbackRelease(release_pb2.RollbackReleaseRequest(), timeout=PATIENCE)
-        assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
+        assert registry.pointer().release == first
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     held = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (held.returncode, held.stderr.count("\n")) == (os.EX_DATAERR, 1), held.stderr
     assert held.stderr.startswith("throughline: gate recall@10, discovery: 0.2000 against 0.3000")
-    assert registry.pointer().in_force.release == first  # type: ignore[union-attr]
+    assert registry.pointer().release == first
     command += ["--override", "asked for by the shop"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
-    pair = registry.pointer().in_force
-    assert pair is not None
-    assert (pair.release, pair.override) == (second, "asked for by the shop")
+    entry = registry.pointer().releases.in_force
+    assert entry is not None
+    assert (entry.id, entry.override) == (second, "asked for by the shop")

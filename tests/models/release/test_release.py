@@ -9,10 +9,11 @@ import pytest
 
 from models.errors import BadInput, BadRelease
 from models.release.golden import check_golden
+from models.release.histories import NothingToRollBack
 from models.release.loader import load_release, read_golden, verify_release
 from models.release.manifest import FILES, MANIFEST
 from models.release.ranker_files import stage_arrays
-from models.release.registry import Entry, NothingToRollBack, Registry
+from models.release.registry import Entry, Registry
 from tests.support.bad_content import rehashed
 from tests.support.damage import golden_release
 from tests.support.small_release import small_content, write_small_release
@@ -98,18 +99,14 @@ def test_an_extra_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_pointer_moves_and_rolls_back(tmp_path: Path) -> None:
-    """Promotion names one pair, rollback the one before, and nothing is before the first."""
+    """Promotion names one release, rollback the one before, and nothing is before the first."""
     registry = Registry(tmp_path)
     ids = [write_small_release(tmp_path, seed=seed)[0] for seed in (1, 2)]
     for at, release in enumerate(ids):
         registry.add(Entry(release=release, created=at))
         registry.promote(release, at)
-    pointer = registry.pointer()
-    assert pointer.in_force is not None
-    assert pointer.in_force.release == ids[1]
-    back = registry.rollback(9).in_force
-    assert back is not None
-    assert back.release == ids[0]
+    assert registry.pointer().release == ids[1]
+    assert registry.rollback(9).release == ids[0]
     with pytest.raises(NothingToRollBack):
         registry.rollback(10)
     assert registry.resolve(ids[0][:12]) == ids[0]

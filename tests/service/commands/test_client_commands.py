@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from models.policy.schema import BUILT_IN
 from service import cli
 from tests.support.in_process import Running, enter_release, running
 
@@ -163,8 +164,13 @@ def test_releases_of_a_running_service(throughline: Run, live: Running) -> None:
     _, out, _ = throughline("releases", "list")
     assert f"in force   {first[:12]}" in out
     assert second[:12] in out
-    assert f"In force: {second}" in throughline("releases", "promote", second[:10])[1]
-    assert f"In force: {first}" in throughline("releases", "rollback")[1]
+    policy = f"Policy:  {BUILT_IN.digest[:12]} (unchanged)\n"
+    said = f"Release: {second[:12]} (before: {first[:12]})\n{policy}"
+    assert throughline("releases", "promote", second[:10])[1] == said
+    said = f"Release: {second[:12]} (unchanged)\n{policy}"
+    assert throughline("releases", "promote", second[:10])[1] == said
+    said = f"Release: {first[:12]} (before: {second[:12]})\n{policy}"
+    assert throughline("releases", "rollback")[1] == said
     code, _, err = throughline("releases", "rollback")
     assert code == 1
     assert err.startswith("throughline: FAILED_PRECONDITION: ")

@@ -1,5 +1,6 @@
 """A policy that is published decides on every channel, and its caps hold whoever asks."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from models.policy.schema import (
     Placement,
     Policy,
 )
-from models.release.registry import POLICIES, NothingInForce, Registry
+from models.release.histories import POINTER
+from models.release.registry import Registry
 from service.cli import app
 from tests.support.in_process import Running, enter_release, event, recommend_request, running
 from tests.support.waiting import Pool, eventually
@@ -64,7 +66,9 @@ def test_a_published_policy_decides_without_a_call(tmp_path: Path) -> None:
         assert eventually(lambda: live.recommend("a", count=1).moment.release == second)
         assert live.recommend("a", count=1).moment.policy == policy.digest
         live.registry.rollback(4)
-        live.registry.rollback(5)
+        assert eventually(lambda: live.recommend("a", count=1).moment.release != second)
+        assert live.recommend("a", count=1).moment.policy == policy.digest
+        live.registry.rollback_policy(5)
         assert eventually(lambda: live.recommend("a").moment.policy == BUILT_IN.digest)
 
 
@@ -134,22 +138,19 @@ def test_without_the_store_no_hard_cap_lets_through(
 def test_a_damaged_policy_is_refused(tmp_path: Path) -> None:
     """A policy whose file was changed, or is not there, is refused and the one before decides."""
     with running(tmp_path) as live:
-        path = live.registry.directory / POLICIES / f"{WEEKLY.digest}.json"
+        path = live.registry.policy_path(WEEKLY.digest)
+        Registry(tmp_path / "other").publish(WEEKLY, 2)
         path.parent.mkdir()
         path.write_text("{}")
-        live.registry.publish(WEEKLY, 2)
+        shutil.copy(tmp_path / "other" / POINTER, live.registry.directory / "pointer.new")
+        # As no command would: it names a damaged policy, and no release.
+        (live.registry.directory / "pointer.new").rename(live.registry.directory / POINTER)
         with pytest.raises(BadRelease, match="digest mismatch"):
             live.registry.policy(WEEKLY.digest)
         with pytest.raises(BadRelease, match="not in the registry"):
             live.registry.policy("0" * 64)
-        assert eventually(lambda: live.server.dependencies.active_release.refused_id)
+        assert eventually(lambda: live.refused == ("", WEEKLY.digest))
         assert live.recommend("a").moment.policy == BUILT_IN.digest
-
-
-def test_a_policy_needs_a_release(tmp_path: Path) -> None:
-    """Without a release in force no policy can be."""
-    with pytest.raises(NothingInForce):
-        Registry(tmp_path).publish(WEEKLY, 1)
 
 
 def test_a_policy_is_found_by_its_digest(tmp_path: Path) -> None:
@@ -157,9 +158,8 @@ def test_a_policy_is_found_by_its_digest(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     registry.promote(enter_release(tmp_path), 1)
     pointer = registry.publish(Policy(exploration=Exploration(temperature=1)), 2)
-    assert pointer.in_force is not None
-    found = registry.policy(pointer.in_force.policy)
-    assert found.digest == pointer.in_force.policy
+    found = registry.policy(pointer.policy)
+    assert found.digest == pointer.policy
     assert found.exploration.temperature == 1.0
 
 
@@ -176,12 +176,14 @@ def test_the_commands_check_publish_and_show(
     bad = run(app, ["policy", "check", "bad.toml"])
     assert (bad.exit_code, bad.stderr) == (65, "bad.toml:2: holdout.share: want 0 to 0.5\n")
     assert run(app, ["policy", "publish", "bad.toml", "--registry", "registry"]).exit_code == 65
-    assert registry.pointer().in_force.policy == BUILT_IN.digest  # type: ignore[union-attr]
+    assert registry.pointer().policy == BUILT_IN.digest
     good = run(app, ["policy", "publish", "good.toml", "--registry", "registry"])
     assert good.exit_code == 0
-    present = registry.pointer().in_force
-    assert present is not None
-    assert good.stdout == f"In force: {present.policy}\nBefore:   {BUILT_IN.digest}\n"
+    present = registry.pointer()
+    assert good.stdout == (
+        f"Release: {present.release[:12]} (unchanged)\n"
+        f"Policy:  {present.policy[:12]} (before: {BUILT_IN.digest[:12]})\n"
+    )
     shown = run(app, ["policy", "show", "--registry", "registry"])
     assert '"share": 0.1' in shown.stdout
     assert '"Policy"' in run(app, ["policy", "schema"]).stdout

@@ -14,6 +14,7 @@ from throughline.v1 import (
     customer_pb2,
     event_pb2,
     offer_pb2,
+    policy_pb2,
     recommendation_pb2,
     release_pb2,
 )
@@ -22,6 +23,7 @@ from models.domain.channels import CHANNELS
 from models.domain.decisions import Flag
 from models.domain.reasons import Reason
 from models.errors import ThroughlineError
+from models.policy.schema import BUILT_IN
 from service.contract.status import FAILURE_KINDS, failure_kind
 from service.metrics.answers import FLAGGED, PLAIN
 from service.metrics.calls import OTHER, OUTCOMES
@@ -43,7 +45,10 @@ pytestmark = pytest.mark.machine
 
 CONTRACT = {
     f"{service.name}/{method.name}"
-    for module in (recommendation_pb2, event_pb2, customer_pb2, offer_pb2, release_pb2)
+    for module in (
+        *(recommendation_pb2, event_pb2, customer_pb2, offer_pb2),
+        *(release_pb2, policy_pb2),
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
@@ -234,7 +239,13 @@ def test_catalogue_release_and_process_are_told(made: tuple[Mix, Scraped]) -> No
     """The release in force, its refusals and swaps, the catalogue and the process are there."""
     mix, scraped = made
     runtime = mix.live.server.dependencies.active_release
-    assert scraped.figures("throughline_release_info", "release") == {(runtime.release_id,): 1}
+    release, policy = runtime.release_id, runtime.snapshot.policy.digest
+    labels = ("release", "policy", "release_in_force", "policy_in_force")
+    named = scraped.figures("throughline_release_info", *labels)
+    assert named == {(release, policy, release, policy): 1}
+    assert scraped.figures("throughline_fallback_workers", "what") == {}
+    assert scraped.figure("throughline_policy_swaps_total") == 0
+    assert scraped.figure("throughline_policy_refusals_total") == 0
     assert scraped.figure("throughline_release_swaps_total") == 1
     assert scraped.figure("throughline_release_refusals_total") == 1
     assert scraped.figure("throughline_catalogue_revision") == runtime.snapshot.catalogue.revision
@@ -257,7 +268,10 @@ def test_label_sets_are_closed(made: tuple[Mix, Scraped]) -> None:
         "flag": {flag.name.lower() for flag in Flag},
         "kind": {"no_answer", "refused", "rubbish", "not_asked"},
         "release": {mix.live.server.dependencies.active_release.release_id},
+        "policy": {BUILT_IN.digest},
+        "what": {"release", "policy"},
     }
+    allowed |= {f"{name}_in_force": allowed[name] for name in ("release", "policy")}
     of_metric = {
         "throughline_calls": {"reason": REASONS},
         "throughline_events": {
@@ -310,7 +324,7 @@ def test_every_metric_says_what_it_is(made: tuple[Mix, Scraped]) -> None:
     """Each metric has a sentence of help and a name that ends in its unit."""
     _, scraped = made
     ours = [name for name in scraped.families if name.startswith("throughline_")]
-    assert len(ours) == 22
+    assert len(ours) == 25
     for name in ours:
         family = scraped.families[name]
         assert family.documentation.endswith(".")

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import grpc
-import msgspec
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from throughline.v1 import event_pb2, release_pb2
 
-from models.policy.schema import BUILT_IN
-from models.release.registry import POINTER, Pair, Pointer, Registry
+from models.release.registry import Registry
 from service.client import Client
 from tests.support.damage import flip_a_bit
 from tests.support.in_process import enter_release, event, recommend_request, running
@@ -35,20 +33,28 @@ NAMES = {
     "customer": "throughline.v1.CustomerService",
     "offer": "throughline.v1.OfferService",
     "release": "throughline.v1.ReleaseService",
+    "policy": "throughline.v1.PolicyService",
+    "live": "grpc.health.v1.Health",
 }
 STATUS = health_pb2.HealthCheckResponse.ServingStatus
 
 
-def told(deciding: bool, storing: bool, there: bool = True) -> dict[str, str]:
-    """Return what health says of every service, given what the server can do."""
+def told(deciding: bool, storing: bool, there: bool = True, release: bool = True) -> dict[str, str]:
+    """Return what health says of every service, given what the server can do.
+
+    `there`: it is not about to end; `release`: that in force is not refused.
+    """
     can = dict.fromkeys(("", "decide"), deciding)
     can |= dict.fromkeys(("event", "customer", "offer"), storing)
-    can["release"] = there
+    can |= {"release": there and release, "policy": there, "live": there}
     return {name: "SERVING" if can[name] else "NOT_SERVING" for name in NAMES}
 
 
 WELL = told(deciding=True, storing=True)
 NO_RELEASE = told(deciding=False, storing=True)
+BAD_FIRST = told(deciding=False, storing=True, release=False)
+BAD_LATER = told(deciding=True, storing=True, release=False)
+BAD_AND_NO_STORE = told(deciding=True, storing=False, release=False)
 NO_STORE = told(deciding=True, storing=False)
 LEAVING = told(deciding=False, storing=False, there=False)
 
@@ -111,11 +117,7 @@ def enter_damaged(registry: Registry, seed: int) -> str:
     """Put a damaged release in force, as no promotion would, and return its id."""
     bad = enter_release(registry.directory, seed=seed)
     flip_a_bit(registry.path(bad), "item_vectors.npy")
-    present = registry.pointer().in_force
-    pointer = Pointer(Pair(bad, BUILT_IN.digest, seed), (present,) if present else ())
-    scratch = registry.directory / "pointer.new"
-    scratch.write_bytes(msgspec.json.encode(pointer))
-    scratch.rename(registry.directory / POINTER)
+    registry.promote(bad, seed)
     return bad
 
 
@@ -129,8 +131,8 @@ def test_health_follows_the_release(tmp_path: Path) -> None:
         runtime = live.server.dependencies.active_release
         for number, fault in ((2, "bad, and the only one"), (4, "bad, after a good one")):
             bad = enter_damaged(live.registry, number)
-            assert eventually(lambda: runtime.refused_id == bad), fault  # noqa: B023
-            assert health.says(NO_RELEASE if number == 2 else WELL), fault
+            assert eventually(lambda: live.refused == (bad, "")), fault  # noqa: B023
+            assert health.says(BAD_FIRST if number == 2 else BAD_LATER), fault
             good = enter_release(live.registry.directory, seed=number + 1)
             live.registry.promote(good, number + 1)
             assert eventually(lambda: runtime.release_id == good)  # noqa: B023
@@ -182,17 +184,17 @@ def test_health_follows_the_disk_and_the_end(tmp_path: Path) -> None:
         address = f"127.0.0.1:{live.port}"
         with grpc.insecure_channel(address) as channel, health_of(channel) as health:
             client = Client(channel, address, 5)
-            assert health.says(WELL), "the release before the damaged one"
+            assert health.says(BAD_LATER), "the release before the damaged one"
             pid, limit = live.pid, resource.RLIMIT_FSIZE
             soft, hard = resource.prlimit(pid, limit)
             resource.prlimit(pid, limit, (0, hard))
-            assert health.says(NO_STORE), "no file can be written"
+            assert health.says(BAD_AND_NO_STORE), "no file can be written"
             with pytest.raises(grpc.RpcError) as raised:
                 record(client, "e1")
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
             assert client.recommendations.Recommend(recommend_request("L1"), timeout=5).decision_id
             resource.prlimit(pid, limit, (soft, hard))
-            assert health.says(WELL), "files can be written again"
+            assert health.says(BAD_LATER), "files can be written again"
             record(client, "e2")
             live.send(signal.SIGTERM)
             assert health.says(LEAVING)

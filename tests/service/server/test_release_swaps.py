@@ -126,8 +126,7 @@ def test_bad_release_named_by_the_pointer_is_not_served(tmp_path: Path) -> None:
         bad = enter_release(live.registry.directory, seed=2)
         live.registry.promote(bad, 2)
         flip_a_bit(live.registry.path(bad), "vocabulary.json")
-        refused = eventually(lambda: live.server.dependencies.active_release.refused_id == bad)
-        assert refused
+        assert eventually(lambda: live.refused == (bad, ""))
         assert live.recommend("a").moment.release == first
         live.registry.rollback(3)
         good = enter_release(live.registry.directory, seed=3)

@@ -98,7 +98,7 @@ def test_decision_record_replays(live: Running) -> None:
 def test_health_tells_what_works(live: Running) -> None:
     """Every service reports its own health."""
     stub: Any = health_pb2_grpc.HealthStub(live.channel)
-    for name in ("", "RecommendationService", "EventService", "OfferService", "ReleaseService"):
+    for name in ("", "RecommendationService", "EventService", "ReleaseService", "PolicyService"):
         service = f"throughline.v1.{name}" if name else ""
         answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING

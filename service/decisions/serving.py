@@ -1,0 +1,143 @@
+"""The release, policy and catalogue that a server decides with, and how each is replaced.
+
+A `ServingSnapshot` is immutable. A request takes it once, at its start, so every answer comes from
+exactly one release, one policy and one catalogue. A change prepares the next snapshot beside the
+present one and swaps one reference; it replaces one part and leaves the others alone.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from models.domain.catalogue import Catalogue
+from models.errors import BadRelease
+from models.policy.schema import BUILT_IN, Policy
+from models.release.histories import Pointer
+from models.release.registry import BadPolicyFile, Registry
+from service.config.clock import Clock
+from service.decisions.preparation import load_index, warm_policy, warm_release
+from service.decisions.serving_snapshot import Refused, ServingSnapshot
+from service.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+Commit = Callable[[], Pointer]
+
+
+class Serving:
+    """Holds the snapshot in use, and swaps it; follows the store's catalogue."""
+
+    def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
+        self.registry = registry
+        self._store = store
+        self._clock = clock
+        self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
+        self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
+        self._policy_known = True  # False: what may be said is not known, so nothing decides
+        self.release_swaps = 0  # releases taken over
+        self.release_refusals = 0  # releases that were not fit for it
+        self.policy_swaps = 0
+        self.policy_refusals = 0
+        self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
+
+    @property
+    def snapshot(self) -> ServingSnapshot:
+        """Return the snapshot in use: take it once for a request."""
+        return self._snapshot
+
+    @property
+    def release_id(self) -> str:
+        """Return the id of the release that decides now; "" without one."""
+        return self._snapshot.release_id
+
+    def refresh_catalogue(self) -> Catalogue:
+        """Apply every change of the catalogue that the store has; return the catalogue."""
+        with self._swapping:
+            snapshot = self._snapshot
+            catalogue = catch_up(self._store, snapshot.catalogue)
+            if catalogue is not snapshot.catalogue:
+                index = None if snapshot.index is None else snapshot.index.update(catalogue)
+                self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
+                _log.debug("catalogue", revision=catalogue.revision)
+            self.catalogue_checked = time.monotonic()
+            return catalogue
+
+    def follow_catalogue(self) -> None:
+        """Apply what other processes changed in the catalogue, if anything."""
+        if self._store.revision() != self._snapshot.catalogue.revision:
+            self.refresh_catalogue()
+        self.catalogue_checked = time.monotonic()
+
+    def _swap_release(
+        self, release_id: str, commit: Commit, instead_of: Refused | None = None
+    ) -> Pointer:
+        """Load a release, `commit`, and serve it; what serves now stays when either fails."""
+        if not self._policy_known:
+            raise BadPolicyFile("policy: none of the history can be read; publish one first")
+        index = self._snapshot.index
+        while True:
+            tried = self._snapshot
+            try:
+                # Not under the lock: changes of the catalogue need not wait for a load.
+                if index is None or index.release.id != release_id:
+                    index = load_index(self.registry.path(release_id), tried.catalogue)
+                if index is not tried.index:
+                    warm_release(index, tried.policy, self._clock.now())
+            except BadRelease:
+                self.release_refusals += 1
+                raise
+            with self._swapping:
+                before = self._snapshot
+                if before.policy is not tried.policy:
+                    continue  # not decided by together yet
+                if index.catalogue is not before.catalogue:
+                    index = index.update(before.catalogue)
+                pointer = commit()
+                self._snapshot = replace(before, index=index, refused_release=instead_of)
+            self.release_swaps += before.release_id != release_id
+            self._log_serving()
+            return pointer
+
+    def _swap_policy(
+        self, policy: Policy, commit: Commit, instead_of: Refused | None = None
+    ) -> Pointer:
+        """Decide by a policy once, `commit`, and go on by it; the one before stays on a failure."""
+        while True:
+            tried = self._snapshot
+            try:
+                if tried.index is not None and policy.digest != tried.policy.digest:
+                    warm_policy(tried.index, policy, self._clock.now())
+            except BadPolicyFile:
+                self.policy_refusals += 1
+                raise
+            with self._swapping:
+                before = self._snapshot
+                if before.release_id != tried.release_id:
+                    continue  # not decided by together yet
+                pointer = commit()
+                self._snapshot = replace(before, policy=policy, refused_policy=instead_of)
+                self._policy_known = True
+            self.policy_swaps += before.policy.digest != policy.digest
+            self._log_serving()
+            return pointer
+
+    def _log_serving(self) -> None:
+        snapshot = self._snapshot
+        _log.info(
+            "serving",
+            release=snapshot.release_id or None,
+            policy=snapshot.policy.digest,
+            catalogue=snapshot.catalogue.revision,
+        )
+
+
+def catch_up(store: Store, catalogue: Catalogue) -> Catalogue:
+    """Return a catalogue with every change that the store has had since."""
+    while True:
+        revision, rows = store.catalogue_changes(catalogue.revision)
+        if revision == catalogue.revision:
+            return catalogue
+        catalogue = catalogue.apply(revision, rows)

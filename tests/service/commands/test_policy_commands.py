@@ -1,0 +1,110 @@
+"""The commands about policies, on a registry's directory and on a running service: the same."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from models.policy.schema import BUILT_IN, Holdout, Policy
+from service import cli
+from tests.support.in_process import Running, running
+
+pytestmark = pytest.mark.machine
+
+Run = Callable[..., tuple[int, str, str]]
+ONE, TWO = (Policy(holdout=Holdout(share=share)) for share in (0.1, 0.2))
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Running]:
+    """A server of each test alone, whose log does not mix with what commands print."""
+    with capture_logs(), running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(params=["directory", "server"])
+def policy(
+    request: pytest.FixtureRequest,
+    live: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Run:
+    """Run a command about policies; returns its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.toml").write_text("[holdout]\nshare = 0.1\n")
+    (tmp_path / "two.toml").write_text("[holdout]\nshare = 0.2\n")
+    (tmp_path / "bad.toml").write_text("[holdout]\nshare = 2\n[candidates]\nitems = 0\n")
+    (tmp_path / "empty.toml").write_text("")
+    where = {
+        "directory": ["--registry", "registry"],
+        "server": ["--server", f"127.0.0.1:{live.server.port}"],
+    }[request.param]
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        # A check looks at no registry: without a server it needs neither.
+        on = [] if arguments[0] == "check" and request.param == "directory" else where
+        monkeypatch.setattr(sys, "argv", ["throughline", "policy", *arguments, *on])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_a_policy_goes_into_force_and_back(policy: Run, live: Running) -> None:
+    """Each change prints both halves, aligned, with what was before, at 80 columns."""
+    release = live.server.dependencies.active_release.release_id[:12]
+    none, one, two = (which.digest[:12] for which in (BUILT_IN, ONE, TWO))
+    same = f"Release: {release} (unchanged)\n"
+    assert policy("publish", "one.toml") == (0, f"{same}Policy:  {one} (before: {none})\n", "")
+    assert policy("publish", "one.toml") == (0, f"{same}Policy:  {one} (unchanged)\n", "")
+    assert policy("publish", "two.toml") == (0, f"{same}Policy:  {two} (before: {one})\n", "")
+    assert policy("rollback") == (0, f"{same}Policy:  {one} (before: {two})\n", "")
+    assert live.registry.pointer().policy == ONE.digest
+    assert policy("publish", "empty.toml") == (0, f"{same}Policy:  {none} (before: {one})\n", "")
+    for _ in range(2):
+        assert policy("rollback")[0] == 0
+    code, out, said = policy("rollback")
+    assert (code, out) == (1, "")
+    assert "policy: no previous policy" in said
+
+
+def test_mistakes_are_told_by_line(policy: Run, live: Running) -> None:
+    """Everything that is wrong is told by file and line, and nothing is published."""
+    said = "bad.toml:2: holdout.share: want 0 to 0.5\n"
+    for command in ("check", "publish"):
+        code, out, err = policy(command, "bad.toml")
+        assert (code, out) == (os.EX_DATAERR, "")
+        assert err.startswith(said)
+        assert err.count("\n") == 2
+    assert policy("check", "one.toml")[1] == f"one.toml: nothing wrong\nDigest: {ONE.digest}\n"
+    assert live.registry.pointer().policy == BUILT_IN.digest
+
+
+def test_policies_are_shown_and_listed(policy: Run) -> None:
+    """A policy is shown by digest or prefix, or the one in force; tables fit into 80 columns."""
+    assert "none was published" in policy("history")[1]
+    for file in ("one.toml", "two.toml"):
+        policy("publish", file)
+    _, out, said = policy("show")
+    assert '"share": 0.2' in out
+    assert said.startswith(f"digest: {TWO.digest}\nin force since: ")
+    _, out, said = policy("show", ONE.digest[:8])
+    assert '"share": 0.1' in out
+    assert said == f"digest: {ONE.digest}\n"
+    for command in ("history", "list"):
+        _, out, _ = policy(command)
+        rows = [line for line in out.splitlines() if line.strip()][2:]
+        assert ["in force" in row for row in rows] == [True, False, False]
+        digests = [which.digest[:12] for which in (TWO, ONE, BUILT_IN)]
+        assert [row.replace("in force", "").split()[0] for row in rows] == digests
+        assert max(map(len, rows)) <= 80
+        assert f'"{TWO.digest}"' in policy(command, "--json")[1]
+    code, _, said = policy("show", "0" * 64)
+    assert code != 0
+    assert "digest: not" in said
