@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
-from models.domain.amounts import amount
 from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Request
 from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.events import decision_key
+from models.domain.exchange import Exchange
 from models.domain.exclusions import Exclusion
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
@@ -56,7 +56,7 @@ def check_offer(
     request = replacement_request(record.request, record.request.channel, place)
     asked = DecisionInputs(_without_contact(profile, record.id), shared, request, now)
     exclusion = _excluded(asked, row)
-    if exclusion is None and _dearer(told, row.price):
+    if exclusion is None and _dearer(shared.exchange, told, row.price):
         exclusion = Exclusion(Reason.PRICE_CHANGED)
     return OfferCheck(exclusion, told, row.price)
 
@@ -102,13 +102,11 @@ def _about_messages(policy: Policy, exclusion: Exclusion) -> bool:
     )
 
 
-def _dearer(told: Money | None, price: Money | None) -> bool:
+def _dearer(exchange: Exchange, told: Money | None, price: Money | None) -> bool:
     """Tell whether a customer would pay more than they were told, or nobody can say."""
     if told is None:
         return False
-    if price is None or price.currency != told.currency:
-        return True
-    return amount(price) > amount(told)
+    return price is None or exchange.dearer(price, told) is not False
 
 
 def _without_contact(profile: Profile, decision_id: str) -> Profile:

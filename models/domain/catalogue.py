@@ -5,6 +5,8 @@ withdrawn row stays as a tombstone against uploads that come late.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import chain
 from typing import Literal, get_args
 
 import msgspec
@@ -121,6 +123,23 @@ class Catalogue:
         self.revision = revision
         self.items = items
         self.offers = offers
+
+    @cached_property
+    def currencies(self) -> frozenset[str]:
+        """The currencies of all prices and values of what is not withdrawn."""
+        rows: Iterable[Row] = chain(self.items.values(), self.offers.values())
+        return frozenset(
+            money.currency
+            for row in rows
+            if not row.withdrawn
+            for money in (row.price, row.value)
+            if money is not None
+        )
+
+    @property
+    def currency(self) -> str:
+        """The one currency of all prices and values; "" where there is none or several."""
+        return next(iter(self.currencies)) if len(self.currencies) == 1 else ""
 
     def apply(self, revision: int, rows: Iterable[Row]) -> "Catalogue":
         """Return the catalogue of a later revision, with `rows` added or replaced."""

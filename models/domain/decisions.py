@@ -191,7 +191,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """All that replaying a decision needs beside the release.
 
     `profile` is the customer's blob as it was stored at that version; `rows` are what the decision
-    used of the catalogue.
+    used of the catalogue. `currency` is what it compared amounts in, "" where it had none and every
+    amount was unknown; None in records of before, which compared bare numbers.
     """
 
     id: str
@@ -201,6 +202,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     profile: bytes
     decision: Decision
     rows: tuple[Item | Offer, ...] = ()
+    currency: str | None = None
 
 
 def minute_of(now: int) -> int:

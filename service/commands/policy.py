@@ -31,6 +31,7 @@ def check(file: FileArgument, config: ConfigOption = None) -> None:
 
     policy = _read(file, config)
     output().print(f"{file}: nothing wrong\nDigest: {policy.digest}")
+    _remark(policy)
 
 
 @app.command()
@@ -81,10 +82,19 @@ def publish(
     before = held.pointer().in_force
     held.publish(policy, time.time_ns() // 1000)
     output().print(f"In force: {policy.digest}")
+    _remark(policy)
     if before is not None and before.policy == policy.digest:
         output().print("It was in force before already.")
     elif before is not None:
         output().print(f"Before:   {before.policy}")
+
+
+def _remark(policy: "Policy") -> None:
+    """Print, beside the results, what is worth knowing of a policy."""
+    from models.policy.remarks import remarks
+
+    for remark in remarks(policy):
+        print(remark, file=sys.stderr)
 
 
 def _read(file: Path, config: Path | None) -> "Policy":

@@ -31,6 +31,7 @@ from models.release.release import Release
 from service.config.clock import Clock
 from service.config.logs import log_fault
 from service.contract.errors import LoadInProgress, NoRelease
+from service.decisions.mixed_currencies import MixedCurrencies
 from service.decisions.release_trial import try_release
 from service.store.store import Store
 
@@ -73,6 +74,7 @@ class ActiveRelease:
         self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
         self._loading = threading.Lock()  # held from choosing a release until it serves
         self._refused: Pair | None = None
+        self._mixed = MixedCurrencies()
         self.swaps = 0  # releases taken over
         self.refusals = 0  # releases that were not fit for it
         self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
@@ -100,6 +102,8 @@ class ActiveRelease:
             catalogue = catch_up(self._store, snapshot.catalogue)
             if catalogue is not snapshot.catalogue:
                 index = None if snapshot.index is None else snapshot.index.update(catalogue)
+                if index is not None:
+                    self._mixed.look(snapshot.policy, catalogue)
                 self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
                 _log.debug("catalogue", revision=catalogue.revision)
             self.catalogue_checked = time.monotonic()
@@ -213,6 +217,7 @@ class ActiveRelease:
             if index.catalogue is not snapshot.catalogue:
                 index = index.update(snapshot.catalogue)
             commit()
+            self._mixed.look(policy, snapshot.catalogue)
             self._snapshot = replace(snapshot, index=index, policy=policy)
         self._refused = None
         self.swaps += snapshot.index is None or snapshot.index.release.id != release_id

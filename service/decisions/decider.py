@@ -130,6 +130,7 @@ class Decider:
             profile=profile_to_keep(profile),
             decision=decision,
             rows=catalogue_rows_used(decision, shared.index.catalogue, call.request.place),
+            currency=shared.exchange.currency,
         )
         if customer is None:
             return Draft(record, [], claimed)

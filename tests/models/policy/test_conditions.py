@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.clock_time import local, within, zone_named
 from models.domain.catalogue import Item, Money, Offer
 from models.domain.events import Event
+from models.domain.exchange import Exchange
 from models.domain.fold import fold
 from models.domain.profile import Compartment
 from models.domain.selectors import OfferHas, Selector, selects
@@ -34,6 +35,7 @@ from models.policy.windows import zone_of
 DAY = 86_400_000_000  # microseconds
 NOON = 1_512_129_600_000_000  # Friday 2017-12-01 12:00 UTC, 13:00 in Vienna
 HOUR = DAY // 24
+EUROS = Exchange("EUR")
 OFFER = Offer(
     id="coupon",
     groups=("toys", "xmas"),
@@ -77,7 +79,7 @@ def zoned(name: str) -> datetime:
 
 def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) -> bool:
     """Tell whether a condition holds of `OFFER` for a customer."""
-    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")))
+    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")), EUROS)
     return bool(np.all(holds(SelectorMasks([OFFER]), condition, situation)))
 
 
@@ -364,5 +366,5 @@ def test_conditions_are_as_said_naively(
     now = NOON + minute * 60_000_000
     zone = zone_named("Africa/Lagos")  # UTC+1 all year
     assert zone is not None
-    situation = Situation(view(*acts, **who), "a", now, zone)
+    situation = Situation(view(*acts, **who), "a", now, zone, EUROS)
     assert bool(holds(SelectorMasks([]), condition, situation)) == naive(condition, acts, who, now)
