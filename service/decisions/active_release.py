@@ -33,6 +33,7 @@ from service.config.logs import log_fault
 from service.contract.errors import LoadInProgress, NoRelease
 from service.decisions.mixed_currencies import MixedCurrencies
 from service.decisions.release_trial import try_release
+from service.store.catalogue_writes import catch_up
 from service.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -236,15 +237,6 @@ class ActiveRelease:
             reference = secrets.token_hex(8)
             log_fault(error, reference, "release")
             raise BadRelease(f"release: cannot decide; ref={reference}") from None
-
-
-def catch_up(store: Store, catalogue: Catalogue) -> Catalogue:
-    """Return a catalogue with every change that the store has had since."""
-    while True:
-        revision, rows = store.catalogue_changes(catalogue.revision)
-        if revision == catalogue.revision:
-            return catalogue
-        catalogue = catalogue.apply(revision, rows)
 
 
 def _load(directory: Path) -> Release:
