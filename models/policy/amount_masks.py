@@ -11,11 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from models.domain.amounts import NANOS, SHARE, bare_amount, bare_margin, least, most
-from models.domain.catalogue import Row
+from models.domain.catalogue import Money, Row
 from models.domain.exchange import Exchange
 from models.numeric.array_types import Mask
 
-_LARGEST = 2**62 * NANOS  # what is larger counts as this
+_UNITS = 2**62
+_LARGEST = _UNITS * NANOS  # what is larger counts as this
+_UNKNOWN = (0, 2**62)  # a pair that no number is
+_KEPT = 256  # masks of a column
 
 
 class Column(Protocol):
@@ -29,28 +32,65 @@ class Column(Protocol):
 
 
 class ExactColumn:
-    """Whole numbers of `parts` of a unit, None where not known; bounds are in units."""
+    """Whole numbers of `parts` of a unit, None where not known; bounds are in units.
+
+    Masks are kept by their bounds, of which policies have few, and are not to be written to.
+    """
 
     def __init__(self, numbers: Iterable[int | None], parts: int) -> None:
-        numbers = list(numbers)
         self._parts = parts
-        self._known = np.array([number is not None for number in numbers], np.bool_)
-        pairs = [_pair(number or 0) for number in numbers]
-        self._high, self._low = np.array(pairs, np.int64).reshape(-1, 2).T
+        self._kept: dict[tuple[bool, float], Mask] = {}
+        pairs = [_UNKNOWN if number is None else _pair(number) for number in numbers]
+        self._set([high for high, _ in pairs], [low for _, low in pairs])
+
+    @classmethod
+    def of_amounts(cls, amounts: Iterable[Money | None], exchange: Exchange) -> "ExactColumn":
+        """Return amounts in nanos of the currency of `exchange`."""
+        found, own = cls((), NANOS), exchange.currency
+        high, low = [], []
+        for money in amounts:
+            # What most are, and need no arithmetic one by one: an index may have 100,000.
+            if money is not None and money.currency == own and -_UNITS < money.units < _UNITS:
+                high.append(money.units)
+                low.append(money.nanos)
+            else:
+                nanos = exchange.nanos(money)
+                pair = _UNKNOWN if nanos is None else _pair(nanos)
+                high.append(pair[0])
+                low.append(pair[1])
+        found._set(high, low)
+        return found
 
     def at_least(self, bound: float) -> Mask:
         """Return the rows (rows,) whose number is known and at least `bound`."""
-        high, low = _pair(least(bound, self._parts))
-        reached = (self._high > high) | ((self._high == high) & (self._low >= low))
-        found: Mask = self._known & reached
-        return found
+        kept = self._kept.get((True, bound))
+        if kept is None:
+            high, low = _pair(least(bound, self._parts))
+            reached = (self._high > high) | ((self._high == high) & (self._low >= low))
+            kept = self._keep((True, bound), reached)
+        return kept
 
     def at_most(self, bound: float) -> Mask:
         """Return the rows (rows,) whose number is known and at most `bound`."""
-        high, low = _pair(most(bound, self._parts))
-        within = (self._high < high) | ((self._high == high) & (self._low <= low))
-        found: Mask = self._known & within
-        return found
+        kept = self._kept.get((False, bound))
+        if kept is None:
+            high, low = _pair(most(bound, self._parts))
+            within = (self._high < high) | ((self._high == high) & (self._low <= low))
+            kept = self._keep((False, bound), within)
+        return kept
+
+    def _set(self, high: list[int], low: list[int]) -> None:
+        self._high, self._low = np.array(high, np.int64), np.array(low, np.int64)
+        self._known = self._low != _UNKNOWN[1]
+        self._high += self._low // NANOS  # of a negative amount, which has both parts negative
+        self._low %= NANOS
+
+    def _keep(self, key: tuple[bool, float], mask: Mask) -> Mask:
+        mask &= self._known
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+        self._kept[key] = mask
+        return mask
 
 
 class BareColumn:
@@ -82,14 +122,14 @@ class AmountMasks:
         """Return the prices."""
         if self.exchange.bare:
             return BareColumn(bare_amount(row.price) for row in self._rows)
-        return ExactColumn((self.exchange.nanos(row.price) for row in self._rows), NANOS)
+        return ExactColumn.of_amounts((row.price for row in self._rows), self.exchange)
 
     @cached_property
     def values(self) -> Column:
         """Return the values."""
         if self.exchange.bare:
             return BareColumn(bare_amount(row.value) for row in self._rows)
-        return ExactColumn((self.exchange.nanos(row.value) for row in self._rows), NANOS)
+        return ExactColumn.of_amounts((row.value for row in self._rows), self.exchange)
 
     @cached_property
     def margins(self) -> Column:

@@ -109,6 +109,24 @@ def test_a_column_compares_as_fractions_do(numbers: list[int | None], bound: flo
     assert column.at_most(bound).tolist() == [one is not None and one <= exact for one in told]
 
 
+amounts = st.none() | st.builds(
+    lambda currency, nanos: Money(currency, int(nanos / NANOS), nanos - int(nanos / NANOS) * NANOS),
+    st.sampled_from(("EUR", "JPY", "USD")),
+    st.integers(-(10**15), 10**15),
+)
+
+
+@given(st.lists(amounts, max_size=8), st.sampled_from((-3.0, 0.0, 0.1, 19.99)))
+def test_amounts_compare_as_their_nanos_do(found: list[Money | None], bound: float) -> None:
+    """Amounts, also negative ones, are within a bound just when their nanos are."""
+    euro = exchange_of(EURO, "EUR")
+    column = ExactColumn.of_amounts(found, euro)
+    plain = ExactColumn([euro.nanos(money) for money in found], NANOS)
+    for _ in range(2):  # the second time they are kept
+        assert column.at_least(bound).tolist() == plain.at_least(bound).tolist()
+        assert column.at_most(bound).tolist() == plain.at_most(bound).tolist()
+
+
 def test_amounts_are_kept_for_each_exchange() -> None:
     """Amounts are worked out once for an exchange, and anew for another one."""
     masks = SelectorMasks(ROWS)
