@@ -156,6 +156,7 @@ class Stages:
             profile=profile_to_keep(self.profiles[at]),
             decision=decision,
             rows=self.rows[at],
+            currency="EUR",
         )
         return len(self.seal.seal(record).blob)
 

@@ -35,7 +35,7 @@ from models.recommender.calibration import Calibration
 from models.release.loader import load_release
 from models.release.release import Release
 from service.dataset.load import load_dataset
-from service.decisions.serving import catch_up
+from service.store.catalogue_writes import catch_up
 from service.store.opening import open_store
 from service.store.store import Store
 from training.evaluation.bootstrap import Interval, intervals

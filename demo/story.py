@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.text import Text
@@ -223,7 +224,9 @@ class Story:
         del item.stock[:]
         item.stock.add(place=self._place, quantity=0, as_of=self._now())
         item.stock.extend(elsewhere or [Stock(place="warehouse", quantity=100, as_of=self._now())])
-        self._client.call(self._client.offers.UpsertItems, UpsertItemsRequest(items=[item]))
+        # Of the item nothing but its stock changes, whoever changes its price meanwhile.
+        request = UpsertItemsRequest(items=[item], update_mask=FieldMask(paths=["stock"]))
+        self._client.call(self._client.offers.UpsertItems, request)
 
     def _await_revision(self, before: int) -> None:
         deadline = time.monotonic() + SEEN_WITHIN

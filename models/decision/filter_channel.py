@@ -100,7 +100,10 @@ def _of_request(inputs: DecisionInputs) -> Iterator[Filter]:
     if request.about != Selector():
         yield Filter(Exclusion(Reason.FILTERED), ~masks.select(request.about))
     if request.having != OfferHas():
-        yield Filter(Exclusion(Reason.FILTERED), ~offers_having(masks, request.having))
+        yield Filter(
+            Exclusion(Reason.FILTERED),
+            ~offers_having(masks, request.having, inputs.shared.exchange),
+        )
     if request.exclude:
         yield Filter(Exclusion(Reason.EXCLUDED), mask_of(index, request.exclude))
     if request.include:

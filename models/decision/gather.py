@@ -54,7 +54,9 @@ def gather(inputs: DecisionInputs) -> Gathered:
         base_intent,
         minute,
         view,
-        Situation(view, request.place, minute, zone_of(view, policy.contact)),
+        Situation(
+            view, request.place, minute, zone_of(view, policy.contact), inputs.shared.exchange
+        ),
         contact_rules,
         closed,
         rows_of(index, closed),

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
-from models.domain.amounts import amount
 from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Request
 from models.domain.event_types import USED
+from models.domain.exchange import Exchange
 from models.domain.exclusions import Exclusion
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
@@ -60,7 +60,7 @@ def check_offer(
         return OfferCheck(Exclusion(Reason.WITHDRAWN), told, None)
     asked = DecisionInputs(profile, shared, request, now)
     exclusion = _excluded(asked, row)
-    if exclusion is None and _dearer(told, row.price):
+    if exclusion is None and _dearer(shared.exchange, told, row.price):
         exclusion = Exclusion(Reason.PRICE_CHANGED)
     return OfferCheck(exclusion, told, row.price)
 
@@ -105,10 +105,8 @@ def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
     return None
 
 
-def _dearer(told: Money | None, price: Money | None) -> bool:
+def _dearer(exchange: Exchange, told: Money | None, price: Money | None) -> bool:
     """Tell whether a customer would pay more than they were told, or nobody can say."""
     if told is None:
         return False
-    if price is None or price.currency != told.currency:
-        return True
-    return amount(price) > amount(told)
+    return price is None or exchange.dearer(price, told) is not False

@@ -16,6 +16,7 @@ from models.decision.recorded import (
 )
 from models.domain.decisions import Decision, DecisionRecord, Flag
 from models.errors import ThroughlineError
+from models.policy.currency import recorded_exchange
 from models.policy.schema import Policy
 from models.release.release import Release
 
@@ -44,7 +45,8 @@ def replay(record: DecisionRecord, release: Release, policy: Policy) -> Decision
         raise NotReplayable("record: kept by an earlier version, without the sources")
     profile = recorded_profile(record)
     index = recorded_index(before, record.rows, release)
-    shared = SharedInputs(index, policy, recorded_exhausted(before))
+    exchange = recorded_exchange(policy, record.currency)
+    shared = SharedInputs(index, policy, recorded_exhausted(before), exchange=exchange)
     recorded = recorded_candidates(before, index, len(policy.diversity))
     again = decide(
         profile,

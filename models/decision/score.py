@@ -41,7 +41,9 @@ def _score_terms(inputs: DecisionInputs, minute: int) -> ScoreTerms:
     def value(rows: Rows) -> Fixed:
         if recorded is not None:
             return recorded.value_terms[rows]
-        found = value_terms(index, policy, label, inputs.request.intent, minute, rows)
+        found = value_terms(
+            index, policy, label, inputs.request.intent, minute, shared.exchange, rows
+        )
         for offer, lift in shared.score_lifts.items():
             found[rows == index.rows.row_of(offer)] += lift
         return found

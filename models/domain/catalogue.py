@@ -5,6 +5,8 @@ withdrawn row stays as a tombstone against uploads that come late.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import chain
 from typing import Literal, get_args
 
 import msgspec
@@ -122,15 +124,40 @@ class Catalogue:
         self.items = items
         self.offers = offers
 
+    @cached_property
+    def currencies(self) -> frozenset[str]:
+        """The currencies of all prices and values of what is not withdrawn."""
+        return frozenset(currency for currency, count in self._amounts.items() if count)
+
+    @property
+    def currency(self) -> str:
+        """The one currency of all prices and values; "" where there is none or several."""
+        return next(iter(self.currencies)) if len(self.currencies) == 1 else ""
+
+    @cached_property
+    def _amounts(self) -> dict[str, int]:
+        """How many prices and values there are in each currency."""
+        counts: dict[str, int] = {}
+        rows: Iterable[Row] = chain(self.items.values(), self.offers.values())
+        for row in rows:
+            _count(counts, row, 1)
+        return counts
+
     def apply(self, revision: int, rows: Iterable[Row]) -> "Catalogue":
         """Return the catalogue of a later revision, with `rows` added or replaced."""
         items, offers = dict(self.items), dict(self.offers)
+        counts = dict(self._amounts)
         for row in rows:
+            before: Row | None
             if isinstance(row, Item):
-                items[row.id] = row
+                before, items[row.id] = items.get(row.id), row
             else:
-                offers[row.id] = row
-        return Catalogue(revision, items, offers)
+                before, offers[row.id] = offers.get(row.id), row
+            _count(counts, before, -1)
+            _count(counts, row, 1)
+        catalogue = Catalogue(revision, items, offers)
+        catalogue._amounts = counts
+        return catalogue
 
     def offer(self, offer_id: str) -> Offer | None:
         """Return the explicit or default offer of that id, withdrawn ones included."""
@@ -144,6 +171,15 @@ class Catalogue:
         if offer_id.startswith(DEFAULT_PREFIX):
             return self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
         return self.offers.get(offer_id)
+
+
+def _count(counts: dict[str, int], row: Row | None, by: int) -> None:
+    """Count the currencies of a row that is there."""
+    if row is None or row.withdrawn:
+        return
+    for money in (row.price, row.value):
+        if money is not None:
+            counts[money.currency] = counts.get(money.currency, 0) + by
 
 
 def in_stock(stock: tuple[Stock, ...], place: str) -> bool:

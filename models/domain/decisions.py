@@ -194,7 +194,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """All that replaying a decision needs beside the release.
 
     `profile` is the customer's blob as it was stored at that version; `rows` are what the decision
-    used of the catalogue. `asked` is the identifier that the request came under.
+    used of the catalogue. `asked` is the identifier that the request came under. `currency` is what
+    it compared amounts in, "" where it had none and every amount was unknown; None in records of
+    before, which compared bare numbers.
     """
 
     id: str
@@ -205,6 +207,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     decision: Decision
     rows: tuple[Item | Offer, ...] = ()
     asked: bytes = b""
+    currency: str | None = None
 
 
 def minute_of(now: int) -> int:

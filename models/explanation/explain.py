@@ -13,6 +13,7 @@ from models.decision.stages import Stages
 from models.domain.decisions import DecisionRecord, Flag, ShownOffer, Source
 from models.explanation.counterfactuals import Counterfactual
 from models.explanation.minimal_change import minimal_change
+from models.policy.currency import recorded_exchange
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,11 @@ def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explana
     before = record.decision
     inputs = DecisionInputs(
         profile,
-        dataclasses.replace(shared, exhausted=shared.exhausted | recorded_exhausted(before)),
+        dataclasses.replace(
+            shared,
+            exhausted=shared.exhausted | recorded_exhausted(before),
+            exchange=recorded_exchange(shared.policy, record.currency),
+        ),
         record.request,
         record.time,
         profile_unavailable=Flag.STATE_UNAVAILABLE in before.flags,

@@ -8,13 +8,13 @@ import numpy as np
 from models.clock_time import DAY
 from models.decision.outcome import OfferOutcome, Stage
 from models.decision.stages import Stages
-from models.domain.amounts import amount, margin
 from models.domain.entry import Entry
 from models.domain.profile import LANE_CAPACITY
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas
 from models.explanation.counterfactuals import Counterfactual, CounterfactualKind, lever
 from models.explanation.score_gap import score_gap
+from models.explanation.turning_prices import turning_prices
 from models.numeric.fixed import ONE
 from models.policy.schema import (
     AllOf,
@@ -147,18 +147,9 @@ def _prices(stages: Stages, offer: str, condition: OfferHas) -> Iterator[Counter
     """Yield the prices at which bounds of price and margin turn over, nearest first."""
     known = stages.inputs.shared.index.catalogue.row(offer)
     assert known is not None, "the index has only what the catalogue has"
-    price = amount(known.price)
-    bounds = [condition.price_at_most, condition.price_at_least]
-    if condition.margin_at_least:
-        bounds.append(margin(known) * price / condition.margin_at_least)
-    for bound in bounds:
-        if bound is None or math.isnan(bound) or math.isnan(price):
-            continue
-        exact = round(bound * 100, 6)  # 19.99 times 100 is less than 1,999 in floats
-        cents = math.floor(exact) if price > bound else math.ceil(exact)
-        for found in (cents, cents + (-1 if price > bound else 1)):
-            if found > 0:
-                yield Counterfactual(kind=CounterfactualKind.PRICE, value=found / 100)
+    exchange = stages.inputs.shared.exchange
+    for cents in turning_prices(known, condition, exchange):
+        yield Counterfactual(kind=CounterfactualKind.PRICE, value=cents / 100)
 
 
 def _happened(stages: Stages, condition: HappenedLately) -> Iterator[Counterfactual]:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from models.clock_time import zone_named
+from models.domain.amounts import NANOS
 from models.domain.channels import CHANNELS
+from models.domain.currencies import CURRENCIES
 from models.domain.decisions import Intent
 from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, EventType
+from models.domain.exchange import rate_in_nanos
 from models.domain.names import is_name
 from models.domain.profile import LANE_CAPACITY
 from models.domain.selectors import OfferHas, Selector
@@ -24,6 +27,7 @@ from models.policy.schema import (
     Cap,
     Contact,
     CoolDowns,
+    Currencies,
     Eligibility,
     Exploration,
     HappenedLately,
@@ -40,7 +44,8 @@ CAP_LIMIT = 50  # half of the contacts that a profile remembers
 WEEK_MINUTES = 7 * 24 * 60
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+_RATE = re.compile(r"[0-9]{1,7}(\.[0-9]{1,9})?")
+LARGEST_RATE = 1_000_000
 
 Said = Iterator[tuple[str, str]]
 
@@ -209,10 +214,28 @@ def _arbitration(part: Arbitration, known: DeclaredNames) -> Said:
     money = part.value_unknown
     if money is None:
         return
-    if not _CURRENCY.fullmatch(money.currency):
+    if money.currency not in CURRENCIES:
         yield "value_unknown", 'want a currency such as "EUR" first'
     if money.units < 0 or not 0 <= money.nanos < 10**9:
         yield "value_unknown", "want units of 0 or more, and nanos below 1000000000"
+
+
+def _money(part: Currencies, known: DeclaredNames) -> Said:
+    if part.currency and part.currency not in CURRENCIES:
+        yield "currency", 'want a currency of ISO 4217 such as "EUR"'
+    if part.rates and not part.currency:
+        yield "currency", "want the currency that the rates are in"
+    for name, rate in part.rates.items():
+        if name not in CURRENCIES:
+            yield f"rates.{name}", 'want a currency of ISO 4217 such as "JPY" before the rate'
+        elif name == part.currency:
+            yield f"rates.{name}", "want no rate for the policy's own currency"
+        if not _RATE.fullmatch(str(rate)) or not 0 < rate_in_nanos(rate) <= LARGEST_RATE * NANOS:
+            yield (
+                f"rates.{name}",
+                f"want a decimal above 0, up to {LARGEST_RATE:,}, with at most 9 digits after the "
+                "point",
+            )
 
 
 def _diversity(part: AtMost, known: DeclaredNames) -> Said:
@@ -249,6 +272,12 @@ def _searching(part: CandidateCounts, known: DeclaredNames) -> Said:
 
 
 def _policy(part: Policy, known: DeclaredNames) -> Said:
+    unknown, money = part.arbitration.value_unknown, part.money
+    if unknown and money.currency and unknown.currency not in (money.currency, *money.rates):
+        yield (
+            "arbitration.value_unknown",
+            f"want an amount in {money.currency}, or a rate for {unknown.currency} in money.rates",
+        )
     if part.exploration.temperature > 0 and len(part.diversity) > 1:
         yield (
             "diversity",
@@ -276,4 +305,5 @@ _RULES: Mapping[type, Callable[[Any, DeclaredNames], Said]] = {
     Placement: _placement,
     Policy: _policy,
     CandidateCounts: _searching,
+    Currencies: _money,
 }

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from models.clock_time import DAY, local, within
 from models.domain.entry import Entry
 from models.domain.event_types import EVENT_TYPES
+from models.domain.exchange import Exchange
 from models.domain.profile import LANE_CAPACITY
 from models.domain.view import View
 from models.policy.schema import (
@@ -26,13 +27,14 @@ from models.policy.schema import (
 class Situation(NamedTuple):
     """What conditions are about: a customer at a place ("" for none) at `now` (microseconds).
 
-    `zone` is the customer's.
+    `zone` is the customer's; `exchange` is what amounts of offers are compared in.
     """
 
     view: View
     place: str
     now: int
     zone: ZoneInfo
+    exchange: Exchange
 
 
 def holds(condition: CustomerCondition, situation: Situation) -> bool:

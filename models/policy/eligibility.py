@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from models.domain.selectors import OfferHas
+from models.domain.exchange import Exchange
+from models.domain.selectors import OfferHas, Selector
 from models.numeric.array_types import Mask
 from models.policy.conditions import Situation, holds
 from models.policy.schema import AllOf, AnyOf, Condition, Eligibility, HappenedLately, NoneOf
@@ -26,7 +27,7 @@ def met(selections: SelectorMasks, condition: Condition, situation: Situation) -
     """Tell whether a condition holds: for all offers alike, or by row where it is about offers."""
     match condition:
         case OfferHas():
-            return offers_having(selections, condition)
+            return offers_having(selections, condition, situation.exchange)
         case AnyOf():
             return _folded(selections, condition.of, situation, np.logical_or, False)
         case AllOf():
@@ -61,17 +62,19 @@ def _folded(
     return found
 
 
-def offers_having(selections: SelectorMasks, wanted: OfferHas) -> Mask:
-    """Return the rows whose price and value are within bounds; unknown ones are within none."""
-    prices = selections.prices
-    found = np.ones(len(prices), np.bool_)
-    for number, least in (
-        (prices, wanted.price_at_least),
-        (selections.values, wanted.value_at_least),
-        (selections.margins, wanted.margin_at_least),
-    ):
-        if least is not None:
-            found &= number >= least
+def offers_having(selections: SelectorMasks, wanted: OfferHas, exchange: Exchange) -> Mask:
+    """Return the rows whose price and value are within bounds; unknown ones are within none.
+
+    Bounds are in units of the currency of `exchange`.
+    """
+    amounts = selections.amounts(exchange)
+    found = selections.select(Selector())
+    if wanted.price_at_least is not None:
+        found &= amounts.prices.at_least(wanted.price_at_least)
     if wanted.price_at_most is not None:
-        found &= prices <= wanted.price_at_most
+        found &= amounts.prices.at_most(wanted.price_at_most)
+    if wanted.value_at_least is not None:
+        found &= amounts.values.at_least(wanted.value_at_least)
+    if wanted.margin_at_least is not None:
+        found &= amounts.margins.at_least(wanted.margin_at_least)
     return found

@@ -175,11 +175,23 @@ class Arbitration(StrictStruct, frozen=True, kw_only=True):
     """What the ranking is by: rate x value x lever.
 
     `value` counts only under a release whose label is RESPONSE. An offer without a value, or with
-    one of another currency, counts as `value_unknown`.
+    one in a currency without a rate, counts as `value_unknown`.
     """
 
     value: bool = True
     value_unknown: Money | None = None
+
+
+class Currencies(StrictStruct, frozen=True, kw_only=True):
+    """What amounts are compared in: `currency` (ISO 4217), and what others are worth in it.
+
+    `rates`: for a unit of each, how much of `currency`, as a decimal of at most 9 digits after the
+    point. Without a currency it is that of `value_unknown`, else the one that all prices and values
+    of the catalogue are in. An amount in a currency without a rate is unknown.
+    """
+
+    currency: str = ""
+    rates: dict[str, str | float] = msgspec.field(default_factory=dict)
 
 
 class AtMost(StrictStruct, frozen=True, kw_only=True):
@@ -234,6 +246,7 @@ class Policy(StrictStruct, frozen=True, kw_only=True, dict=True):
     contact: Contact = Contact()
     levers: tuple[Lever, ...] = ()
     arbitration: Arbitration = Arbitration()
+    money: Currencies = Currencies()
     diversity: tuple[AtMost, ...] = ()
     exploration: Exploration = Exploration()
     holdout: Holdout = Holdout()

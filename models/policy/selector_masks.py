@@ -9,12 +9,14 @@ from functools import cached_property
 
 import numpy as np
 
-from models.domain.amounts import amount, margin
 from models.domain.catalogue import Item, Offer, Row, offer_id
+from models.domain.exchange import Exchange
 from models.domain.selectors import Selector
-from models.numeric.array_types import NO_ROWS, Doubles, Mask, Rows
+from models.numeric.array_types import NO_ROWS, Mask, Rows
+from models.policy.amount_masks import AmountMasks
 
 KEPT = 256  # masks of a policy's selectors
+EXCHANGES = 4  # that amounts are kept for: a policy and those that it is compared with
 
 
 class SelectorMasks:
@@ -23,6 +25,7 @@ class SelectorMasks:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._kept: dict[int, tuple[Selector, Mask]] = {}
+        self._amounts: tuple[AmountMasks, ...] = ()
 
     def updated(self, rows: Sequence[Row]) -> "SelectorMasks":
         """Return the same for rows of the same ids, sharing what their change leaves true."""
@@ -65,20 +68,15 @@ class SelectorMasks:
                 chosen &= having
         return chosen
 
-    @cached_property
-    def prices(self) -> Doubles:
-        """Return the price of each row in units of its currency; NaN where none is known."""
-        return np.array([amount(row.price) for row in self._rows], np.float64)
-
-    @cached_property
-    def values(self) -> Doubles:
-        """Return the value of each row in units of its currency; NaN where none is known."""
-        return np.array([amount(row.value) for row in self._rows], np.float64)
-
-    @cached_property
-    def margins(self) -> Doubles:
-        """Return the value of each row as a share of its price; NaN where one is not known."""
-        return np.array([margin(row) for row in self._rows], np.float64)
+    def amounts(self, exchange: Exchange) -> AmountMasks:
+        """Return the prices, values and margins of the rows, as `exchange` compares them."""
+        for kept in self._amounts:
+            if kept.exchange == exchange:
+                return kept
+        found = AmountMasks(self._rows, exchange)
+        # One assignment of a whole tuple: threads that ask at once leave each other's alone.
+        self._amounts = (found, *self._amounts[: EXCHANGES - 1])
+        return found
 
     @cached_property
     def _having(self) -> dict[tuple[str, str], Rows]:

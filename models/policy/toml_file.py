@@ -17,6 +17,7 @@ from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.names import is_name
 from models.errors import ThroughlineError
 from models.policy.checks import DeclaredNames, rules_of
+from models.policy.exact_numbers import DIGITS, Path, with_exact_rates
 from models.policy.schema import Policy
 
 BYTES = 256 * 1024
@@ -35,8 +36,6 @@ _WANTED: tuple[tuple[type[inspect.Type], str], ...] = (
     (inspect.VarTupleType, "a list"),
     (inspect.DictType, "a table"),
 )
-
-Path = tuple[str | int, ...]
 
 
 class Mistake(NamedTuple):
@@ -80,7 +79,9 @@ def read_policy(
     declared = [*intents] if isinstance(intents, dict) else []
     known = DeclaredNames(channels, event_types, frozenset((*Intent.ALL, *declared)))
     try:
+        said, lost = with_exact_rates(said, text)
         wrong = list(islice(_part(said, inspect.type_info(Policy), (), known), MISTAKES))
+        wrong += [(path, f"want at most {DIGITS} digits: more are not kept") for path in lost]
         lines = _Lines(text)
         mistakes = {Mistake(lines.line(path), _key(path), wanted) for path, wanted in wrong}
         if not mistakes:
@@ -141,10 +142,11 @@ def _table(value: Any, kind: inspect.StructType, at: Path, known: DeclaredNames)
     except msgspec.ValidationError:
         return  # told above
     for key, wanted in rules_of(part, known):
-        # What is missing is told at the table that it is missing from.
+        # What is missing is told at the table that it is missing from. "rates.JPY" is a key below.
+        below = key.split(".", 1)
         yield (
-            ((*at, key) if key in value else at),
-            (wanted if key in value or not key else f"{key}: {wanted}"),
+            ((*at, *below) if below[0] in value else at),
+            (wanted if below[0] in value or not key else f"{key}: {wanted}"),
         )
 
 
@@ -153,6 +155,9 @@ def _member(value: Any, union: inspect.UnionType) -> inspect.Type:
     parts = [part for part in union.types if not isinstance(part, inspect.NoneType)]
     if len(parts) == 1:
         return parts[0]
+    plain = [part for part in parts if not isinstance(part, inspect.StructType)]
+    if plain:
+        return next((part for part in plain if _fits(value, part)), plain[0])
     kind = value.get("kind") if isinstance(value, dict) else None
     tagged = [part for part in parts if getattr(part, "tag", None) == kind and kind]
     return tagged[0] if tagged else union

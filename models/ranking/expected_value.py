@@ -7,6 +7,7 @@ the rate is that of a response: times an organic rate, money is no expected valu
 import numpy as np
 
 from models.domain.catalogue import Money
+from models.domain.exchange import Exchange
 from models.numeric.array_types import Fixed, Rows
 from models.numeric.draws import log_fixed
 from models.policy.schema import Lever, Policy
@@ -14,6 +15,7 @@ from models.ranking.offer_index import OfferIndex
 from models.release.manifest import RESPONSE
 
 _MICROS = 1_000_000
+_MOST = 2**62  # micro-units: what is worth more counts as this
 _LEAST = 1  # micro-units: what is worth nothing or less stands below all that is worth something
 
 
@@ -23,13 +25,23 @@ def counts_value(policy: Policy, label: str) -> bool:
 
 
 def value_terms(
-    index: OfferIndex, policy: Policy, label: str, intent: str, minute: int, rows: Rows
+    index: OfferIndex,
+    policy: Policy,
+    label: str,
+    intent: str,
+    minute: int,
+    exchange: Exchange,
+    rows: Rows,
 ) -> Fixed:
-    """Return what multiplies the rate of each of `rows`, as a logarithm; 0 where nothing does."""
+    """Return what multiplies the rate of each of `rows`, as a logarithm; 0 where nothing does.
+
+    Values are in units of the currency of `exchange`; an unknown one counts as `value_unknown`, and
+    as one unit where the policy says none or one that is unknown itself.
+    """
     found = np.zeros(len(rows), np.int64)
     if counts_value(policy, label):
         unknown = policy.arbitration.value_unknown
-        found += log_fixed(_micros(index, unknown, rows), places=0) - _LOG_MICRO
+        found += log_fixed(_micros(index, unknown, exchange, rows), places=0) - _LOG_MICRO
     for lever in policy.levers:
         if in_force(lever, intent, minute):
             found[index.selections.mask(lever.about)[rows]] += log_factor_of(lever.factor)
@@ -51,23 +63,24 @@ def log_factor_of(factor: float) -> int:
     return int(log_fixed(micros, places=0)[0]) - _LOG_MICRO
 
 
-def _micros(index: OfferIndex, unknown: Money | None, rows: Rows) -> Fixed:
+def _micros(index: OfferIndex, unknown: Money | None, exchange: Exchange, rows: Rows) -> Fixed:
     """Return the value of each row in millionths of a unit."""
     catalogue = index.catalogue
+    default = _micro(unknown, exchange) or _MICROS
     found = np.empty(len(rows), np.int64)
-    default = _MICROS if unknown is None else _micro(unknown)
     for at, row in enumerate(rows.tolist()):
-        offer = catalogue.offer(index.rows.ids[row])
+        offer = catalogue.row(index.rows.ids[row])
         value = None if offer is None else offer.value
-        if value is None or (unknown is not None and value.currency != unknown.currency):
-            found[at] = default
-        else:
-            found[at] = _micro(value)
+        if exchange.bare and unknown and value and value.currency != unknown.currency:
+            value = None
+        found[at] = _micro(value, exchange) or default
     return found
 
 
-def _micro(money: Money) -> int:
-    return max(_LEAST, money.units * _MICROS + money.nanos // 1000)
+def _micro(money: Money | None, exchange: Exchange) -> int | None:
+    """Return an amount in millionths of a unit, at least one; None where it is not known."""
+    nanos = exchange.nanos(money)
+    return None if nanos is None else max(_LEAST, min(nanos // 1000, _MOST))
 
 
 def _microseconds(seconds: float) -> int:

@@ -15,6 +15,15 @@ from service.commands.options import DEFAULT_SERVER, AsJson, Server, Timeout
 File = Annotated[
     Path, typer.Argument(allow_dash=True, help="One JSON object a line; `-` reads stdin.")
 ]
+Fields = Annotated[
+    str,
+    typer.Option(
+        metavar="FIELDS",
+        help="What the file changes of rows that there are: all; price (with value and "
+        "price_until); stock; or names of fields with commas between. Nothing else is touched, and "
+        "what the file does not give of these is emptied.",
+    ),
+]
 
 
 def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) -> typer.Typer:
@@ -56,18 +65,32 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         show([row], CALLS[kind].table, as_json)
 
     @app.command(
-        "upsert", help=f"Add or replace {kind}s from a file; each 1,000 of them all or none."
+        "upsert",
+        help=f"Add, replace or change {kind}s from a file; each 1,000 of them all or none. What is "
+        "withdrawn stays withdrawn.",
     )
-    def upsert_rows(file: File, server: Server = DEFAULT_SERVER, timeout: Timeout = 30.0) -> None:
+    def upsert_rows(
+        file: File,
+        fields: Fields = "all",
+        restore: Annotated[
+            bool, typer.Option("--restore", help="Offer again those of them that are withdrawn.")
+        ] = False,
+        server: Server = DEFAULT_SERVER,
+        timeout: Timeout = 30.0,
+    ) -> None:
         from service.client import connect
         from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_fields import read_fields
         from service.commands.parsing import json_lines
         from service.commands.terminal import output
 
+        mask = read_fields(fields, CALLS[kind].message.DESCRIPTOR)
         rows = json_lines(file, CALLS[kind].message)
         with connect(server, timeout) as client:
-            revision = CALLS[kind].upsert(client, rows)
+            revision, withdrawn = CALLS[kind].upsert(client, rows, mask, restore)
         output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
+        if withdrawn:
+            output().print(f"Of these {withdrawn:,} stay withdrawn; --restore offers them again")
 
     @app.command("withdraw", help=withdraw_help)
     def withdraw_rows(

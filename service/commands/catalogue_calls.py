@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from rich.table import Table
 from throughline.v1 import offer_pb2 as pb
 
@@ -31,12 +32,19 @@ class CatalogueCalls(ABC, Generic[RowT]):
                 break
         return rows, bool(token)
 
-    def upsert(self, client: Client, rows: Sequence[RowT]) -> int:
-        """Add or replace rows, a page of them at a time; return the catalogue's revision."""
-        revision = 0
+    def upsert(
+        self, client: Client, rows: Sequence[RowT], mask: FieldMask, restore: bool
+    ) -> tuple[int, int]:
+        """Add or replace rows, a page of them at a time, or change the fields of `mask`.
+
+        Return the catalogue's revision, and how many of the rows stay withdrawn.
+        """
+        revision = withdrawn = 0
         for start in range(0, len(rows), PAGE):
-            revision = self._upsert(client, rows[start : start + PAGE])
-        return revision
+            answer = self._upsert(client, rows[start : start + PAGE], mask, restore)
+            revision = answer.revision
+            withdrawn += answer.still_withdrawn
+        return revision, withdrawn
 
     @abstractmethod
     def row(self, client: Client, row_id: str) -> RowT:
@@ -55,8 +63,10 @@ class CatalogueCalls(ABC, Generic[RowT]):
         """Return a page of rows, and the token of the next one or ""."""
 
     @abstractmethod
-    def _upsert(self, client: Client, rows: Sequence[RowT]) -> int:
-        """Add or replace the rows of one call."""
+    def _upsert(
+        self, client: Client, rows: Sequence[RowT], mask: FieldMask, restore: bool
+    ) -> pb.UpsertItemsResponse | pb.UpsertOffersResponse:
+        """Add, replace or change the rows of one call."""
 
 
 class OfferCalls(CatalogueCalls[pb.Offer]):
@@ -83,8 +93,11 @@ class OfferCalls(CatalogueCalls[pb.Offer]):
         answer = client.call(client.offers.ListOffers, request)
         return answer.offers, answer.next_page_token
 
-    def _upsert(self, client: Client, rows: Sequence[pb.Offer]) -> int:
-        return client.call(client.offers.UpsertOffers, pb.UpsertOffersRequest(offers=rows)).revision
+    def _upsert(
+        self, client: Client, rows: Sequence[pb.Offer], mask: FieldMask, restore: bool
+    ) -> pb.UpsertOffersResponse:
+        request = pb.UpsertOffersRequest(offers=rows, update_mask=mask, restore=restore)
+        return client.call(client.offers.UpsertOffers, request)
 
 
 class ItemCalls(CatalogueCalls[pb.Item]):
@@ -111,8 +124,11 @@ class ItemCalls(CatalogueCalls[pb.Item]):
         answer = client.call(client.offers.ListItems, request)
         return answer.items, answer.next_page_token
 
-    def _upsert(self, client: Client, rows: Sequence[pb.Item]) -> int:
-        return client.call(client.offers.UpsertItems, pb.UpsertItemsRequest(items=rows)).revision
+    def _upsert(
+        self, client: Client, rows: Sequence[pb.Item], mask: FieldMask, restore: bool
+    ) -> pb.UpsertItemsResponse:
+        request = pb.UpsertItemsRequest(items=rows, update_mask=mask, restore=restore)
+        return client.call(client.offers.UpsertItems, request)
 
 
 CALLS: Mapping[str, CatalogueCalls[Any]] = {"offer": OfferCalls(), "item": ItemCalls()}

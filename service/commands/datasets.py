@@ -25,11 +25,15 @@ def load(
     store: StoreUrl = None,
     key_file: KeyFile = None,
     config: Config = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Offer again what is withdrawn and in the dataset.")
+    ] = False,
 ) -> None:
     """Bring a dataset's items, offers, links, customers and events into a store.
 
     It may be repeated, and interrupted: whatever is there already counts once. It works beside a
-    running service, which sees the history at once and new items within a second.
+    running service, which sees the history at once and new items within a second. What is withdrawn
+    stays withdrawn, and counts as a conflict.
     """
     from service.commands.existing_store import TIMEOUT
     from service.commands.terminal import output, table
@@ -52,7 +56,7 @@ def load(
     try:
         with _progress() as progress:
             now = Clock(settings.start_time).now()
-            report = load_dataset(dataset, opened, key, now, progress, settings.names)
+            report = load_dataset(dataset, opened, key, now, progress, settings.names, restore)
     finally:
         opened.close()
     columns = ("table", "rows", "stored", "duplicates", "conflicts", "skipped")

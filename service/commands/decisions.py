@@ -84,7 +84,7 @@ def explain(
     from service.config.settings import read_settings
     from service.contract.explanation_messages import fill_explanation
     from service.decisions.replayer import Replayer
-    from service.decisions.serving import catch_up
+    from service.store.catalogue_writes import catch_up
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)
@@ -212,8 +212,8 @@ def shadow(
     from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, error_console, output, table
     from service.config.settings import read_settings
-    from service.decisions.serving import catch_up
     from service.decisions.shadow import Shadow, SlateDifference, decisions_since
+    from service.store.catalogue_writes import catch_up
 
     releases = Registry(registry)
     in_force = releases.pointer()

@@ -49,7 +49,12 @@ def check(
     """Say everything that is wrong with a policy, each with its line and key; exit code 65."""
     from service.commands.terminal import output
 
-    digest = _read(file, config).digest if server is None else _checked(file, server, timeout)
+    if server is None:
+        policy = _read(file, config)
+        digest = policy.digest
+        _remark(policy)
+    else:
+        digest = _checked(file, server, timeout)
     output().print(f"{file}: nothing wrong\nDigest: {digest}", markup=False, soft_wrap=True)
 
 
@@ -174,6 +179,7 @@ def publish(
         held = Registry(registry)
         before = held.pointer()
         print_moved(before, held.publish(policy, time.time_ns() // 1000))
+        _remark(policy)
         return
     from service.client import connect
 
@@ -259,6 +265,14 @@ def _text(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig") or "\n"
     except UnicodeDecodeError as error:
         raise BadInput(str(file), f"not UTF-8 at byte {error.start}") from None
+
+
+def _remark(policy: "Policy") -> None:
+    """Print, beside the results, what is worth knowing of a policy."""
+    from models.policy.remarks import remarks
+
+    for remark in remarks(policy):
+        print(remark, file=sys.stderr)
 
 
 def _read(file: Path, config: Path | None) -> "Policy":

@@ -14,11 +14,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import common_pb2
 
 from models.domain.catalogue import Money
+from models.domain.currencies import CURRENCIES
 from models.domain.identifiers import HASHED_NAMESPACES, Identifier
 from models.domain.names import is_name
 from models.errors import ThroughlineError
 from service.contract import limits
-from service.contract.currencies import CURRENCIES
 from service.contract.refusals import Refusal
 
 # C0 and C1 controls, line separators, the marks that reorder text, and lone surrogates.

@@ -12,12 +12,12 @@ same, since a link moves whole compartments and a fold does not mind the order. 
 pair of identifiers is in one of the two tables only, with the last word on it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from models.domain.catalogue import Catalogue, Row
+from models.domain.catalogue import Catalogue, Row, offer_id
 from models.domain.dataset import (
     REQUIRED_TABLES,
     TABLES,
@@ -31,6 +31,7 @@ from service.contract.names import Names, declare_names
 from service.dataset.history import EventTable, read_customers, read_links, read_unlinks
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_from_row, offer_from_row
+from service.store.catalogue_writes import catch_up, change_catalogue
 from service.store.customers.planning import Arrival
 from service.store.store import Store
 
@@ -49,7 +50,7 @@ class TableCount:
     """What became of the rows of one table.
 
     `skipped` rows are in a chunk that an earlier run finished. `conflicts` are events whose id is
-    known with other content, and catalogue rows that were withdrawn since: both stay as they are.
+    known with other content, and catalogue rows that are withdrawn: both stay as they are.
     """
 
     table: str
@@ -81,6 +82,36 @@ class _Step(NamedTuple):
     slice: int
     put: Callable[[int, int], _Outcome]
     conflicts: int = 0  # rows that are not loaded since they contradict others of the table
+    again: bool = False  # also what an earlier run finished
+
+
+class _CatalogueLoad:
+    """Stores the rows that differ from those present; what is withdrawn stays, or is restored."""
+
+    def __init__(self, store: Store, restore: bool) -> None:
+        self._store = store
+        self._restore = restore
+        self._known = catch_up(store, Catalogue())
+
+    def put(self, rows: Sequence[Row]) -> _Outcome:
+        """Store rows as far as they may be, also where others change the catalogue meanwhile."""
+        written = change_catalogue(self._store, self._known, lambda now: self._changed(rows, now))
+        self._known = written.before
+        withdrawn = sum(self._stays(row, written.before) for row in rows)
+        stored = len(written.rows)
+        return _Outcome(stored, len(rows) - stored - withdrawn, withdrawn)
+
+    def _changed(self, rows: Sequence[Row], catalogue: Catalogue) -> list[Row]:
+        return [
+            row
+            for row in rows
+            if not self._stays(row, catalogue) and row != catalogue.row(offer_id(row))
+        ]
+
+    def _stays(self, row: Row, catalogue: Catalogue) -> bool:
+        """Tell whether a row is withdrawn and stays so."""
+        there = catalogue.row(offer_id(row))
+        return not self._restore and there is not None and there.withdrawn
 
 
 def load_dataset(
@@ -90,13 +121,15 @@ def load_dataset(
     now: int,
     progress: Progress = lambda table, done, rows: None,
     names: Names = BUILT_IN_NAMES,
+    restore: bool = False,
 ) -> LoadReport:
     """Load the dataset in `directory` and return what became of its rows.
 
-    `now` is the time of arrival in microseconds; `names` are those that the settings know.
-    May be repeated, after an interruption as well. Holds the tables in memory. Raises `BadDataset`
-    naming file, row, column and reason and `WrongKey` before anything is written, and
-    `StoreUnavailable` at any time.
+    `now` is the time of arrival in microseconds; `names` are those that the settings know. With
+    `restore` items and offers of the dataset that are withdrawn are offered again, also those that
+    an earlier run loaded. May be repeated, after an interruption as well. Holds the tables in
+    memory. Raises `BadDataset` naming file, row, column and reason and `WrongKey` before anything
+    is written, and `StoreUnavailable` at any time.
     """
     metadata = read_metadata(directory)
     if metadata.identifiers == "keyed" and metadata.key_fingerprint != key_fingerprint(key):
@@ -105,14 +138,14 @@ def load_dataset(
             f"the key at hand is {key_fingerprint(key)}"
         )
     _check_files(directory, metadata)
-    steps = _steps(directory, metadata, store, key, now, names)
+    steps = _steps(directory, metadata, store, key, now, names, restore)
     counts = []
     for step in steps:
         count = TableCount(step.table, step.rows + step.conflicts, conflicts=step.conflicts)
         # The marks of chunks of another size say nothing about these.
         marks = f"{metadata.digest}:{step.table}:{step.chunk}"
         for index, (start, stop) in enumerate(_spans(0, step.rows, step.chunk)):
-            if store.chunk_done(marks, index):
+            if not step.again and store.chunk_done(marks, index):
                 count = replace(count, skipped=count.skipped + stop - start)
                 progress(step.table, stop, step.rows)
                 continue
@@ -138,6 +171,7 @@ def _steps(
     key: bytes,
     now: int,
     names: Names,
+    restore: bool,
 ) -> list[_Step]:
     """Read and check the whole dataset; return what to store, in order."""
     present = metadata.digests
@@ -148,13 +182,13 @@ def _steps(
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
     events = EventTable(directory, metadata, key, names)
 
-    catalogue = Catalogue().apply(*store.catalogue_changes(0))
+    catalogue = _CatalogueLoad(store, restore)
 
     def put_items(start: int, stop: int) -> _Outcome:
-        return _put_catalogue(store, items[start:stop], catalogue.items)
+        return catalogue.put(items[start:stop])
 
     def put_offers(start: int, stop: int) -> _Outcome:
-        return _put_catalogue(store, offers[start:stop], catalogue.offers)
+        return catalogue.put(offers[start:stop])
 
     def put_links(start: int, stop: int) -> _Outcome:
         return _Outcome(*store.load([], links[start:stop], Arrival(now)))
@@ -170,9 +204,10 @@ def _steps(
     def put_events(start: int, stop: int) -> _Outcome:
         return _Outcome(*store.load(events.read(start, stop), [], Arrival(now)))
 
+    rows = CATALOGUE_CHUNK
     return [
-        _Step("items", len(items), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_items),
-        _Step("offers", len(offers), CATALOGUE_CHUNK, CATALOGUE_CHUNK, put_offers),
+        _Step("items", len(items), rows, rows, put_items, again=restore),
+        _Step("offers", len(offers), rows, rows, put_offers, again=restore),
         _Step("links", len(links), CHUNK, SLICE, put_links),
         _Step("unlinks", len(unlinks), CHUNK, SLICE, put_unlinks),
         _Step("customers", len(customers), CHUNK, SLICE, put_customers),
@@ -206,20 +241,6 @@ def _catalogue_rows(directory: Path, name: str, row_of: Callable[[Values], Row])
             raise table.error(number, name.removesuffix("s"), "named by an earlier row, too")
         rows[row.id] = row
     return list(rows.values())
-
-
-def _put_catalogue(store: Store, rows: Sequence[Row], present: Mapping[str, Row]) -> _Outcome:
-    """Store the rows that differ from those present; what was withdrawn stays withdrawn."""
-    changed, withdrawn = [], 0
-    for row in rows:
-        there = present.get(row.id)
-        if there is not None and there.withdrawn:
-            withdrawn += 1
-        elif there != row:
-            changed.append(row)
-    if changed:
-        store.put_catalogue(changed)
-    return _Outcome(len(changed), len(rows) - len(changed) - withdrawn, withdrawn)
 
 
 def _spans(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:

@@ -133,6 +133,7 @@ class Decider:
             asked=call.identifiers[0]
             if customer is None
             else customer.contact_identifier(call.identifiers),
+            currency=shared.exchange.currency,
         )
         if customer is None:
             return Draft(record, [], claimed)

@@ -18,8 +18,10 @@ from models.policy.schema import BUILT_IN, Policy
 from models.release.histories import Pointer
 from models.release.registry import BadPolicyFile, Registry
 from service.config.clock import Clock
+from service.decisions.mixed_currencies import MixedCurrencies
 from service.decisions.preparation import load_index, warm_policy, warm_release
 from service.decisions.serving_snapshot import Refused, ServingSnapshot
+from service.store.catalogue_writes import catch_up
 from service.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +38,7 @@ class Serving:
         self._clock = clock
         self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
         self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
+        self._mixed = MixedCurrencies()
         self._policy_known = True  # False: what may be said is not known, so nothing decides
         self.release_swaps = 0  # releases taken over
         self.release_refusals = 0  # releases that were not fit for it
@@ -60,6 +63,8 @@ class Serving:
             catalogue = catch_up(self._store, snapshot.catalogue)
             if catalogue is not snapshot.catalogue:
                 index = None if snapshot.index is None else snapshot.index.update(catalogue)
+                if index is not None:
+                    self._mixed.look(snapshot.policy, catalogue)
                 self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
                 _log.debug("catalogue", revision=catalogue.revision)
             self.catalogue_checked = time.monotonic()
@@ -96,6 +101,7 @@ class Serving:
                 if index.catalogue is not before.catalogue:
                     index = index.update(before.catalogue)
                 pointer = commit()
+                self._mixed.look(before.policy, before.catalogue)
                 self._snapshot = replace(before, index=index, refused_release=instead_of)
             self.release_swaps += before.release_id != release_id
             self._log_serving()
@@ -118,6 +124,8 @@ class Serving:
                 if before.release_id != tried.release_id:
                     continue  # not decided by together yet
                 pointer = commit()
+                if before.index is not None:
+                    self._mixed.look(policy, before.catalogue)
                 self._snapshot = replace(before, policy=policy, refused_policy=instead_of)
                 self._policy_known = True
             self.policy_swaps += before.policy.digest != policy.digest
@@ -132,12 +140,3 @@ class Serving:
             policy=snapshot.policy.digest,
             catalogue=snapshot.catalogue.revision,
         )
-
-
-def catch_up(store: Store, catalogue: Catalogue) -> Catalogue:
-    """Return a catalogue with every change that the store has had since."""
-    while True:
-        revision, rows = store.catalogue_changes(catalogue.revision)
-        if revision == catalogue.revision:
-            return catalogue
-        catalogue = catalogue.apply(revision, rows)

@@ -6,22 +6,28 @@ answer goes out.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Protocol, TypeVar
 
 import grpc
-import msgspec
 from google.protobuf.message import Message
+from msgspec.structs import replace
 from throughline.v1 import offer_pb2 as pb
 from throughline.v1.offer_pb2_grpc import OfferServiceServicer
 
-from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer
-from models.errors import Conflict
+from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row
 from service.contract import limits
+from service.contract.catalogue_fields import ITEM_FIELDS, OFFER_FIELDS
 from service.contract.errors import NotFound
+from service.contract.field_masks import read_mask
 from service.contract.offer_messages import item_message, offer_message, read_items, read_offers
 from service.contract.paging import page_token, read_token
 from service.contract.validation import Check
 from service.rpc.dependencies import Dependencies
+from service.rpc.upserts import changed_rows, keep_withdrawn, whole_rows
+from service.store.catalogue_writes import Written, change_catalogue
+
+LONGEST_WAIT = 0.5  # seconds; beyond it a call takes its chance beside the others
 
 RowT = TypeVar("RowT", Item, Offer)
 MessageT = TypeVar("MessageT", bound=Message)
@@ -38,15 +44,27 @@ class OfferServicer(OfferServiceServicer):
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
+        self._writing = Lock()
 
     def UpsertItems(  # noqa: N802
         self, request: pb.UpsertItemsRequest, context: grpc.ServicerContext
     ) -> pb.UpsertItemsResponse:
-        """Add or replace items, all or none."""
+        """Add, replace or change items, all or none."""
         check = Check()
-        items = read_items(check, request.items, self._dependencies.clock.now())
+        mask = read_mask(check, request.update_mask, ITEM_FIELDS)
+        names, now = self._dependencies.names, self._dependencies.clock.now()
+        changes = read_items(check, request.items, names, now, mask)
         check.raise_if_invalid()
-        return pb.UpsertItemsResponse(revision=self._put(items, request))
+        wholes = None if mask else whole_rows(Item, changes)
+
+        def change(catalogue: Catalogue) -> list[Item]:
+            rows = changed_rows(changes, catalogue.items) if wholes is None else wholes
+            return keep_withdrawn(rows, catalogue.items, request.restore)
+
+        written = self._write(change, request)
+        return pb.UpsertItemsResponse(
+            revision=written.revision, still_withdrawn=_withdrawn(written.rows)
+        )
 
     def GetItem(  # noqa: N802
         self, request: pb.GetItemRequest, context: grpc.ServicerContext
@@ -74,23 +92,28 @@ class OfferServicer(OfferServiceServicer):
     ) -> pb.WithdrawItemsResponse:
         """Take items, and their default offers, out of every answer."""
         ids = _ids("item_ids", request.item_ids)
-        # What another worker has just added must not survive for being unknown here.
-        live = _live(self._dependencies.active_release.refresh_catalogue().items, ids)
-        tombstones = [msgspec.structs.replace(item, withdrawn=True) for item in live]
-        return pb.WithdrawItemsResponse(
-            revision=self._put(tombstones, request), withdrawn=len(live)
-        )
+        written = self._write(lambda catalogue: _tombstones(catalogue.items, ids), request)
+        return pb.WithdrawItemsResponse(revision=written.revision, withdrawn=len(written.rows))
 
     def UpsertOffers(  # noqa: N802
         self, request: pb.UpsertOffersRequest, context: grpc.ServicerContext
     ) -> pb.UpsertOffersResponse:
-        """Add or replace offers, all or none."""
+        """Add, replace or change offers, all or none."""
         check = Check()
-        offers = read_offers(
-            check, request.offers, self._dependencies.names, self._dependencies.clock.now()
-        )
+        mask = read_mask(check, request.update_mask, OFFER_FIELDS)
+        names, now = self._dependencies.names, self._dependencies.clock.now()
+        changes = read_offers(check, request.offers, names, now, mask)
         check.raise_if_invalid()
-        return pb.UpsertOffersResponse(revision=self._put(offers, request))
+        wholes = None if mask else whole_rows(Offer, changes)
+
+        def change(catalogue: Catalogue) -> list[Offer]:
+            rows = changed_rows(changes, catalogue.offers) if wholes is None else wholes
+            return keep_withdrawn(rows, catalogue.offers, request.restore)
+
+        written = self._write(change, request)
+        return pb.UpsertOffersResponse(
+            revision=written.revision, still_withdrawn=_withdrawn(written.rows)
+        )
 
     def GetOffer(  # noqa: N802
         self, request: pb.GetOfferRequest, context: grpc.ServicerContext
@@ -118,27 +141,27 @@ class OfferServicer(OfferServiceServicer):
     ) -> pb.WithdrawOffersResponse:
         """Take offers out of every answer."""
         ids = _ids("offer_ids", request.offer_ids)
-        live = _live(self._dependencies.active_release.refresh_catalogue().offers, ids)
-        tombstones = [msgspec.structs.replace(offer, withdrawn=True) for offer in live]
-        return pb.WithdrawOffersResponse(
-            revision=self._put(tombstones, request), withdrawn=len(live)
-        )
+        written = self._write(lambda catalogue: _tombstones(catalogue.offers, ids), request)
+        return pb.WithdrawOffersResponse(revision=written.revision, withdrawn=len(written.rows))
 
     @property
     def _catalogue(self) -> Catalogue:
         return self._dependencies.active_release.snapshot.catalogue
 
-    def _put(self, rows: Sequence[Item | Offer], request: _Change) -> int:
-        """Store rows; raises `Conflict` where the catalogue is not at the revision expected."""
+    def _write(self, change: Callable[[Catalogue], Sequence[Row]], request: _Change) -> Written:
+        """Store what `change` makes of the catalogue; raises as `change_catalogue` does."""
         expected = request.expected_revision if request.HasField("expected_revision") else None
-        if not rows:
-            current = self._catalogue.revision
-            if expected not in (None, current):
-                raise Conflict(f"revision: expected {expected}")
-            return current
-        revision = self._dependencies.store.put_catalogue(rows, expected)
-        self._dependencies.active_release.refresh_catalogue()
-        return revision
+        # Calls of this process wait for each other, rather than ask again after a lost race; but
+        # not for one that waits for a store that is away.
+        alone = self._writing.acquire(timeout=LONGEST_WAIT)
+        try:
+            written = change_catalogue(self._dependencies.store, self._catalogue, change, expected)
+        finally:
+            if alone:
+                self._writing.release()
+        if written.revision > self._catalogue.revision:
+            self._dependencies.active_release.refresh_catalogue()
+        return written
 
 
 class _PageRequest(Protocol):
@@ -183,6 +206,11 @@ def _ids(field: str, ids: Sequence[str]) -> Sequence[str]:
     return ids
 
 
-def _live(rows: Mapping[str, RowT], ids: Sequence[str]) -> list[RowT]:
+def _tombstones(rows: Mapping[str, RowT], ids: Sequence[str]) -> list[RowT]:
+    """Return those of the rows with these ids that are not withdrawn yet, withdrawn."""
     found = (rows.get(row_id) for row_id in dict.fromkeys(ids))
-    return [row for row in found if row is not None and not row.withdrawn]
+    return [replace(row, withdrawn=True) for row in found if row and not row.withdrawn]
+
+
+def _withdrawn(rows: Sequence[Row]) -> int:
+    return sum(row.withdrawn for row in rows)

@@ -116,6 +116,7 @@ STRUCTS: list[tuple[str, str, dict[str, Any]]] = [
         ("### `[contact.cool_downs]`", policy.CoolDowns),
         ("## `[[levers]]`", policy.Lever),
         ("## `[arbitration]`", policy.Arbitration),
+        ("## `[money]`", policy.Currencies),
         ("## `[[diversity]]`", policy.AtMost),
         ("## `[exploration]`", policy.Exploration),
         ("## `[holdout]`", policy.Holdout),

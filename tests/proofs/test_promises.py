@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from models.decision.holdout import in_holdout
 from models.domain.events import Event, event_key
+from models.domain.exchange import Exchange
 from models.domain.fold import fold, has_forgotten_ids, known_content
 from models.domain.profile import Compartment, Profile
 from models.domain.view import view_of
@@ -152,7 +153,7 @@ def checked(world: World, kept: Folded | Stored, who: bytes, now: int) -> int:
         for name in OFFERS:
             reached = any(capped(events, cap, now, channel, name) for cap in CAPS)
             assert (rules.withheld(offer_of(name), channel) is not None) == reached
-    situation = Situation(view, "", now, zone_of(view, POLICY.contact))
+    situation = Situation(view, "", now, zone_of(view, POLICY.contact), Exchange(""))
     for type_ in ("purchase", "dismiss", "impression"):
         for item in ITEMS:
             condition = HappenedLately(type=type_, days=35, items=(item,))

@@ -151,6 +151,7 @@ def recorded(customer: Profile, world: SharedInputs, request: Request) -> Decisi
         profile=profile_to_keep(customer),
         decision=decision,
         rows=rows,
+        currency=world.exchange.currency,
     )
 
 

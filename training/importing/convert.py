@@ -7,6 +7,7 @@ import msgspec
 import polars as pl
 
 from models.errors import BadInput
+from training.importing.exact_amounts import units_and_nanos
 from training.importing.mapping import DatasetSection, Field, Spec, as_field
 from training.importing.row_filter import RowFilter, as_text
 from training.importing.sources import COMPUTED, ROW
@@ -14,7 +15,7 @@ from training.importing.sources import COMPUTED, ROW
 _EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
 _ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$"
 _MICROS = 1_000_000
-_LARGEST = 1e12  # of an amount, in units; beyond it a millionth is below a float's precision
+_LARGEST = 1e12  # of an amount, in units, as in the contract
 _NAIVE = pl.Datetime("us")
 _UTC = pl.Datetime("us", "UTC")
 
@@ -77,18 +78,20 @@ def add_number(rows: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> No
 
 
 def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
-    """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a millionth."""
+    """Add `name`_units, `name`_nanos and `currency`; amounts are rounded to a billionth."""
     field = as_field(spec)
     currency = field.currency or dataset.currency
     if currency is None:
         raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
-    add_number(rows, name, spec, pl.Float64())
+    amount = text(rows, spec, name)
+    rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
+    finite = amount.cast(pl.Float64(), strict=False).is_finite().fill_null(False)
+    rows.reject(amount.is_not_null() & ~finite, _named(field), "not a number", amount)
     amount = rows.frame[COMPUTED + name]
-    too_large = amount.abs() > _LARGEST
+    too_large = amount.cast(pl.Float64()).abs() > _LARGEST
     rows.reject(too_large, _named(field), "too large for an amount", amount)
     amount = rows.frame[COMPUTED + name]
-    micros = (amount * _MICROS).round().cast(pl.Int64())
-    sign, size = micros.sign(), micros.abs()
+    units, nanos = units_and_nanos(amount)
     paid = pl.Series(COMPUTED + "currency", [currency], dtype=pl.String())
     paid = paid.new_from_index(0, len(amount)).zip_with(amount.is_not_null(), _nulls(len(amount)))
     if COMPUTED + "currency" in rows.frame.columns:
@@ -97,8 +100,8 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
             raise BadInput(f"{rows.key}.{name}", "price and value must be in one currency")
         paid = other.zip_with(other.is_not_null(), paid).alias(COMPUTED + "currency")
     rows.frame = rows.frame.drop(COMPUTED + name).with_columns(
-        (sign * (size // _MICROS)).alias(f"{COMPUTED}{name}_units"),
-        (sign * (size % _MICROS) * 1_000).alias(f"{COMPUTED}{name}_nanos"),
+        units.alias(f"{COMPUTED}{name}_units"),
+        nanos.alias(f"{COMPUTED}{name}_nanos"),
         paid.alias(COMPUTED + "currency"),
     )
 

@@ -5,6 +5,7 @@ The catalogue: items, and the offers that target them."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -342,29 +343,45 @@ Global___Offer: _TypeAlias = Offer  # noqa: Y015
 
 @_typing.final
 class UpsertItemsRequest(_message.Message):
-    """Items to add or replace."""
+    """Items to add, to replace, or to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    RESTORE_FIELD_NUMBER: _builtins.int
     expected_revision: _builtins.int
     """The revision that the change was made on: where the catalogue stands at another one, nothing is
     changed and the call is ABORTED. Default: any.
     """
+    restore: _builtins.bool
+    """Whether those of them that are withdrawn are offered again. Default: they stay withdrawn, with
+    their fields changed.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """1 to 1,000 items, no id twice."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields that change, by their names in Item and no deeper, such as `price`: all others stay as
+        they are stored at that moment, whoever changes them at the same time, and are not read here. An
+        item that is not in the catalogue is NOT_FOUND, and nothing is changed. Not `item_id`.
+        Default (none): every field is replaced, and what is not given is emptied.
+        """
 
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___Item] | None = ...,
         expected_revision: _builtins.int | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        restore: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "items", b"items", "restore", b"restore", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
     _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
@@ -379,16 +396,20 @@ class UpsertItemsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REVISION_FIELD_NUMBER: _builtins.int
+    STILL_WITHDRAWN_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The catalogue's revision."""
+    still_withdrawn: _builtins.int
+    """How many of them are withdrawn, and stay so."""
     def __init__(
         self,
         *,
         revision: _builtins.int = ...,
+        still_withdrawn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "still_withdrawn", b"still_withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -558,29 +579,45 @@ Global___WithdrawItemsResponse: _TypeAlias = WithdrawItemsResponse  # noqa: Y015
 
 @_typing.final
 class UpsertOffersRequest(_message.Message):
-    """Offers to add or replace."""
+    """Offers to add, to replace, or to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OFFERS_FIELD_NUMBER: _builtins.int
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    RESTORE_FIELD_NUMBER: _builtins.int
     expected_revision: _builtins.int
     """The revision that the change was made on: where the catalogue stands at another one, nothing is
     changed and the call is ABORTED. Default: any.
     """
+    restore: _builtins.bool
+    """Whether those of them that are withdrawn are offered again. Default: they stay withdrawn, with
+    their fields changed.
+    """
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """1 to 1,000 offers, no id twice."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields that change, by their names in Offer and no deeper, such as `price`: all others stay as
+        they are stored at that moment, whoever changes them at the same time, and are not read here. An
+        offer that is not in the catalogue is NOT_FOUND, and nothing is changed. Not `offer_id`.
+        Default (none): every field is replaced, and what is not given is emptied.
+        """
 
     def __init__(
         self,
         *,
         offers: _abc.Iterable[Global___Offer] | None = ...,
         expected_revision: _builtins.int | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        restore: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offers", b"offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offers", b"offers", "restore", b"restore", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
     _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
@@ -595,16 +632,20 @@ class UpsertOffersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REVISION_FIELD_NUMBER: _builtins.int
+    STILL_WITHDRAWN_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The catalogue's revision."""
+    still_withdrawn: _builtins.int
+    """How many of them are withdrawn, and stay so."""
     def __init__(
         self,
         *,
         revision: _builtins.int = ...,
+        still_withdrawn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "still_withdrawn", b"still_withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

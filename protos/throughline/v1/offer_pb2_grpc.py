@@ -82,7 +82,7 @@ class OfferServiceServicer:
     """
 
     def UpsertItems(self, request, context):
-        """Adds or replaces 1 to 1,000 items, all or none.
+        """Adds, replaces or changes 1 to 1,000 items, all or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,7 @@ class OfferServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertOffers(self, request, context):
-        """Adds or replaces 1 to 1,000 offers, all or none.
+        """Adds, replaces or changes 1 to 1,000 offers, all or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

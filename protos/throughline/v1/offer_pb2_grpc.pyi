@@ -34,7 +34,7 @@ class OfferServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OfferServiceAsyncStub: ...
     UpsertItems: _grpc.UnaryUnaryMultiCallable[_offer_pb2.UpsertItemsRequest, _offer_pb2.UpsertItemsResponse]
-    """Adds or replaces 1 to 1,000 items, all or none."""
+    """Adds, replaces or changes 1 to 1,000 items, all or none."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_offer_pb2.GetItemRequest, _offer_pb2.GetItemResponse]
     """Returns one item; NOT_FOUND where there is none."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_offer_pb2.ListItemsRequest, _offer_pb2.ListItemsResponse]
@@ -42,7 +42,7 @@ class OfferServiceStub:
     WithdrawItems: _grpc.UnaryUnaryMultiCallable[_offer_pb2.WithdrawItemsRequest, _offer_pb2.WithdrawItemsResponse]
     """Takes items out of every answer, their default offers with them; unknown ids are no error."""
     UpsertOffers: _grpc.UnaryUnaryMultiCallable[_offer_pb2.UpsertOffersRequest, _offer_pb2.UpsertOffersResponse]
-    """Adds or replaces 1 to 1,000 offers, all or none."""
+    """Adds, replaces or changes 1 to 1,000 offers, all or none."""
     GetOffer: _grpc.UnaryUnaryMultiCallable[_offer_pb2.GetOfferRequest, _offer_pb2.GetOfferResponse]
     """Returns one offer; NOT_FOUND where there is none."""
     ListOffers: _grpc.UnaryUnaryMultiCallable[_offer_pb2.ListOffersRequest, _offer_pb2.ListOffersResponse]
@@ -56,7 +56,7 @@ class OfferServiceAsyncStub(OfferServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertItems: _aio.UnaryUnaryMultiCallable[_offer_pb2.UpsertItemsRequest, _offer_pb2.UpsertItemsResponse]  # type: ignore[assignment]
-    """Adds or replaces 1 to 1,000 items, all or none."""
+    """Adds, replaces or changes 1 to 1,000 items, all or none."""
     GetItem: _aio.UnaryUnaryMultiCallable[_offer_pb2.GetItemRequest, _offer_pb2.GetItemResponse]  # type: ignore[assignment]
     """Returns one item; NOT_FOUND where there is none."""
     ListItems: _aio.UnaryUnaryMultiCallable[_offer_pb2.ListItemsRequest, _offer_pb2.ListItemsResponse]  # type: ignore[assignment]
@@ -64,7 +64,7 @@ class OfferServiceAsyncStub(OfferServiceStub):
     WithdrawItems: _aio.UnaryUnaryMultiCallable[_offer_pb2.WithdrawItemsRequest, _offer_pb2.WithdrawItemsResponse]  # type: ignore[assignment]
     """Takes items out of every answer, their default offers with them; unknown ids are no error."""
     UpsertOffers: _aio.UnaryUnaryMultiCallable[_offer_pb2.UpsertOffersRequest, _offer_pb2.UpsertOffersResponse]  # type: ignore[assignment]
-    """Adds or replaces 1 to 1,000 offers, all or none."""
+    """Adds, replaces or changes 1 to 1,000 offers, all or none."""
     GetOffer: _aio.UnaryUnaryMultiCallable[_offer_pb2.GetOfferRequest, _offer_pb2.GetOfferResponse]  # type: ignore[assignment]
     """Returns one offer; NOT_FOUND where there is none."""
     ListOffers: _aio.UnaryUnaryMultiCallable[_offer_pb2.ListOffersRequest, _offer_pb2.ListOffersResponse]  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class OfferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _offer_pb2.UpsertItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_offer_pb2.UpsertItemsResponse, _abc.Awaitable[_offer_pb2.UpsertItemsResponse]]:
-        """Adds or replaces 1 to 1,000 items, all or none."""
+        """Adds, replaces or changes 1 to 1,000 items, all or none."""
 
     @_abc_1.abstractmethod
     def GetItem(
@@ -113,7 +113,7 @@ class OfferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _offer_pb2.UpsertOffersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_offer_pb2.UpsertOffersResponse, _abc.Awaitable[_offer_pb2.UpsertOffersResponse]]:
-        """Adds or replaces 1 to 1,000 offers, all or none."""
+        """Adds, replaces or changes 1 to 1,000 offers, all or none."""
 
     @_abc_1.abstractmethod
     def GetOffer(

@@ -27,6 +27,7 @@ from models.policy.schema import (
     CandidateCounts,
     Cap,
     Contact,
+    Currencies,
     Eligibility,
     HappenedLately,
     Policy,
@@ -185,6 +186,21 @@ def test_a_price_is_told_to_the_cent(bar: bool) -> None:
     assert offer_outcome(run_stages(asked), offer).stage == Stage.ELIGIBILITY
     change = only(minimal_change(run_stages(asked), offer), CounterfactualKind.PRICE)
     assert change.value == pytest.approx(19.99)
+    dearer = msgspec.structs.replace(change, value=change.value + CENT)
+    assert not shown_after(asked, offer, (dearer,))
+
+
+def test_a_price_in_another_currency_is_told_in_its_own() -> None:
+    """A bound of EUR 30 is told of a price in yen as the highest price in yen that passes it."""
+    name = first_of(case(*VIEWED))
+    yen = item(name, price=Money("JPY", 6_000))
+    rule = Eligibility(name="cheap", when=(OfferHas(price_at_most=30.0),), about=Selector())
+    rates = Currencies(currency="EUR", rates={"JPY": "0.007"})
+    asked = case(*VIEWED, policy=Policy(eligibility=(rule,), money=rates), rows=(yen,))
+    offer = f"item:{name}"
+    assert offer_outcome(run_stages(asked), offer).rule == "cheap"
+    change = only(minimal_change(run_stages(asked), offer), CounterfactualKind.PRICE)
+    assert change.value == 4285.71  # JPY 4,285.72 are EUR 30.00004
     dearer = msgspec.structs.replace(change, value=change.value + CENT)
     assert not shown_after(asked, offer, (dearer,))
 

@@ -12,6 +12,7 @@ from models.clock_time import local, within, zone_named
 from models.domain.catalogue import Item, Money, Offer
 from models.domain.event_types import EVENT_TYPES, FEW
 from models.domain.events import Event
+from models.domain.exchange import Exchange
 from models.domain.fold import fold
 from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.selectors import OfferHas, Selector, selects
@@ -35,6 +36,7 @@ from models.policy.windows import zone_of
 DAY = 86_400_000_000  # microseconds
 NOON = 1_512_129_600_000_000  # Friday 2017-12-01 12:00 UTC, 13:00 in Vienna
 HOUR = DAY // 24
+EUROS = Exchange("EUR")
 OFFER = Offer(
     id="coupon",
     groups=("toys", "xmas"),
@@ -78,7 +80,7 @@ def zoned(name: str) -> datetime:
 
 def met(condition: Condition, who: View, *, place: str = "s1", now: int = NOON) -> bool:
     """Tell whether a condition holds of `OFFER` for a customer."""
-    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")))
+    situation = Situation(who, place, now, zone_of(who, Contact(zone="Europe/Vienna")), EUROS)
     return bool(np.all(holds(SelectorMasks([OFFER]), condition, situation)))
 
 
@@ -226,7 +228,7 @@ def test_a_count_is_of_what_the_profile_remembers() -> None:
     most = LANE_CAPACITY["cart"] + FEW
     for happened, known in ((most, True), (most + 1, False)):
         who = view(*(event("add_to_cart", at / 100, f"i{at}") for at in range(happened)))
-        at_noon = Situation(who, "", NOON, zone_of(who, Contact()))
+        at_noon = Situation(who, "", NOON, zone_of(who, Contact()), EUROS)
         assert met(HappenedLately(type="add_to_cart", days=30, at_least=most), who)
         asked = HappenedLately(type="add_to_cart", days=30, at_most=most)
         assert met(asked, who)
@@ -372,5 +374,5 @@ def test_conditions_are_as_said_naively(
     now = NOON + minute * 60_000_000
     zone = zone_named("Africa/Lagos")  # UTC+1 all year
     assert zone is not None
-    situation = Situation(view(*acts, **who), "a", now, zone)
+    situation = Situation(view(*acts, **who), "a", now, zone, EUROS)
     assert bool(holds(SelectorMasks([]), condition, situation)) == naive(condition, acts, who, now)

@@ -154,6 +154,34 @@ BROKEN = [
         "levers[0].intents",
     ),
     ('[arbitration]\nvalue_unknown = ["eur", 1]', 2, "arbitration.value_unknown"),
+    ('[money]\ncurrency = "EURO"', 2, "money.currency"),
+    ("[money.rates]\nJPY = 0.006", 1, "money"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = 0', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = "0.0000000001"', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = 1e-10', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = -1', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = inf', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = true', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nJPY = 1000001', 4, "money.rates.JPY"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nUSD = 1\nEUR = 1', 5, "money.rates.EUR"),
+    ('[money]\ncurrency = "EUR"\n[money.rates]\nUSD = 1\nYEN = 1', 5, "money.rates.YEN"),
+    (
+        '[money]\ncurrency = "EUR"\n[arbitration]\nvalue_unknown = ["JPY", 1]',
+        4,
+        "arbitration.value_unknown",
+    ),
+    (
+        '[[eligibility]]\nname = "a"\n'
+        'when = [{ kind = "offer", price_at_least = 999999999999.123456789 }]',
+        3,
+        "eligibility[0].when[0].price_at_least",
+    ),
+    (
+        '[[eligibility]]\nname = "a"\n'
+        'when = [{ kind = "offer", price_at_least = 9007199254740993 }]',
+        3,
+        "eligibility[0].when[0].price_at_least",
+    ),
     ('[[diversity]]\nfeature = "brand"\nlimit = 0', 3, "diversity[0].limit"),
     (
         '[exploration]\ntemperature = 0.5\n\n[[diversity]]\nfeature = "brand"\nlimit = 1\n\n'

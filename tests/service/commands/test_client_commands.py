@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -143,6 +143,52 @@ def test_catalogue_rows_go_out_and_in(
     code, _, err = throughline(group, "get", f"new-{group}")
     assert code == 1
     assert err.startswith("throughline: NOT_FOUND: ")
+
+
+@pytest.mark.parametrize(("group", "key"), [("items", "item_id"), ("offers", "offer_id")])
+def test_a_file_may_change_some_fields(
+    throughline: Run, tmp_path: Path, group: str, key: str
+) -> None:
+    """`--fields` leaves all others as they are; what stays withdrawn is told, until `--restore`."""
+    name = f"some-{group}"
+    row: dict[str, object] = {key: name, "title": "T"}
+    row["price"] = {"currency": "EUR", "units": "3"}
+    row["stock"] = [{"quantity": "5", "as_of": "2026-01-01T00:00:00Z"}]
+    if group == "offers":
+        row["item_ids"] = ["item1"]
+    path = tmp_path / "rows.jsonl"
+
+    def upserted(said: Mapping[str, object], *options: str) -> str:
+        path.write_text(json.dumps({key: name, **said}))
+        code, out, err = throughline(group, "upsert", str(path), *options)
+        assert code == 0, err
+        return out
+
+    def found() -> dict[str, object]:
+        got: dict[str, object] = json.loads(throughline(group, "get", name, "--json")[1])
+        return {field: got.get(field) for field in row}
+
+    upserted(row)
+    cheap = {"currency": "EUR", "units": "2"}
+    upserted({"price": cheap, "title": "not this"}, "--fields", "price")
+    assert found() == {**row, "price": cheap}
+    upserted({"stock": [{"quantity": "0", "as_of": "2026-01-02T00:00:00Z"}]}, "--fields", "stock")
+    upserted({"title": "U", "price": row["price"]}, "--fields", "title,price")
+    stock = [{"as_of": "2026-01-02T00:00:00Z"}]
+    assert found() == {**row, "title": "U", "stock": stock}
+    assert throughline(group, "withdraw", name)[0] == 0
+    told = "Of these 1 stay withdrawn; --restore offers them again"
+    assert told in upserted(row)
+    assert told in upserted({"price": cheap}, "--fields", "price")
+    assert "withdrawn" not in upserted(row, "--restore", "--fields", "all")
+    assert found() == row
+    code, _, err = throughline(group, "upsert", str(path), "--fields", "price,colour")
+    assert code == os.EX_DATAERR
+    assert "--fields: unknown colour; want all, price, stock, or each once of title, " in err
+    path.write_text(json.dumps({key: "nowhere"}))
+    code, _, err = throughline(group, "upsert", str(path), "--fields", "stock")
+    assert code == 1
+    assert f"{group}[0].{key}: not in the catalogue" in err
 
 
 def test_a_refused_request_names_every_field(throughline: Run) -> None:

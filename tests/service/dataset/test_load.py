@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from models.domain.catalogue import Catalogue, Item
 from models.domain.dataset import read_metadata
 from models.domain.events import Event, attributes_event
 from models.domain.fold import fold
@@ -22,6 +23,7 @@ from service.dataset import load as load_module
 from service.dataset.history import EventTable
 from service.dataset.load import TableCount, load_dataset
 from service.dataset.rows import item_from_row
+from service.store.catalogue_writes import catch_up
 from service.store.customers.planning import EventOutcome
 from service.store.customers.recording import RecordOutcome
 from service.store.opening import open_store
@@ -112,6 +114,34 @@ def test_loading_twice_changes_nothing(dataset: Path, new_store: OpenStore) -> N
     assert all(count.skipped == count.rows and not count.stored for count in report.tables)
     assert profiles(store) == once
     assert store.revision() == revision
+
+
+def test_what_is_withdrawn_is_not_revived(dataset: Path, new_store: OpenStore) -> None:
+    """A load leaves what is withdrawn as it is, also what is withdrawn while it runs."""
+    store = new_store()
+    store.put_catalogue([Item(id="i3", withdrawn=True)])
+
+    def withdraw(table: str, done: int, rows: int) -> None:
+        if (table, done) == ("items", 10):
+            store.put_catalogue([Item(id="i16", withdrawn=True)])
+
+    report = load_dataset(dataset, store, KEY, NOW, withdraw)
+    assert report.tables[0] == TableCount("items", 17, stored=15, conflicts=2)
+    catalogue = catch_up(store, Catalogue())
+    assert [item.id for item in catalogue.items.values() if item.withdrawn] == ["i3", "i16"]
+
+
+def test_a_load_may_restore_what_is_withdrawn(dataset: Path, new_store: OpenStore) -> None:
+    """With `restore` items are offered again, also after a load that has ended; events are not."""
+    store = new_store()
+    load_dataset(dataset, store, KEY, NOW)
+    wanted = catch_up(store, Catalogue())
+    store.put_catalogue([Item(id="i3", withdrawn=True)])
+    assert load_dataset(dataset, store, KEY, NOW).tables[0].skipped == 17
+    report = load_dataset(dataset, store, KEY, NOW, restore=True)
+    assert report.tables[0] == TableCount("items", 17, stored=1, duplicates=16)
+    assert report.tables[-1].skipped == report.tables[-1].rows
+    assert catch_up(store, Catalogue()).items == wanted.items
 
 
 def test_a_grown_dataset_adds_what_is_new(

@@ -25,6 +25,7 @@ def test_join_where_require_and_money(tmp_path: Path) -> None:
         "3,buy,2026-01-01,a,9,19.99\n"
         "test,buy,2026-01-01,a,7,1\n"
         "4,buy,2026-01-01,a,7,much\n"
+        "5,buy,2026-01-01,a,8,999999999999.99\n"
     )
     imported, dataset = run(
         tmp_path, mapping, {"events.csv": text, "shops.csv": "id,shop\n7,north\n8,south\n"}
@@ -33,6 +34,7 @@ def test_join_where_require_and_money(tmp_path: Path) -> None:
     assert dataset.events.select(columns).rows() == [
         ("1", "north", 0, 290_000_000, "EUR"),
         ("3", None, 19, 990_000_000, "EUR"),
+        ("5", "south", 999_999_999_999, 990_000_000, "EUR"),
     ]
     assert [(row, reason) for _, row, _, reason in rejects(tmp_path)] == [
         (2, "not > 0"),
