@@ -1,41 +1,20 @@
 """The contact policy: what it withholds from a customer at one moment, and what has to be reserved.
 
-A contact counts in a window as long as it is not over: a rolling window of some days holds a
-contact from its moment on and has lost it exactly that long after; a calendar window has lost it
-when the next one starts in the customer's zone. A reservation that is neither confirmed nor lapsed
-may be delivered at any moment, so it counts in every window. So a hard cap is never exceeded by
-messages that are delivered, and told, before their reservations lapse.
-
-A profile keeps contacts for as long as any cap may look back, but not without bound
-(`models.domain.facts`). Where contacts that count may be missing, nobody knows whether a cap is
-reached: on an outbound channel it is taken as reached, for a message not sent harms nobody.
-Elsewhere, where nothing to show does, it counts what is known. Either way the answer is flagged.
+Cool-downs and what the customer knows hold on every channel; an open case, quiet hours and caps on
+the channel that asks.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import chain
 from zoneinfo import ZoneInfo
 
-from models.clock_time import DAY
-from models.domain.catalogue import Catalogue, Offer, Row, offer_id
+from models.domain.catalogue import Catalogue, Row, offer_id
 from models.domain.decisions import ContextItem
-from models.domain.entry import Entry
-from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.reasons import Reason
-from models.domain.rule_history import Gap
 from models.domain.selectors import Selector, selects
 from models.domain.view import View
-from models.policy.contact_log import (
-    IMPRESSION,
-    ContactLog,
-    LoggedContact,
-    contact_log_of,
-    offer_of,
-    reservation_length,
-)
+from models.policy.cap_counts import CapCounts
 from models.policy.cool_downs import (
     category_selector,
     category_values,
@@ -43,8 +22,8 @@ from models.policy.cool_downs import (
     closed_offers,
     forgotten,
 )
-from models.policy.schema import Cap, Policy
-from models.policy.windows import Calendar, quiet_at, quiet_until, window_of, zone_of
+from models.policy.schema import Policy
+from models.policy.windows import quiet_at, quiet_until, zone_of
 
 MARKETING = Selector(classes=("marketing",))
 NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
@@ -77,15 +56,12 @@ class ContactRules:
         self._catalogue = catalogue
         self._known = known
         self._suspended: dict[str, list[SelectorExclusion]] = {}
-        self._capped: dict[str, list[tuple[Cap, SelectorExclusion]]] = {}
-        self._windows: dict[Calendar, int] = {}
-        self._groups: dict[tuple[str, str], bool] = {}
-        self._bounded = False
+        self._forgets = False
 
     @property
     def bounded(self) -> bool:
         """Whether a rule that was asked would have needed more than a profile keeps."""
-        return self._bounded
+        return self._forgets or (bool(self._policy.caps) and self._caps.bounded)
 
     def closed(self) -> dict[str, Exclusion]:
         """Return the offers that are not to be shown on any channel, by id, each with why."""
@@ -122,7 +98,7 @@ class ContactRules:
                 found.append(SelectorExclusion(quiet, NOT_TRANSACTIONAL))
         lost = self._forgotten
         if lost is not None:
-            self._bounded = True
+            self._forgets = True
             if channel in self._policy.outbound:
                 found.append(SelectorExclusion(lost, NOT_TRANSACTIONAL))
         return found
@@ -132,7 +108,7 @@ class ContactRules:
 
         Transactional offers are no part of them.
         """
-        return [capped for _, capped in self._reached(channel)]
+        return [capped for _, capped in self._caps.reached(channel)]
 
     def withheld(self, offer: Row, channel: str) -> Exclusion | None:
         """Return why an offer is withheld on `channel`.
@@ -142,7 +118,7 @@ class ContactRules:
         for suspended in self.suspended(channel):
             if selects(suspended.about, offer):
                 return suspended.exclusion
-        for _, capped in self._reached(channel):
+        for _, capped in self._caps.reached(channel):
             if _held(offer, capped):
                 return capped.exclusion
         return None
@@ -160,8 +136,8 @@ class ContactRules:
             hours = [one for one in self._policy.quiet_hours if channel in one.channels]
             return quiet_until(hours, self._now, self._zone)
         ends = [
-            self._cap_free_at(cap, offer_id(offer), channel)
-            for cap, capped in self._reached(channel)
+            self._caps.free_at(cap, offer_id(offer), channel)
+            for cap, capped in self._caps.reached(channel)
             if _held(offer, capped)
         ]
         return None if None in ends else max(end for end in ends if end is not None)
@@ -173,7 +149,7 @@ class ContactRules:
         a hard cap of the offer or of a group. Transactional ones count, and so are reserved, too.
         """
         slate = list(shown)
-        hard = [cap for cap in self._policy.caps if self._is_hard(cap, channel)]
+        hard = [cap for cap in self._policy.caps if self._caps.is_hard(cap, channel)]
         if not slate or not hard:
             return ()
         message = [""] if any(cap.per == "person" for cap in hard) else []
@@ -185,7 +161,18 @@ class ContactRules:
 
     def consulted_offers(self) -> tuple[str, ...]:
         """Return the ids of offers shown before that caps of a group have looked at, ascending."""
-        return tuple(sorted({shown for _, shown in self._groups}))
+        return self._caps.consulted_offers() if self._policy.caps else ()
+
+    @cached_property
+    def _caps(self) -> CapCounts:
+        return CapCounts(
+            self._view.rule_history,
+            self._policy,
+            self._now,
+            self._zone,
+            self._catalogue,
+            known=self._known,
+        )
 
     @cached_property
     def _zone(self) -> ZoneInfo:
@@ -201,155 +188,6 @@ class ContactRules:
     def _forgotten(self) -> Exclusion | None:
         return forgotten(self._view, self._policy.cool_downs, self._now, self._base_intent)
 
-    @cached_property
-    def _ledger(self) -> ContactLog:
-        history = self._view.rule_history
-        entries = chain.from_iterable(history.entries(lane) for lane in (CONTACT, SENT, RESERVED))
-        return contact_log_of(entries, history.like, self._policy, self._now)
-
-    def _is_hard(self, cap: Cap, channel: str) -> bool:
-        """Tell whether a cap counts on `channel`, and is hard there."""
-        return _counts_on(cap, channel) and (cap.hard or channel in self._policy.outbound)
-
-    def _reached(self, channel: str) -> list[tuple[Cap, SelectorExclusion]]:
-        found = self._capped.get(channel)
-        if found is None:
-            found = self._capped[channel] = [
-                (cap, capped)
-                for cap in self._policy.caps
-                if _counts_on(cap, channel) and (capped := self._count(cap, channel)) is not None
-            ]
-        return found
-
-    def _count(self, cap: Cap, channel: str) -> SelectorExclusion | None:
-        """Return a cap as reached, or None where it is not."""
-        whole = SelectorExclusion(Exclusion(Reason.CAPPED, cap.name), cap.about)
-        hard = self._is_hard(cap, channel)
-        if cap.limit <= 0 or (hard and not self._known):
-            return whole
-        outbound = channel in self._policy.outbound
-        gaps = list(self._gaps(cap))
-        if gaps and self._view.rule_history.former:
-            if outbound:
-                return whole
-            gaps = []
-        since = self._since(cap)
-        lines = [line for line in self._delivered(cap) if line.at >= since]
-        if hard:
-            lines += self._pending(cap)
-        if cap.per == "offer":
-            times = Counter(offer for _, offer in {(line.message, line.offer) for line in lines})
-            full = frozenset(offer for offer, number in times.items() if number >= cap.limit)
-            doubtful = frozenset(offer_of(gap.of) for gap in gaps if gap.of is not None) - full
-            of_all = any(gap.of is None for gap in gaps)
-            self._bounded |= of_all or bool(doubtful)
-            if outbound and of_all:
-                return whole
-            full |= doubtful if outbound else frozenset()
-            return whole._replace(offers=full) if full else None
-        reached = len({line.message for line in lines}) >= cap.limit
-        if gaps and not reached:
-            self._bounded = True
-            reached = outbound
-        return whole if reached else None
-
-    def _cap_free_at(self, cap: Cap, offer: str, channel: str) -> int | None:
-        """Return when a cap that is reached for an offer is no more, by itself."""
-        if cap.limit <= 0 or not self._known:
-            return None
-        ends: dict[int, int] = {}
-        lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]
-        if self._is_hard(cap, channel):
-            lapse = reservation_length(self._policy)
-            lines += [(line, line.at + lapse) for line in self._pending(cap)]
-        for line, end in lines:
-            if cap.per != "offer" or line.offer == offer:
-                ends[line.message] = max(end, ends.get(line.message, end))
-        last = sorted(ends.values(), reverse=True)
-        reached = last[cap.limit - 1] if len(last) >= cap.limit else self._now
-        if channel not in self._policy.outbound:
-            return reached
-        unknown = (
-            self._gap_ends(cap, gap)
-            for gap in self._gaps(cap)
-            if cap.per != "offer" or gap.of is None or offer_of(gap.of) == offer
-        )
-        return max([reached, *unknown])
-
-    def _since(self, cap: Cap) -> int:
-        """Return the first moment whose contacts still count under a cap."""
-        if cap.calendar is None:
-            return self._now - _length(cap) + 1
-        if cap.calendar not in self._windows:
-            self._windows[cap.calendar] = window_of(self._now, cap.calendar, self._zone)[0]
-        return self._windows[cap.calendar]
-
-    def _over(self, cap: Cap, at: int) -> int:
-        """Return the moment at which a contact of `at` counts no more under a cap."""
-        if cap.calendar is None:
-            return at + _length(cap)
-        return window_of(at, cap.calendar, self._zone)[1]
-
-    def _delivered(self, cap: Cap) -> list[LoggedContact]:
-        """Return the deliveries that a cap is about, whenever they were."""
-        ledger = self._ledger
-        lines = ledger.messages if cap.per == "person" else ledger.offers
-        return self._about(cap, lines)
-
-    def _pending(self, cap: Cap) -> list[LoggedContact]:
-        """Return the reservations that a cap is about and that may still be delivered."""
-        ledger = self._ledger
-        lines = ledger.pending_messages if cap.per == "person" else ledger.pending_offers
-        return self._about(cap, lines)
-
-    def _about(self, cap: Cap, lines: list[LoggedContact]) -> list[LoggedContact]:
-        if cap.channels:
-            lines = [line for line in lines if line.channel in cap.channels]
-        if cap.per == "group":
-            lines = [line for line in lines if self._selected(cap, line.offer)]
-        return lines
-
-    def _selected(self, cap: Cap, shown: str) -> bool:
-        """Tell whether a cap is about an offer that was shown; one unknown now is its id alone."""
-        key = (cap.name, shown)
-        found = self._groups.get(key)
-        if found is None:
-            offer = self._catalogue.row(shown) or Offer(id=shown)
-            found = self._groups[key] = selects(cap.about, offer)
-        return found
-
-    def _gaps(self, cap: Cap) -> Iterator[Gap]:
-        """Yield what may be missing of the contacts that count under a cap now."""
-        history, outbound = self._view.rule_history, self._policy.outbound
-        lanes = {SENT: SENT, RESERVED: RESERVED}
-        if not cap.channels or not set(cap.channels) <= set(outbound):
-            lanes[CONTACT] = IMPRESSION
-        for lane, type_ in lanes.items():
-            for gap in history.gaps(lane):
-                if self._gap_ends(cap, gap) <= self._now:
-                    continue
-                if gap.lane or (
-                    history.like(gap.type) == type_
-                    and (gap.of is None or self._about(cap, [_line(gap.of)]))
-                ):
-                    yield gap
-
-    def _gap_ends(self, cap: Cap, gap: Gap) -> int:
-        """Return when nothing that may be missing counts any more under a cap."""
-        reserved = RESERVED in (gap.lane, gap.type)
-        ends = gap.until + reservation_length(self._policy) if reserved else gap.until
-        if cap.per == "person" and reserved:
-            return ends  # which offers a message held is of no account
-        return max(ends, self._over(cap, gap.until))
-
-
-def _line(entry: Entry) -> LoggedContact:
-    return LoggedContact(entry.decision, entry.channel, offer_of(entry), entry.at)
-
-
-def _counts_on(cap: Cap, channel: str) -> bool:
-    return not cap.channels or channel in cap.channels
-
 
 def _held(offer: Row, capped: SelectorExclusion) -> bool:
     """Tell whether a cap that is reached withholds an offer."""
@@ -358,7 +196,3 @@ def _held(offer: Row, capped: SelectorExclusion) -> bool:
         and (capped.offers is None or offer_id(offer) in capped.offers)
         and selects(capped.about, offer)
     )
-
-
-def _length(cap: Cap) -> int:
-    return round((cap.days or 0) * DAY)

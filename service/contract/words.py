@@ -24,6 +24,7 @@ FLAGS: dict[int, str] = {
     common_pb2.FLAG_NONE_ELIGIBLE: "no offer is eligible",
     common_pb2.FLAG_UNKNOWN_IDS: "some ids of the request are not in the catalogue",
     common_pb2.FLAG_HELD_OUT: "the customer is of the holdout: no marketing offers",
+    common_pb2.FLAG_HISTORY_BOUNDED: "more happened than is kept for a rule of the policy",
     common_pb2.FLAG_RELEASE_FALLBACK: "the release in force is damaged: the one before decides",
     common_pb2.FLAG_POLICY_FALLBACK: "the policy in force is damaged: the one before decides",
 }

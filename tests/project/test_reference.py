@@ -59,6 +59,9 @@ REQUIRED = "required"
 SEE = ("see below", "see there", "by name")  # a table of its own says it
 NONE = ("none", "any", "all")  # nothing given
 
+# What stands for a value in a key of Redis.
+WORDS = "SHARD|CUSTOMER|IDENTIFIER|DECISION|REQUEST|COUNTER|DATASET"
+
 
 def keys_of(kind: Any) -> dict[str, Any]:
     """Return the fields of a struct or a dataclass with their defaults; `REQUIRED` without one."""
@@ -404,7 +407,9 @@ def test_each_key_of_redis_is_told(
     store.record([one_event("view")], NOW)
     store.link(identifier(1), identifier(2), "login", NOW)
     patterns = {
-        name: re.compile(re.sub("SHARD|CUSTOMER|DECISION|REQUEST|COUNTER|DATASET", ".+", part))
+        name: re.compile(
+            re.sub("SHARD|CUSTOMER|IDENTIFIER|DECISION|REQUEST|COUNTER|DATASET", ".+", part)
+        )
         for name in table_under("docs/store-layout.md", "## Redis")
         for part in [name.replace("{", r"\{").replace("}", r"\}")]
     }

@@ -120,7 +120,7 @@ class Event(_message.Message):
     type: _builtins.str
     """What happened: view, search, session, call, add_to_cart, remove_from_cart, purchase, impression,
     sent, open, click, accept, dismiss, redeem, return, void, unsubscribe, attributes_changed, or a
-    type that the server's settings declare. Required.
+    type the server's settings declare. Required.
     """
     channel: _builtins.str
     """Where: web, app, email, sms, push, till, kiosk, call_center, direct_mail, store, tv, or a channel

@@ -19,7 +19,6 @@ from itertools import islice
 from typing import Any
 
 from models.codec import HEADER_BYTES
-from models.domain.events import event_key
 from service.store.database.backend import (
     KEEP_DECISIONS,
     SHARDS,
@@ -31,10 +30,11 @@ from service.store.database.backend import (
     RefusedByDatabase,
     SealedDecision,
 )
-from service.store.database.decision_ids import parse_decision_id, shard_of
+from service.store.database.decision_ids import parse_decision_id
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.catalogue import CHANGES, PUT, changes, changes_call, put_call
 from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, taken
+from service.store.redis.event_ids import EventIds
 from service.store.redis.event_log import LOG_LINES, log_args
 from service.store.redis.layout import (
     LOG_HEADER,
@@ -42,7 +42,6 @@ from service.store.redis.layout import (
     counter_key,
     customer_key,
     decision_id_of,
-    event_ids_key,
     log_key,
     record_key,
     request_key,
@@ -75,8 +74,9 @@ class RedisBackend:
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
         self.errors = self._calls.errors
         self.durability = self._durability()
-        self._ids_indexed = self._indexes_ids()
+        indexed = self._indexes_ids()
         self.shards = int(self.put_if_absent("shards", str(SHARDS)))
+        self._event_ids = EventIds(self._pipeline, self._entries, self.shards, indexed=indexed)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
@@ -147,48 +147,7 @@ class RedisBackend:
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
-        homes = {shard_of(owner, self.shards): owner for owner in owners}
-        commands: list[tuple[object, ...]] = [
-            (
-                "HMGET",
-                event_ids_key(query.identifier, owner, self.shards),
-                event_key(query.event_id).to_bytes(8, "big"),
-            )
-            for query in queries
-            for owner in homes.values()
-        ]
-        answers = self._pipeline(commands, _content)
-        found = [
-            next((one for one in answers[at : at + len(homes)] if one is not None), None)
-            for at in range(0, len(answers), len(homes))
-        ]
-        if self._ids_indexed or None not in found:
-            return found
-        missing = [at for at, content in enumerate(found) if content is None]
-        logged = self._logged(owners, [queries[at] for at in missing])
-        for at, content in zip(missing, logged, strict=True):
-            found[at] = content
-        return found
-
-    def _logged(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
-        """Look up what a store of the format before has logged, in the streams of the owners."""
-        index_of = {
-            (query.identifier, event_key(query.event_id)): index
-            for index, query in enumerate(queries)
-        }
-        found: dict[tuple[bytes, int], int] = {}
-        starts = [query.not_before for query in queries]
-        known = [start for start in starts if start is not None]
-        # A stream's ids are milliseconds of the database's clock.
-        first = b"-" if len(known) < len(starts) else b"%d" % max(0, min(known) // 1000)
-        for stream in sorted({log_key(owner, self.shards) for owner in owners}):
-            for entry in self._entries(stream, first, b"+"):
-                identifier, key, content = LOG_HEADER.unpack_from(entry)
-                if (identifier, key) in index_of:
-                    found.setdefault((identifier, key), content)
-            if len(found) == len(index_of):
-                break
-        return [found.get((query.identifier, event_key(query.event_id))) for query in queries]
+        return self._event_ids.seen(owners, queries)
 
     def log(self) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, shard by shard."""
@@ -339,13 +298,6 @@ def _bytes(answer: Any) -> bytes:
     if not isinstance(answer, bytes):
         raise TypeError("not bytes")
     return answer
-
-
-def _content(answer: Any) -> int | None:
-    """Read what HMGET says of one event id: its content hash, or nothing."""
-    if not isinstance(answer, list) or len(answer) != 1:
-        raise TypeError("not one value")
-    return None if answer[0] is None else int.from_bytes(_bytes(answer[0]), "big")
 
 
 def _true(answer: Any) -> None:

@@ -38,5 +38,5 @@ def test_newer_values_are_shown_by_number() -> None:
 def test_the_contract_names_what_is_built_in(begins: str, names: set[str]) -> None:
     """The comments of an event's type and channel list those that callers may always send."""
     proto = (ROOT / "protos/throughline/v1/event.proto").read_text(encoding="utf-8")
-    listed = proto.partition(f"// {begins}")[2].partition(", or a ")[0]
+    listed = re.split(r", or a\s", proto.partition(f"// {begins}")[2])[0]
     assert set(re.findall("[a-z_]+", listed)) == names
