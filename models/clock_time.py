@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 DAY = 86_400_000_000  # microseconds
 MINUTE = 60_000_000  # microseconds
+# The first and the last moment that calendars here know: of the years 1 and 9999.
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

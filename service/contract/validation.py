@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1 import common_pb2
 
+from models.clock_time import EARLIEST, LATEST
 from models.domain.catalogue import Money
 from models.domain.currencies import CURRENCIES
 from models.domain.identifiers import HASHED_NAMESPACES, Identifier
@@ -32,9 +33,6 @@ _PLACEHOLDERS = ("", "0", "null", "undefined", "anonymous")
 _PLACEHOLDER_HASHES = frozenset(
     hashlib.sha256(text.encode()).hexdigest() for text in (*_PLACEHOLDERS, "NULL", "None", "none")
 )
-
-_FIRST_SECOND = -62_135_596_800  # 0001-01-01
-_LAST_SECOND = 253_402_300_799  # 9999-12-31
 
 
 class Violation(NamedTuple):
@@ -140,7 +138,7 @@ class Check:
     def time(self, field: str, value: Timestamp) -> int:
         """Check a timestamp and return it in microseconds."""
         if not (
-            _FIRST_SECOND <= value.seconds <= _LAST_SECOND
+            EARLIEST <= value.seconds * 1_000_000 <= LATEST
             and 0 <= value.nanos <= limits.MONEY_NANOS
         ):
             self.add_violation(field, Refusal.INVALID_TIMESTAMP)

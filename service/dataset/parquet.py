@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.clock_time import EARLIEST, LATEST
 from models.domain.dataset import TABLES, Column, ColumnType
 from models.errors import BadDataset
 
@@ -165,7 +166,15 @@ class Table:
             raise self.error(row, column.name, "missing")
         if pa.types.is_dictionary(array.type):
             return array.cast(pa.dictionary(pa.int32(), pa.string()))
-        return array.cast(expected, safe=not pa.types.is_timestamp(expected))
+        if not pa.types.is_timestamp(expected):
+            return array.cast(expected)
+        moments = array.cast(expected, safe=False)
+        numbers = pc.fill_null(moments.cast(pa.int64()), 0)
+        outside = pc.or_(pc.less(numbers, EARLIEST), pc.greater(numbers, LATEST))
+        row = int(pc.index(outside, pa.scalar(True)).as_py())
+        if row >= 0:
+            raise self.error(row, column.name, "not of the years 1 to 9999")
+        return moments
 
 
 class TableWriter:

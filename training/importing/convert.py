@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import polars as pl
 
+from models.clock_time import EARLIEST, LATEST
 from models.errors import BadInput
 from training.importing.exact_amounts import units_and_nanos
 from training.importing.mapping import DatasetSection, Field, Spec, as_field
@@ -58,8 +59,12 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     if local.any():
         moment = moment.zip_with(~local, _localised(naive, field, zone, f"{rows.key}.{name}"))
     rows.frame = rows.frame.with_columns(moment.alias(COMPUTED + name))
-    nothing = moment.is_null() & shown.is_not_null()
     column = _named(field)
+    number = moment.cast(pl.Int64())
+    outside = ((number < EARLIEST) | (number > LATEST)).fill_null(False)
+    rows.reject(outside, column, "not of the years 1 to 9999", shown)
+    moment, shown, local = (part.filter(~outside) for part in (moment, shown, local))
+    nothing = moment.is_null() & shown.is_not_null()
     rows.reject(nothing & ~local, column, "not a time", shown)
     keep = ~(nothing & ~local)
     skipped = (nothing & local).filter(keep)

@@ -26,6 +26,7 @@ class Spill:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file: BinaryIO | None = None
+        self._end = 0  # of the whole frames in it: a write that a full disk cut off is written over
         self.size = 0
         self._left = _adopt(directory)
         self.size = sum(os.fstat(file.fileno()).st_size for file in self._left)
@@ -43,21 +44,30 @@ class Spill:
             if self._file is None:
                 self._directory.mkdir(parents=True, exist_ok=True)
                 name = f"decisions-{secrets.token_hex(6)}.spill"
-                self._file = (self._directory / name).open("x+b")
+                self._file = (self._directory / name).open("x+b", buffering=0)
                 fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(b"".join(frames[: len(fitting)]))
-            self._file.flush()
+            # Not buffered: what was not written must not be tried again behind what is later.
+            written = os.pwrite(self._file.fileno(), b"".join(frames[: len(fitting)]), self._end)
+            if written < fitting[-1]:
+                raise OSError("cut off")
         except OSError:
+            self._cut()
             return len(frames)
+        self._end += fitting[-1]
         self.size += fitting[-1]
         return len(frames) - len(fitting)
+
+    def _cut(self) -> None:
+        """Take back a write that was cut off, so that a reader meets whole frames only."""
+        if self._file is not None:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._end)
 
     def _fits(self, more: int) -> bool:
         return self.size + more <= SPILL_BYTES
 
     def read(self) -> Iterator[SealedDecision | None]:
-        """Yield what was spilled; None for a damaged end of a file."""
+        """Yield what was spilled; None for a damaged frame, and for a damaged end of a file."""
         for file in self._files():
             file.seek(0)
             while header := file.read(_FRAME.size):
@@ -65,9 +75,12 @@ class Spill:
                 if len(header) == _FRAME.size:
                     length, checksum = _FRAME.unpack(header)
                     payload = file.read(length) if length <= SPILL_BYTES else b""
-                if not payload or len(payload) != length or zlib.crc32(payload) != checksum:
+                if not payload or len(payload) != length:
                     yield None
                     break
+                if zlib.crc32(payload) != checksum:
+                    yield None
+                    continue
                 try:
                     yield msgspec.msgpack.decode(payload, type=SealedDecision)
                 except msgspec.DecodeError:
@@ -78,7 +91,7 @@ class Spill:
         for file in self._files():
             Path(file.name).unlink(missing_ok=True)
             file.close()
-        self._left, self._file, self.size = [], None, 0
+        self._left, self._file, self._end, self.size = [], None, 0, 0
 
     def close(self) -> None:
         """Leave what was spilled to the next process."""

@@ -41,6 +41,16 @@ def test_unfit_columns_are_named(tmp_path: Path, change: dict[str, Any], message
     assert str(caught.value) == f"{tmp_path}/customers.parquet: {message}"
 
 
+@pytest.mark.parametrize("moment", [1_770_000_000_000_000_000, -70_000_000_000_000_000])
+def test_a_time_of_no_year_is_named(tmp_path: Path, moment: int) -> None:
+    """A moment that no calendar knows, before the year 1 or after 9999, is refused with its row."""
+    pair = {name: ["crm", "crm"] for name in ("namespace_a", "namespace_b", "asserted_by")}
+    sides = {"identifier_a": ["1", "2"], "identifier_b": ["3", "4"]}
+    times = pa.array([0, moment], pa.timestamp("us", "UTC"))
+    with pytest.raises(BadDataset, match="row 2: column time: not of the years 1 to 9999"):
+        Table(written(tmp_path, {**pair, **sides, "time": times}, "links"), "links")
+
+
 def test_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     """A file of another format is refused by name, as is one that is not there."""
     with pytest.raises(BadDataset, match=r"items\.parquet: not found"):

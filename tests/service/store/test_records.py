@@ -1,5 +1,6 @@
 """Decision records reach the store, over an outage too, or are counted as dropped."""
 
+import os
 import struct
 import threading
 import time
@@ -205,6 +206,48 @@ def test_what_finds_no_room_is_counted(
     queue.flush()
     assert len(kept(backend)) == 30 - dropped
     queue.close()
+
+
+def test_a_write_that_a_full_disk_cut_off_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said to be kept is read again, before and behind a frame that was cut off."""
+    file, room = spill.Spill(tmp_path), [100_000]
+    write = os.pwrite
+
+    def full(descriptor: int, data: bytes, place: int) -> int:
+        """Write as far as there is room, as a full disk does."""
+        written = write(descriptor, data[: room[0]], place)
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "pwrite", full)
+    told: list[str] = []
+    dropped = 0
+    for number in range(12):
+        if number == 6:
+            room[0] = 1_000_000
+        batch = [SealedDecision(f"{number}-{at}", ANN, at, bytes(3_000)) for at in range(10)]
+        lost = file.append(batch)
+        told += [one.id for one in batch[: 10 - lost]]
+        dropped += lost
+    assert 0 < dropped < 60
+    assert [one and one.id for one in file.read()] == told
+    file.close()
+    assert [one and one.id for one in spill.Spill(tmp_path).read()] == told
+
+
+def test_a_flipped_frame_hides_no_other(tmp_path: Path) -> None:
+    """A frame whose content was changed is told as damaged, and those behind it are read."""
+    file = spill.Spill(tmp_path)
+    file.append([SealedDecision(str(at), ANN, at, bytes(100)) for at in range(3)])
+    file.close()
+    (path,) = tmp_path.glob("*.spill")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    found = [one and one.id for one in spill.Spill(tmp_path).read()]
+    assert found == ["0", None, "2"]
 
 
 def test_without_a_directory_the_queue_waits(backend: Switch) -> None:

@@ -34,6 +34,8 @@ from tests.support.imports import ABOUT, EVENTS, HEADER, rejects, run
         ("UTC", ", plus_days = 1", "2025-12-31", datetime(2026, 1, 1, tzinfo=UTC)),
         ("UTC", "", "2025-13-31", None),
         ("UTC", "", "31/12/2025", None),
+        ("UTC", ', format = "epoch_seconds"', "1770000000000", None),
+        ("UTC", ', format = "epoch_seconds"', "-70000000000", None),
     ],
 )
 def test_times(tmp_path: Path, zone: str, extra: str, written: str, meant: datetime | None) -> None:
