@@ -106,7 +106,7 @@ class ActiveRelease(Serving):
             release_id = self.registry.resolve(prefix)
             previous = self._look().release
             reason = override_needed(self.registry, release_id, override)
-            pointer = self._swap_release(
+            pointer = self.in_force = self._swap_release(
                 release_id, lambda: self.registry.promote(release_id, self._clock.now(), reason)
             )
             _log.info("promoted", release=release_id, previous=previous, override=reason or None)
@@ -121,7 +121,7 @@ class ActiveRelease(Serving):
         with self._alone():
             releases = self._look().releases
             release_id = releases.rolled_back(0, "release").id
-            pointer = self._swap_release(
+            pointer = self.in_force = self._swap_release(
                 release_id, lambda: self.registry.rollback(self._clock.now(), release_id)
             )
             _log.info("rolled back", release=release_id, previous=releases.id)
@@ -134,7 +134,7 @@ class ActiveRelease(Serving):
         """
         with self._publishing:
             previous = self._look().policy
-            pointer = self._swap_policy(
+            pointer = self.in_force = self._swap_policy(
                 policy, lambda: self.registry.publish(policy, self._clock.now())
             )
             _log.info("published", policy=policy.digest, previous=previous)
