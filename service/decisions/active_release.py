@@ -149,7 +149,7 @@ class ActiveRelease(Serving):
         with self._publishing:
             pointer = self._look()
             digest = pointer.policies.rolled_back(0, "policy").id
-            after = self._swap_policy(
+            after = self.in_force = self._swap_policy(
                 self._read_policy(digest),
                 lambda: self.registry.rollback_policy(self._clock.now(), digest),
             )
