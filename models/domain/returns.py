@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from models.domain.entry import Entry
 
-
 NOTHING = 1e-9  # of a quantity: what is left where parts that are no whole numbers make it up
 
 
