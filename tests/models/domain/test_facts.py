@@ -1,4 +1,4 @@
-"""Facts: what rules still know of what a lane let go of, whatever the order, and what goes first."""
+"""Facts: what rules still know of what a lane let go of, in any order, and what is lost first."""
 
 from collections.abc import Iterator, Sequence
 
