@@ -8,7 +8,7 @@ import pytest
 from throughline.v1 import customer_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
-from models.domain.catalogue import Money, Offer
+from models.domain.catalogue import Money, Offer, Row
 from models.policy.schema import Cap, Contact, Policy
 from tests.support.in_process import Running, event, loyalty, running
 from tests.support.redis_server import RedisServer
@@ -39,7 +39,7 @@ def live(
         yield started
 
 
-def rows() -> list[object]:
+def rows() -> list[Row]:
     """Return the small catalogue, its coupon at 5 EUR."""
     return [coupon() if row.id == COUPON else row for row in small_rows()]
 
@@ -156,10 +156,11 @@ def test_a_decision_is_of_who_asked_when_they_are_parted(live: Running) -> None:
     a, b = f"a-{token_hex(4)}", f"b-{token_hex(4)}"
     did(live, a, "view", item_id="item1")
     did(live, b, "view", item_id="item2")
-    pair = {"a": loyalty(a), "b": loyalty(b), "asserted_by": "login"}
-    live.client.customers.LinkIdentifiers(customer_pb2.LinkIdentifiersRequest(**pair))
+    link = customer_pb2.LinkIdentifiersRequest(a=loyalty(a), b=loyalty(b), asserted_by="login")
+    live.client.customers.LinkIdentifiers(link)
     decision = told(live, b)
-    live.client.customers.UnlinkIdentifiers(customer_pb2.UnlinkIdentifiersRequest(**pair))
+    unlink = customer_pb2.UnlinkIdentifiersRequest(a=loyalty(a), b=loyalty(b), asserted_by="login")
+    live.client.customers.UnlinkIdentifiers(unlink)
     did(live, a, "redeem", offer_id=COUPON)
     assert check(live, decision=decision).holds
     assert check(live, b).holds
