@@ -73,6 +73,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("currency", "string", True, "ISO 4217"),
         Column("decision_id", "string", True, "the decision that this event answers"),
         Column("attributes", "json", True, "object of string to string (attributes_changed)"),
+        Column("of_event", "string", True, "the event that a return or a void takes back"),
+        Column("receipt", "string", True, "the receipt or order that it stands on"),
+        Column("discount_units", "int64", True, f"what was taken off the price: {_MONEY_NOTE}"),
+        Column("discount_nanos", "int64", True, "see discount_units"),
     ),
     "items": (
         Column("item", "string", False, "the item's id"),

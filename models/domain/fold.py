@@ -76,7 +76,7 @@ def fold(
                 if attribute is None or attribute.stamp < stamp:
                     attributes[name] = Attribute(stamp, value)
         else:
-            new.setdefault(like.lane, []).append(_entry(event, stamp, like.lane))
+            new.setdefault(like.lane, []).append(entry_of(event, stamp, like.lane))
 
     lanes, facts = dict(compartment.lanes), dict(compartment.facts or {})
     lost = lost_before(compartment)
@@ -119,7 +119,8 @@ def lost_before(compartment: Compartment) -> dict[str, int]:
     }
 
 
-def _entry(event: Event, stamp: Stamp, lane: str) -> Entry:
+def entry_of(event: Event, stamp: Stamp, lane: str) -> Entry:
+    """Return what is remembered of an event of this stamp in the lane of its type."""
     if lane in CONTACT_LANES:
         belongs_to = decision_key(event.decision_id)
     else:

@@ -1,30 +1,47 @@
 """Returns: which purchases, redemptions and other acts were taken back.
 
 A `return` or a `void` names the event that it takes back, or the item or offer of it. By its event
-it takes back that one, whatever it is and whenever it was; by the item (or the offer, where it
-names no item) the latest purchases and redemptions of it before the return, as many as it says, and
-one of them where it does not say. What is taken back in part stays bought.
+it takes back that one, whatever it is and whenever it was, an earlier return too, which then never
+was. By the item (or the offer, where it names no item) it takes back the latest purchases of it
+before the return, as many as it says, and one of them where it does not say; and likewise the
+latest redemptions, as one thing may have been both redeemed and bought. What is taken back in part
+stays bought.
 """
 
 from collections.abc import Sequence
 
 from models.domain.entry import Entry
 
+NOTHING = 1e-9  # of a quantity: what is left where parts that are no whole numbers make it up
 
-def taken_back(returns: Sequence[Entry], acts: Sequence[Entry]) -> frozenset[int]:
+
+def taken_back(
+    returns: Sequence[Entry], purchases: Sequence[Entry], redemptions: Sequence[Entry]
+) -> frozenset[int]:
     """Return the keys of what was wholly taken back.
 
-    `acts` are the purchases and redemptions of a customer, in canonical order, as `returns` are.
+    All are of one customer, and in canonical order.
     """
-    left = {entry.key: entry.quantity or 1 for entry in acts}
-    whole = {entry.decision for entry in returns if entry.decision and not entry.quantity}
-    for taken in returns:
-        if taken.decision:
-            if taken.quantity and taken.decision in left:
-                left[taken.decision] -= taken.quantity
-        else:
-            _take_latest(taken, acts, left)
-    return frozenset(whole | {key for key, quantity in left.items() if quantity <= 0})
+    whole: set[int] = set()
+    standing: list[Entry] = []
+    for taken in reversed(returns):
+        if taken.key not in whole:
+            standing.append(taken)
+            if taken.decision and not taken.quantity:
+                whole.add(taken.decision)
+    standing.reverse()
+    for acts in (purchases, redemptions):
+        left = {entry.key: entry.quantity or 1 for entry in acts}
+        # What was named by its event goes first, so that no other return is spent on it.
+        left.update(dict.fromkeys(whole & left.keys(), 0))
+        for taken in standing:
+            if taken.decision in left:
+                left[taken.decision] = _rest(left[taken.decision], taken.quantity)
+        for taken in standing:
+            if not taken.decision:
+                _take_latest(taken, acts, left)
+        whole |= {key for key, quantity in left.items() if quantity <= 0}
+    return frozenset(whole)
 
 
 def _take_latest(taken: Entry, acts: Sequence[Entry], left: dict[int, int | float]) -> None:
@@ -39,7 +56,12 @@ def _take_latest(taken: Entry, acts: Sequence[Entry], left: dict[int, int | floa
             left[entry.key] = 0
             return
         part = min(quantity, left[entry.key])
-        left[entry.key] -= part
+        left[entry.key] = _rest(left[entry.key], part)
         quantity -= part
         if quantity <= 0:
             return
+
+
+def _rest(left: int | float, taken: int | float) -> int | float:
+    rest = left - taken
+    return rest if rest > NOTHING * left else 0

@@ -72,8 +72,8 @@ class RuleHistory:
         returns = self.entries(RETURNED)
         if not returns:
             return frozenset()
-        redeemed = (one for one in self.entries(RESPONSE) if self.like(one.type) == REDEEM)
-        return taken_back(returns, sorted((*self.entries(PURCHASE), *redeemed)))
+        redeemed = [one for one in self.entries(RESPONSE) if self.like(one.type) == REDEEM]
+        return taken_back(returns, self.entries(PURCHASE), redeemed)
 
     def like(self, type_: str) -> str:
         """Return the built-in type that a type is, or behaves like."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 from throughline.v1 import customer_pb2 as pb
 
-from models.domain.profile import Profile
+from models.domain.profile import LANE_CAPACITY, Profile
 from models.domain.view import view_of
 from service.contract.common_messages import timestamp
 
@@ -20,7 +20,10 @@ def fill_customer(response: pb.GetCustomerResponse, profile: Profile, recent: in
             shown_link.time.CopyFrom(timestamp(link.time))
     view = view_of(profile.compartments.values())
     response.attributes.update(view.attributes)
-    remembered = sorted(event for lane in view.lanes.values() for event in lane)
+    # What was returned, too: decisions take it as never having been, who asks wants to see it.
+    remembered = sorted(
+        event for lane in LANE_CAPACITY for event in view.rule_history.entries(lane)
+    )
     for event in reversed(remembered[-recent:]):
         shown_event = response.recent.add(
             type=event.type, channel=event.channel, item_id=event.item, offer_id=event.offer

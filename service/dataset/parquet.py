@@ -51,7 +51,7 @@ class Table:
         repeat = {
             column.name
             for column in self._columns[1:]
-            if column.type == "string" and column.name != "decision_id"
+            if column.type == "string" and column.name not in ("decision_id", "of_event", "receipt")
         }
         try:
             # Through an open file: given a path, pyarrow reads folder names as partitions.

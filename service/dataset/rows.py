@@ -53,7 +53,8 @@ _json = msgspec.json.Encoder(order="deterministic")
 def event_from_row(row: Values, identifier: bytes) -> Event:
     """Return the event of a row of `events`, under the keyed hash of its identifier."""
     event_id, _, _, type_, channel, time, sequence, item, offer, placement, place = row[:11]
-    quantity, units, nanos, currency, decision_id, attributes = row[11:]
+    quantity, units, nanos, currency, decision_id, attributes = row[11:17]
+    of_event, receipt, discount_units, discount_nanos = row[17:]
     return Event(
         event_id=event_id,
         identifier=identifier,
@@ -71,12 +72,17 @@ def event_from_row(row: Values, identifier: bytes) -> Event:
         currency=currency or "",
         decision_id=decision_id or "",
         attributes={} if attributes is None else attributes_from_json(attributes),
+        of_event=of_event or "",
+        receipt=receipt or "",
+        discount_units=discount_units or 0,
+        discount_nanos=discount_nanos or 0,
     )
 
 
 def event_row(event: Event) -> Values:
-    """Return the row of `events` that `event_of` turns into `event` again."""
+    """Return the row of `events` that `event_from_row` turns into `event` again."""
     paid = bool(event.currency or event.amount_units or event.amount_nanos)
+    reduced = bool(event.discount_units or event.discount_nanos)
     return (
         event.event_id,
         KEYED_NAMESPACE,
@@ -95,6 +101,10 @@ def event_row(event: Event) -> Values:
         event.currency or None,
         event.decision_id or None,
         _text(event.attributes) if event.attributes else None,
+        event.of_event or None,
+        event.receipt or None,
+        event.discount_units if reduced else None,
+        event.discount_nanos if reduced else None,
     )
 
 

@@ -109,13 +109,19 @@ class World:
         )
         once = {one.event_id: one for one in reversed(mine)}
         events = sorted(once.values(), key=_order)
-        gone: set[str] = {one.of_event for one in events if one.of_event}
-        for taken in events:
-            if taken.type in ("return", "void") and not taken.of_event:
+        gone: set[str] = set()
+        for one in reversed(events):
+            if one.of_event and one.event_id not in gone:
+                gone.add(one.of_event)
+        taking = [one for one in events if one.type in ("return", "void")]
+        for kind in ("purchase", "redeem"):
+            for taken in taking:
+                if taken.of_event or taken.event_id in gone:
+                    continue
                 before = [
                     one.event_id
                     for one in events
-                    if one.type in ("purchase", "redeem")
+                    if one.type == kind
                     and (one.item == taken.item if taken.item else one.offer == taken.offer)
                     and (one.time or 0) <= (taken.time or 0)
                     and one.event_id not in gone
@@ -221,7 +227,8 @@ class Story:
         return [replace(event, offer=offer)]
 
     def _taken_back(self, step: Step, event: Event, item: str, offer: str) -> Event:
-        acts = [one for one in self.world.events if one.type in ("purchase", "redeem")]
+        kinds = ("purchase", "redeem", "return", "dismiss")
+        acts = [one for one in self.world.events if one.type in kinds]
         if acts and step.what % 3:
             return replace(event, of_event=acts[step.what % len(acts)].event_id)
         return replace(event, item=item) if step.what % 2 else replace(event, offer=offer)

@@ -102,7 +102,7 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
     if COMPUTED + "currency" in rows.frame.columns:
         other = rows.frame[COMPUTED + "currency"]
         if (other.is_not_null() & paid.is_not_null() & (other != paid)).any():
-            raise BadInput(f"{rows.key}.{name}", "price and value must be in one currency")
+            raise BadInput(f"{rows.key}.{name}", "all money of a row must be in one currency")
         paid = other.zip_with(other.is_not_null(), paid).alias(COMPUTED + "currency")
     rows.frame = rows.frame.drop(COMPUTED + name).with_columns(
         units.alias(f"{COMPUTED}{name}_units"),

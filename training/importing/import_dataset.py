@@ -34,7 +34,7 @@ from training.importing.row_filter import RowFilter
 from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 
-MONEY = ("amount", "price", "value")
+MONEY = ("amount", "discount", "price", "value")
 TRUTH = "truth.parquet"
 
 Block = TypeVar("Block", bound=Source)

@@ -7,8 +7,8 @@
 
 In a block, `file` names the table, `join` adds columns of others, `where` says which rows are meant
 (the others are skipped) and `require` which are sound (the others are rejected). Every other key is
-a column of the canonical table, or `amount`, `price`, `value` for money: a string names a column
-of the file, a table says more (`Field`).
+a column of the canonical table, or `amount`, `discount`, `price`, `value` for money: a string names
+a column of the file, a table says more (`Field`).
 """
 
 import re
@@ -126,6 +126,9 @@ class Events(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     amount: Spec | None = None
     decision_id: Spec | None = None
     attributes: dict[str, Spec] | None = None
+    of_event: Spec | None = None
+    receipt: Spec | None = None
+    discount: Spec | None = None
 
 
 class Items(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,6 +20,7 @@ from models.domain.events import Event, attributes_event, stamp_of
 from models.domain.identifiers import HASH_BYTES
 from models.errors import BadDataset
 from training.log.dataset import read_dataset
+from training.log.returned import without_returned
 
 TABLES = ("events", "items", "offers", "customers", "links")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +28,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer: identifiers and events, attribute rows among them, in canonical order."""
+    """One customer: identifiers and events, attribute rows among them, in canonical order.
+
+    What was wholly returned is not among them, nor are returns.
+    """
 
     identifiers: tuple[bytes, ...]
     events: tuple[Event, ...]
@@ -66,7 +70,7 @@ def read_log(directory: Path) -> Log:
     events = _events(dataset.events, keyed)
     events.extend(_attributes(dataset.tables.get("customers"), keyed))
     links = _links(dataset.tables.get("links"), keyed)
-    customers, customer_of = _customers(events, links)
+    customers, customer_of = _customers(events, links, event_types)
     return Log(
         metadata=metadata,
         customers=customers,
@@ -100,12 +104,14 @@ def _events(frame: pl.DataFrame, keyed: bool) -> list[Event]:
     shared: dict[str, str] = {}
     identifiers: dict[tuple[str, str], bytes] = {}
     result = []
-    columns = ("event_id", "namespace", "identifier", "type", "channel", "sequence", "item")
-    times = frame["time"].dt.epoch("us").to_list()
-    rows = zip(
-        times, *(frame[name] for name in (*columns, "offer", "place", "attributes")), strict=True
+    columns = (
+        *("event_id", "namespace", "identifier", "type", "channel", "sequence", "item", "offer"),
+        *("place", "attributes", "quantity", "of_event"),
     )
-    for time, event_id, namespace, value, kind, channel, sequence, item, offer, place, text in rows:
+    times = frame["time"].dt.epoch("us").to_list()
+    for time, row in zip(times, frame.select(columns).iter_rows(), strict=True):
+        event_id, namespace, value, kind, channel, sequence, item, offer, *others = row
+        place, text, quantity, of_event = others
         name = (namespace, value)
         identifier = identifiers.get(name)
         if identifier is None:
@@ -121,7 +127,9 @@ def _events(frame: pl.DataFrame, keyed: bool) -> list[Event]:
                 item=shared.setdefault(item, item) if item else "",
                 offer=shared.setdefault(offer, offer) if offer else "",
                 place=shared.setdefault(place, place) if place else "",
+                quantity=quantity or 0.0,
                 attributes=msgspec.json.decode(text, type=dict[str, str]) if text else {},
+                of_event=of_event or "",
             )
         )
     return result
@@ -150,7 +158,9 @@ def _links(frame: pl.DataFrame | None, keyed: bool) -> list[tuple[bytes, bytes]]
 
 
 def _customers(
-    events: list[Event], links: list[tuple[bytes, bytes]]
+    events: list[Event],
+    links: list[tuple[bytes, bytes]],
+    event_types: Mapping[str, EventType],
 ) -> tuple[tuple[Customer, ...], dict[bytes, int]]:
     """Join identifiers by union-find; the smallest identifier of a component is its root."""
     parent: dict[bytes, bytes] = {}
@@ -175,7 +185,10 @@ def _customers(
     for event in events:
         events_of[customer_of[event.identifier]].append(event)
     return tuple(
-        Customer(tuple(identifiers), tuple(sorted(events_of[at], key=stamp_of)))
+        Customer(
+            tuple(identifiers),
+            without_returned(sorted(events_of[at], key=stamp_of), event_types),
+        )
         for at, identifiers in enumerate(members.values())
     ), customer_of
 

@@ -143,7 +143,8 @@ def _events(lives: Sequence[Life], goods: Goods) -> pl.DataFrame:
         "decision_id": [None] * len(acts),
         "attributes": [None] * len(acts),
     }
-    return pl.DataFrame(columns, schema=schema("events"), strict=False)
+    types = {name: kind for name, kind in schema("events").items() if name in columns}
+    return pl.DataFrame(columns, schema=types, strict=False)
 
 
 def _items(goods: Goods, setting: Setting) -> pl.DataFrame:

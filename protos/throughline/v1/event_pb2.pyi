@@ -142,9 +142,9 @@ class Event(_message.Message):
     """The decision that it answers, as given by Recommend."""
     of_event_id: _builtins.str
     """For return and void: the id of the event that is taken back, of any identifier of the customer.
-    Without it, item_id (or offer_id, without an item) says what: the latest purchase or redemption
-    of it before this event. What is taken back whole is as if it had never been: it closes nothing,
-    and nothing is learnt from it.
+    Without it, item_id (or offer_id, without an item) says what: the latest purchase of it before
+    this event, and the latest redemption. What is taken back whole is as if it had never been: it
+    closes nothing, and nothing is learnt from it. A return that is taken back takes nothing back.
     """
     receipt_id: _builtins.str
     """The receipt or order that it stands on, at most 256 bytes."""

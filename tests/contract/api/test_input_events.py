@@ -12,6 +12,8 @@
 | unknown item or offer | OK, `unresolved` |
 | quantity or amount out of bounds, unknown currency | INVALID_ARGUMENT |
 | attributes: too many, too long, on another type | INVALID_ARGUMENT |
+| a return or void of nothing; of_event_id on another type | INVALID_ARGUMENT |
+| a discount without an amount, or of another currency | INVALID_ARGUMENT |
 | a clear address, or what is no identifier | INVALID_ARGUMENT, never repeated |
 | a link of one identifier with itself | OK, nothing changed |
 | a link with a side missing | INVALID_ARGUMENT |
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.machine
 
 SECRET = "canary-4711"
 INVALID, ALREADY_EXISTS, OUT_OF_RANGE = 3, 6, 11
+EURO = common_pb2.Money(currency="EUR", units=1)
 CONFLICT = (ALREADY_EXISTS, "event_id: already used with other content")
 
 
@@ -135,6 +138,35 @@ BAD: list[tuple[str, Callable[[], event_pb2.Event], str]] = [
     ),
     ("long key", lambda: changed(**{SECRET * 6: ""}), "attributes.key: too long; max 64"),
     ("long value", lambda: changed(a=SECRET * 100), "attributes.value: too long; max 1024"),
+    ("return of nothing", lambda: event("e", type_="return"), "of_event_id: required"),
+    ("void of nothing", lambda: event("e", type_="void", receipt_id="r1"), "of_event_id: required"),
+    (
+        "of an event with another type",
+        lambda: event("e", type_="purchase", of_event_id="e0"),
+        "of_event_id: only with return or void",
+    ),
+    (
+        "long id of an event",
+        lambda: event("e", type_="return", of_event_id="i" * 257),
+        "of_event_id: too long; max 256",
+    ),
+    ("long receipt", lambda: event("e", receipt_id="r" * 257), "receipt_id: too long; max 256"),
+    ("receipt", lambda: event("e", receipt_id="a\x00"), "receipt_id: control character"),
+    (
+        "discount without an amount",
+        lambda: event("e", discount=EURO),
+        "discount: only with an amount, in its currency",
+    ),
+    (
+        "discount in another currency",
+        lambda: event("e", discount=EURO, amount=common_pb2.Money(currency="CHF", units=1)),
+        "discount: only with an amount, in its currency",
+    ),
+    (
+        "discount < 0",
+        lambda: event("e", amount=EURO, discount=common_pb2.Money(currency="EUR", units=-1)),
+        "discount.units: negative",
+    ),
     (
         "clear e-mail",
         lambda: known_by("email_sha256", f"{SECRET}@x.org"),
@@ -177,6 +209,28 @@ def test_bad_event(live: Running, make: Callable[[], event_pb2.Event], detail: s
     assert told[1][1].startswith(detail)
     asked = customer_pb2.GetCustomerRequest(identifiers=[loyalty(name)])
     assert len(live.client.customers.GetCustomer(asked).recent) == 2
+
+
+@pytest.mark.parametrize("of", [{"of_event_id": "p"}, {"item_id": "item1"}, {"offer_id": "o"}])
+def test_a_return_names_what_it_is_of(live: Running, of: dict[str, str]) -> None:
+    """A return or a void of an event, an item or an offer is stored, with receipt and discount."""
+    sold = {"receipt_id": "r1", "amount": EURO, "discount": EURO, "quantity": 1.0}
+    assert sent(
+        live,
+        *(event(token_hex(8), "back", kind, **of, **sold) for kind in ("return", "void")),
+    ) == [(0, ""), (0, "")]
+
+
+def test_the_same_id_with_another_receipt(live: Running) -> None:
+    """What an event says of a return, a receipt or a discount is a part of its content."""
+    first = event("said", "said", "return", item_id="item1", receipt_id="r1", amount=EURO)
+    assert sent(live, first) == [(0, "")]
+    for field, value in (("receipt_id", "r2"), ("of_event_id", "p"), ("discount", EURO)):
+        other = event_pb2.Event()
+        other.CopyFrom(first)
+        other.MergeFrom(event_pb2.Event(**{field: value}))  # type: ignore[arg-type]
+        assert sent(live, other) == [CONFLICT]
+    assert sent(live, first) == [(0, "duplicate")]
 
 
 def test_times_out_of_range(live: Running) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,24 @@ def test_record_many_tells_what_was_refused(throughline: Run, tmp_path: Path) ->
     assert code == os.EX_DATAERR
     assert "Recorded 0 of 2" in out
     assert "Refused: 2" in out
+
+
+def test_record_takes_returns_receipts_and_discounts(throughline: Run, tmp_path: Path) -> None:
+    """A file of events may hold every field of the contract: a purchase, and that it came back."""
+    who = {"identifier": "loyalty:returns", "channel": "till", "receipt_id": "r1"}
+    euro = {"currency": "EUR", "units": "3"}
+    now = datetime.now(UTC).isoformat()
+    sold = {"event_id": "s1", "type": "purchase", "item_id": "item2", "time": now}
+    rows = [
+        {**who, **sold, "amount": euro, "discount": euro},
+        {**who, "event_id": "s2", "type": "return", "of_event_id": "s1", "time": now},
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert throughline("record", str(path))[:2] == (0, "Recorded 2 of 2\n")
+    assert "return" in throughline("customer", "--id", "loyalty:returns")[1]
+    recommend = ("recommend", "--id", "loyalty:returns", "--channel", "web")
+    assert "bought lately" not in throughline(*recommend, "--include", "item:item2")[1]
 
 
 def test_link_and_customer(throughline: Run) -> None:

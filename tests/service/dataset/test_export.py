@@ -347,6 +347,10 @@ stocks = st.lists(st.builds(Stock, texts, whole, times), max_size=3).map(tuple)
         currency=texts,
         decision_id=texts,
         attributes=st.dictionaries(texts, texts, max_size=3),
+        of_event=texts,
+        receipt=texts,
+        discount_units=whole,
+        discount_nanos=whole,
     )
 )
 def test_an_event_survives_its_row(event: Event) -> None:

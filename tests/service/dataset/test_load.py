@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from models.domain.catalogue import Catalogue, Item
-from models.domain.dataset import read_metadata
+from models.domain.dataset import file_digest, read_metadata, write_metadata
 from models.domain.events import Event, attributes_event
 from models.domain.fold import fold
 from models.domain.identifiers import key_fingerprint
@@ -22,6 +23,7 @@ from service.contract.names import declare_names
 from service.dataset import load as load_module
 from service.dataset.history import EventTable
 from service.dataset.load import TableCount, load_dataset
+from service.dataset.parquet import table_path
 from service.dataset.rows import item_from_row
 from service.store.catalogue_writes import catch_up
 from service.store.customers.planning import EventOutcome
@@ -103,6 +105,45 @@ def test_profile_is_the_fold_of_the_events(dataset: Path, new_store: OpenStore) 
     item = next(row for row in rows if row.id == "i3")
     assert item.features == {"brand": ["b"], "size": ["1", "2"]}
     assert item.stock[0].as_of == START
+
+
+def test_an_older_dataset_is_loaded(tmp_path: Path, new_store: OpenStore) -> None:
+    """A dataset from before a column that may be null was declared gives the same store."""
+    new = write_dataset(tmp_path / "new", retailer())
+    old = write_dataset(tmp_path / "old", retailer())
+    file = table_path(old, "events")
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns(table.column_names[-4:]), file)
+    assert table.column_names[-4:] == ["of_event", "receipt", "discount_units", "discount_nanos"]
+    metadata = read_metadata(old)
+    digests = {**metadata.digests, "events": file_digest(file)}
+    write_metadata(old, msgspec.structs.replace(metadata, digests=digests))
+    first, second = new_store(), new_store()
+    load_dataset(new, first, KEY, NOW)
+    load_dataset(old, second, KEY, NOW)
+    assert profiles(first) == profiles(second)
+
+
+def test_returns_are_loaded(tmp_path: Path, new_store: OpenStore) -> None:
+    """A return in a dataset takes back in the store what it names, and keeps what it says."""
+    rows = retailer(customers=1, each=1)
+    bought = {
+        **rows["events"][0],
+        "event_id": "p",
+        "type": "purchase",
+        "receipt": "r1",
+        "discount_units": 0,
+        "discount_nanos": 500_000_000,
+    }
+    back = {**bought, "event_id": "r", "type": "return", "of_event": "p", "namespace": "loyalty"}
+    rows["events"] = [bought, back]
+    store = new_store()
+    load_dataset(write_dataset(tmp_path / "dataset", rows), store, KEY, NOW)
+    logged = [one for _, one in store.log(None) if isinstance(one, Event)]
+    said = [(one.of_event, one.receipt, one.discount_nanos) for one in logged if one.receipt]
+    assert sorted(said) == [("", "r1", 500_000_000), ("p", "r1", 500_000_000)]
+    view = view_of(store.read([hashed("loyalty", "0")]).profile.compartments.values())
+    assert "purchase" not in view.lanes
 
 
 def test_loading_twice_changes_nothing(dataset: Path, new_store: OpenStore) -> None:

@@ -63,6 +63,19 @@ def test_identifiers_of_different_customers_are_flagged(live: Running) -> None:
     assert common_pb2.FLAG_IDENTIFIERS_DISAGREE not in live.recommend("one").flags
 
 
+def test_a_return_is_told_beside_what_it_takes_back(live: Running) -> None:
+    """Who asks for a customer sees the purchase and that it came back, latest first."""
+    live.record(event("g1", "gone", "purchase", channel="till", item_id="item1"))
+    live.record(event("g2", "gone", "return", channel="store", of_event_id="g1"))
+    asked = customer_pb2.GetCustomerRequest(identifiers=[loyalty("gone")])
+    known = live.client.customers.GetCustomer(asked)
+    assert [(one.type, one.channel, one.item_id) for one in known.recent] == [
+        ("return", "store", ""),
+        ("purchase", "till", "item1"),
+    ]
+    assert {(one.type, one.count) for one in known.counts} == {("purchase", 1), ("return", 1)}
+
+
 def test_unknown_customer_is_data(live: Running) -> None:
     """GetCustomer of somebody unknown answers known = false."""
     asked = customer_pb2.GetCustomerRequest(identifiers=[loyalty("never")])

@@ -236,6 +236,46 @@ def test_truth(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "out" / "truth.parquet").rows() == [("user:1", "b")]
 
 
+RETURNS = """
+event_id = "line"
+of_event = "of"
+receipt = "slip"
+quantity = "number"
+amount = { column = "paid", currency = "EUR" }
+discount = { column = "off", currency = "EUR" }
+"""
+
+
+def test_returns_receipts_and_discounts(tmp_path: Path) -> None:
+    """A mapping fills what a return takes back, the receipt and the discount of a line."""
+    mapping = ABOUT + EVENTS.replace(
+        'buy = "purchase"', 'buy = "purchase", back = "return", cancel = "void"'
+    ).replace('item = "thing"\n', f'item = "thing"{RETURNS}')
+    text = (
+        "who,what,at,thing,line,of,slip,number,paid,off\n"
+        "1,buy,2026-01-01,a,l1,,s1,2,9.90,0.10\n"
+        "1,back,2026-01-02,a,l2,l1,s2,1,,\n"
+        "1,cancel,2026-01-03,a,l3,l1,,,,\n"
+    )
+    _, dataset = run(tmp_path, mapping, {"events.csv": text})
+    columns = ("type", "of_event", "receipt", "quantity", "discount_units", "discount_nanos")
+    assert dataset.events.select(columns).rows() == [
+        ("purchase", None, "s1", 2.0, 0, 100_000_000),
+        ("return", "l1", "s2", 1.0, None, None),
+        ("void", "l1", None, None, None, None),
+    ]
+    assert dataset.events["currency"].to_list() == ["EUR", None, None]
+
+
+def test_a_discount_is_in_the_currency_of_its_amount(tmp_path: Path) -> None:
+    """A discount of another currency than the amount is a fault of the mapping."""
+    other = RETURNS.replace('"off", currency = "EUR"', '"off", currency = "CHF"')
+    text = "who,what,at,thing,line,of,slip,number,paid,off\n1,buy,2026-01-01,a,l,,s,2,9.9,1\n"
+    mapping = ABOUT + EVENTS.replace('item = "thing"\n', f'item = "thing"{other}')
+    with pytest.raises(BadInput, match="all money of a row must be in one currency"):
+        run(tmp_path, mapping, {"events.csv": text})
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
