@@ -41,6 +41,7 @@ STATED = {
     "Event.placement": [f"at most {limits.NAME_BYTES} bytes"],
     "Event.place": [f"at most {limits.PLACE_BYTES} bytes"],
     "Event.quantity": [f"0 (not said) to {number(limits.QUANTITY)}, finite"],
+    "Event.receipt_id": [f"at most {limits.ID_BYTES} bytes"],
     "Event.attributes": [
         f"at most {limits.ATTRIBUTES}; names of at most {limits.ATTRIBUTE_NAME_BYTES} bytes",
         f"values of at most {number(limits.ATTRIBUTE_VALUE_BYTES)}.",
@@ -93,6 +94,7 @@ STATED = {
     "DecisionChange.value": [
         f"the factor, {counterfactuals.FACTORS[0]:g} to {counterfactuals.FACTORS[1]:g}"
     ],
+    "CheckOfferRequest.identifiers": [f"1 to {limits.IDENTIFIERS} identifiers"],
     "CheckOfferRequest.place": [f"at most {limits.PLACE_BYTES} bytes"],
     "PromoteReleaseRequest.release_id": [f"first {limits.RELEASE_DIGITS} or more digits"],
     "PromoteReleaseRequest.override": [f"At most {limits.REASON_BYTES} bytes"],
