@@ -5,7 +5,7 @@ this protocol; a database only gets, compares and sets, appends, and scans. Ever
 `StoreUnavailable` when the database does not answer or refuses.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -158,10 +158,14 @@ class Backend(Protocol):
         `owners` are all customers whose writes may have logged them.
         """
 
-    def log(self, marks: LogMarks | None = None) -> Iterator[bytes]:
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
         """Yield the blobs of the log as it stands at the first one, in order within a shard.
 
-        With `marks` those alone that came after them; the marks move on with what is yielded.
+        With `marks` those alone that came after them; the marks move on with what is yielded. With
+        `owners`, who are all whose writes may have logged what is looked for, others may be left
+        out.
         """
 
     def enter_event_ids(self, progress: Callable[[int], None]) -> None:

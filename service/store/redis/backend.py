@@ -12,7 +12,7 @@ done.
 
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
@@ -157,9 +157,11 @@ class RedisBackend:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
         return self._logged.seen(owners, queries)
 
-    def log(self, marks: LogMarks | None = None) -> Iterator[bytes]:
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, shard by shard."""
-        return self._logged.log({} if marks is None else marks)
+        return self._logged.log({} if marks is None else marks, owners)
 
     def enter_event_ids(self, progress: Callable[[int], None]) -> None:
         """Enter the ids of all events in the index, and say that they are."""

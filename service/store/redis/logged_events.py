@@ -4,7 +4,7 @@ The ids of events are indexed by shard and identifier. A store of format 2 had n
 there the streams are searched as well, until all ids are entered.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from models.domain.events import event_key
@@ -58,9 +58,15 @@ class LoggedEvents:
             found[at] = content
         return found
 
-    def log(self, marks: LogMarks) -> Iterator[bytes]:
-        """Yield what came after `marks`, as it stands at the first entry, shard by shard."""
-        for _, stream, last in self._ends():
+    def log(self, marks: LogMarks, owners: Collection[bytes] | None) -> Iterator[bytes]:
+        """Yield what came after `marks`, as it stands at the first entry, shard by shard.
+
+        Of all shards, or of those of `owners`.
+        """
+        shards: Iterable[int] = range(self._shards)
+        if owners is not None:
+            shards = sorted({shard_of(owner, self._shards) for owner in owners})
+        for _, stream, last in self._ends(shards):
             first = after(marks.get(stream, b""))
             for name, entry in entries(self._calls, stream, first, last, LOG_HEADER.size):
                 yield entry[LOG_HEADER.size :]
@@ -72,7 +78,7 @@ class LoggedEvents:
         `progress` is told how many entries of the log were looked at.
         """
         looked_at = 0
-        for shard, stream, last in self._ends():
+        for shard, stream, last in self._ends(range(self._shards)):
             found = entries(self._calls, stream, b"-", last, LOG_HEADER.size)
             while page := list(islice(found, PAGE)):
                 commands = [
@@ -84,15 +90,15 @@ class LoggedEvents:
                 looked_at += len(page)
                 progress(looked_at)
 
-    def _ends(self) -> Iterator[tuple[int, bytes, bytes]]:
+    def _ends(self, shards: Iterable[int]) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield each shard with entries: its stream, and the last of them, all at one moment."""
-        streams = [RedisKey.LOG.key(shard) for shard in range(self._shards)]
+        streams = [(shard, RedisKey.LOG.key(shard)) for shard in shards]
         ends = self._calls.pipeline(
-            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams],
+            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for _, stream in streams],
             lambda page: [to_bytes(name) for name, _ in page],
             atomic=True,
         )
-        for shard, (stream, names) in enumerate(zip(streams, ends, strict=True)):
+        for (shard, stream), names in zip(streams, ends, strict=True):
             for last in names:
                 yield shard, stream, last
 

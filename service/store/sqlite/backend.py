@@ -8,7 +8,7 @@ processes may use the same directory; only one of them may be a server.
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,7 +129,9 @@ class SqliteBackend:
             ]
         return [None if row is None else row[0] for row in found]
 
-    def log(self, marks: LogMarks | None = None) -> Iterator[bytes]:
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, in the order of writing."""
         known = {} if marks is None else marks
         last = int(known.get(_LOG, b"0"))
