@@ -2,16 +2,23 @@
 
 import os
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from models import codec
 from models.codec import FORMAT, READ
+from models.domain.decisions import DecisionRecord
 from service import cli
+from service.commands.existing_store import existing_store
+from service.config.settings import read_settings
 from tests.support.kept_stores import KeptStore
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.machine
 
@@ -89,7 +96,7 @@ def test_who_cannot_be_read_is_named(run: Run, kept: KeptStore) -> None:
     )
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("decisions", "verify"), ("serve",)])
+@pytest.mark.parametrize("command", [("migrate",), ("decisions", "verify")])
 def test_a_later_store_is_refused(run: Run, kept: KeptStore, command: tuple[str, ...]) -> None:
     """A store of a later format ends every command with one line and exit code 78."""
     write(kept, "INSERT INTO meta VALUES ('format', '9')")
@@ -101,8 +108,36 @@ def test_a_later_store_is_refused(run: Run, kept: KeptStore, command: tuple[str,
     )
 
 
+def test_no_server_starts_over_a_later_store(run: Run, kept: KeptStore) -> None:
+    """A server over a store of a later format ends at its start, in one line that says why."""
+    write(kept, "INSERT INTO meta VALUES ('format', '9')")
+    command = [sys.executable, "-m", "service.cli", "serve", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == os.EX_CONFIG
+    assert done.stderr.splitlines()[-1].startswith("throughline: store: format 9; this version")
+
+
 def test_a_store_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> None:
     """Where there is no store none is made, and the exit code is 66."""
     code, _, said = run("migrate", "--store", f"sqlite:{tmp_path / 'none'}")
     assert (code, said.rstrip().rpartition(": ")[2]) == (os.EX_NOINPUT, "not found")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_decision_of_a_later_format_is_named(
+    run: Run, kept: KeptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision that only a later version reads is named with its format by who verifies."""
+    settings = read_settings(None)
+    with existing_store(settings) as opened:
+        (one, *_) = opened.records(None)
+        assert isinstance(one.record, DecisionRecord)
+        monkeypatch.setattr(codec, "FORMAT", 9)
+        opened.commit(replace(one.record, id=opened.new_decision_id(one.record.customer, 1)))
+    monkeypatch.undo()
+    arguments = ("--store", kept.url, "--key-file", str(kept.key_file))
+    for words in (("verify",), ("replay", "--registry", str(kept.registry))):
+        code, said, _ = run("decisions", *words, *arguments)
+        assert code == os.EX_DATAERR
+        assert "format 9 not known" in said
+        assert "not as it was stored" not in said
