@@ -13,10 +13,8 @@ import msgspec
 from models.errors import Unreadable
 
 FORMAT = 3
-READ = (
-    2,
-    3,
-)  # the format before is read, too; what a value of it lacks, its type has a default for
+# The format before is read, too; what a value of it lacks, its type has a default for.
+READ = (2, 3)
 CHECKSUM_AT = 9
 HEADER_BYTES = 13
 
@@ -57,13 +55,27 @@ def decode(data: bytes, type_: type[T]) -> T:
 def payload_of(data: bytes) -> memoryview:
     """Return the msgpack of a stored value, once its checksum holds; raises as `decode` does."""
     view = memoryview(data)
-    found = data[0] if data else None
+    found = format_of(data)
     if found not in READ:
-        raise UnknownFormat(f"stored value: format {found} not supported; this version: {FORMAT}")
+        raise unknown_format(found)
     checksum = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[:CHECKSUM_AT]))
     if checksum != int.from_bytes(view[CHECKSUM_AT:HEADER_BYTES], "big"):
         raise damaged()
     return view[HEADER_BYTES:]
+
+
+def format_of(data: bytes) -> int | None:
+    """Return the format of a stored value, whether this version reads it or not; None of none."""
+    return data[0] if data else None
+
+
+def unknown_format(found: int | None) -> UnknownFormat:
+    """Return the error that names a format, and what reads it."""
+    if found is not None and found > FORMAT:
+        way = "a later version reads it"
+    else:
+        way = "`throughline migrate` of an earlier version brings it on"
+    return UnknownFormat(f"stored value: format {found} not known; this version: {FORMAT}; {way}")
 
 
 def damaged() -> Damaged:

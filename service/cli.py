@@ -12,6 +12,7 @@ from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
 from service.commands.health import health
 from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
+from service.commands.migrate import migrate
 from service.commands.serve import serve
 from service.config.exit_codes import run_and_report
 
@@ -33,6 +34,7 @@ def add_group(commands: typer.Typer, name: str, panel: str) -> None:
 
 
 app.command(rich_help_panel=RUN)(serve)
+app.command(rich_help_panel=RUN)(migrate)
 add_group(commands_releases.app, "releases", RUN)
 add_group(commands_policy.app, "policy", RUN)
 app.command(rich_help_panel=ASK)(commands_client.recommend)

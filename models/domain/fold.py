@@ -65,7 +65,7 @@ def fold(
     for event in events:
         stamp = stamp_of(event)
         seen.append((stamp.rank, stamp.at, stamp.key, content_hash(event)))
-        count = f"{event.type} {event.channel} {_bucket(event)}"
+        count = counted_as(event)
         counts[count] = counts.get(count, 0) + 1
         like = event_types[event.type]
         if like.name != event.type:
@@ -102,6 +102,11 @@ def fold(
         lost=lost,
         likes=likes,
     )
+
+
+def counted_as(event: Event) -> str:
+    """Return under what an event is counted: "type channel bucket"."""
+    return f"{event.type} {event.channel} {_bucket(event)}"
 
 
 def lost_before(compartment: Compartment) -> dict[str, int]:

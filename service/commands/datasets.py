@@ -2,8 +2,6 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +34,7 @@ def load(
     stays withdrawn, and counts as a conflict.
     """
     from service.commands.existing_store import TIMEOUT
+    from service.commands.progress import progress_bars
     from service.commands.terminal import output, table
     from service.config.clock import Clock
     from service.config.keys import load_key
@@ -54,7 +53,7 @@ def load(
         timeout=max(TIMEOUT, settings.redis_timeout),
     )
     try:
-        with _progress() as progress:
+        with progress_bars() as progress:
             now = Clock(settings.start_time).now()
             report = load_dataset(dataset, opened, key, now, progress, settings.names, restore)
     finally:
@@ -93,6 +92,7 @@ def export(
     from models.domain.dataset import check_free
     from models.domain.identifiers import key_fingerprint
     from service.commands.existing_store import existing_store
+    from service.commands.progress import progress_bars
     from service.commands.terminal import error_console, output, table
     from service.config.keys import load_key
     from service.config.settings import read_settings
@@ -101,7 +101,7 @@ def export(
     settings = read_settings(config, store=store, key_file=key_file)
     check_free(out)
     start = None if since is None else (since.replace(tzinfo=UTC) - EPOCH) // timedelta.resolution
-    with existing_store(settings) as opened, _progress() as progress:
+    with existing_store(settings) as opened, progress_bars() as progress:
         report = export_log(
             opened,
             out,
@@ -117,23 +117,3 @@ def export(
         for reason in report.unreadable:
             error_console().print(reason, markup=False, soft_wrap=True)
         raise typer.Exit(os.EX_DATAERR)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield what shows progress by table: name, rows done, rows in all if known."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-
-    from service.commands.terminal import error_console
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def show(table: str, done: int, rows: int | None) -> None:
-            if table not in tasks:
-                tasks[table] = bars.add_task(table, total=rows)
-            bars.update(tasks[table], completed=done)
-
-        yield show

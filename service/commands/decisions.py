@@ -153,13 +153,18 @@ def verify(store: StoreUrl = None, key_file: KeyFile = None, config: Config = No
     their decisions, are missed by nothing but them. A decision in no link was stored just before
     its process was killed. Exit code 65 where something is wrong.
     """
+    from models.codec import FORMAT
     from service.commands.existing_store import existing_store
     from service.commands.terminal import busy, output, table
     from service.config.settings import read_settings
+    from service.store.database.format import MIGRATE
 
     settings = read_settings(config, store=store, key_file=key_file)
     with existing_store(settings) as opened, busy("Verifying"):
-        report = opened.verify()
+        report, format_ = opened.verify(), opened.format
+    if format_ != FORMAT:
+        way = f"`{MIGRATE}` brings it on"
+        output().print(f"The store is of format {format_}; this version has {FORMAT}: {way}.")
     if report.heads:
         rows = [(head.writer, f"{head.number:,}", head.mac) for head in report.heads]
         output().print(table(("chain", "newest link", "its seal"), rows))

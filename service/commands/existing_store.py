@@ -17,9 +17,7 @@ TIMEOUT = 10.0  # seconds
 @contextmanager
 def existing_store(settings: Settings) -> Iterator[Store]:
     """Yield the store of `settings`, beside a service or not; it is never made here."""
-    directory = directory_of(settings.store)
-    if directory is not None and not (directory / DATABASE).exists():
-        raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))
+    check_there(settings)
     opened = open_store(
         settings.store,
         key=load_key(settings),
@@ -30,3 +28,10 @@ def existing_store(settings: Settings) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+def check_there(settings: Settings) -> None:
+    """Raise `FileNotFoundError` where the embedded store of `settings` is not there."""
+    directory = directory_of(settings.store)
+    if directory is not None and not (directory / DATABASE).exists():
+        raise FileNotFoundError(errno.ENOENT, "not found", str(directory / DATABASE))

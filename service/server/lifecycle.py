@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 import faiss
 import structlog
 
+from models.codec import FORMAT
 from models.errors import BadRelease, WrongKey
 from models.release.registry import Registry
 from service.config.clock import Clock
@@ -30,6 +31,7 @@ from service.server.process_signals import ProcessSignals
 from service.server.server import Server
 from service.server.shared_by_workers import SharedByWorkers
 from service.server.tls import CertificateFiles
+from service.store.database.format import MIGRATE, UnknownStoreFormat
 from service.store.database.location import directory_of
 from service.store.opening import open_store
 from service.store.store import Store
@@ -160,9 +162,16 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
             timeout=settings.redis_timeout,
             spill=settings.spill if directory_of(settings.store) is None else None,
         )
-    except WrongKey as error:
+    except (WrongKey, UnknownStoreFormat) as error:
         raise ConfigurationError(str(error)) from None
     closing.callback(_close, store)
+    if store.format != FORMAT:
+        _log.warning(
+            "the store is of the format before; it is served, and to be migrated",
+            format=store.format,
+            current=FORMAT,
+            command=MIGRATE,
+        )
     return store
 
 

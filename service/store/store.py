@@ -26,6 +26,7 @@ from service.store.customers.unlinking import UnlinkOutcome, unlink
 from service.store.database.backend import Backend, CatalogueRow, Durability
 from service.store.database.counts import StoreCounts
 from service.store.database.decision_ids import new_decision_id
+from service.store.database.format import format_of
 from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
@@ -97,6 +98,11 @@ class Store:
     def durability(self) -> Durability:
         """What an acknowledged write survives."""
         return self._backend.durability
+
+    @property
+    def format(self) -> int:
+        """The format that the store was made in, or brought to; one of those that are read."""
+        return format_of(self._backend)
 
     @property
     def dropped_records(self) -> int:

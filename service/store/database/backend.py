@@ -5,7 +5,7 @@ this protocol; a database only gets, compares and sets, appends, and scans. Ever
 `StoreUnavailable` when the database does not answer or refuses.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -17,6 +17,9 @@ SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
 KEEP_DECISIONS = 30 * 86_400  # seconds
 KEEP_REQUESTS = 86_400  # seconds that a request id names its decision
+
+# How far a log was read: by the name of each of its parts the place of the last entry.
+LogMarks = dict[bytes, bytes]
 
 
 class Durability(Enum):
@@ -155,8 +158,24 @@ class Backend(Protocol):
         `owners` are all customers whose writes may have logged them.
         """
 
-    def log(self) -> Iterator[bytes]:
-        """Yield the blobs of the log as it stands at the first one, in order within a shard."""
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
+        """Yield the blobs of the log as it stands at the first one, in order within a shard.
+
+        With `marks` those alone that came after them; the marks move on with what is yielded. With
+        `owners`, who are all whose writes may have logged what is looked for, others may be left
+        out.
+        """
+
+    def enter_event_ids(self, progress: Callable[[int], None]) -> None:
+        """Have the ids of all events that were ever logged in the index that `seen` looks at.
+
+        Again is harmless. `progress` is told how many entries of the log were looked at.
+        """
+
+    def customers(self) -> Iterator[bytes]:
+        """Yield the ids of all customers, some perhaps twice; of those made meanwhile some."""
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision, all at once, and return it.
@@ -188,8 +207,14 @@ class Backend(Protocol):
     def chain(self) -> Iterator[bytes]:
         """Yield the links of all chains."""
 
+    def setting(self, key: str) -> str | None:
+        """Return the value kept under `key`, None where there is none."""
+
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Keep a value under `key`, whatever was there."""
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""

@@ -13,7 +13,15 @@ import threading
 
 import zstandard
 
-from models.codec import Damaged, decode, encode
+from models.codec import (
+    READ,
+    Damaged,
+    UnknownFormat,
+    decode,
+    encode,
+    format_of,
+    unknown_format,
+)
 from models.domain.decisions import DecisionRecord
 from models.errors import Unreadable
 from service.store.database.backend import SealedDecision
@@ -47,20 +55,28 @@ class Seal:
     def open(self, decision_id: str, blob: bytes) -> DecisionRecord:
         """Return the record that `seal` made under that id.
 
-        Raises `Damaged` where a byte of it is another, or it is another's; `Erased` for what
-        `erase` left.
+        Raises `Damaged` where a byte of it is another, or it is another's; `UnknownFormat` for one
+        that another version sealed; `Erased` for what `erase` left.
         """
         content = self._checked(decision_id, blob)
         if is_erased(blob):
             raise Erased(f"decision {decision_id}: erased")
         try:
-            return decode(zstandard.decompress(content, RECORD_BYTES), DecisionRecord)
+            encoded = zstandard.decompress(content, RECORD_BYTES)
         except zstandard.ZstdError:
             raise _altered(decision_id) from None
+        _check_format(decision_id, encoded)
+        return decode(encoded, DecisionRecord)
 
     def check(self, decision_id: str, blob: bytes) -> None:
-        """Raise `Damaged` unless the record, erased or not, is the one sealed under that id."""
-        self._checked(decision_id, blob)
+        """Raise `Damaged` unless the record, erased or not, is the one sealed under that id.
+
+        Raises `UnknownFormat` for one that is, and that this version cannot read.
+        """
+        content = self._checked(decision_id, blob)
+        if not is_erased(blob):
+            with zstandard.ZstdDecompressor().stream_reader(content) as reader:
+                _check_format(decision_id, reader.read(1))
 
     def mac(self, data: bytes) -> bytes:
         """Return the MAC of anything that is not a record."""
@@ -100,6 +116,13 @@ def mac_of(blob: bytes) -> bytes:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=32).digest()
+
+
+def _check_format(decision_id: str, encoded: bytes) -> None:
+    """Raise `UnknownFormat`, naming the decision, unless its record can be read."""
+    found = format_of(encoded)
+    if found not in READ:
+        raise UnknownFormat(f"decision {decision_id}: {unknown_format(found)}")
 
 
 def _altered(decision_id: str) -> Damaged:

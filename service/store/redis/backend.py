@@ -12,7 +12,7 @@ done.
 
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
@@ -27,28 +27,32 @@ from service.store.database.backend import (
     CustomerWrite,
     Durability,
     EventQuery,
+    LogMarks,
     RefusedByDatabase,
     SealedDecision,
 )
 from service.store.database.decision_ids import parse_decision_id
+from service.store.database.format import FORMAT_SETTING, check_format
+from service.store.redis.answers import to_bytes, to_done, to_nothing
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.catalogue import CHANGES, PUT, changes, changes_call, put_call
 from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, taken
-from service.store.redis.event_ids import EventIds
 from service.store.redis.event_log import LOG_LINES, log_args
 from service.store.redis.layout import (
-    LOG_HEADER,
     RedisKey,
     counter_key,
     customer_key,
+    customer_of,
     decision_id_of,
     log_key,
     record_key,
     request_key,
 )
+from service.store.redis.logged_events import LoggedEvents
+from service.store.redis.streams import PAGE, entries
 
-PAGE = 500  # log entries, catalogue rows or records in one answer
 _VERSION = struct.Struct(">Q")
+_EVENT_IDS, _INDEXED = "event_ids", "indexed"  # a setting, and what it says once all ids are there
 
 # Bytes 1 to 8 of a blob are its version; none are there when the key is absent.
 _PUT = (
@@ -65,7 +69,10 @@ return string.sub(ARGV[2], 1, %d)
 
 
 class RedisBackend:
-    """A Redis at a URL. Every error of it becomes `StoreUnavailable`."""
+    """A Redis at a URL. Every error of it becomes `StoreUnavailable`.
+
+    Raises `UnknownStoreFormat`, before anything is written.
+    """
 
     def __init__(self, url: str, timeout: float) -> None:
         """`timeout` in seconds, for each call as a whole."""
@@ -73,10 +80,11 @@ class RedisBackend:
         self._client = self._calls.client
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
         self.errors = self._calls.errors
+        check_format(self.setting(FORMAT_SETTING))
         self.durability = self._durability()
         indexed = self._indexes_ids()
         self.shards = int(self.put_if_absent("shards", str(SHARDS)))
-        self._event_ids = EventIds(self._pipeline, self._entries, self.shards, indexed=indexed)
+        self._logged = LoggedEvents(self._calls, self.shards, indexed)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
@@ -96,7 +104,7 @@ class RedisBackend:
         commands = [
             ("GETRANGE", customer_key(customer, self.shards), 0, -1) for customer in customers
         ]
-        return self._pipeline(commands, lambda blob: _bytes(blob) or None)
+        return self._pipeline(commands, lambda blob: to_bytes(blob) or None)
 
     def write(self, writes: Sequence[CustomerWrite]) -> list[bool]:
         """Do each write in a script of its own, all in one round trip."""
@@ -109,7 +117,7 @@ class RedisBackend:
         fronts = [write.blob[:HEADER_BYTES] for write in writes]
 
         def done(answers: list[Any]) -> list[bool]:
-            return [_done(*pair) for pair in zip(answers, fronts, strict=True)]
+            return [to_done(*pair) for pair in zip(answers, fronts, strict=True)]
 
         return self._calls.run(_PUT, calls, done) if calls else []
 
@@ -134,7 +142,7 @@ class RedisBackend:
         """Look in the shards of the owners, in one round trip."""
         keys = sorted({request_key(owner, key, self.shards) for owner in owners})
         commands = [("GETRANGE", name, 0, -1) for name in keys]
-        return next(filter(None, self._pipeline(commands, _bytes)), None)
+        return next(filter(None, self._pipeline(commands, to_bytes)), None)
 
     def take(self, counter: str, amount: int, limit: int) -> int:
         """Raise a counter by at most `amount`, never beyond `limit`; return by how much."""
@@ -147,20 +155,28 @@ class RedisBackend:
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
-        return self._event_ids.seen(owners, queries)
+        return self._logged.seen(owners, queries)
 
-    def log(self) -> Iterator[bytes]:
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, shard by shard."""
-        streams = [RedisKey.LOG.key(shard) for shard in range(self.shards)]
-        ends = self._pipeline(
-            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams],
-            lambda page: [_bytes(name) for name, _ in page],
-            atomic=True,
-        )
-        for stream, end in zip(streams, ends, strict=True):
-            for last in end:
-                for entry in self._entries(stream, b"-", last):
-                    yield entry[LOG_HEADER.size :]
+        return self._logged.log({} if marks is None else marks, owners)
+
+    def enter_event_ids(self, progress: Callable[[int], None]) -> None:
+        """Enter the ids of all events in the index, and say that they are."""
+        if self.setting(_EVENT_IDS) != _INDEXED:
+            self._logged.enter_ids(progress)
+            self.put_setting(_EVENT_IDS, _INDEXED)
+
+    def customers(self) -> Iterator[bytes]:
+        """Yield the ids of all customers, in no order."""
+        cursor = 0
+        while True:
+            cursor, keys = self._ask(partial(self._scan, cursor, RedisKey.CUSTOMER))
+            yield from (customer_of(key) for key in keys)
+            if not cursor:
+                return
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision and return it; 0: the current is not `expected`."""
@@ -173,7 +189,7 @@ class RedisBackend:
     def revision(self) -> int:
         """Return the current revision of the catalogue."""
         key = RedisKey.CATALOGUE_REVISION.key()
-        return self._ask(lambda: int(_bytes(self._client.getrange(key, 0, -1)) or 0))
+        return self._ask(lambda: int(to_bytes(self._client.getrange(key, 0, -1)) or 0))
 
     def put_decisions(self, decisions: Sequence[SealedDecision]) -> None:
         """Store decision records, with an expiry."""
@@ -183,7 +199,7 @@ class RedisBackend:
                 for decision in decisions
                 if parse_decision_id(decision.id) is not None
             ],
-            _true,
+            to_nothing,
         )
 
     def decision(self, decision_id: str) -> bytes | None:
@@ -191,15 +207,15 @@ class RedisBackend:
         if parse_decision_id(decision_id) is None:
             return None
         key = record_key(decision_id)
-        return self._ask(lambda: _bytes(self._client.getrange(key, 0, -1)) or None)
+        return self._ask(lambda: to_bytes(self._client.getrange(key, 0, -1)) or None)
 
     def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
         """Yield ids and blobs of the decisions of that time and later, by time and id."""
         found: list[tuple[int, str]] = []
         cursor = 0
         while True:
-            cursor, names = self._ask(partial(self._scan, cursor))
-            for decision_id in names:
+            cursor, keys = self._ask(partial(self._scan, cursor, RedisKey.DECISION))
+            for decision_id in map(decision_id_of, keys):
                 place = parse_decision_id(decision_id)
                 if place is not None and (since is None or place[1] >= since):
                     found.append((place[1], decision_id))
@@ -208,30 +224,44 @@ class RedisBackend:
         ordered = iter(sorted(set(found)))
         while page := list(islice(ordered, PAGE)):
             commands = [("GETRANGE", record_key(name), 0, -1) for _, name in page]
-            blobs = self._pipeline(commands, _bytes)
+            blobs = self._pipeline(commands, to_bytes)
             yield from ((name, blob) for (_, name), blob in zip(page, blobs, strict=True) if blob)
 
     def append_chain(self, link: bytes) -> None:
         """Store a link, and let go of those that were kept long enough."""
         oldest = (time.time_ns() // 1_000_000) - 1000 * KEEP_DECISIONS
         command = ("XADD", RedisKey.CHAIN.key(), "MINID", "~", oldest, "*", "e", link)
-        self._ask(lambda: _bytes(self._client.execute_command(*command)))
+        self._ask(lambda: to_bytes(self._client.execute_command(*command)))
 
     def chain(self) -> Iterator[bytes]:
         """Yield the links in the order of writing."""
-        return self._entries(RedisKey.CHAIN.key(), b"-", b"+", least=0)
+        found = entries(self._calls, RedisKey.CHAIN.key(), b"-", b"+", least=0)
+        return (link for _, link in found)
+
+    def setting(self, key: str) -> str | None:
+        """Return the value kept under `key`, None where there is none."""
+
+        def value() -> str | None:
+            found = self._client.hget(RedisKey.SETTINGS.key(), key)
+            return None if found is None else to_bytes(found).decode()
+
+        return self._ask(value)
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
         self._ask(lambda: self._client.hsetnx(RedisKey.SETTINGS.key(), key, value))
-        return self._ask(lambda: _bytes(self._client.hget(RedisKey.SETTINGS.key(), key)).decode())
+        return self._ask(lambda: to_bytes(self._client.hget(RedisKey.SETTINGS.key(), key)).decode())
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Keep a value under `key`, whatever was there."""
+        self._ask(lambda: int(self._client.hset(RedisKey.SETTINGS.key(), key, value)))
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
 
         def state() -> str | None:
             found = self._client.hget(RedisKey.CHUNKS.key(dataset), index)
-            return None if found is None else _bytes(found).decode()
+            return None if found is None else to_bytes(found).decode()
 
         return self._ask(state)
 
@@ -242,7 +272,7 @@ class RedisBackend:
     def check(self) -> None:
         """Raise `StoreUnavailable` unless Redis takes writes; ask again how durable it is."""
         # A replica, or a Redis that is full, answers everything else.
-        self._ask(lambda: _true(self._client.set(RedisKey.ALIVE.key(), b"")))
+        self._ask(lambda: to_nothing(self._client.set(RedisKey.ALIVE.key(), b"")))
         self.durability = self._durability()
 
     def close(self) -> None:
@@ -253,7 +283,7 @@ class RedisBackend:
         """Tell whether the ids of all events are indexed: not where a format before logged some."""
         # A store has shards from its first moment on; so only a new one says so here.
         made = self._ask(lambda: bool(self._client.hexists(RedisKey.SETTINGS.key(), "shards")))
-        return self.put_if_absent("event_ids", "partly" if made else "indexed") == "indexed"
+        return self.put_if_absent(_EVENT_IDS, "partly" if made else _INDEXED) == _INDEXED
 
     def _durability(self) -> Durability:
         try:
@@ -267,46 +297,7 @@ class RedisBackend:
         )
         return Durability.DURABLE if durable else Durability.RELAXED
 
-    def _entries(
-        self, stream: bytes, first: bytes, last: bytes, least: int = LOG_HEADER.size
-    ) -> Iterator[bytes]:
-        while True:
-            page = self._ask(partial(self._page, stream, first, last, least))
-            for _, entry in page:
-                yield entry
-            if len(page) < PAGE:
-                return
-            first = b"(" + page[-1][0]
-
-    def _page(
-        self, stream: bytes, first: bytes, last: bytes, least: int
-    ) -> list[tuple[bytes, bytes]]:
-        page = self._client.execute_command("XRANGE", stream, first, last, "COUNT", PAGE)
-        entries = [(_bytes(name), _bytes(fields[b"e"])) for name, fields in page]
-        if any(len(entry) < least for _, entry in entries):
-            raise ValueError("log: a cut entry")
-        return entries
-
-    def _scan(self, cursor: int) -> tuple[int, list[str]]:
-        after, keys = self._client.scan(
-            cursor, match=RedisKey.DECISION.key("*", "*"), count=10 * PAGE
-        )
-        return int(after), [decision_id_of(key) for key in keys]
-
-
-def _bytes(answer: Any) -> bytes:
-    if not isinstance(answer, bytes):
-        raise TypeError("not bytes")
-    return answer
-
-
-def _true(answer: Any) -> None:
-    if answer is not True:
-        raise TypeError("not a yes")
-
-
-def _done(answer: Any, front: bytes) -> bool:
-    """Tell whether the script stored the blob with that front."""
-    if answer != front and answer != 0:
-        raise ValueError("neither done nor refused")
-    return bool(answer == front)
+    def _scan(self, cursor: int, kind: RedisKey) -> tuple[int, list[bytes]]:
+        """Return the next cursor and some keys of a kind that has two values in its pattern."""
+        found = self._client.scan(cursor, match=kind.key("*", "*"), count=10 * PAGE)
+        return int(found[0]), [to_bytes(key) for key in found[1]]

@@ -50,7 +50,7 @@ class RedisKey(Enum):
         "each item and offer by the revision that changed it last",
     )
     CATALOGUE_ROWS = ("{catalogue}rows", "hash", "each item and offer")
-    SETTINGS = ("{meta}settings", "hash", "the number of shards, the key's fingerprint")
+    SETTINGS = ("{meta}settings", "hash", "the number of shards, the key's fingerprint, the format")
     ALIVE = ("{meta}alive", "string", "nothing: each health check writes it")
     CHUNKS = ("{meta}chunks:DATASET", "hash", "how far each chunk of a dataset is loaded")
 
@@ -64,6 +64,11 @@ def customer_key(customer: bytes, shards: int) -> bytes:
     return RedisKey.CUSTOMER.key(shard_of(customer, shards), customer.hex())
 
 
+def customer_of(key: bytes) -> bytes:
+    """Return the id of the customer whose key that is."""
+    return bytes.fromhex(key.partition(b"c:")[2].decode())
+
+
 def log_key(customer: bytes, shards: int) -> bytes:
     """Return the key of the log of a customer's shard."""
     return RedisKey.LOG.key(shard_of(customer, shards))
@@ -72,6 +77,11 @@ def log_key(customer: bytes, shards: int) -> bytes:
 def event_ids_key(identifier: bytes, customer: bytes, shards: int) -> bytes:
     """Return the key of the event ids of an identifier that a customer's writes logged."""
     return RedisKey.EVENT_IDS.key(shard_of(customer, shards), identifier.hex())
+
+
+def event_ids_key_of(entry: bytes, shard: int) -> bytes:
+    """Return the key of the event ids among which is that of an entry of a shard's log."""
+    return RedisKey.EVENT_IDS.key(shard, entry[:16].hex())
 
 
 def record_key(decision_id: str) -> bytes:

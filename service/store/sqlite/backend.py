@@ -8,7 +8,7 @@ processes may use the same directory; only one of them may be a server.
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,15 +21,19 @@ from service.store.database.backend import (
     CustomerWrite,
     Durability,
     EventQuery,
+    LogMarks,
     SealedDecision,
 )
 from service.store.database.counts import REFUSED, ErrorCounter
+from service.store.database.format import FORMAT_SETTING, check_format
 from service.store.database.location import DATABASE
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
+_PAGE = 1_000  # customers in one answer
+_LOG = b"log"  # the one part of the log
 
 T = TypeVar("T")
 
@@ -37,7 +41,8 @@ T = TypeVar("T")
 class SqliteBackend:
     """The database in one directory, made if it is not there.
 
-    Raises `StoreUnavailable` when the directory or the file cannot be written or read.
+    Raises `StoreUnavailable` when the directory or the file cannot be written or read, and
+    `UnknownStoreFormat`, before anything is written.
     """
 
     durability = Durability.DURABLE
@@ -58,10 +63,11 @@ class SqliteBackend:
         with self._errors():
             connection = self._connect()
             try:
+                check_format(_format(connection))
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            except sqlite3.Error:
+            except BaseException:
                 connection.close()
                 raise
         self._writer = Writer(connection)
@@ -123,9 +129,26 @@ class SqliteBackend:
             ]
         return [None if row is None else row[0] for row in found]
 
-    def log(self) -> Iterator[bytes]:
+    def log(
+        self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None
+    ) -> Iterator[bytes]:
         """Yield the log as it stands at the first entry, in the order of writing."""
-        return (blob for (blob,) in self._scan("SELECT blob FROM log ORDER BY seq"))
+        known = {} if marks is None else marks
+        last = int(known.get(_LOG, b"0"))
+        for seq, blob in self._scan("SELECT seq, blob FROM log WHERE seq > ? ORDER BY seq", last):
+            yield blob
+            known[_LOG] = b"%d" % seq
+
+    def enter_event_ids(self, progress: Callable[[int], None]) -> None:
+        """Do nothing: the log itself has an index, in every format."""
+
+    def customers(self) -> Iterator[bytes]:
+        """Yield the ids of all customers, ascending."""
+        last = b""
+        query = "SELECT id FROM customers WHERE id > ? ORDER BY id LIMIT ?"
+        while page := self._all(query, last, _PAGE):
+            yield from (customer for (customer,) in page)
+            last = page[-1][0]
 
     def put_catalogue(self, rows: Sequence[CatalogueRow], expected: int | None = None) -> int:
         """Store rows under the next revision and return it; 0: the current is not `expected`."""
@@ -186,14 +209,24 @@ class SqliteBackend:
         """Yield the links in the order of writing."""
         return (blob for (blob,) in self._scan("SELECT blob FROM chain ORDER BY seq"))
 
+    def setting(self, key: str) -> str | None:
+        """Return the value kept under `key`, None where there is none."""
+        stored = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return None if stored is None else str(stored)
+
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
-        stored = self._one("SELECT value FROM meta WHERE key = ?", key)
+        stored = self.setting(key)
         if stored is None:
             insert = "INSERT OR IGNORE INTO meta VALUES (?, ?)"
             self._submit(lambda connection: connection.execute(insert, (key, value)).rowcount)
-            stored = self._one("SELECT value FROM meta WHERE key = ?", key)
+            stored = self.setting(key)
         return str(stored)
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Keep a value under `key`, whatever was there."""
+        replace = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        self._submit(lambda connection: connection.execute(replace, (key, value)).rowcount)
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
@@ -249,6 +282,10 @@ class SqliteBackend:
             row = connection.execute(query, values).fetchone()
         return None if row is None else row[0]
 
+    def _all(self, query: str, *values: object) -> list[Any]:
+        with self._reading() as connection:
+            return connection.execute(query, values).fetchall()
+
     def _scan(self, query: str, *values: object) -> Iterator[Any]:
         # On a connection of its own: the statement holds the snapshot as long as it runs.
         with self._errors():
@@ -269,6 +306,16 @@ class SqliteBackend:
     def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with self._errors():
             return self._writer.submit(job)
+
+
+def _format(connection: sqlite3.Connection) -> str | None:
+    """Return the format that is kept in a file which may be of any version, or empty."""
+    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
+    if connection.execute(there).fetchone() is None:
+        return None
+    query = "SELECT value FROM meta WHERE key = ?"
+    row = connection.execute(query, (FORMAT_SETTING,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _revision(connection: sqlite3.Connection) -> int:

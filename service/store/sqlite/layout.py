@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NU
     META = (
         """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);""",
-        "the revision of the catalogue, the key's fingerprint; each health check writes to it",
+        "the revision of the catalogue, the key's fingerprint, the format; health checks write it",
     )
     CHUNKS = (
         """

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.codec import Damaged
+from models import codec
+from models.codec import Damaged, UnknownFormat
 from models.domain.decisions import DecisionRecord
 from service.store.database.decision_ids import new_decision_id
 from service.store.records.sealing import Erased, Seal, erase, is_erased, mac_of
@@ -74,3 +75,15 @@ def test_what_is_erased_keeps_its_seal() -> None:
         flipped[at] ^= 1
         with pytest.raises(Damaged):
             SEAL.check(ONE.id, bytes(flipped))
+
+
+def test_a_later_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole record of a format that is not known is told to be that, and not to be damaged."""
+    with monkeypatch.context() as later:
+        later.setattr(codec, "FORMAT", 9)
+        sealed = SEAL.seal(ONE)
+    for read in (SEAL.open, SEAL.check):
+        with pytest.raises(
+            UnknownFormat, match=f"decision {ONE.id}: .* format 9 not known; .* lat"
+        ):
+            read(ONE.id, sealed.blob)

@@ -1,0 +1,123 @@
+"""Reads the log in Redis: all of it, what was added since, or whether an event is in it.
+
+The ids of events are indexed by shard and identifier. A store of format 2 had no such index, so
+there the streams are searched as well, until all ids are entered.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+
+from models.domain.events import event_key
+from service.store.database.backend import EventQuery, LogMarks
+from service.store.database.decision_ids import shard_of
+from service.store.redis.answers import to_bytes, to_content
+from service.store.redis.calls import RedisCalls
+from service.store.redis.layout import (
+    LOG_HEADER,
+    RedisKey,
+    event_ids_key,
+    event_ids_key_of,
+    log_key,
+)
+from service.store.redis.streams import PAGE, after, entries
+
+_NO_EVENT = event_key("").to_bytes(8, "big")  # in the entry of a link or an unlink
+
+
+class LoggedEvents:
+    """The logs of all shards of a store in Redis."""
+
+    def __init__(self, calls: RedisCalls, shards: int, indexed: bool) -> None:
+        """`indexed`: the ids of all events that were ever logged are in the index."""
+        self._calls = calls
+        self._shards = shards
+        self._indexed = indexed
+
+    def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
+        """Look the events up among the ids of their identifiers, in the shards of the owners."""
+        homes = {shard_of(owner, self._shards): owner for owner in owners}
+        commands: list[tuple[object, ...]] = [
+            (
+                "HMGET",
+                event_ids_key(query.identifier, owner, self._shards),
+                event_key(query.event_id).to_bytes(8, "big"),
+            )
+            for query in queries
+            for owner in homes.values()
+        ]
+        answers = self._calls.pipeline(commands, to_content)
+        found = [
+            next((one for one in answers[at : at + len(homes)] if one is not None), None)
+            for at in range(0, len(answers), len(homes))
+        ]
+        if self._indexed or None not in found:
+            return found
+        missing = [at for at, content in enumerate(found) if content is None]
+        logged = self._searched(owners, [queries[at] for at in missing])
+        for at, content in zip(missing, logged, strict=True):
+            found[at] = content
+        return found
+
+    def log(self, marks: LogMarks, owners: Collection[bytes] | None) -> Iterator[bytes]:
+        """Yield what came after `marks`, as it stands at the first entry, shard by shard.
+
+        Of all shards, or of those of `owners`.
+        """
+        shards: Iterable[int] = range(self._shards)
+        if owners is not None:
+            shards = sorted({shard_of(owner, self._shards) for owner in owners})
+        for _, stream, last in self._ends(shards):
+            first = after(marks.get(stream, b""))
+            for name, entry in entries(self._calls, stream, first, last, LOG_HEADER.size):
+                yield entry[LOG_HEADER.size :]
+                marks[stream] = name
+
+    def enter_ids(self, progress: Callable[[int], None]) -> None:
+        """Enter the ids of all events in the index; an id that is in it stays as it is.
+
+        `progress` is told how many entries of the log were looked at.
+        """
+        looked_at = 0
+        for shard, stream, last in self._ends(range(self._shards)):
+            found = entries(self._calls, stream, b"-", last, LOG_HEADER.size)
+            while page := list(islice(found, PAGE)):
+                commands = [
+                    ("HSETNX", event_ids_key_of(entry, shard), entry[16:24], entry[24:28])
+                    for _, entry in page
+                    if entry[16:24] != _NO_EVENT
+                ]
+                self._calls.pipeline(commands, int)
+                looked_at += len(page)
+                progress(looked_at)
+
+    def _ends(self, shards: Iterable[int]) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield each shard with entries: its stream, and the last of them, all at one moment."""
+        streams = [(shard, RedisKey.LOG.key(shard)) for shard in shards]
+        ends = self._calls.pipeline(
+            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for _, stream in streams],
+            lambda page: [to_bytes(name) for name, _ in page],
+            atomic=True,
+        )
+        for (shard, stream), names in zip(streams, ends, strict=True):
+            for last in names:
+                yield shard, stream, last
+
+    def _searched(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
+        """Look up what a store of format 2 has logged, in the streams of the owners."""
+        index_of = {
+            (query.identifier, event_key(query.event_id)): index
+            for index, query in enumerate(queries)
+        }
+        found: dict[tuple[bytes, int], int] = {}
+        starts = [query.not_before for query in queries]
+        known = [start for start in starts if start is not None]
+        # A stream's ids are milliseconds of the database's clock.
+        first = b"-" if len(known) < len(starts) else b"%d" % max(0, min(known) // 1000)
+        for stream in sorted({log_key(owner, self._shards) for owner in owners}):
+            for _, entry in entries(self._calls, stream, first, b"+", LOG_HEADER.size):
+                identifier, key, content = LOG_HEADER.unpack_from(entry)
+                if (identifier, key) in index_of:
+                    found.setdefault((identifier, key), content)
+            if len(found) == len(index_of):
+                break
+        return [found.get((query.identifier, event_key(query.event_id))) for query in queries]
