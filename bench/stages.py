@@ -132,7 +132,7 @@ class Stages:
 
     def used(self, at: int) -> tuple[Row, ...]:
         """What the record needs of the catalogue is gathered."""
-        return catalogue_rows_used(self.decisions[at], self.index.catalogue, self.asked[at].place)
+        return catalogue_rows_used(self.decisions[at], self.index, self.asked[at].place)
 
     def answer(self, at: int) -> pb.RecommendResponse:
         """The decision becomes a message."""

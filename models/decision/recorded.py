@@ -74,18 +74,20 @@ def kept_candidates(
     )
 
 
-def catalogue_rows_used(decision: Decision, catalogue: Catalogue, place: str) -> tuple[Row, ...]:
-    """Return the catalogue's rows that a record needs.
+def catalogue_rows_used(decision: Decision, index: OfferIndex, place: str) -> tuple[Row, ...]:
+    """Return the rows of the index's catalogue that a record needs.
 
-    They are those of every offer shown or withheld, of new items, and of the offers that caps of a
-    group looked at, without what no replay looks at: of an offer over a set only the item that led
-    it, of stock only that of the place asked for and what tells that there is some elsewhere.
+    They are those of every offer shown or withheld, of items newer than the release, and of the
+    offers that caps of a group looked at, without what no replay looks at: of an offer over a set
+    only the item that led it, of stock only that of the place asked for and what tells that there
+    is some elsewhere.
     """
-    candidates = decision.candidates
+    catalogue, candidates = index.catalogue, decision.candidates
     leads = dict(zip(candidates.named, candidates.leads, strict=True))
     walked = [shown.offer for shown in decision.slate]
     walked += [withheld.offer for withheld in decision.withheld]
-    new = [offer for offer in candidates.named if offer.startswith(DEFAULT_PREFIX)]
+    # An item that the release does not know is scored by its features, as an offer's lead too.
+    new = [DEFAULT_PREFIX + lead for lead in candidates.leads if lead not in index.release.item_row]
     found: dict[str, Row] = {}
     for offer_id in [*walked, *new]:
         item_id = leads.get(offer_id, offer_id.removeprefix(DEFAULT_PREFIX))

@@ -129,7 +129,7 @@ class Decider:
             request=call.request,
             profile=profile_to_keep(profile),
             decision=decision,
-            rows=catalogue_rows_used(decision, shared.index.catalogue, call.request.place),
+            rows=catalogue_rows_used(decision, shared.index, call.request.place),
             asked=call.identifiers[0]
             if customer is None
             else customer.contact_identifier(call.identifiers),

@@ -142,7 +142,7 @@ def policies(draw: st.DrawFn) -> Policy:
 def recorded(customer: Profile, world: SharedInputs, request: Request) -> DecisionRecord:
     """Decide, and return what a server keeps of it."""
     decision = decide(customer, world, request, NOW)
-    rows = catalogue_rows_used(decision, world.index.catalogue, request.place)
+    rows = catalogue_rows_used(decision, world.index, request.place)
     return DecisionRecord(
         id="one",
         customer=customer.customer,

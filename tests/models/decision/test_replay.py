@@ -9,11 +9,13 @@ from models.codec import encode
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.decision.replay import NotReplayable, replay
+from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import Decision, Intent, Request
 from models.domain.events import Event
 from models.domain.reasons import Reason
 from models.policy.schema import (
     BUILT_IN,
+    CandidateCounts,
     Policy,
 )
 from tests.support.decisions import (
@@ -82,6 +84,24 @@ def test_channels_walk_one_ranking_under_any_policy(
     ]
     common = ranks[0].keys() & ranks[1].keys()
     assert all(ranks[0][offer] == ranks[1][offer] for offer in common)
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_an_offer_led_by_a_new_item_replays_though_nobody_reached_it(ranked: bool) -> None:
+    """The record keeps the item that leads a set, newer than the release, below what was walked."""
+    base = index(ranked)
+    rows: list[Row] = []
+    for number in range(30):
+        rows.append(Item(id=f"fresh{number}", features={"category": ["a"]}))
+        rows.append(Offer(id=f"deal{number}", items=(f"fresh{number}",)))
+    later = base.update(base.catalogue.apply(base.catalogue.revision + 1, rows))
+    policy = Policy(candidates=CandidateCounts(items=3, sets=50))
+    for item in range(40):
+        customer = profile(event("view", f"item{item}"))
+        record = recorded(customer, SharedInputs(later, policy), Request(channel="web", count=1))
+        assert any(name.startswith("deal") for name in record.decision.candidates.named)
+        again = replay(record, later.release, policy)
+        assert encode(again) == encode(record.decision)
 
 
 def test_a_change_of_the_record_changes_the_replay() -> None:

@@ -253,7 +253,7 @@ def test_an_answer_tells_sources_rates_and_their_label() -> None:
     """The contract's message says of each offer what the decision does, no rate where none is."""
     decision = asked(event("view", "item3"), count=100)
     response = pb.RecommendResponse()
-    rows = catalogue_rows_used(decision, index(True).catalogue, "")
+    rows = catalogue_rows_used(decision, index(True), "")
     recommendation_messages.fill_answer(response, "id", decision, rows)
     assert response.rate_label == pb.RATE_LABEL_ORGANIC
     for shown, told in zip(decision.slate, response.offers, strict=True):
