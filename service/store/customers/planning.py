@@ -41,11 +41,13 @@ class Arrival(NamedTuple):
     """When events arrive (microseconds), and how what is not remembered of their ids is known.
 
     Unless `look_up`, an id that a profile does not remember is taken for new: the write then fails
-    where it is not. `known_since` are the arrivals of identifiers that are known from elsewhere.
+    where it is not. `refused`: it did. `known_since` are the arrivals of identifiers that are known
+    from elsewhere.
     """
 
     now: int
     look_up: bool = True
+    refused: bool = False
     known_since: Mapping[bytes, int] = {}
 
 
@@ -100,15 +102,17 @@ class _Logged:
         self._profile = profile
         self._content: dict[tuple[bytes, str], int] = {}
         unsure: list[tuple[bytes, Event]] = []
+        # Of who was never linked all ids are where the write looks: it refuses what is known.
+        sure = backend.refuses_known_ids and not arrival.refused and len(profile.owners) == 1
         for event in events:
             key = event_key(event.event_id)
             for identifier, compartment in profile.compartments.items():
                 known = known_content(compartment, key)
                 if known is not None:
                     self._content[identifier, event.event_id] = known
-                elif has_forgotten_ids(compartment):
+                elif not sure and has_forgotten_ids(compartment):
                     unsure.append((identifier, event))
-        if unsure and arrival.look_up:
+        if unsure and (arrival.look_up or arrival.refused):
             queries = [
                 EventQuery(identifier, event.event_id, _not_before(event, arrival.now))
                 for identifier, event in unsure

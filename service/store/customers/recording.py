@@ -38,8 +38,7 @@ class Recorder:
         left: Sequence[int] = range(len(events))
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
-            look_up = arrival.look_up or attempt > 0
-            self._settle(events, left, arrival._replace(look_up=look_up), outcome)
+            self._settle(events, left, arrival._replace(refused=attempt > 0), outcome)
             left = [index for index in left if index not in outcome]
             if not left:
                 break

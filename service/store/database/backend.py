@@ -108,10 +108,12 @@ class Commit(NamedTuple):
 class Backend(Protocol):
     """A database that keeps a store. Safe to use from many threads.
 
-    `errors` counts the requests that failed.
+    `errors` counts the requests that failed. `refuses_known_ids`: a write that logs an event whose
+    id the customer's own key has logged before, under that identifier, is refused.
     """
 
     durability: Durability
+    refuses_known_ids: bool
     shards: int
     errors: ErrorCounter
 

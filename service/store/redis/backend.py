@@ -84,6 +84,7 @@ class RedisBackend:
         self.durability = self._durability()
         indexed = self._indexes_ids()
         self.shards = int(self.put_if_absent("shards", str(SHARDS)))
+        self.refuses_known_ids = indexed
         self._logged = LoggedEvents(self._calls, self.shards, indexed)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:

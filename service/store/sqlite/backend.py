@@ -47,6 +47,7 @@ class SqliteBackend:
 
     durability = Durability.DURABLE
     shards = SHARDS
+    refuses_known_ids = True
     breaker_openings = 0  # a file needs no breaker
 
     def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
