@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-from models.codec import decode, encode
+from models.codec import EVER, decode, encode
 from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import DecisionRecord
 from models.domain.event_types import EVENT_TYPES, EventType
@@ -305,7 +305,7 @@ class Store:
         revision = since
         while True:
             reached, blobs = self._backend.catalogue_changes(revision)
-            rows.extend(decode(blob, _ROW) for blob in blobs)
+            rows.extend(decode(blob, _ROW, EVER) for blob in blobs)
             if not blobs:
                 return reached, rows
             revision = reached
