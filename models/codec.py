@@ -6,6 +6,7 @@ the CRC-32 of all other bytes. msgpack itself takes many a flipped bit for anoth
 """
 
 import zlib
+from collections.abc import Container
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,8 @@ from models.errors import Unreadable
 FORMAT = 3
 # The format before is read, too; what a value of it lacks, its type has a default for.
 READ = (2, 3)
+# What is never written anew, the log and the catalogue, is read in every format there ever was.
+EVER = range(2, FORMAT + 1)
 CHECKSUM_AT = 9
 HEADER_BYTES = 13
 
@@ -44,19 +47,22 @@ def version_of(data: bytes) -> int:
     return int.from_bytes(data[1:CHECKSUM_AT], "big")
 
 
-def decode(data: bytes, type_: type[T]) -> T:
-    """Return the value that `encode` stored; raises `UnknownFormat` and `Damaged`."""
+def decode(data: bytes, type_: type[T], formats: Container[int] | None = None) -> T:
+    """Return the value that `encode` stored in one of `formats`, by default those of `READ`.
+
+    Raises `UnknownFormat` and `Damaged`.
+    """
     try:
-        return msgspec.msgpack.decode(payload_of(data), type=type_)
+        return msgspec.msgpack.decode(payload_of(data, formats), type=type_)
     except msgspec.DecodeError:
         raise damaged() from None
 
 
-def payload_of(data: bytes) -> memoryview:
+def payload_of(data: bytes, formats: Container[int] | None = None) -> memoryview:
     """Return the msgpack of a stored value, once its checksum holds; raises as `decode` does."""
     view = memoryview(data)
     found = format_of(data)
-    if found not in READ:
+    if found is None or found not in (READ if formats is None else formats):
         raise unknown_format(found)
     checksum = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[:CHECKSUM_AT]))
     if checksum != int.from_bytes(view[CHECKSUM_AT:HEADER_BYTES], "big"):

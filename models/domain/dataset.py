@@ -125,6 +125,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("asserted_by", "string", False, "who said that both are not, whoever linked them"),
         Column("time", "timestamp", True, "when it was said, UTC"),
     ),
+    "identifiers": (
+        Column("namespace", "string", False, "namespace of the identifier"),
+        Column("identifier", "string", False, "the identifier's value, or its keyed hash in hex"),
+        Column("known_since", "timestamp", False, "when the store first heard of it, UTC"),
+    ),
     "decisions": (
         Column("decision_id", "string", False, "the decision's id"),
         Column("customer", "string", False, "the customer, as the keyed hash in hex"),

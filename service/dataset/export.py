@@ -23,6 +23,7 @@ from service.dataset.rows import (
     KEYED_NAMESPACE,
     customer_row,
     event_row,
+    identifier_row,
     item_row,
     link_row,
     offer_row,
@@ -39,7 +40,8 @@ Progress = Callable[[str, int], None]
 class ExportReport(NamedTuple):
     """What was exported: the kind of the dataset and the rows of each table.
 
-    `unreadable` says of each decision that is not in it, with its id, why not.
+    `unreadable` says of each decision that is not in it, with its id, why not, and of each customer
+    whose identifiers are not.
     """
 
     kind: Kind
@@ -78,7 +80,8 @@ def export_log(
 ) -> ExportReport:
     """Write a dataset to `out`, whole or not at all, and return what is in it.
 
-    With `since` (microseconds), what arrived before it is left out; the catalogue is always whole.
+    With `since` (microseconds), what arrived before it is left out; the catalogue is always whole,
+    and so is the table of identifiers, which says when each became known.
     Of each pair the last link or unlink is written, which takes memory for each pair.
     `event_types` maps the types that the settings declare to the built-in type each behaves like;
     `channels` are those they declare. Works beside a running server, on the log as it stood at the
@@ -115,12 +118,18 @@ def export_log(
 def _write_tables(
     store: Store, directory: Path, since: int | None, progress: Progress
 ) -> tuple[Kind, dict[str, int], list[str]]:
-    names = ("events", "items", "offers", "customers", "links", "unlinks", "decisions")
+    names = ("events", "items", "offers", "customers", "links", "unlinks")
+    names += ("identifiers", "decisions")
     unreadable: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(TableWriter(directory, name)) for name in names}
         tables = {name: _Batched(writer, name, progress) for name, writer in writers.items()}
         kinds = _write_log(store, since, tables)
+        for known in store.identifiers():
+            if isinstance(known, Unreadable):
+                unreadable.append(str(known))
+            else:
+                tables["identifiers"].add(identifier_row(known))
         for stored in store.records(since):
             if isinstance(stored.record, Unreadable):
                 unreadable.append(str(stored.record))

@@ -82,6 +82,19 @@ def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names
     ]
 
 
+def read_identifiers(
+    directory: Path, metadata: Metadata, key: bytes, names: Names
+) -> dict[bytes, int]:
+    """Return when each identifier became known (microseconds): the earliest where rows differ."""
+    table = Table(directory, "identifiers")
+    codes, hashes = _hashed(table, ("namespace", "identifier"), metadata, key, names)
+    since, _ = table.integers("known_since")
+    found: dict[bytes, int] = {}
+    for code, at in zip(codes.tolist(), since.tolist(), strict=True):
+        found[hashes[code]] = min(at, found.get(hashes[code], at))
+    return found
+
+
 def read_links(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Link]:
     """Return the links of the dataset, sorted.
 

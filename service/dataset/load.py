@@ -9,7 +9,9 @@ such event. Events keep their own times; the limit of 7 days for live events doe
 Links go in before the history, so that an event is written straight to the customer it belongs to;
 the other way round every link would have to move what the fold had just written. The outcome is the
 same, since a link moves whole compartments and a fold does not mind the order. Unlinks follow: a
-pair of identifiers is in one of the two tables only, with the last word on it.
+pair of identifiers is in one of the two tables only, with the last word on it. Of identifiers that
+are new to the store the table `identifiers` says since when they are known, so that draws about
+their customers, such as the holdout, fall as they did where the dataset comes from.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,13 @@ from models.domain.dataset import (
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadDataset, BadInput, WrongKey
 from service.contract.names import Names, declare_names
-from service.dataset.history import EventTable, read_customers, read_links, read_unlinks
+from service.dataset.history import (
+    EventTable,
+    read_customers,
+    read_identifiers,
+    read_links,
+    read_unlinks,
+)
 from service.dataset.parquet import Table, Values, table_path
 from service.dataset.rows import item_from_row, offer_from_row
 from service.store.catalogue_writes import catch_up, change_catalogue
@@ -181,6 +189,8 @@ def _steps(
     unlinks = read_unlinks(directory, metadata, key, names) if "unlinks" in present else []
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
     events = EventTable(directory, metadata, key, names)
+    known = read_identifiers(directory, metadata, key, names) if "identifiers" in present else {}
+    arrival = Arrival(now, known_since=known)
 
     catalogue = _CatalogueLoad(store, restore)
 
@@ -191,7 +201,7 @@ def _steps(
         return catalogue.put(offers[start:stop])
 
     def put_links(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load([], links[start:stop], Arrival(now)))
+        return _Outcome(*store.load([], links[start:stop], arrival))
 
     def put_unlinks(start: int, stop: int) -> _Outcome:
         batch = unlinks[start:stop]
@@ -199,10 +209,10 @@ def _steps(
         return _Outcome(changed, len(batch) - changed, 0)
 
     def put_customers(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load(customers[start:stop], [], Arrival(now)))
+        return _Outcome(*store.load(customers[start:stop], [], arrival))
 
     def put_events(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load(events.read(start, stop), [], Arrival(now)))
+        return _Outcome(*store.load(events.read(start, stop), [], arrival))
 
     rows = CATALOGUE_CHUNK
     return [

@@ -24,6 +24,7 @@ from models.domain.events import Event
 from models.domain.profile import Link, Unlink
 from models.errors import BadInput
 from service.dataset.parquet import Values
+from service.store.customers.known_identifiers import KnownIdentifier
 
 KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -191,6 +192,11 @@ def offer_row(offer: Offer) -> Values:
 def customer_row(event: Event) -> Values:
     """Return the row of `customers` that `attributes_event` turns into `event`."""
     return (KEYED_NAMESPACE, event.identifier.hex(), _text(event.attributes))
+
+
+def identifier_row(known: KnownIdentifier) -> Values:
+    """Return the row of `identifiers` for an identifier."""
+    return (KEYED_NAMESPACE, known.identifier.hex(), known.since)
 
 
 def link_row(link: Link | Unlink) -> Values:

@@ -5,7 +5,7 @@ when the step is done.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import NamedTuple
 
 from models.codec import FORMAT
@@ -42,18 +42,21 @@ def migrate_store(
 ) -> MigrationReport:
     """Bring the store at `url` to the format of today; nothing where it has that.
 
-    Of an embedded store no server may run; beside Redis servers of this version may. `timeout` is
+    Over an embedded store no server may run, unless nothing is to be written; over Redis servers of
+    this version may. `timeout` is
     in seconds, `clock` gives microseconds, `event_types` are all that the log has. Raises as
     `open_store` does, and as the steps do; it may then be called again.
     """
-    with _alone(url), closing(open_database(url, key=key, timeout=timeout)) as backend:
+    with closing(open_database(url, key=key, timeout=timeout)) as backend:
         before = format_of(backend)
         steps = []
-        for number in range(before, FORMAT):
-            steps.append(STEPS[number](backend, StepOptions(event_types, clock, dry_run, progress)))
-            if dry_run:
-                break  # the next step begins with what this one leaves
-            backend.put_setting(FORMAT_SETTING, str(number + 1))
+        with nullcontext() if dry_run or before == FORMAT else _alone(url):
+            for number in range(before, FORMAT):
+                options = StepOptions(event_types, clock, dry_run, progress)
+                steps.append(STEPS[number](backend, options))
+                if dry_run:
+                    break  # the next step begins with what this one leaves
+                backend.put_setting(FORMAT_SETTING, str(number + 1))
         return MigrationReport(before, FORMAT, tuple(steps))
 
 

@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-from models.codec import decode, encode
+from models.codec import EVER, decode, encode
 from models.domain.catalogue import Item, Offer, Row
 from models.domain.decisions import DecisionRecord
 from models.domain.event_types import EVENT_TYPES, EventType
@@ -17,6 +17,7 @@ from models.domain.events import Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
 from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict
+from service.store.customers.known_identifiers import KnownIdentifier, known_identifiers
 from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
 from service.store.customers.planning import Arrival, EventOutcome
@@ -162,7 +163,7 @@ class Store:
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
-        return self._link(Link(now, a, b, asserted_by), now)
+        return self._link(Link(now, a, b, asserted_by), Arrival(now))
 
     def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> UnlinkOutcome:
         """Take back what links two identifiers; raises `StoreUnavailable`, then send it again."""
@@ -172,18 +173,13 @@ class Store:
         """Do the same for an unlink of history, that arrives at `now`."""
         return unlink(self._backend, self._resolver.profile, assertion, lambda: now)
 
-    def load(
-        self,
-        events: Sequence[Event],
-        links: Sequence[Link],
-        arrival: Arrival,
-    ) -> LoadCounts:
+    def load(self, events: Sequence[Event], links: Sequence[Link], arrival: Arrival) -> LoadCounts:
         """Store history: links first, then events, as `record` would; may be repeated.
 
         Raises `StoreUnavailable` when anything was not stored.
         """
         stored = duplicates = conflicts = 0
-        for linked in link_all(links, lambda assertion: self._link(assertion, arrival.now)):
+        for linked in link_all(links, lambda assertion: self._link(assertion, arrival)):
             stored += linked.changed
             duplicates += not linked.changed
         for outcome in self._recorder.record(events, arrival):
@@ -203,6 +199,10 @@ class Store:
             entry = decode_entry(blob)
             if since is None or entry.arrival >= since:
                 yield entry
+
+    def identifiers(self) -> Iterator[KnownIdentifier | Unreadable]:
+        """Yield all identifiers, as `known_identifiers` does."""
+        return known_identifiers(self._backend, self._clock)
 
     def commit(
         self,
@@ -305,7 +305,7 @@ class Store:
         revision = since
         while True:
             reached, blobs = self._backend.catalogue_changes(revision)
-            rows.extend(decode(blob, _ROW) for blob in blobs)
+            rows.extend(decode(blob, _ROW, EVER) for blob in blobs)
             if not blobs:
                 return reached, rows
             revision = reached
@@ -317,9 +317,7 @@ class Store:
     def chunk_state(self, dataset: str, index: int) -> Literal["started", "done"] | None:
         """Return how far the chunk of the dataset with that digest was loaded."""
         state = self._backend.chunk(dataset, index)
-        if state == "started":
-            return "started"
-        return "done" if state == "done" else None
+        return cast(Literal["started", "done"], state) if state in ("started", "done") else None
 
     def chunk_done(self, dataset: str, index: int) -> bool:
         """Tell whether the chunk was loaded to its end."""
@@ -338,8 +336,8 @@ class Store:
         self._records.close()
         self._backend.close()
 
-    def _link(self, assertion: Link, now: int) -> LinkOutcome:
-        return link(self._backend, self._resolver.profile, assertion, lambda: now)
+    def _link(self, said: Link, at: Arrival) -> LinkOutcome:
+        return link(self._backend, self._resolver.profile, said, lambda: at.now, at.known_since)
 
     def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Profile | None]:
         profiles: dict[bytes, Profile | None] = {}

@@ -14,9 +14,10 @@ becomes known meanwhile and is the smaller, or if the identifier that was to be 
 from the absorbed, the intent is called off and the link starts again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from service.store.customers.optimistic_writes import (
 from service.store.customers.unlinking import finish_unlink
 from service.store.database.backend import Backend
 
+NO_ARRIVALS: Mapping[bytes, int] = MappingProxyType({})
 LINKERS = 32  # threads that wait for the disk together
 
 
@@ -50,12 +52,14 @@ def link(
     profile_of: Callable[[bytes], Profile | None],
     assertion: Link,
     clock: Callable[[], int],
+    arrivals: Mapping[bytes, int] = NO_ARRIVALS,
 ) -> LinkOutcome:
     """Make the identifiers `assertion.a` and `assertion.b` one customer; durable on return.
 
     `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
-    in microseconds. Raises `StoreUnavailable`: the link may then be half done, the next reader
-    finishes it, and the same call may be sent again.
+    in microseconds, from which on an identifier that nobody has heard of is known, unless
+    `arrivals` says since when. Raises `StoreUnavailable`: the link may then be half done, the next
+    reader finishes it, and the same call may be sent again.
     """
     if assertion.a == assertion.b:
         known = profile_of(assertion.a) or Profile(customer=assertion.a)
@@ -71,7 +75,9 @@ def link(
                 return LinkOutcome(a.customer, a.version + 1, changed=True)
             back_off(attempt)
             continue
-        survivor, absorbed = _sides(assertion, a, b, clock())
+        now = clock()
+        since = {one: arrivals.get(one, now) for one in (assertion.a, assertion.b)}
+        survivor, absorbed = _sides(assertion, a, b, since)
         if absorbed.customer in survivor.compartments:
             continue  # one was read before the other took it over
         if _absorb(backend, survivor, survivor, absorbed, assertion):
@@ -154,14 +160,15 @@ def _unknown(identifier: bytes, now: int) -> Profile:
 
 
 def _sides(
-    assertion: Link, a: Profile | None, b: Profile | None, now: int
+    assertion: Link, a: Profile | None, b: Profile | None, since: Mapping[bytes, int]
 ) -> tuple[Profile, Profile]:
-    """Return who survives and who is absorbed."""
+    """Return who survives and who is absorbed; `since` says since when either is known, if new."""
+    new_a, new_b = (_unknown(one, since[one]) for one in (assertion.a, assertion.b))
     if a is not None and b is None:
-        return a, _unknown(assertion.b, now)
+        return a, new_b
     if b is not None and a is None:
-        return b, _unknown(assertion.a, now)
-    both = (a or _unknown(assertion.a, now), b or _unknown(assertion.b, now))
+        return b, new_a
+    both = (a or new_a, b or new_b)
     survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
     return survivor, absorbed
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.codec import decode, encode
+from models.codec import EVER, decode, encode
 from models.domain.events import Event, content_hash
 from models.domain.profile import Link, Unlink
 from service.store.database.backend import LogLine
@@ -42,7 +42,7 @@ def unlink_line(unlink: Unlink, arrival: int) -> LogLine:
 
 def decode_entry(blob: bytes) -> LogEntry:
     """Return what a line of the log says."""
-    stored = decode(blob, _Stored)
+    stored = decode(blob, _Stored, EVER)
     statement = stored.event or stored.link or stored.unlink
     if statement is None:
         raise ValueError("log: an entry that says nothing")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models import codec
 from models.codec import FORMAT, READ
 from models.domain.event_types import PURCHASE, RETURNED
 from models.domain.events import Event
@@ -93,3 +94,14 @@ def test_what_was_returned_is_not_bought(current: KeptStore, store: Store) -> No
         returned = number % 3 == 0
         assert len(view.lanes[PURCHASE]) == (2 if returned else 3)
         assert (RETURNED in view.lanes) == returned
+
+
+def test_what_is_never_written_anew_is_always_read(
+    kept: KeptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that reads only its own format of customers reads the whole log and catalogue."""
+    monkeypatch.setattr(codec, "READ", (FORMAT,))
+    store = open_store(kept.url, key=kept.key, event_types=NAMES.event_types)
+    assert sum(1 for _ in store.log(None)) >= kept.made.events
+    assert store.catalogue_changes(0)[1]
+    store.close()

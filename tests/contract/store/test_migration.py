@@ -1,5 +1,6 @@
 """A store of the format before is served, migrated, and served again; nothing of it is lost."""
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,6 +22,7 @@ from models.domain.fold import fold
 from models.domain.profile import Compartment, Profile, decode_customer
 from models.errors import BadInput, StoreUnavailable
 from models.release.registry import Registry
+from service.config.keys import KEY_FILE
 from service.decisions.replayer import Replayer
 from service.store.database.backend import SHARDS, Backend
 from service.store.migration import MigrationReport, migrate_store
@@ -324,9 +326,13 @@ def test_it_may_be_killed_at_any_moment(kept: KeptStore, at: int) -> None:
 def test_no_server_may_have_it_open(tmp_path: Path) -> None:
     """An embedded store that a server has open is not migrated; who tries is told to stop it."""
     kept = KeptStore(FORMER, tmp_path / "kept")
-    with served(kept), pytest.raises(StoreUnavailable, match="; stop it, then migrate"):
-        migrated(kept)
+    with served(kept):
+        assert migrated(kept, dry_run=True).steps
+        with pytest.raises(StoreUnavailable, match="; stop it, then migrate"):
+            migrated(kept)
     assert migrated(kept).steps
+    with served(kept):
+        assert migrated(kept).steps == ()
 
 
 def test_types_that_are_not_declared_are_refused(kept: KeptStore) -> None:
@@ -381,3 +387,29 @@ def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert step.unreadable == ("log, entry 1 as it is read: stored value: damaged",)
     assert step.kept == 1
     assert compartments(kept)[who].lanes == before[who].lanes
+
+
+def test_records_of_long_ago_replay_after_it(tmp_path: Path) -> None:
+    """A store whose log was thinned out loses nothing by it, and its 300 decisions replay."""
+    fixture = ROOT / "tests" / "fixtures" / "records_4295107"
+    shutil.copytree(fixture / "store", tmp_path / "store")
+    url, key = f"sqlite:{tmp_path / 'store'}", bytes.fromhex((fixture / KEY_FILE).read_text())
+
+    def parts() -> dict[bytes, Compartment]:
+        with closing(open_database(url, key=key, timeout=PATIENCE)) as backend:
+            found = profiles(backend)
+        return {one: part for profile in found for one, part in profile.compartments.items()}
+
+    before = parts()
+    (step,) = migrate_store(url, key=key, timeout=PATIENCE).steps
+    assert (step.customers, step.unreadable) == (36, ())
+    after = parts()
+    assert {one: (part.lanes, part.counts, part.attributes) for one, part in after.items()} == {
+        one: (part.lanes, part.counts, part.attributes) for one, part in before.items()
+    }
+    assert all(part.facts is not None for part in after.values() if part.counts)
+    replayer = Replayer(Registry(fixture / "registry"))
+    with closing(open_store(url, key=key)) as store:
+        for one in store.records(None):
+            replayer.add(one)
+    assert (replayer.same, replayer.faults) == (300, [])

@@ -122,6 +122,7 @@ def test_export_and_load_is_the_same_store(
         "customers": 12,
         "links": 12,
         "unlinks": 0,
+        "identifiers": 24,
         "decisions": 0,
     }
     other = new_store()
