@@ -18,21 +18,20 @@ from functools import cached_property
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer, Row, offer_id
 from models.domain.decisions import ContextItem
-from models.domain.entry import Entry
 from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.reasons import Reason
 from models.domain.rule_history import Gap
 from models.domain.selectors import Selector, selects
 from models.domain.view import View
+from models.policy.cap_terms import gap_ends, gaps_of, length_of, over_at
 from models.policy.contact_log import (
-    IMPRESSION,
     ContactLog,
     LoggedContact,
     contact_log_of,
+    line_of,
     offer_of,
     reservation_length,
 )
@@ -258,7 +257,7 @@ class ContactRules:
         if cap.limit <= 0 or not self._known:
             return None
         ends: dict[int, int] = {}
-        lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]
+        lines = [(line, over_at(cap, line.at, self._zone)) for line in self._delivered(cap)]
         if self._is_hard(cap, channel):
             lapse = reservation_length(self._policy)
             lines += [(line, line.at + lapse) for line in self._pending(cap)]
@@ -279,16 +278,10 @@ class ContactRules:
     def _since(self, cap: Cap) -> int:
         """Return the first moment whose contacts still count under a cap."""
         if cap.calendar is None:
-            return self._now - _length(cap) + 1
+            return self._now - length_of(cap) + 1
         if cap.calendar not in self._windows:
             self._windows[cap.calendar] = window_of(self._now, cap.calendar, self._zone)[0]
         return self._windows[cap.calendar]
-
-    def _over(self, cap: Cap, at: int) -> int:
-        """Return the moment at which a contact of `at` counts no more under a cap."""
-        if cap.calendar is None:
-            return at + _length(cap)
-        return window_of(at, cap.calendar, self._zone)[1]
 
     def _delivered(self, cap: Cap) -> list[LoggedContact]:
         """Return the deliveries that a cap is about, whenever they were."""
@@ -320,31 +313,14 @@ class ContactRules:
 
     def _gaps(self, cap: Cap) -> Iterator[Gap]:
         """Yield what may be missing of the contacts that count under a cap now."""
-        history, outbound = self._view.rule_history, self._policy.outbound
-        lanes = {SENT: SENT, RESERVED: RESERVED}
-        if not cap.channels or not set(cap.channels) <= set(outbound):
-            lanes[CONTACT] = IMPRESSION
-        for lane, type_ in lanes.items():
-            for gap in history.gaps(lane):
-                if self._gap_ends(cap, gap) <= self._now:
-                    continue
-                if gap.lane or (
-                    history.like(gap.type) == type_
-                    and (gap.of is None or self._about(cap, [_line(gap.of)]))
-                ):
-                    yield gap
+        for gap in gaps_of(cap, self._view.rule_history, self._policy):
+            if self._gap_ends(cap, gap) > self._now and (
+                gap.of is None or self._about(cap, [line_of(gap.of)])
+            ):
+                yield gap
 
     def _gap_ends(self, cap: Cap, gap: Gap) -> int:
-        """Return when nothing that may be missing counts any more under a cap."""
-        reserved = RESERVED in (gap.lane, gap.type)
-        ends = gap.until + reservation_length(self._policy) if reserved else gap.until
-        if cap.per == "person" and reserved:
-            return ends  # which offers a message held is of no account
-        return max(ends, self._over(cap, gap.until))
-
-
-def _line(entry: Entry) -> LoggedContact:
-    return LoggedContact(entry.decision, entry.channel, offer_of(entry), entry.at)
+        return gap_ends(cap, gap, self._policy, self._zone)
 
 
 def _counts_on(cap: Cap, channel: str) -> bool:
@@ -358,7 +334,3 @@ def _held(offer: Row, capped: SelectorExclusion) -> bool:
         and (capped.offers is None or offer_id(offer) in capped.offers)
         and selects(capped.about, offer)
     )
-
-
-def _length(cap: Cap) -> int:
-    return round((cap.days or 0) * DAY)

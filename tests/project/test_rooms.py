@@ -32,7 +32,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         },
         "config": {"contract", "store/database"},
         "metrics": {"config", "contract"},
-        "dataset": {"store", "contract"},
+        "dataset": {"store", "store/customers", "contract"},
         "decisions": {
             *("metrics", "config", "contract"),
             *("store", "store/customers", "store/database"),
