@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer
-from models.domain.entry import Entry
 from models.domain.event_types import CONTACT, RESERVED, SENT
 from models.domain.exclusions import Exclusion, SelectorExclusion
 from models.domain.reasons import Reason
@@ -31,6 +30,7 @@ from models.policy.contact_log import (
     ContactLog,
     LoggedContact,
     contact_log_of,
+    line_of,
     offer_of,
     reservation_length,
 )
@@ -200,7 +200,7 @@ class CapCounts:
                     continue
                 if gap.lane or (
                     history.like(gap.type) == type_
-                    and (gap.of is None or self._about(cap, [_line(gap.of)]))
+                    and (gap.of is None or self._about(cap, [line_of(gap.of)]))
                 ):
                     yield gap
 
@@ -211,10 +211,6 @@ class CapCounts:
         if cap.per == "person" and reserved:
             return ends  # which offers a message held is of no account
         return max(ends, self._over(cap, gap.until))
-
-
-def _line(entry: Entry) -> LoggedContact:
-    return LoggedContact(entry.decision, entry.channel, offer_of(entry), entry.at)
 
 
 def _counts_on(cap: Cap, channel: str) -> bool:

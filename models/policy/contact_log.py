@@ -109,6 +109,11 @@ def reservation_length(contact: Contact) -> int:
     return round(contact.reserve_minutes * MINUTE)
 
 
+def line_of(entry: Entry) -> LoggedContact:
+    """Return a contact as it is counted, whatever its type."""
+    return LoggedContact(entry.decision, entry.channel, offer_of(entry), entry.at)
+
+
 def offer_of(entry: Entry) -> str:
     """Return the offer that an entry is about: the item's default one where it names none."""
     if entry.offer:

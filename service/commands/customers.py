@@ -96,6 +96,9 @@ def record(
     quantity: Annotated[float, typer.Option(help="How many or how much.")] = 0.0,
     amount: Annotated[str, typer.Option(help='What was paid, such as "3.50 EUR".')] = "",
     decision: Annotated[str, typer.Option(help="The decision that it answers.")] = "",
+    of_event: Annotated[str, typer.Option(help="For return and void: what is taken back.")] = "",
+    receipt: Annotated[str, typer.Option(help="The receipt or order that it stands on.")] = "",
+    discount: Annotated[str, typer.Option(help="What was taken off the price.")] = "",
     attribute: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="For attributes_changed.")
     ] = None,
@@ -135,6 +138,9 @@ def record(
             amount=parsing.read_money(amount) if amount else None,
             decision_id=decision,
             attributes=dict(parsing.read_pair(text, "--attribute") for text in attribute or ()),
+            of_event_id=of_event,
+            receipt_id=receipt,
+            discount=parsing.read_money(discount) if discount else None,
         )
         events = [event]
     with connect(server, timeout) as client:

@@ -114,6 +114,16 @@ def test_record_takes_returns_receipts_and_discounts(throughline: Run, tmp_path:
     assert "bought lately" not in throughline(*recommend, "--include", "item:item2")[1]
 
 
+def test_a_return_is_recorded_by_options(throughline: Run) -> None:
+    """A return given by options names the event that it takes back, with receipt and discount."""
+    who = ("record", "--id", "loyalty:options", "--channel", "till", "--receipt", "r1")
+    sold = ("--type", "purchase", "--item", "item2", "--amount", "3 EUR", "--discount", "1 EUR")
+    assert throughline(*who, *sold, "--event-id", "o1")[0] == 0
+    assert throughline(*who, "--type", "return", "--of-event", "o1")[0] == 0
+    recommend = ("recommend", "--id", "loyalty:options", "--channel", "web")
+    assert "bought lately" not in throughline(*recommend, "--include", "item:item2")[1]
+
+
 def test_link_and_customer(throughline: Run) -> None:
     """Linked identifiers are one customer, whose events and links are shown, until unlinked."""
     throughline(
