@@ -22,14 +22,8 @@ def taken_back(
 
     All are of one customer, and in canonical order.
     """
-    whole: set[int] = set()
-    standing: list[Entry] = []
-    for taken in reversed(returns):
-        if taken.key not in whole:
-            standing.append(taken)
-            if taken.decision and not taken.quantity:
-                whole.add(taken.decision)
-    standing.reverse()
+    standing = _standing(returns)
+    whole = {taken.decision for taken in standing if _takes_all(taken)}
     for acts in (purchases, redemptions):
         left = {entry.key: entry.quantity or 1 for entry in acts}
         # What was named by its event goes first, so that no other return is spent on it.
@@ -42,6 +36,30 @@ def taken_back(
                 _take_latest(taken, acts, left)
         whole |= {key for key, quantity in left.items() if quantity <= 0}
     return frozenset(whole)
+
+
+def _takes_all(taken: Entry) -> bool:
+    """Tell whether a return takes back the whole of the event that it names."""
+    return bool(taken.decision) and not taken.quantity
+
+
+def _standing(returns: Sequence[Entry]) -> list[Entry]:
+    """Return those that no other one that stands took back, in their order.
+
+    Of returns that take back each other, which nobody would say, the latest stands.
+    """
+    stands: dict[int, bool] = {}
+    takers: dict[int, list[int]] = {}
+    for taken in returns:
+        if _takes_all(taken):
+            takers.setdefault(taken.decision, []).append(taken.key)
+    left = [taken.key for taken in returns]
+    while left:
+        decided = [key for key in left if all(by in stands for by in takers.get(key, ()))]
+        for key in decided or left[-1:]:
+            stands[key] = not any(stands.get(by, False) for by in takers.get(key, ()))
+        left = [key for key in left if key not in stands]
+    return [taken for taken in returns if stands[taken.key]]
 
 
 def _take_latest(taken: Entry, acts: Sequence[Entry], left: dict[int, int | float]) -> None:

@@ -344,8 +344,5 @@ def _stock_text(stock: tuple[Stock, ...]) -> str | None:
     if not stock:
         return None
     return _text(
-        [
-            {"place": entry.place, "quantity": entry.quantity, "as_of": entry.as_of}
-            for entry in stock
-        ]
+        [{"place": one.place, "quantity": one.quantity, "as_of": one.as_of} for one in stock]
     )

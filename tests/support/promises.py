@@ -110,7 +110,9 @@ class World:
         once = {one.event_id: one for one in reversed(mine)}
         events = sorted(once.values(), key=_order)
         gone: set[str] = set()
-        for one in reversed(events):
+        # Each names an event that had arrived before it.
+        arrived = {one.event_id: number for number, one in enumerate(reversed(self.events))}
+        for one in sorted(events, key=lambda event: arrived[event.event_id]):
             if one.of_event and one.event_id not in gone:
                 gone.add(one.of_event)
         taking = [one for one in events if one.type in ("return", "void")]

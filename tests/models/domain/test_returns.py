@@ -64,15 +64,19 @@ def gone(*events: Event) -> set[str]:
 
 def naive(events: Sequence[Event]) -> set[str]:
     """Return the same by hand: piece by piece, in exact numbers."""
-    whole: set[str] = set()
     ordered = sorted(events, key=stamp_of)
-    returns: list[Event] = []
-    for one in reversed([one for one in ordered if one.type in ("return", "void")]):
-        if one.event_id in whole:
-            continue
-        returns.insert(0, one)
-        if one.of_event and not one.quantity:
-            whole.add(one.of_event)
+    takers = [one for one in ordered if one.type in ("return", "void")]
+    stands: dict[str, bool] = {}
+
+    def by(name: str) -> list[str]:
+        return [one.event_id for one in takers if one.of_event == name and not one.quantity]
+
+    while unknown := [one.event_id for one in takers if one.event_id not in stands]:
+        sure = [name for name in unknown if all(one in stands for one in by(name))]
+        for name in sure or unknown[-1:]:  # of those that take back each other the latest
+            stands[name] = not any(stands.get(one) for one in by(name))
+    returns = [one for one in takers if stands[one.event_id]]
+    whole = {one.of_event for one in returns if one.of_event and not one.quantity}
     for kind in ("purchase", "redeem"):
         acts = [one for one in ordered if one.type == kind]
         left = {}
