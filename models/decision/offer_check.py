@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
-from models.domain.catalogue import Money, Row, offer_id
-from models.domain.decisions import DecisionRecord, Request
+from models.domain.catalogue import DEFAULT_PREFIX, Money, Row, offer_id
+from models.domain.decisions import DecisionRecord, Intent, Request
 from models.domain.event_types import USED
 from models.domain.exchange import Exchange
 from models.domain.exclusions import Exclusion
@@ -88,16 +88,13 @@ def _excluded(asked: DecisionInputs, row: Row) -> Exclusion | None:
     if at is None or not index.availability.eligible(asked.now).mask[at]:
         return Exclusion(unavailable(row, asked.now))
     stages = run_stages(asked)
-    used = closed_offers(
-        stages.gathered.view,
-        asked.shared.policy.contact.cool_downs,
-        asked.now,
-        stages.gathered.base_intent,
-        (),
-        USED,
-    ).get(offer)
-    if used is not None and used.reason == Reason.PURCHASED:
-        return used
+    cool_downs = asked.shared.policy.contact.cool_downs
+    used = closed_offers(stages.gathered.view, cool_downs, asked.now, Intent.DEFAULT, (), USED)
+    # What is bought again and again is offered for that; a coupon is used up all the same.
+    again = stages.gathered.base_intent == Intent.REPLENISH and offer.startswith(DEFAULT_PREFIX)
+    closed = used.get(offer)
+    if closed is not None and closed.reason == Reason.PURCHASED and not again:
+        return closed
     lead = lead_of(stages, at)
     for one in (*stages.everywhere.filters, *stages.channel.filters):
         if one.exclusion.reason.rechecked and one.excludes(at, lead):

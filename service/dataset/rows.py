@@ -4,7 +4,6 @@ Rows are tuples in the order of the declarations in models/domain/dataset.py; ti
 microseconds.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import msgspec
@@ -17,17 +16,16 @@ from models.domain.catalogue import (
     Offer,
     OfferClass,
     Row,
-    Stock,
 )
 from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
 from models.domain.profile import Link, Unlink
 from models.errors import BadInput
 from service.dataset.parquet import Values
+from service.dataset.stock_json import stock_from_json, stock_to_json
 from service.store.customers.known_identifiers import KnownIdentifier
 
 KEYED_NAMESPACE = "keyed"  # in the namespace columns of a dataset of keyed identifiers
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Value = str | bool | int | float
 _features = msgspec.json.Decoder(dict[str, _Value | list[_Value]])
@@ -41,13 +39,6 @@ class _Terms(TypedDict):
     groups: tuple[str, ...]
 
 
-class _StockJson(msgspec.Struct, frozen=True, kw_only=True):
-    quantity: int
-    place: str = ""
-    as_of: int | datetime
-
-
-_stock = msgspec.json.Decoder(list[_StockJson])
 _json = msgspec.json.Encoder(order="deterministic")
 
 
@@ -123,7 +114,7 @@ def item_from_row(row: Values) -> Item:
         value=_money_of("value", currency, *money[2:]),
         valid_from=valid_from,
         valid_until=valid_until,
-        stock=_stock_of(stock),
+        stock=stock_from_json(stock),
         **_terms_of(row[11:]),
     )
 
@@ -135,7 +126,7 @@ def item_row(item: Item) -> Values:
         item.title or None,
         _text(item.features) if item.features else None,
         *_money_values(item),
-        _stock_text(item.stock),
+        stock_to_json(item.stock),
         item.valid_from,
         item.valid_until,
         *_terms(item),
@@ -164,7 +155,7 @@ def offer_from_row(row: Values) -> Offer:
         valid_from=valid_from,
         valid_until=valid_until,
         channels=tuple(channel for channel in channels or () if channel),
-        stock=_stock_of(stock),
+        stock=stock_from_json(stock),
         **_terms_of(row[13:17]),
         creatives=_creatives_of(creatives),
         volume=_volume_of(volume),
@@ -182,7 +173,7 @@ def offer_row(offer: Offer) -> Values:
         offer.valid_from,
         offer.valid_until,
         list(offer.channels) or None,
-        _stock_text(offer.stock),
+        stock_to_json(offer.stock),
         *_terms(offer),
         _text(offer.creatives) if offer.creatives else None,
         offer.volume,
@@ -319,30 +310,4 @@ def _money_values(row: Row) -> tuple[int | None, int | None, int | None, int | N
         value.units if value else None,
         value.nanos if value else None,
         known.currency if known else None,
-    )
-
-
-def _stock_of(text: str | None) -> tuple[Stock, ...]:
-    if text is None:
-        return ()
-    try:
-        entries = _stock.decode(text)
-    except msgspec.MsgspecError as error:
-        raise BadInput("stock", str(error)) from None
-    return tuple(Stock(entry.place, entry.quantity, _moment(entry.as_of)) for entry in entries)
-
-
-def _moment(value: int | datetime) -> int:
-    if isinstance(value, int):
-        return value
-    if value.tzinfo is None:
-        raise BadInput("stock", "as_of without a zone")
-    return (value - _EPOCH) // timedelta(microseconds=1)
-
-
-def _stock_text(stock: tuple[Stock, ...]) -> str | None:
-    if not stock:
-        return None
-    return _text(
-        [{"place": one.place, "quantity": one.quantity, "as_of": one.as_of} for one in stock]
     )

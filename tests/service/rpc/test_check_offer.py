@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from secrets import token_hex
 
 import pytest
@@ -54,6 +55,23 @@ def put(live: Running, offer: Offer) -> None:
     """Change the catalogue; the server takes it over at once."""
     live.server.dependencies.store.put_catalogue([offer])
     live.server.dependencies.active_release.refresh_catalogue()
+
+
+@contextmanager
+def under(live: Running, policy: Policy) -> Iterator[None]:
+    """Put a policy in force, and an empty one after."""
+    publish(live, policy, 2)
+    try:
+        yield
+    finally:
+        publish(live, Policy(), 3)
+
+
+def publish(live: Running, policy: Policy, at: int) -> None:
+    """Put a policy in force, and wait until it is."""
+    release = live.server.dependencies.active_release
+    live.registry.publish(policy, at)
+    assert eventually(lambda: release.snapshot.policy == policy)
 
 
 def check(
@@ -139,16 +157,14 @@ def test_a_void_of_a_return_lets_the_purchase_stand(live: Running) -> None:
 
 def test_a_cap_does_not_refuse_what_was_told(live: Running) -> None:
     """An SMS that reached the cap of its offer is why the customer comes: it holds at the till."""
-    live.registry.publish(ONCE, 2)
-    release = live.server.dependencies.active_release
-    assert eventually(lambda: release.snapshot.policy == ONCE)
-    decision = told(live, "told", "sms")
-    did(live, "told", "sent", "sms", offer_id=COUPON, decision_id=decision)
-    again = live.recommend("told", channel="sms", include=[COUPON])
-    why = {one.offer_id: one.reason for one in again.withheld}
-    assert why[COUPON] == pb.WITHHOLD_REASON_CAPPED
-    assert check(live, "told").holds
-    assert check(live, decision=decision).holds
+    with under(live, ONCE):
+        decision = told(live, "told", "sms")
+        did(live, "told", "sent", "sms", offer_id=COUPON, decision_id=decision)
+        again = live.recommend("told", channel="sms", include=[COUPON])
+        why = {one.offer_id: one.reason for one in again.withheld}
+        assert why[COUPON] == pb.WITHHOLD_REASON_CAPPED
+        assert check(live, "told").holds
+        assert check(live, decision=decision).holds
 
 
 def test_a_decision_is_of_who_asked_when_they_are_parted(live: Running) -> None:
