@@ -187,10 +187,21 @@ def _customers(
     return tuple(
         Customer(
             tuple(identifiers),
-            without_returned(sorted(events_of[at], key=stamp_of), event_types),
+            without_returned(_counted_once(events_of[at]), event_types),
         )
         for at, identifiers in enumerate(members.values())
     ), customer_of
+
+
+def _counted_once(events: list[Event]) -> list[Event]:
+    """Return a customer's events in canonical order, of each id the first, as serving counts it."""
+    events.sort(key=stamp_of)
+    if len({one.event_id for one in events}) == len(events):
+        return events
+    first: dict[str, Event] = {}
+    for one in events:
+        first.setdefault(one.event_id, one)
+    return list(first.values())
 
 
 def _items(frame: pl.DataFrame, customers: tuple[Customer, ...]) -> dict[str, Item]:

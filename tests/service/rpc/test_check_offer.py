@@ -10,7 +10,7 @@ from throughline.v1 import customer_pb2
 from throughline.v1 import recommendation_pb2 as pb
 
 from models.domain.catalogue import Money, Offer, Row
-from models.policy.schema import Cap, Contact, Policy
+from models.policy.schema import Cap, Contact, IntentRule, Policy
 from tests.support.in_process import Running, event, loyalty, running
 from tests.support.redis_server import RedisServer
 from tests.support.server_processes import KEY
@@ -153,6 +153,17 @@ def test_a_void_of_a_return_lets_the_purchase_stand(live: Running) -> None:
     assert shown(live, "mistake", "item:item4")
     did(live, "mistake", "void", of_event_id=returned)
     assert not shown(live, "mistake", "item:item4")
+
+
+def test_what_is_bought_again_holds(live: Running) -> None:
+    """An item that a decision to replenish offers holds although it was bought lately."""
+    again = Policy(intents={"again": IntentRule(like="replenish")})
+    with under(live, again):
+        did(live, "replenishes", "purchase", item_id="item1")
+        answer = live.recommend("replenishes", channel="app", intent="again", count=20)
+        offers = [shown.offer_id for shown in answer.offers]
+        assert "item:item1" in offers
+        assert check(live, decision=answer.decision_id, offer="item:item1").holds
 
 
 def test_a_cap_does_not_refuse_what_was_told(live: Running) -> None:

@@ -67,6 +67,17 @@ def test_a_return_under_another_identifier(tmp_path: Path) -> None:
     assert sorted(kept(tmp_path / "apart", *said)) == [[], ["p"]]
 
 
+def test_an_event_under_two_identifiers_counts_once(tmp_path: Path) -> None:
+    """An id that two identifiers of one customer have is one event, the earlier; else it is two."""
+    said: tuple[Said, ...] = (
+        ("p", "1", "purchase", "a", None, None, None),
+        ("v", "1", "view", "b", None, None, None),
+        ("p", "2", "purchase", "b", None, None, None),
+    )
+    assert kept(tmp_path / "linked", *said, links=True) == [["p", "v"]]
+    assert sorted(kept(tmp_path / "apart", *said)) == [["p"], ["p", "v"]]
+
+
 def test_a_declared_type_of_return(tmp_path: Path) -> None:
     """A type that the dataset declares like `return` takes back, as it does in service."""
     assert kept(
