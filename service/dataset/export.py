@@ -118,8 +118,10 @@ def export_log(
 def _write_tables(
     store: Store, directory: Path, since: int | None, progress: Progress
 ) -> tuple[Kind, dict[str, int], list[str]]:
-    names = ("events", "items", "offers", "customers", "links", "unlinks")
-    names += ("identifiers", "decisions")
+    names = (
+        *("events", "items", "offers", "customers"),
+        *("links", "unlinks", "identifiers", "decisions"),
+    )
     unreadable: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(TableWriter(directory, name)) for name in names}
