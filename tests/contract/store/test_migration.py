@@ -336,7 +336,7 @@ def test_a_link_that_is_half_made_is_finished(kept: KeptStore, at: int) -> None:
     with database(kept) as backend:
         crashed = Interrupted(backend, at, before=False, what=crash)
         with pytest.raises(StoreUnavailable, match="crash"):
-            Store(crashed, lambda: LATE, kept.key).link(a, b, "login", LATE)  # type: ignore[arg-type]
+            Store(crashed, lambda: LATE, kept.key).link(a, b, "login", LATE)
     migrated(kept)
     check_whole(kept)
     with opened(kept) as store:
