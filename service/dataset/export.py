@@ -119,8 +119,8 @@ def _write_tables(
     store: Store, directory: Path, since: int | None, progress: Progress
 ) -> tuple[Kind, dict[str, int], list[str]]:
     names = (
-        *("events", "items", "offers", "customers", "links", "unlinks"),
-        *("identifiers", "decisions"),
+        *("events", "items", "offers", "customers"),
+        *("links", "unlinks", "identifiers", "decisions"),
     )
     unreadable: list[str] = []
     with ExitStack() as stack:

@@ -86,8 +86,7 @@ class _Rebuilder:
         self._backend = backend
         self._spool = spool
         self._options = options
-        self._looked_at = self._customers = 0
-        self._kept: dict[bytes, None] = {}
+        self._looked_at = self._customers = self._kept = 0
         self._unreadable: dict[bytes, str] = {}
 
     def rebuild(self, customers: Sequence[bytes]) -> None:
@@ -108,7 +107,7 @@ class _Rebuilder:
         unreadable = self._spool.unreadable.copy()
         unreadable += (f"customer {who.hex()}: {why}" for who, why in self._unreadable.items())
         events = self._spool.events
-        return StepReport(self._customers, events, len(self._kept), tuple(unreadable))
+        return StepReport(self._customers, events, self._kept, tuple(unreadable))
 
     def _attempt(self, customers: Sequence[bytes]) -> list[bytes]:
         """Try once; return whom somebody else changed meanwhile."""
@@ -116,36 +115,50 @@ class _Rebuilder:
         # Only now: what a profile holds was logged before it was read.
         self._spool.catch_up(_owners(blobs[0]) if len(customers) == 1 else None)
         again: list[bytes] = []
-        writes: list[CustomerWrite] = []
+        plans: list[_Plan] = []
         for customer, blob in zip(customers, blobs, strict=True):
             try:
-                write = None if blob is None else self._write_for(customer, blob)
+                plan = _NOTHING if blob is None else self._plan(customer, blob)
             except _UnderWay:
                 finish_pending(self._backend, customer, self._options.clock)
                 again.append(customer)
             except Unreadable as error:
                 self._unreadable[customer] = str(error)
             else:
-                writes += [] if write is None else [write]
+                plans.append(plan)
+        writes = [plan.write for plan in plans if plan.write is not None]
         done = [True] * len(writes) if self._options.dry_run else self._backend.write(writes)
-        self._customers += sum(done)
-        again += [one.customer for one, written in zip(writes, done, strict=True) if not written]
-        return again
+        lost = {one.customer for one, written in zip(writes, done, strict=True) if not written}
+        self._customers += len(writes) - len(lost)
+        self._kept += sum(
+            plan.kept for plan in plans if plan.write is None or plan.write.customer not in lost
+        )
+        return [*again, *sorted(lost)]
 
-    def _write_for(self, customer: bytes, blob: bytes) -> CustomerWrite | None:
-        """Return the write that leaves a customer as it is to be, None where it is."""
+    def _plan(self, customer: bytes, blob: bytes) -> "_Plan":
+        """Return the write that leaves a customer as it is to be; none where it is."""
         former = format_of(blob) != FORMAT
         stored = decode_customer(blob)
         if isinstance(stored, Forward):
-            return forward_write(customer, stored.version, stored.to) if former else None
+            return _Plan(forward_write(customer, stored.version, stored.to)) if former else _NOTHING
         if stored.unsettled and not self._options.dry_run:
             raise _UnderWay
         found = refold(stored, self._spool.said_of, self._options.event_types)
-        self._kept.update(dict.fromkeys(found.kept))
         if not former and found.profile == stored:
-            return None
+            return _Plan(None, found.kept)
         after = replace(found.profile, version=stored.version + 1)
-        return CustomerWrite(customer, stored.version, encode(after, after.version))
+        blob = encode(after, after.version)
+        return _Plan(CustomerWrite(customer, stored.version, blob), found.kept)
+
+
+class _Plan(NamedTuple):
+    """What to write for a customer, and how many of its identifiers keep what they have."""
+
+    write: CustomerWrite | None
+    kept: int = 0
+
+
+_NOTHING = _Plan(None)
 
 
 def _owners(blob: bytes | None) -> set[bytes]:

@@ -31,10 +31,10 @@ class Said(NamedTuple):
 
 
 class Refolded(NamedTuple):
-    """A profile as the log makes it; of the identifiers `kept` it tells less than the profile."""
+    """A profile as the log makes it; of `kept` identifiers the log tells less than the profile."""
 
     profile: Profile
-    kept: tuple[bytes, ...]
+    kept: int
 
 
 def refold(
@@ -46,7 +46,7 @@ def refold(
     is or behaves like. The version is left to who writes it.
     """
     compartments, arrivals = dict(profile.compartments), known_since(profile)
-    kept = []
+    kept = 0
     for identifier, part in profile.compartments.items():
         said = said_of(identifier)
         if arrivals[identifier] <= _UNKNOWN and said.since is not None:
@@ -56,10 +56,10 @@ def refold(
         if accounts_for(said.events, part):
             compartments[identifier] = fold(Compartment(), _once(said.events), event_types)
         else:
-            kept.append(identifier)
+            kept += 1
             compartments[identifier] = fold(part, (), event_types)
     after = replace(profile, compartments=compartments, arrivals=arrivals)
-    return Refolded(after, tuple(kept))
+    return Refolded(after, kept)
 
 
 def accounts_for(events: Iterable[Event], part: Compartment) -> bool:

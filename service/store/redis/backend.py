@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from models.codec import HEADER_BYTES
 from service.store.database.backend import (
@@ -50,6 +50,8 @@ from service.store.redis.layout import (
 )
 from service.store.redis.logged_events import LoggedEvents
 from service.store.redis.streams import PAGE, entries
+
+T = TypeVar("T")
 
 _VERSION = struct.Struct(">Q")
 _EVENT_IDS, _INDEXED = "event_ids", "indexed"  # a setting, and what it says once all ids are there
@@ -174,8 +176,8 @@ class RedisBackend:
         """Yield the ids of all customers, in no order."""
         cursor = 0
         while True:
-            cursor, keys = self._ask(partial(self._scan, cursor, RedisKey.CUSTOMER))
-            yield from (customer_of(key) for key in keys)
+            cursor, found = self._ask(partial(self._scan, cursor, RedisKey.CUSTOMER, customer_of))
+            yield from found
             if not cursor:
                 return
 
@@ -215,8 +217,10 @@ class RedisBackend:
         found: list[tuple[int, str]] = []
         cursor = 0
         while True:
-            cursor, keys = self._ask(partial(self._scan, cursor, RedisKey.DECISION))
-            for decision_id in map(decision_id_of, keys):
+            cursor, names = self._ask(
+                partial(self._scan, cursor, RedisKey.DECISION, decision_id_of)
+            )
+            for decision_id in names:
                 place = parse_decision_id(decision_id)
                 if place is not None and (since is None or place[1] >= since):
                     found.append((place[1], decision_id))
@@ -298,7 +302,7 @@ class RedisBackend:
         )
         return Durability.DURABLE if durable else Durability.RELAXED
 
-    def _scan(self, cursor: int, kind: RedisKey) -> tuple[int, list[bytes]]:
-        """Return the next cursor and some keys of a kind that has two values in its pattern."""
-        found = self._client.scan(cursor, match=kind.key("*", "*"), count=10 * PAGE)
-        return int(found[0]), [to_bytes(key) for key in found[1]]
+    def _scan(self, cursor: int, kind: RedisKey, read: Callable[[bytes], T]) -> tuple[int, list[T]]:
+        """Return the next cursor, and what `read` makes of some keys of a kind with two values."""
+        after, keys = self._client.scan(cursor, match=kind.key("*", "*"), count=10 * PAGE)
+        return int(after), [read(to_bytes(key)) for key in keys]

@@ -29,6 +29,7 @@ from service.store.migration import MigrationReport, migrate_store
 from service.store.opening import open_database, open_store
 from service.store.redis.layout import customer_key, event_ids_key, log_key
 from service.store.store import Store
+from tests.support.backends import Interrupted, crash
 from tests.support.in_process import Running, event, running
 from tests.support.kept_stores import DECLARED, NAMES, KeptStore
 from tests.support.paths import ROOT
@@ -38,6 +39,7 @@ from tests.support.waiting import PATIENCE
 pytestmark = pytest.mark.machine
 
 FORMER = READ[0]
+LATE = time.time_ns() // 1000  # later than all that is in the store
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -177,12 +179,15 @@ def live_a_little(live: Running, prefix: str) -> None:
         live.record(*new)
 
 
-def test_it_is_served_migrated_and_served(kept: KeptStore) -> None:
+def test_it_is_served_migrated_and_served(
+    kept: KeptStore, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before and after each event counts once and each decision replays; again it does nothing."""
     assert replayed(kept) == kept.made.decisions
     with served(kept) as live:
         assert live.server.dependencies.store.format == FORMER
         live_a_little(live, "before")
+    assert "command='throughline migrate'" in capsys.readouterr().out
     report = migrated(kept)
     assert (report.before, report.after, len(report.steps)) == (FORMER, FORMAT, 1)
     (step,) = report.steps
@@ -195,6 +200,7 @@ def test_it_is_served_migrated_and_served(kept: KeptStore) -> None:
     assert stored_bytes(kept) == before
     with served(kept) as live:
         live_a_little(live, "after")
+    assert "throughline migrate" not in capsys.readouterr().out
     check_whole(kept)
     assert replayed(kept) == kept.made.decisions + 8
 
@@ -321,6 +327,20 @@ def test_it_may_be_killed_at_any_moment(kept: KeptStore, at: int) -> None:
             assert store.format == FORMER
     migrated(kept)
     check_whole(kept)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_link_that_is_half_made_is_finished(kept: KeptStore, at: int) -> None:
+    """Of customers whose link was interrupted each is whole afterwards, and they are one."""
+    a, b = kept.who("loyalty", 20), kept.who("loyalty", 21)
+    with database(kept) as backend:
+        crashed = Interrupted(backend, at, before=False, what=crash)
+        with pytest.raises(StoreUnavailable, match="crash"):
+            Store(crashed, lambda: LATE, kept.key).link(a, b, "login", LATE)
+    migrated(kept)
+    check_whole(kept)
+    with opened(kept) as store:
+        assert store.read([a]).profile.compartments.keys() == {a, b}
 
 
 def test_no_server_may_have_it_open(tmp_path: Path) -> None:

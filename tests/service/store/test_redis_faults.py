@@ -64,23 +64,33 @@ VERBS: dict[str, Callable[[RedisBackend], object]] = {
     ),
     "decision": lambda backend: backend.decision(RECORD),
     "decisions": lambda backend: list(backend.decisions(None)),
+    "customers": lambda backend: list(backend.customers()),
+    "enter_event_ids": lambda backend: enter_event_ids(backend),
+    "setting": lambda backend: backend.setting("one"),
+    "put_setting": lambda backend: backend.put_setting("one", "1"),
     "put_if_absent": lambda backend: backend.put_if_absent("one", "1"),
     "chunk": lambda backend: backend.chunk("digest", 1),
     "mark_chunk": lambda backend: backend.mark_chunk("digest", 1, "done"),
     "check": lambda backend: backend.check(),
 }
 
+
+def enter_event_ids(backend: RedisBackend) -> None:
+    """Enter the ids of all events, whether that was done before or not."""
+    backend._logged.enter_ids(lambda looked_at: None)
+
+
 # An answer of the right kind passes for the truth; blobs have a checksum, which is read later.
 BLOBS = {"get", "get_many", "decision"}
 TRUE = {
-    "a number": {"put_catalogue", "mark_chunk"},
-    "one": {"put_catalogue", "mark_chunk"},
-    "nothing": {"chunk"},
-    "no list": {"chunk"},
+    "a number": {"put_catalogue", "mark_chunk", "put_setting"},
+    "one": {"put_catalogue", "mark_chunk", "put_setting"},
+    "nothing": {"chunk", "setting"},
+    "no list": {"chunk", "setting"},
     "an empty list": {"seen"},
     "a word": BLOBS,
-    "text": {"chunk", "put_if_absent", *BLOBS},
-    "two answers": {"chunk", "put_if_absent", *BLOBS},
+    "text": {"chunk", "put_if_absent", "setting", *BLOBS},
+    "two answers": {"chunk", "put_if_absent", "setting", *BLOBS},
 }
 
 
