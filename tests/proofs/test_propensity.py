@@ -74,7 +74,9 @@ def test_propensities_are_how_often_an_offer_is_shown(proof: Proof, case: str, d
     said: dict[str, float] = {}
     tiers: Counter[int] = Counter()
     for number in range(draws):
-        person = msgspec.structs.replace(PERSON, customer=number.to_bytes(16, "big"))
+        who = number.to_bytes(16, "big")
+        (known,) = PERSON.compartments.values()
+        person = msgspec.structs.replace(PERSON, customer=who, compartments={who: known})
         slate = decide(person, world, request, NOW).slate
         assert len(slate) == request.count
         for place in slate:

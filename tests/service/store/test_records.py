@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -234,7 +235,8 @@ def test_a_write_that_a_full_disk_cut_off_hides_nothing(
     assert 0 < dropped < 60
     assert [one and one.id for one in file.read()] == told
     file.close()
-    assert [one and one.id for one in spill.Spill(tmp_path).read()] == told
+    with closing(spill.Spill(tmp_path)) as again:
+        assert [one and one.id for one in again.read()] == told
 
 
 def test_a_flipped_frame_hides_no_other(tmp_path: Path) -> None:
@@ -246,8 +248,8 @@ def test_a_flipped_frame_hides_no_other(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    found = [one and one.id for one in spill.Spill(tmp_path).read()]
-    assert found == ["0", None, "2"]
+    with closing(spill.Spill(tmp_path)) as again:
+        assert [one and one.id for one in again.read()] == ["0", None, "2"]
 
 
 def test_without_a_directory_the_queue_waits(backend: Switch) -> None:
