@@ -153,7 +153,7 @@ class Stages:
             customer=self.hashes[at],
             time=world.MOSTLY,
             request=self.asked[at],
-            profile=profile_to_keep(self.profiles[at]),
+            profile=profile_to_keep(self.profiles[at], BUILT_IN),
             decision=decision,
             rows=self.rows[at],
             currency="EUR",

@@ -5,7 +5,7 @@ scores, their order and what the channel withholds, follows from the profile, th
 policy, and is worked out anew. So a record is replayed without the catalogue of its day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from models.codec import Damaged, encode
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
 from models.domain.decisions import Decision, DecisionRecord, KeptCandidates
-from models.domain.profile import Profile, decode_customer
+from models.domain.facts import Facts
+from models.domain.profile import Compartment, Profile, decode_customer
 from models.domain.reasons import Reason
 from models.numeric.array_types import Fixed, Mask, Rows
+from models.policy.look_back import lanes_looked_at
+from models.policy.schema import Policy
 from models.ranking.candidate_scope import SeededCandidates
 from models.ranking.offer_index import OfferIndex
 from models.ranking.ranking import Ranking
@@ -153,13 +156,21 @@ def recorded_candidates(decision: Decision, index: OfferIndex, rules: int) -> Re
     )
 
 
-def profile_to_keep(profile: Profile) -> bytes:
-    """Return the customer as a record keeps it: without what no decision looks at."""
+def profile_to_keep(profile: Profile, policy: Policy) -> bytes:
+    """Return the customer as a record keeps it: without what no decision by `policy` looks at."""
+    heavy = any(one.facts for one in profile.compartments.values())
+    lanes = lanes_looked_at(policy) if heavy else frozenset()
     compartments = {
-        identifier: replace(compartment, seen=b"")
+        identifier: replace(compartment, seen=b"", facts=_looked_at_facts(compartment, lanes))
         for identifier, compartment in profile.compartments.items()
     }
     return encode(replace(profile, compartments=compartments, once_with=()))
+
+
+def _looked_at_facts(compartment: Compartment, lanes: Container[str]) -> dict[str, Facts] | None:
+    if not compartment.facts:
+        return compartment.facts
+    return {lane: facts for lane, facts in compartment.facts.items() if lane in lanes}
 
 
 def recorded_profile(record: DecisionRecord) -> Profile:

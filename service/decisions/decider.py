@@ -127,7 +127,7 @@ class Decider:
             customer=profile.customer,
             time=now,
             request=call.request,
-            profile=profile_to_keep(profile),
+            profile=profile_to_keep(profile, shared.policy),
             decision=decision,
             rows=catalogue_rows_used(decision, shared.index, call.request.place),
             asked=call.identifiers[0]

@@ -148,7 +148,7 @@ def recorded(customer: Profile, world: SharedInputs, request: Request) -> Decisi
         customer=customer.customer,
         time=NOW,
         request=request,
-        profile=profile_to_keep(customer),
+        profile=profile_to_keep(customer, world.policy),
         decision=decision,
         rows=rows,
         currency=world.exchange.currency,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.clock_time import DAY
 from models.codec import encode
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
@@ -84,6 +85,27 @@ def test_channels_walk_one_ranking_under_any_policy(
     ]
     common = ranks[0].keys() & ranks[1].keys()
     assert all(ranks[0][offer] == ranks[1][offer] for offer in common)
+
+
+HEAVY = [
+    event(kind, f"item{number % 40}", at=NOW - number * DAY // 20, offer=offer)
+    for number in range(300)
+    for kind, offer in (
+        ("view", ""),
+        ("purchase", ""),
+        ("impression", f"item:item{number % 40}"),
+        ("dismiss", f"item:item{number % 7}"),
+    )
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(requests, policies())
+def test_what_lanes_let_go_of_replays(request: Request, policy: Policy) -> None:
+    """Of a customer with more than lanes hold the record keeps what the policy looked back on."""
+    world = SharedInputs(index(), policy)
+    record = recorded(profile(*HEAVY), world, request)
+    assert encode(replay(record, world.index.release, policy)) == encode(record.decision)
 
 
 @pytest.mark.parametrize("ranked", [False, True])
