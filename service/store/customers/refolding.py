@@ -58,6 +58,11 @@ def refold(
         else:
             kept += 1
             compartments[identifier] = fold(part, (), event_types)
+    if known_since(profile).get(profile.customer) == 0:
+        # Draws were by this one, whoever came first: nobody changes arms by a migration.
+        others = [arrivals[one] for one in arrivals if one != profile.customer]
+        own = arrivals[profile.customer]
+        arrivals[profile.customer] = min([own, *(other - 1 for other in others)])
     after = replace(profile, compartments=compartments, arrivals=arrivals)
     return Refolded(after, kept)
 

@@ -142,13 +142,24 @@ def check_whole(kept: KeptStore) -> None:
         for profile in profiles(backend):
             assert not profile.unsettled
             parts.update(profile.compartments)
-            assert profile.arrivals == {one: since[one] for one in profile.compartments}
+            others = {one: since[one] for one in profile.compartments if one != profile.customer}
+            own = profile.arrivals[profile.customer]
+            assert profile.arrivals == {**others, profile.customer: own}
+            # It stays before all others where draws were by it.
+            assert own in (since[profile.customer], min(others.values(), default=0) - 1)
         assert backend.setting("event_ids") in (None, "indexed")
         for identifier, whole in events.items():
             assert parts[identifier] == fold(Compartment(), whole, NAMES.event_types)
             assert sum(parts[identifier].counts.values()) == len(whole)
     assert parts.keys() == since.keys()
     assert any(part.facts for part in parts.values())
+
+
+def seeds(kept: KeptStore) -> dict[bytes, bytes]:
+    """Return by which identifier draws about each customer are, of every identifier."""
+    with database(kept) as backend:
+        found = profiles(backend)
+    return {one: profile.seed for profile in found for one in profile.compartments}
 
 
 def replayed(kept: KeptStore) -> int:
@@ -203,6 +214,16 @@ def test_it_is_served_migrated_and_served(
     assert "throughline migrate" not in capsys.readouterr().out
     check_whole(kept)
     assert replayed(kept) == kept.made.decisions + 8
+
+
+def test_nobody_changes_arms_by_a_migration(kept: KeptStore) -> None:
+    """Draws about each customer are by the same identifier before a migration and after it."""
+    with database(kept) as backend:
+        several = sum(len(profile.compartments) > 1 for profile in profiles(backend))
+    assert several > 5
+    before = seeds(kept)
+    migrated(kept)
+    assert seeds(kept) == before
 
 
 def test_a_dry_run_writes_nothing(kept: KeptStore) -> None:
