@@ -78,8 +78,8 @@ def link(
         now = clock()
         since = {one: arrivals.get(one, now) for one in (assertion.a, assertion.b)}
         survivor, absorbed = _sides(assertion, a, b, since)
-        if absorbed.customer in survivor.compartments:
-            continue  # one was read before the other took it over
+        if absorbed.compartments.keys() & survivor.compartments.keys():
+            continue  # one was read before identifiers of it went to the other
         if _absorb(backend, survivor, survivor, absorbed, assertion):
             begun = True
             finish_pending(backend, survivor.customer, clock)
@@ -187,7 +187,8 @@ def _absorb(
     The link under way is its last. Its version is beyond both, so that whoever asks by an
     identifier of either never meets one version twice.
     """
-    compartments = {**own.compartments, **taken.compartments}
+    # What is the survivor's own is as it was just read; the other may have been read before.
+    compartments = {**taken.compartments, **own.compartments}
     after = replace(
         own,
         compartments=compartments,

@@ -9,6 +9,7 @@ import pytest
 
 from models.domain.profile import Forward, Link, Profile, decode_customer
 from models.errors import StoreUnavailable
+from service.store.customers.linking import link
 from service.store.customers.planning import Arrival
 from service.store.database.backend import Backend
 from service.store.store import Store
@@ -203,6 +204,28 @@ def test_who_is_absorbed_may_be_absorbing(
     events = dict.fromkeys(known, 1)
     groups = [{LOW, HIGH, top}, *([{MIDDLE}] if MIDDLE in known else [])]
     check(backend, World(events, groups))
+
+
+def test_whoever_moved_between_two_reads_keeps_what_was_recorded(backend: Backend) -> None:
+    """A link that read one customer before others moved its identifiers overwrites none of them."""
+    other = store_over(backend)
+    other.record([event("e1", who) for who in (LOW, MIDDLE, HIGH)], NOW)
+    other.link(MIDDLE, HIGH, "login", NOW)
+    reads: list[bytes] = []
+
+    def profile_of(who: bytes) -> Profile | None:
+        """Read as a link does, and between the first two reads live a little."""
+        reads.append(who)
+        if len(reads) == 2:
+            other.link(LOW, HIGH, "login", NOW)
+            other.unlink(MIDDLE, HIGH, "agent", NOW)
+            assert all_stored(other.record([event("e2", HIGH)], NOW))
+        return store_over(backend).read([who]).profile
+
+    assertion = Link(NOW, HIGH, LOW, "late")
+    link(backend, profile_of, assertion, lambda: NOW)
+    assert len(reads) > 2
+    check(backend, World({LOW: 1, HIGH: 2, MIDDLE: 1}, [{LOW, HIGH}, {MIDDLE}]))
 
 
 def test_links_and_events_from_many_threads(backend: Backend) -> None:
