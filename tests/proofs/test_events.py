@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import grpc
@@ -283,12 +283,12 @@ def test_a_stalled_command_counts_once(
 
         with stalling(own_redis, 0.6, 0.5) as stalls, Pool(4) as pool:
             list(pool.map(record, range(60)))
-        store = live.server.dependencies.store
-        profile = store.read([keyed("L1")]).profile
-        counted = sum(sum(part.counts.values()) for part in profile.compartments.values())
-        logged = Counter(
-            e.statement.event_id for e in store.log(None) if isinstance(e.statement, Event)
-        )
+        with closing(open_store(own_redis.url, key=bytes.fromhex(KEY), timeout=PATIENCE)) as store:
+            profile = store.read([keyed("L1")]).profile
+            counted = sum(sum(part.counts.values()) for part in profile.compartments.values())
+            logged = Counter(
+                e.statement.event_id for e in store.log(None) if isinstance(e.statement, Event)
+            )
     assert failures
     assert counted == len(logged) == 60
     assert set(logged.values()) == {1}

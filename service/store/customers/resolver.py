@@ -54,6 +54,21 @@ class Resolver:
 
     def profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, ResolvedProfile]:
         """Return the same for several identifiers, with as few round trips as the hops need."""
+        read = self._profiles(identifiers)
+        for _ in range(HOPS):
+            latest = _latest(read)
+            # Who was read first may have been parted from the customer before that was read again.
+            parted = [
+                one
+                for one, profile in latest.items()
+                if profile is not read[one] and not _holds(profile, one)
+            ]
+            if not parted:
+                return latest
+            read.update(self._profiles(parted))
+        return {**read, **dict.fromkeys(parted, Damaged("customer: parted again and again"))}
+
+    def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, ResolvedProfile]:
         found: dict[bytes, ResolvedProfile] = {}
         places = {
             identifier: self._customer_of.get(identifier, identifier) for identifier in identifiers
@@ -83,7 +98,7 @@ class Resolver:
                     found[identifier] = customer
                     self._remember(identifier, place)
         nowhere = Damaged("customer: not where its identifier leads")
-        return _latest({**dict.fromkeys(places, nowhere), **found})
+        return {**dict.fromkeys(places, nowhere), **found}
 
     def _read(self, places: list[bytes]) -> dict[bytes, Forward | ResolvedProfile]:
         blobs = (

@@ -2,8 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.support.waiting import Pool
 
 pytestmark = pytest.mark.machine
 
-LOW, MIDDLE, HIGH = identifier(1), identifier(2), identifier(3)
+LOW, MIDDLE, HIGH = PEOPLE = identifier(1), identifier(2), identifier(3)
 
 
 class World(NamedTuple):
@@ -226,6 +226,42 @@ def test_whoever_moved_between_two_reads_keeps_what_was_recorded(backend: Backen
     link(backend, profile_of, assertion, lambda: NOW)
     assert len(reads) > 2
     check(backend, World({LOW: 1, HIGH: 2, MIDDLE: 1}, [{LOW, HIGH}, {MIDDLE}]))
+
+
+class Between:
+    """A database that does something else once, after several customers were read together."""
+
+    def __init__(self, backend: Backend, what: Callable[[], None]) -> None:
+        self._backend = backend
+        self._what: Callable[[], None] | None = what
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def get_many(self, customers: Sequence[bytes]) -> list[bytes | None]:
+        """Read, and then do it."""
+        found = self._backend.get_many(customers)
+        what, self._what = self._what, None
+        if what is not None:
+            what()
+        return found
+
+
+def test_who_was_parted_between_two_reads_is_written_where_they_are(backend: Backend) -> None:
+    """Of two identifiers of one customer, read one after the other, one may be parted by then."""
+    other = store_over(backend)
+    other.record([event("e1", who) for who in PEOPLE], NOW)
+    other.link(LOW, MIDDLE, "login", NOW)
+    other.link(LOW, HIGH, "login", NOW)
+
+    def part() -> None:
+        other.unlink(LOW, MIDDLE, "agent", NOW)
+        assert all_stored(other.record([event("e2", LOW)], NOW))
+
+    store = store_over(cast(Backend, Between(backend, part)))
+    store.read([MIDDLE])  # so that it knows where to look
+    assert all_stored(store.record([event("e3", MIDDLE), event("e3", HIGH)], NOW))
+    check(backend, World({LOW: 2, HIGH: 2, MIDDLE: 2}, [{LOW, HIGH}, {MIDDLE}]))
 
 
 def test_links_and_events_from_many_threads(backend: Backend) -> None:
