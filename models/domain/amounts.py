@@ -21,11 +21,6 @@ def nanos_of(money: Money) -> int:
     return money.units * NANOS + money.nanos
 
 
-def money_of(nanos: int, currency: str) -> Money:
-    """Return an amount of 0 or more nanos."""
-    return Money(currency, *divmod(nanos, NANOS))
-
-
 def converted(nanos: int, rate: int) -> int:
     """Return nanos times a rate in 10^-9, rounded to a whole nano, half to even."""
     whole, rest = divmod(nanos * rate, NANOS)

@@ -43,9 +43,8 @@ def migrate_store(
     """Bring the store at `url` to the format of today; nothing where it has that.
 
     Over an embedded store no server may run, unless nothing is to be written; over Redis servers of
-    this version may. `timeout` is
-    in seconds, `clock` gives microseconds, `event_types` are all that the log has. Raises as
-    `open_store` does, and as the steps do; it may then be called again.
+    this version may. `timeout` is in seconds, `clock` gives microseconds, `event_types` are all
+    that the log has. Raises as `open_store` does, and as the steps do; it may then be called again.
     """
     with closing(open_database(url, key=key, timeout=timeout)) as backend:
         before = format_of(backend)
