@@ -39,7 +39,15 @@ class WrongKey(ThroughlineError):
 
 
 class StoreUnavailable(ThroughlineError):
-    """The store did not answer; what it stored is not known, and the call may be sent again."""
+    """The store did not answer; what it stored is not known, and the call may be sent again.
+
+    `reason` may be told to anybody; the text begins with `where` the database is, which callers of
+    the service are not told.
+    """
+
+    def __init__(self, reason: str, where: str = "") -> None:
+        super().__init__(f"{where}: {reason}" if where else reason)
+        self.reason = f"store: {reason}" if where else reason
 
 
 class Unreadable(StoreUnavailable):

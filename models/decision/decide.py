@@ -27,14 +27,17 @@ def decide(
     recorded: RecordedCandidates | None = None,
     *,
     profile_unavailable: bool = False,
+    nothing_reserved: bool = False,
 ) -> Decision:
     """Return the slate for one customer at `now` (microseconds), and why it is what it is.
 
     `now` decides validity, cool-downs and caps exactly and is cut to the minute for everything
-    else. Fewer offers than asked come only when no more are eligible. `recorded` and
-    `profile_unavailable` are told at `DecisionInputs`.
+    else. Fewer offers than asked come only when no more are eligible. `recorded`,
+    `profile_unavailable` and `nothing_reserved` are told at `DecisionInputs`.
     """
-    inputs = DecisionInputs(profile, shared, request, now, recorded, profile_unavailable)
+    inputs = DecisionInputs(
+        profile, shared, request, now, recorded, profile_unavailable, nothing_reserved
+    )
     return record(run_stages(inputs))
 
 

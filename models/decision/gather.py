@@ -47,7 +47,7 @@ def gather(inputs: DecisionInputs) -> Gathered:
         base_intent,
         request.context,
         index.catalogue,
-        known=not inputs.profile_unavailable,
+        reserves=not (inputs.profile_unavailable or inputs.nothing_reserved),
     )
     closed = contact_rules.closed()
     return Gathered(

@@ -42,8 +42,9 @@ class DecisionInputs(NamedTuple):
     """The inputs of one decision at `now` (microseconds).
 
     With `recorded` nothing is searched for: the candidates are those of a decision made before.
-    `profile_unavailable`: the store did not answer, so nothing is known of the customer, and no
-    hard cap lets anything through.
+    `profile_unavailable`: the store did not answer, so nothing is known of the customer.
+    `nothing_reserved`: it takes no write, so nothing can be reserved. Either way no hard cap lets
+    anything through.
     """
 
     profile: Profile
@@ -52,3 +53,4 @@ class DecisionInputs(NamedTuple):
     now: int
     recorded: RecordedCandidates | None = None
     profile_unavailable: bool = False
+    nothing_reserved: bool = False

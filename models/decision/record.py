@@ -116,6 +116,8 @@ def _sources(stages: Stages, items: Rows) -> Rows:
 def _flags(stages: Stages, unknown: int) -> tuple[Flag, ...]:
     inputs, filled = stages.inputs, stages.filled
     flags = [Flag.STATE_UNAVAILABLE] if inputs.profile_unavailable else []
+    if inputs.nothing_reserved:
+        flags.append(Flag.NOTHING_RESERVED)
     if stages.retrieved.scorer.cold:
         flags.append(Flag.COLD_START)
     if not filled.shown:

@@ -23,7 +23,7 @@ from models.release.release import Release
 # What only the server that decided could know.
 _OF_THE_SERVER = (
     *(Flag.CLOCK_SET, Flag.IDENTIFIERS_DISAGREE),
-    *(Flag.RELEASE_FALLBACK, Flag.POLICY_FALLBACK),
+    *(Flag.RELEASE_FALLBACK, Flag.POLICY_FALLBACK, Flag.STORE_OLDER),
 )
 
 
@@ -55,6 +55,7 @@ def replay(record: DecisionRecord, release: Release, policy: Policy) -> Decision
         record.time,
         recorded,
         profile_unavailable=Flag.STATE_UNAVAILABLE in before.flags,
+        nothing_reserved=Flag.NOTHING_RESERVED in before.flags,
     )
     told = {flag for flag in before.flags if flag in _OF_THE_SERVER}
     return msgspec.structs.replace(again, flags=tuple(sorted({*again.flags, *told})))

@@ -48,6 +48,8 @@ class Flag(IntEnum):
     RELEASE_FALLBACK = 9
     POLICY_FALLBACK = 10
     HISTORY_BOUNDED = 11
+    NOTHING_RESERVED = 12
+    STORE_OLDER = 13
 
 
 class ContextItem(msgspec.Struct, frozen=True, array_like=True):

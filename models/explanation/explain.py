@@ -56,6 +56,7 @@ def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explana
         record.request,
         record.time,
         profile_unavailable=Flag.STATE_UNAVAILABLE in before.flags,
+        nothing_reserved=Flag.NOTHING_RESERVED in before.flags,
     )
     stages = run_stages(inputs)
     again = record_stages(stages)

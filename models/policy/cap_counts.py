@@ -41,7 +41,7 @@ from models.policy.windows import Calendar, window_of
 class CapCounts:
     """Counts the contacts of a customer under the caps of a contact policy, each once it is asked.
 
-    `zone` is the customer's. Where they are not `known`, every hard cap counts as reached.
+    `zone` is the customer's. Unless the decision `reserves`, every hard cap counts as reached.
     `bounded`: a cap that was asked would have needed more than a profile keeps.
     """
 
@@ -53,7 +53,7 @@ class CapCounts:
         zone: ZoneInfo,
         catalogue: Catalogue,
         *,
-        known: bool,
+        reserves: bool,
     ) -> None:
         self.bounded = False
         self._history = history
@@ -61,7 +61,7 @@ class CapCounts:
         self._now = now
         self._zone = zone
         self._catalogue = catalogue
-        self._known = known
+        self._reserves = reserves
         self._capped: dict[str, list[tuple[Cap, SelectorExclusion]]] = {}
         self._windows: dict[Calendar, int] = {}
         self._groups: dict[tuple[str, str], bool] = {}
@@ -89,7 +89,7 @@ class CapCounts:
         """Return a cap as reached, or None where it is not."""
         whole = SelectorExclusion(Exclusion(Reason.CAPPED, cap.name), cap.about)
         hard = self.is_hard(cap, channel)
-        if cap.limit <= 0 or (hard and not self._known):
+        if cap.limit <= 0 or (hard and not self._reserves):
             return whole
         outbound = channel in self._policy.outbound
         gaps = list(self._gaps(cap))
@@ -119,7 +119,7 @@ class CapCounts:
 
     def free_at(self, cap: Cap, offer: str, channel: str) -> int | None:
         """Return when a cap that is reached for an offer is no more, by itself."""
-        if cap.limit <= 0 or not self._known:
+        if cap.limit <= 0 or not self._reserves:
             return None
         ends: dict[int, int] = {}
         lines = [(line, self._over(cap, line.at)) for line in self._delivered(cap)]

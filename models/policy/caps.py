@@ -32,9 +32,9 @@ NOT_TRANSACTIONAL = Selector(classes=("marketing", "service"))
 class ContactRules:
     """What the contact policy says of one customer at `now` (microseconds); made once a decision.
 
-    `base_intent` is the built-in intent that the one asked for behaves like. Where the customer is
-    not `known`, as the store does not answer, every hard cap counts as reached. Nothing is counted
-    before it is asked for, and nothing at all where the policy has no caps.
+    `base_intent` is the built-in intent that the one asked for behaves like. Unless the decision
+    `reserves`, for which the store must take writes, every hard cap counts as reached. Nothing is
+    counted before it is asked for, and nothing at all where the policy has no caps.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ContactRules:
         context: tuple[ContextItem, ...],
         catalogue: Catalogue,
         *,
-        known: bool = True,
+        reserves: bool = True,
     ) -> None:
         self._view = view
         self._policy = policy.contact
@@ -54,7 +54,7 @@ class ContactRules:
         self._base_intent = base_intent
         self._context = context
         self._catalogue = catalogue
-        self._known = known
+        self._reserves = reserves
         self._suspended: dict[str, list[SelectorExclusion]] = {}
         self._forgets = False
 
@@ -171,7 +171,7 @@ class ContactRules:
             self._now,
             self._zone,
             self._catalogue,
-            known=self._known,
+            reserves=self._reserves,
         )
 
     @cached_property

@@ -123,7 +123,7 @@ def replay(
     from service.commands.terminal import busy, output, table
     from service.config.settings import read_settings
     from service.decisions.replayer import Replayer
-    from service.store.store import StoredDecision
+    from service.store.outcomes import StoredDecision
 
     replayer = Replayer(Registry(registry))
     settings = read_settings(config, store=store, key_file=key_file)

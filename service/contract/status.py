@@ -101,7 +101,12 @@ def grpc_status(error: ThroughlineError) -> grpc.Status:
         details.append(bad)
     if retry:
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry)))
-    return _status(code, str(error), details)
+    return _status(code, told(error), details)
+
+
+def told(error: ThroughlineError) -> str:
+    """Return what a caller is told of an error: not where the store is, host or path."""
+    return error.reason if isinstance(error, StoreUnavailable) else str(error)
 
 
 def internal_error_status(reference: str) -> grpc.Status:

@@ -25,6 +25,8 @@ FLAGS: dict[int, str] = {
     common_pb2.FLAG_UNKNOWN_IDS: "some ids of the request are not in the catalogue",
     common_pb2.FLAG_HELD_OUT: "the customer is of the holdout: no marketing offers",
     common_pb2.FLAG_HISTORY_BOUNDED: "more happened than is kept for a rule of the policy",
+    common_pb2.FLAG_NOTHING_RESERVED: "the store takes no writes: nothing was reserved",
+    common_pb2.FLAG_STORE_OLDER: "the store has lost its last moments; events may be missing",
     common_pb2.FLAG_RELEASE_FALLBACK: "the release in force is damaged: the one before decides",
     common_pb2.FLAG_POLICY_FALLBACK: "the policy in force is damaged: the one before decides",
 }

@@ -20,14 +20,21 @@ from models.domain.decisions import DecisionRecord, Flag, Request
 from models.domain.events import Event
 from models.domain.profile import Profile
 from models.domain.reservations import granted, reserved
-from models.errors import Conflict, StoreUnavailable
+from models.errors import Conflict, StoreUnavailable, Unreadable
 from service.config.clock import Clock
 from service.contract.errors import RequestIdReused
 from service.decisions.volume_leases import VolumeLeases
 from service.metrics.stage_timer import StageTimer
 from service.store.commits import AlreadyAnswered, RequestKey, VersionConflict
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off
-from service.store.store import CustomerLookup, Store
+from service.store.database.backend import OutOfTime, RefusedByDatabase
+from service.store.outcomes import CustomerLookup
+from service.store.store import Store
+
+WRITE_SECONDS = 0.25  # how long a decision waits for what it uses up to be stored
+ANSWER_SECONDS = 0.01  # kept back to decide without, where it is not stored in time
+# With less time left a write is not begun: that it came too late would say nothing of the store.
+MIN_WRITE_SECONDS = 0.03
 
 
 class DecisionCall(NamedTuple):
@@ -67,34 +74,49 @@ class Decider:
     ) -> DecisionRecord:
         """Return the record of the decision, stored by then; of a dry run not, and its id is "".
 
-        `customer` as it was read, None while the store is away. Raises `RequestIdReused`, and
-        `Conflict` where other writes came first too often.
+        `customer` as it was read, None while the store is away. Only a race that was lost is run
+        again, as long as there is time. Where the store takes no write, or not in time, the answer
+        reserves nothing, and is flagged. Raises `RequestIdReused`, `Unreadable`, and `Conflict`
+        where other writes came first too often.
         """
         if call.dry_run:
             record = self.draft(call, shared, customer).record
             timer.end("decide")
             return msgspec.structs.replace(record, id="")
         for attempt in range(ATTEMPTS):
-            answered = self._answered(call, customer)
-            if answered is not None:
+            if customer is None:
+                break
+            try:
+                answered = self._answered(call, customer)
+                if answered is not None:
+                    timer.end("read")
+                    return answered
+                if self._store.refuses_writes or self._store.time_left() < MIN_WRITE_SECONDS:
+                    break
+                draft = self.draft(call, shared, customer)
+                timer.end("decide")
+                stored = self.commit(draft, call, customer)
+                timer.end("record")
+                if stored:
+                    return draft.record
+                back_off(attempt, self._store.time_left())
+                customer = self._store.read(call.identifiers)
                 timer.end("read")
-                return answered
-            draft = self.draft(call, shared, customer)
-            timer.end("decide")
-            stored = self.commit(draft, call, customer)
-            timer.end("record")
-            if stored:
-                return draft.record
-            back_off(attempt)
-            customer = self._read_again(call)
-            timer.end("read")
-        raise Conflict("customer: too many decisions at once; ask again")
+            except Unreadable:
+                raise
+            except StoreUnavailable:
+                break
+        else:
+            raise Conflict("customer: too many decisions at once; ask again")
+        draft = self.draft(call, shared, customer, nothing_reserved=customer is not None)
+        timer.end("decide")
+        self._store.commit(draft.record)
+        timer.end("record")
+        return draft.record
 
-    def _answered(
-        self, call: DecisionCall, customer: CustomerLookup | None
-    ) -> DecisionRecord | None:
+    def _answered(self, call: DecisionCall, customer: CustomerLookup) -> DecisionRecord | None:
         """Return the decision that answered this request before; raises `RequestIdReused`."""
-        if call.key is None or customer is None:
+        if call.key is None:
             return None
         store = self._store
         answered = store.requested(call.identifiers, customer.profile, call.key)
@@ -108,14 +130,29 @@ class Decider:
         return record
 
     def draft(
-        self, call: DecisionCall, shared: SharedInputs, customer: CustomerLookup | None
+        self,
+        call: DecisionCall,
+        shared: SharedInputs,
+        customer: CustomerLookup | None,
+        *,
+        nothing_reserved: bool = False,
     ) -> Draft:
-        """Decide once, and claim a piece of each limited volume that the decision shows."""
+        """Decide once, and claim a piece of each limited volume that the decision shows.
+
+        With `nothing_reserved` nothing is shown that would have to be reserved or claimed.
+        """
         # Read after the customer: what is counted as over must be over for what was read, too.
         now = self._clock.now()
-        profile_unavailable = customer is None
-        profile = Profile(customer=call.identifiers[0]) if customer is None else customer.profile
-        stages, claimed = self._claimed(call, shared, profile, now, profile_unavailable)
+        inputs = DecisionInputs(
+            Profile(customer=call.identifiers[0]) if customer is None else customer.profile,
+            shared,
+            call.request,
+            now,
+            profile_unavailable=customer is None,
+            nothing_reserved=nothing_reserved,
+        )
+        stages, claimed = self._claimed(inputs, call.dry_run)
+        profile = inputs.profile
         decision = record_stages(stages)
         of_answer = answer_flags(
             self._clock, customer is not None and customer.identifiers_disagree
@@ -135,35 +172,28 @@ class Decider:
             else customer.contact_identifier(call.identifiers),
             currency=shared.exchange.currency,
         )
-        if customer is None:
-            return Draft(record, [], claimed)
+        if customer is None or nothing_reserved:
+            return Draft(record, [], [])
         under, channel = record.asked, call.request.channel
         events = [reserved(under, record.id, channel, now, offer) for offer in reservations(stages)]
         events += [granted(under, record.id, channel, now, offer) for offer in claimed]
         return Draft(record, events, claimed)
 
-    def _claimed(
-        self,
-        call: DecisionCall,
-        shared: SharedInputs,
-        profile: Profile,
-        now: int,
-        profile_unavailable: bool,
-    ) -> tuple[Stages, list[str]]:
+    def _claimed(self, inputs: DecisionInputs, dry_run: bool) -> tuple[Stages, list[str]]:
         """Decide until a piece of every limited offer shown is claimed; exhausted ones drop out.
 
-        Offers that the customer was granted before need no further piece.
+        Offers that the customer was granted before need no further piece. Nobody gets one where a
+        grant cannot be stored.
         """
+        shared = inputs.shared
         volumes, catalogue = self._volumes, shared.index.catalogue
         limited = volumes.limited(catalogue)
-        exhausted = frozenset(limited) if profile_unavailable else volumes.exhausted(catalogue)
+        ungranted = inputs.profile_unavailable or inputs.nothing_reserved
+        exhausted = frozenset(limited) if ungranted else volumes.exhausted(catalogue)
         while True:
             current = dataclasses.replace(shared, exhausted=exhausted)
-            inputs = DecisionInputs(
-                profile, current, call.request, now, profile_unavailable=profile_unavailable
-            )
-            stages = run_stages(inputs)
-            if not limited or call.dry_run:
+            stages = run_stages(inputs._replace(shared=current))
+            if not limited or dry_run:
                 return stages, []
             unclaimed = limited.keys() - stages.gathered.view.granted()
             claimed = [place.offer for place in stages.filled.shown if place.offer in unclaimed]
@@ -175,28 +205,23 @@ class Decider:
                 return stages, claimed
             exhausted |= used_up
 
-    def commit(self, draft: Draft, call: DecisionCall, customer: CustomerLookup | None) -> bool:
-        """Store a decision with what it uses up; False if it must be made again."""
+    def commit(self, draft: Draft, call: DecisionCall, customer: CustomerLookup) -> bool:
+        """Store a decision with what it uses up; False if it must be made again.
+
+        Raises `StoreUnavailable`; where it may have been stored all the same, its reservations hold
+        until they lapse, the pieces it claimed stay granted, and its request id finds it.
+        """
         store = self._store
-        if customer is None:
-            store.commit(draft.record)
-            return True
         try:
-            done = store.commit(draft.record, customer.profile, draft.events, call.key)
-        except StoreUnavailable:
-            # If it was stored after all, its reservations hold until they lapse, the pieces it
-            # claimed stay granted, and its request id finds it.
-            return False
+            with store.within(min(WRITE_SECONDS, store.time_left() - ANSWER_SECONDS)):
+                done = store.commit(draft.record, customer.profile, draft.events, call.key)
+        except (RefusedByDatabase, OutOfTime):
+            self._volumes.put_back(draft.claimed)  # certainly granted to nobody
+            raise
         if isinstance(done, VersionConflict | AlreadyAnswered):
             self._volumes.put_back(draft.claimed)
             return False
         return True
-
-    def _read_again(self, call: DecisionCall) -> CustomerLookup | None:
-        try:
-            return self._store.read(call.identifiers)
-        except StoreUnavailable:
-            return None
 
 
 def answer_flags(clock: Clock, identifiers_disagree: bool) -> list[Flag]:

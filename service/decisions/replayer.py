@@ -11,7 +11,7 @@ from models.policy.schema import Policy
 from models.release.loader import load_release
 from models.release.registry import Registry
 from models.release.release import Release
-from service.store.store import StoredDecision
+from service.store.outcomes import StoredDecision
 
 
 class ReplayFault(NamedTuple):

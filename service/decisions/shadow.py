@@ -13,7 +13,8 @@ from models.decision.inputs import SharedInputs
 from models.decision.recorded import recorded_exhausted, recorded_profile
 from models.domain.decisions import DecisionRecord, Flag
 from service.store.database.decision_ids import parse_decision_id
-from service.store.store import Store, StoredDecision
+from service.store.outcomes import StoredDecision
+from service.store.store import Store
 
 LATE = 60_000_000  # microseconds by which a record may reach the store after newer ones
 
@@ -64,6 +65,7 @@ class Shadow:
             record.request,
             record.time,
             profile_unavailable=Flag.STATE_UNAVAILABLE in record.decision.flags,
+            nothing_reserved=Flag.NOTHING_RESERVED in record.decision.flags,
         )
         live = tuple(shown.offer for shown in record.decision.slate)
         shadow = tuple(shown.offer for shown in again.slate)

@@ -1,6 +1,7 @@
 """EventService: stores what customers did, durably, one outcome for each event."""
 
 import secrets
+from math import inf
 
 import grpc
 from throughline.v1 import event_pb2 as pb
@@ -52,10 +53,13 @@ class EventServicer(EventServiceServicer):
             for message in request.events
         ]
         events = [event for event in read if isinstance(event, Event)]
-        stored = dependencies.store.record(events, now) if events else []
-        if stored and all(isinstance(outcome, StoreUnavailable) for outcome in stored):
+        left = context.time_remaining()
+        with dependencies.store.within(inf if left is None else left):
+            stored = dependencies.store.record(events, now) if events else []
+        failures = [outcome for outcome in stored if isinstance(outcome, StoreUnavailable)]
+        if failures and len(failures) == len(stored):
             dependencies.metrics.events.unavailable(len(read))
-            raise StoreUnavailable(str(stored[0]))
+            raise failures[0]
         outcomes = iter(stored)
         catalogue = dependencies.active_release.snapshot.catalogue
         response = pb.RecordEventsResponse(durability=_DURABILITY[dependencies.store.durability])

@@ -1,6 +1,7 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
 import hashlib
+from contextlib import AbstractContextManager
 from math import inf
 
 import grpc
@@ -22,14 +23,14 @@ from service.contract.errors import NoLongerServed, NotFound
 from service.contract.event_messages import INVALID_ARGUMENT
 from service.contract.explanation_messages import fill_explanation
 from service.contract.recommendation_messages import fill_answer, read_request
-from service.contract.status import failure_kind
+from service.contract.status import failure_kind, told
 from service.contract.validation import Check
 from service.decisions.decider import Decider, DecisionCall
 from service.decisions.replayer import difference
 from service.metrics.stage_timer import StageTimer
 from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
-from service.store.store import CustomerLookup
+from service.store.outcomes import CustomerLookup
 
 # A call with a very short deadline must not make a store that answers look dead.
 MIN_READ_SECONDS = 0.02
@@ -54,12 +55,13 @@ class RecommendationServicer(RecommendationServiceServicer):
         timer.end("parse")
         shared = snapshot.shared_inputs()
         response = pb.RecommendResponse()
-        try:
-            customer = self._read(call, context)
-        except StoreUnavailable:
-            customer = None
-        timer.end("read")
-        self._decide(response, call, shared, customer, timer)
+        with self._within_deadline(context):
+            try:
+                customer = self._read(call)
+            except StoreUnavailable:
+                customer = None
+            timer.end("read")
+            self._decide(response, call, shared, customer, timer)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -84,19 +86,20 @@ class RecommendationServicer(RecommendationServiceServicer):
                 continue
             timer.end("parse")
             customer = None
-            try:
-                # One wait for a store that is away is enough for all two hundred.
-                customer = None if away else self._read(call, context)
-            except StoreUnavailable as error:
-                away = not isinstance(error, Unreadable)
-            timer.end("read")
             result.outcome.SetInParent()
-            try:
-                self._decide(result.response, call, shared, customer, timer)
-            except ThroughlineError as error:
-                result.ClearField("response")
-                result.outcome.code = failure_kind(error).code.value[0]
-                result.outcome.detail = str(error)
+            with self._within_deadline(context):
+                try:
+                    # One wait for a store that is away is enough for all two hundred.
+                    customer = None if away else self._read(call)
+                except StoreUnavailable as error:
+                    away = not isinstance(error, Unreadable)
+                timer.end("read")
+                try:
+                    self._decide(result.response, call, shared, customer, timer)
+                except ThroughlineError as error:
+                    result.ClearField("response")
+                    result.outcome.code = failure_kind(error).code.value[0]
+                    result.outcome.detail = told(error)
         return response
 
     def ExplainDecision(  # noqa: N802
@@ -200,11 +203,15 @@ class RecommendationServicer(RecommendationServiceServicer):
         key = RequestKey(hashes[0], name, digest.digest()) if name else None
         return DecisionCall(request, hashes, key, message.dry_run)
 
-    def _read(self, call: DecisionCall, context: grpc.ServicerContext) -> CustomerLookup:
-        """Return the customer; raises `StoreUnavailable` while there is still time to decide."""
+    def _within_deadline(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        """Bound what the store is asked in the block by the caller's deadline."""
         left = context.time_remaining()
-        timeout = inf if left is None else max(MIN_READ_SECONDS, left / 2)
-        return self._dependencies.store.read(call.identifiers, timeout)
+        return self._dependencies.store.within(inf if left is None else left)
+
+    def _read(self, call: DecisionCall) -> CustomerLookup:
+        """Return the customer; raises `StoreUnavailable` while there is still time to decide."""
+        store = self._dependencies.store
+        return store.read(call.identifiers, max(MIN_READ_SECONDS, store.time_left() / 2))
 
     def _decide(
         self,

@@ -5,9 +5,10 @@ with its log entries if its version is unchanged, else begin again; nothing is h
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 from models.codec import EVER, decode, encode
 from models.domain.catalogue import Item, Offer, Row
@@ -24,51 +25,17 @@ from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import Recorder, RecordOutcome
 from service.store.customers.resolver import Resolver
 from service.store.customers.unlinking import UnlinkOutcome, unlink
-from service.store.database.backend import Backend, CatalogueRow, Durability
+from service.store.database.backend import Backend, CatalogueRow, Durability, WritesRefused
 from service.store.database.counts import StoreCounts
 from service.store.database.decision_ids import new_decision_id
 from service.store.database.format import format_of
+from service.store.outcomes import CustomerLookup, LoadCounts, StoredDecision
 from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
+from service.store.refused_writes import RefusedWrites
 
 _ROW = cast(type[Row], Item | Offer)
-
-
-class CustomerLookup(NamedTuple):
-    """A customer as read by identifiers.
-
-    Where nobody is known by them, `known` is False and the profile is empty, at version 0, under
-    the first identifier. `identifiers_disagree`: some are of other known customers.
-    """
-
-    profile: Profile
-    known: bool
-    identifiers_disagree: bool
-
-    def contact_identifier(self, identifiers: Sequence[bytes]) -> bytes:
-        """Return the one of `identifiers` that a contact with this customer is recorded under."""
-        held = self.profile.compartments
-        return next((one for one in identifiers if one in held), self.profile.customer)
-
-
-class StoredDecision(NamedTuple):
-    """A decision by its id: its record, or why that cannot be read."""
-
-    id: str
-    record: DecisionRecord | Unreadable
-
-
-class LoadCounts(NamedTuple):
-    """What became of events and links of a load.
-
-    A link that was there already is a duplicate; a conflict is an event id known with other
-    content, of which the first stays.
-    """
-
-    stored: int
-    duplicates: int
-    conflicts: int
 
 
 class Store:
@@ -93,6 +60,7 @@ class Store:
         self._recorder = Recorder(backend, self._resolver, event_types)
         self._seal = Seal(key)
         self._records = RecordQueue(backend, spill, self._seal)
+        self._refused_writes = RefusedWrites()
         self._committer = Committer(backend, event_types, self._seal, self._records.add_stored)
 
     @property
@@ -104,6 +72,11 @@ class Store:
     def format(self) -> int:
         """The format that the store was made in, or brought to; one of those that are read."""
         return format_of(self._backend)
+
+    @property
+    def refuses_writes(self) -> bool:
+        """Tell whether the database refused the last write, a moment ago, and may be read."""
+        return self._refused_writes.now
 
     @property
     def dropped_records(self) -> int:
@@ -119,6 +92,17 @@ class Store:
             self._records.queued,
         )
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what the calls of this thread in the block take together; blocks may nest.
+
+        Whatever is not begun by then raises `OutOfTime`.
+        """
+        return self._backend.within(seconds)
+
+    def time_left(self) -> float:
+        """Return the seconds that the calling thread has left, `inf` without a bound."""
+        return self._backend.time_left()
+
     def read(self, identifiers: Sequence[bytes], timeout: float = inf) -> CustomerLookup:
         """Return the customer of the first identifier that is known to be somebody's.
 
@@ -126,7 +110,7 @@ class Store:
         seconds, however many round trips are needed. Raises `StoreUnavailable`, which is
         `Unreadable` for a customer whose blob is damaged or of a later version of Throughline.
         """
-        with self._backend.within(timeout):
+        with self._backend.within(min(timeout, self._backend.call_seconds)):
             return self._read(identifiers)
 
     def _read(self, identifiers: Sequence[bytes]) -> CustomerLookup:
@@ -159,7 +143,11 @@ class Store:
         stored together or not at all, save that one with a `Fault` is left out; an error for one
         customer leaves the others alone.
         """
-        return self._recorder.record(events, Arrival(now))
+        outcomes = self._recorder.record(events, Arrival(now))
+        for outcome in outcomes:
+            if isinstance(outcome, WritesRefused):
+                self._refused_writes.learn(outcome)
+        return outcomes
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
@@ -217,13 +205,17 @@ class Store:
         return, as one whole: `reserve` are events of the `profile` that was decided on, under
         identifiers of it. `VersionConflict`: the customer is not as it was read, nothing was
         stored; read and decide again. `AlreadyAnswered`: the request was, by an earlier
-        decision, and nothing was stored. Raises `StoreUnavailable`: it may have been stored all the
-        same, which the request's id tells.
+        decision, and nothing was stored. Raises `WritesRefused` and `OutOfTime` with nothing
+        stored, and any other `StoreUnavailable`: it may have been stored all the same, which the
+        request's id tells.
         """
         if profile is None or not (reserve or request):
             self._records.add(record)
             return Committed(record.decision.moment.profile_version)
-        return self._committer.commit(record, profile, reserve, request)
+        if self.refuses_writes:
+            raise WritesRefused("store: takes no writes; asked again in a moment")
+        with self._refused_writes.watching():
+            return self._committer.commit(record, profile, reserve, request)
 
     def requested(
         self, identifiers: Sequence[bytes], profile: Profile, request: RequestKey
@@ -245,7 +237,8 @@ class Store:
 
         Durable on return, for all processes. Raises `StoreUnavailable`: then some may be lost.
         """
-        return self._backend.take(counter, amount, limit)
+        with self._refused_writes.watching():
+            return self._backend.take(counter, amount, limit)
 
     def give_back(self, counter: str, number: int) -> None:
         """Lower a counter by what was taken and will not be used; never call it twice for that."""
@@ -328,8 +321,9 @@ class Store:
         self._backend.mark_chunk(dataset, index, state)
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless the database answers: for health."""
-        self._backend.check()
+        """Raise `StoreUnavailable` unless the database takes writes: for health."""
+        with self._refused_writes.watching():
+            self._backend.check()
 
     def close(self) -> None:
         """Store what is still queued and let go of everything."""

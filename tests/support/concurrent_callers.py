@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from models.decision.inputs import SharedInputs
 from models.domain.decisions import Intent, Request
 from models.domain.events import Event
+from models.errors import StoreUnavailable
 from models.policy.contact_log import reservation_length
 from models.policy.schema import Policy
 from service.config.clock import Clock
 from service.decisions.decider import Decider, DecisionCall, Draft
 from service.decisions.volume_leases import VolumeLeases
-from service.store.store import CustomerLookup, Store
+from service.store.outcomes import CustomerLookup
+from service.store.store import Store
 
 SECOND = 1_000_000
 
@@ -75,11 +77,18 @@ class Actor:
         made = self._decider.draft(self._asked, self._world, self._customer)
         if not made.events:
             self._step = None  # nothing may be sent
-        elif self._decider.commit(made, self._asked, self._customer):
+        elif self._stored(made):
             self._made, self._step = made, self._send
         else:
             self.overtaken += 1
             self._step = self._read
+
+    def _stored(self, made: Draft) -> bool:
+        assert self._customer is not None
+        try:
+            return self._decider.commit(made, self._asked, self._customer)
+        except StoreUnavailable:
+            return False
 
     def _send(self) -> None:
         made, now = self._made, self._clock.now()

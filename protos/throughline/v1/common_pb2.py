@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bthroughline/v1/common.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\nIdentifier\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"7\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\r\n\x05nanos\x18\x03 \x01(\x05\"S\n\x05Stock\x12\r\n\x05place\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x07Outcome\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\xab\x02\n\x04\x46lag\x12\x14\n\x10\x46LAG_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46LAG_COLD_START\x10\x01\x12\x1a\n\x16\x46LAG_STATE_UNAVAILABLE\x10\x02\x12\x12\n\x0e\x46LAG_CLOCK_SET\x10\x03\x12\x1d\n\x19\x46LAG_IDENTIFIERS_DISAGREE\x10\x04\x12\x19\n\x15\x46LAG_FEWER_THAN_ASKED\x10\x05\x12\x16\n\x12\x46LAG_NONE_ELIGIBLE\x10\x06\x12\x14\n\x10\x46LAG_UNKNOWN_IDS\x10\x07\x12\x11\n\rFLAG_HELD_OUT\x10\x08\x12\x19\n\x15\x46LAG_RELEASE_FALLBACK\x10\t\x12\x18\n\x14\x46LAG_POLICY_FALLBACK\x10\n\x12\x18\n\x14\x46LAG_HISTORY_BOUNDED\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bthroughline/v1/common.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\nIdentifier\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"7\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\x03\x12\r\n\x05nanos\x18\x03 \x01(\x05\"S\n\x05Stock\x12\r\n\x05place\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x07Outcome\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\xdc\x02\n\x04\x46lag\x12\x14\n\x10\x46LAG_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46LAG_COLD_START\x10\x01\x12\x1a\n\x16\x46LAG_STATE_UNAVAILABLE\x10\x02\x12\x12\n\x0e\x46LAG_CLOCK_SET\x10\x03\x12\x1d\n\x19\x46LAG_IDENTIFIERS_DISAGREE\x10\x04\x12\x19\n\x15\x46LAG_FEWER_THAN_ASKED\x10\x05\x12\x16\n\x12\x46LAG_NONE_ELIGIBLE\x10\x06\x12\x14\n\x10\x46LAG_UNKNOWN_IDS\x10\x07\x12\x11\n\rFLAG_HELD_OUT\x10\x08\x12\x19\n\x15\x46LAG_RELEASE_FALLBACK\x10\t\x12\x18\n\x14\x46LAG_POLICY_FALLBACK\x10\n\x12\x18\n\x14\x46LAG_HISTORY_BOUNDED\x10\x0b\x12\x19\n\x15\x46LAG_NOTHING_RESERVED\x10\x0c\x12\x14\n\x10\x46LAG_STORE_OLDER\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.v1.common_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FLAG']._serialized_start=312
-  _globals['_FLAG']._serialized_end=611
+  _globals['_FLAG']._serialized_end=660
   _globals['_IDENTIFIER']._serialized_start=80
   _globals['_IDENTIFIER']._serialized_end=126
   _globals['_MONEY']._serialized_start=128

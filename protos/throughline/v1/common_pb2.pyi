@@ -50,6 +50,15 @@ class _FlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Flag.ValueType],
     """More happened than is kept of this customer for a rule that was asked. On outbound channels such
     a rule withholds what it may be about; elsewhere it goes by what is known.
     """
+    FLAG_NOTHING_RESERVED: _Flag.ValueType  # 12
+    """The store took no write, or not in time: nothing was reserved, and what needs a reservation or
+    is of a limited volume was withheld. The request id is not kept: the same call may be answered
+    otherwise when it is sent again.
+    """
+    FLAG_STORE_OLDER: _Flag.ValueType  # 13
+    """The store has lost its last moments, by a failover or a restore, and nobody has accepted that
+    yet (`throughline store accept`): events that were acknowledged may be missing.
+    """
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
     """Something about an answer that the caller should know. Each is a lesser answer, never a wrong one."""
@@ -79,6 +88,15 @@ FLAG_POLICY_FALLBACK: Flag.ValueType  # 10
 FLAG_HISTORY_BOUNDED: Flag.ValueType  # 11
 """More happened than is kept of this customer for a rule that was asked. On outbound channels such
 a rule withholds what it may be about; elsewhere it goes by what is known.
+"""
+FLAG_NOTHING_RESERVED: Flag.ValueType  # 12
+"""The store took no write, or not in time: nothing was reserved, and what needs a reservation or
+is of a limited volume was withheld. The request id is not kept: the same call may be answered
+otherwise when it is sent again.
+"""
+FLAG_STORE_OLDER: Flag.ValueType  # 13
+"""The store has lost its last moments, by a failover or a restore, and nobody has accepted that
+yet (`throughline store accept`): events that were acknowledged may be missing.
 """
 Global___Flag: _TypeAlias = Flag  # noqa: Y015
 

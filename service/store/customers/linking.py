@@ -73,7 +73,7 @@ def link(
             more = replace(a, links=(*a.links, assertion))
             if replace_profile(backend, a, more, [link_line(assertion, clock())]):
                 return LinkOutcome(a.customer, a.version + 1, changed=True)
-            back_off(attempt)
+            back_off(attempt, backend.time_left())
             continue
         now = clock()
         since = {one: arrivals.get(one, now) for one in (assertion.a, assertion.b)}
@@ -84,7 +84,7 @@ def link(
             begun = True
             finish_pending(backend, survivor.customer, clock)
         else:
-            back_off(attempt)
+            back_off(attempt, backend.time_left())
     raise too_many_writers("link")
 
 
@@ -146,7 +146,7 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
             own = _called_off(backend, survivor)
             moved = _absorb(backend, survivor, own, absorbed, assertion)
         if not moved:
-            back_off(attempt)
+            back_off(attempt, backend.time_left())
     raise too_many_writers("link")
 
 

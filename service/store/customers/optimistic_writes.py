@@ -6,21 +6,28 @@ Who lost a race reads again and tries again: `recording`, `linking`, `unlinking`
 import random
 import time
 from collections.abc import Sequence
+from math import inf
 
 from msgspec.structs import replace
 
 from models.codec import encode
 from models.domain.profile import Forward, Profile, decode_customer
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend, CustomerWrite, LogLine
+from service.store.database.backend import Backend, CustomerWrite, LogLine, OutOfTime
 
 ATTEMPTS = 100  # lost races before giving up; each one means that somebody else got through
 LONGEST_PAUSE = 0.02  # seconds
 
 
-def back_off(attempt: int) -> None:
-    """Wait a little after a lost race, jittered, the longer the more were lost."""
-    time.sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.001 * (attempt + 1))))
+def back_off(attempt: int, left: float = inf) -> None:
+    """Wait a little after a lost race, jittered, the longer the more were lost.
+
+    Raises `OutOfTime` where the caller has not even that many seconds `left`.
+    """
+    pause = random.uniform(0.0, min(LONGEST_PAUSE, 0.001 * (attempt + 1)))
+    if pause >= left:
+        raise OutOfTime("customer: other writes came first; send it again")
+    time.sleep(pause)
 
 
 def too_many_writers(verb: str) -> StoreUnavailable:

@@ -14,7 +14,12 @@ from service.store.customers.planning import (
     plan_events,
 )
 from service.store.customers.resolver import Resolver
-from service.store.database.backend import Backend, RefusedByDatabase
+from service.store.database.backend import (
+    Backend,
+    OutOfTime,
+    RefusedByDatabase,
+    WritesRefused,
+)
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
 
@@ -36,14 +41,18 @@ class Recorder:
         """Store events; return what became of each."""
         outcome: dict[int, RecordOutcome] = {}
         left: Sequence[int] = range(len(events))
+        busy = too_many_writers("customer")
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
             self._settle(events, left, arrival._replace(refused=attempt > 0), outcome)
             left = [index for index in left if index not in outcome]
             if not left:
                 break
-            back_off(attempt)
-        busy = too_many_writers("customer")
+            try:
+                back_off(attempt, self._backend.time_left())
+            except OutOfTime as error:
+                busy = error
+                break
         return [outcome.get(index, busy) for index in range(len(events))]
 
     def _settle(
@@ -58,9 +67,7 @@ class Recorder:
             self._attempt(events, indices, arrival, outcome)
         except Exception as error:
             left = [index for index in indices if index not in outcome]
-            if isinstance(error, StoreUnavailable) and (
-                len(left) == 1 or not isinstance(error, RefusedByDatabase)
-            ):
+            if isinstance(error, StoreUnavailable) and (len(left) == 1 or not _of_one(error)):
                 outcome.update((index, error) for index in left)
             elif len(left) == 1:
                 fault = EventFault("event: cannot be stored")
@@ -112,3 +119,8 @@ class Recorder:
             for (group, outcomes, _), done in zip(plans, stored, strict=True):
                 if done:
                     outcome.update(zip(group, outcomes, strict=True))
+
+
+def _of_one(error: StoreUnavailable) -> bool:
+    """Tell whether an error may be about one of the events alone, not about the database."""
+    return isinstance(error, RefusedByDatabase) and not isinstance(error, WritesRefused)

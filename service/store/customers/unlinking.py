@@ -73,7 +73,7 @@ def unlink(
                 finish_unlink(backend, a.customer)
                 finish_unlink(backend, home)
             return UnlinkOutcome(changed=True, linked=not home)
-        back_off(attempt)
+        back_off(attempt, backend.time_left())
     raise too_many_writers("unlink")
 
 
@@ -88,7 +88,7 @@ def finish_unlink(backend: Backend, customer: bytes) -> None:
             return
         moved = _release(backend, profile) if profile.releasing else _set_free(backend, profile)
         if not moved:
-            back_off(attempt)
+            back_off(attempt, backend.time_left())
     raise too_many_writers("unlink")
 
 

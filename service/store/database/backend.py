@@ -33,6 +33,14 @@ class RefusedByDatabase(StoreUnavailable):
     """The database answered that it does not do this; other requests may succeed."""
 
 
+class WritesRefused(RefusedByDatabase):
+    """It takes no writes for now, as it is full, read-only or locked: nothing was written."""
+
+
+class OutOfTime(StoreUnavailable):
+    """No time was left for the call: it was not begun."""
+
+
 class LogLine(NamedTuple):
     """One entry of the log; `event_id` is empty and `identifier` too for what is not an event.
 
@@ -109,20 +117,25 @@ class Backend(Protocol):
     """A database that keeps a store. Safe to use from many threads.
 
     `errors` counts the requests that failed. `refuses_known_ids`: a write that logs an event whose
-    id the customer's own key has logged before, under that identifier, is refused.
+    id the customer's own key has logged before, under that identifier, is refused. `call_seconds`:
+    how long a call may take at most.
     """
 
     durability: Durability
     refuses_known_ids: bool
     shards: int
     errors: ErrorCounter
+    call_seconds: float
 
     @property
     def breaker_openings(self) -> int:
         """Return how often the database stopped answering."""
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound what the calls of this thread in the block take together, where calls may wait."""
+        """Bound what the calls of this thread in the block take together; blocks may nest."""
+
+    def time_left(self) -> float:
+        """Return the seconds that the calling thread has left, `inf` without a bound."""
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""

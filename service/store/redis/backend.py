@@ -82,6 +82,7 @@ class RedisBackend:
         self._client = self._calls.client
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
         self.errors = self._calls.errors
+        self.call_seconds = timeout
         check_format(self.setting(FORMAT_SETTING))
         self.durability = self._durability()
         indexed = self._indexes_ids()
@@ -92,6 +93,10 @@ class RedisBackend:
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
         return self._calls.within(seconds)
+
+    def time_left(self) -> float:
+        """Return what is left of that, in seconds; `inf` without a bound."""
+        return self._calls.time_left()
 
     @property
     def breaker_openings(self) -> int:

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import RefusedByDatabase
+from service.store.database.backend import OutOfTime, RefusedByDatabase
 from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
 from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.store.redis.time_budget import TimeBudget, budgeted_connection
@@ -65,13 +65,17 @@ class RedisCalls:
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
-        return self._allowance.within(min(seconds, self._timeout))
+        return self._allowance.within(seconds)
+
+    def time_left(self) -> float:
+        """Return what is left of that, in seconds; `inf` without a bound."""
+        return self._allowance.left()
 
     def ask(self, call: Callable[[], T]) -> T:
         """Return what `call` makes of Redis's answers; raises nothing but `StoreUnavailable`."""
         if not self._allowance.begin(self._timeout):
             self.errors.add(NOT_ASKED)
-            raise StoreUnavailable(f"{self._name}: no time left")
+            raise OutOfTime("no time left", self._name)
         try:
             return self._breaker.run(call)
         except CircuitOpen:

@@ -5,42 +5,30 @@ out, and a call that must connect first may wait several times over. Here each w
 is left.
 """
 
-import threading
 import time
-from contextlib import AbstractContextManager
 from math import inf
 from typing import Any
 
 import redis
 from redis.connection import DefaultParser
 
+from service.store.database.time_limit import TimeLimit
+
 _LEAST = 0.001  # seconds: a socket's timeout of 0 would mean something else
 
 
-class TimeBudget(threading.local):
-    """The time that the calling thread has: for the call under way, and for several together."""
+class TimeBudget(TimeLimit):
+    """The time that the calling thread has for the call under way, within its limit for several."""
 
     _until = inf
-    _until_all = inf
-
-    def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound all calls of this thread in the block together."""
-        self._until_all = time.monotonic() + seconds
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        self._until_all = inf
 
     def begin(self, seconds: float) -> bool:
         """Begin a call of at most `seconds`; False when there is no time for it."""
         now = time.monotonic()
-        self._until = min(now + seconds, self._until_all)
+        self._until = min(now + seconds, self.until)
         return now < self._until
 
-    def left(self) -> float:
+    def left_to_answer(self) -> float:
         """Return what is left of the call under way (seconds); raises `redis.TimeoutError`."""
         left = self._until - time.monotonic()
         if left <= 0:
@@ -58,7 +46,7 @@ def budgeted_connection(kind: type[Any], budget: TimeBudget) -> type[Any]:
     class Parser(DefaultParser):  # type: ignore[misc, valid-type]
         def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:
             if self._sock is not None:
-                self._sock.settimeout(budget.left())
+                self._sock.settimeout(budget.left_to_answer())
             return super().read_from_socket(*args, **kwargs)
 
     class Bounded(kind):  # type: ignore[misc]
@@ -76,7 +64,7 @@ def budgeted_connection(kind: type[Any], budget: TimeBudget) -> type[Any]:
 
         def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             if self._sock is not None:
-                self._sock.settimeout(budget.left())
+                self._sock.settimeout(budget.left_to_answer())
             super().send_packed_command(*args, **kwargs)
 
     return Bounded

@@ -9,7 +9,8 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +24,12 @@ from service.store.database.backend import (
     EventQuery,
     LogMarks,
     SealedDecision,
+    WritesRefused,
 )
 from service.store.database.counts import REFUSED, ErrorCounter
 from service.store.database.format import FORMAT_SETTING, check_format
 from service.store.database.location import DATABASE
+from service.store.database.time_limit import TimeLimit
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
@@ -34,6 +37,15 @@ from service.store.sqlite.writer import Writer
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
 _PAGE = 1_000  # customers in one answer
 _LOG = b"log"  # the one part of the log
+# What a write that was refused as a whole ends with; another process's lock is one of them.
+_NOTHING_WRITTEN = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 
 T = TypeVar("T")
 
@@ -48,6 +60,7 @@ class SqliteBackend:
     durability = Durability.DURABLE
     shards = SHARDS
     refuses_known_ids = True
+    call_seconds = inf
     breaker_openings = 0  # a file needs no breaker
 
     def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
@@ -57,7 +70,8 @@ class SqliteBackend:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreUnavailable(f"{directory}: {error.strerror}") from None
+            raise StoreUnavailable(str(error.strerror), str(directory)) from None
+        self._limit = TimeLimit()
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
         self.errors = ErrorCounter()
@@ -74,8 +88,12 @@ class SqliteBackend:
         self._writer = Writer(connection)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound nothing: reading the file waits for nobody."""
-        return nullcontext()
+        """Bound how long the writes of this thread in the block wait; reading waits for nobody."""
+        return self._limit.within(seconds)
+
+    def time_left(self) -> float:
+        """Return what is left of that, in seconds; `inf` without a bound."""
+        return self._limit.left()
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""
@@ -265,7 +283,7 @@ class SqliteBackend:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._errors():
             if self._closed:
-                raise StoreUnavailable(f"{self._path}: closed")
+                raise StoreUnavailable("closed", str(self._path))
             try:
                 connection = self._readers.pop()
             except IndexError:
@@ -302,11 +320,17 @@ class SqliteBackend:
             yield
         except sqlite3.Error as error:
             self.errors.add(REFUSED)
-            raise StoreUnavailable(f"{self._path}: {error}") from None
+            raise StoreUnavailable(str(error), str(self._path)) from None
 
     def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with self._errors():
-            return self._writer.submit(job)
+            try:
+                return self._writer.submit(job, self._limit.left())
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _NOTHING_WRITTEN:
+                    raise
+                self.errors.add(REFUSED)
+                raise WritesRefused(str(error), str(self._path)) from None
 
 
 def _format(connection: sqlite3.Connection) -> str | None:

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from math import inf
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from models.errors import StoreUnavailable
+from service.store.database.backend import OutOfTime
 
 JOBS_AT_ONCE = 1_000
 
@@ -28,14 +30,23 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `job` returns, once it is on disk; raises what it raises."""
+    def submit(self, job: Callable[[sqlite3.Connection], T], timeout: float = inf) -> T:
+        """Return what `job` returns, once it is on disk; raises what it raises.
+
+        After `timeout` seconds raises `OutOfTime` where the job was not begun, and is not any more,
+        else `StoreUnavailable`: it may be done later.
+        """
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
                 raise StoreUnavailable("store: closed")
             self._queue.put((job, future))
-        return future.result()
+        try:
+            return future.result(None if timeout == inf else timeout)
+        except TimeoutError:
+            if future.cancel():
+                raise OutOfTime("store: no write in time") from None
+            raise StoreUnavailable("store: no answer in time; it may have been stored") from None
 
     def close(self) -> None:
         """Commit what is queued, then stop and close the connection."""
@@ -62,25 +73,38 @@ class Writer:
                 self._commit(batch)
 
     def _commit(self, batch: Sequence[_Queued]) -> None:
+        refused = self._begin()
+        # Who has given up by now is told, truly, that nothing was begun.
+        jobs = [queued for queued in batch if queued[1].set_running_or_notify_cancel()]
+        self._finish(jobs, refused)
+
+    def _begin(self) -> Exception | None:
+        """Begin a transaction; return why that cannot be done."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except Exception as error:
+            return error
+        return None
+
+    def _finish(self, jobs: Sequence[_Queued], refused: Exception | None) -> None:
+        """Do jobs in the transaction that was begun, or tell them why it was `refused`."""
+        if refused is not None:
             # Another process has the lock: no job's fault, and waiting for it again is no help.
-            for _, future in batch:
-                future.set_exception(error)
+            for _, future in jobs:
+                future.set_exception(refused)
             return
         try:
-            results = [job(self._connection) for job, _ in batch]
+            results = [job(self._connection) for job, _ in jobs]
             self._connection.execute("COMMIT")
         except Exception as error:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            if len(batch) == 1:
-                batch[0][1].set_exception(error)
+            if len(jobs) == 1:
+                jobs[0][1].set_exception(error)
                 return
             # One job's fault is not that of the others.
-            for queued in batch:
-                self._commit([queued])
+            for queued in jobs:
+                self._finish([queued], self._begin())
         else:
-            for (_, future), result in zip(batch, results, strict=True):
+            for (_, future), result in zip(jobs, results, strict=True):
                 future.set_result(result)

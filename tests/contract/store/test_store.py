@@ -20,7 +20,8 @@ from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import RecordOutcome
 from service.store.database.backend import CustomerWrite, Durability
 from service.store.opening import open_store
-from service.store.store import LoadCounts, Store
+from service.store.outcomes import LoadCounts
+from service.store.store import Store
 from tests.support.backends import STORE_KEY, backend_of
 from tests.support.events import EPOCH, NOW, SECOND, counted, event, identifier, logged
 from tests.support.waiting import PATIENCE, Pool

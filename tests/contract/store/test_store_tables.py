@@ -10,7 +10,8 @@ from models.domain.events import Event
 from models.errors import Conflict
 from service.store.customers.log_entries import LogEntry
 from service.store.customers.planning import Arrival
-from service.store.store import Store, StoredDecision
+from service.store.outcomes import StoredDecision
+from service.store.store import Store
 from tests.support.events import NOW, event, identifier, record
 from tests.support.waiting import PATIENCE, Pool
 

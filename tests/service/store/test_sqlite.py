@@ -18,10 +18,11 @@ from service.store.customers.planning import Arrival, EventOutcome
 from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
+from service.store.outcomes import LoadCounts
 from service.store.sqlite.backend import SqliteBackend
 from service.store.sqlite.lock import lock_directory
 from service.store.sqlite.writer import Writer
-from service.store.store import LoadCounts, Store
+from service.store.store import Store
 from service.store.store import Store as StoreOver
 from tests.support.backends import STORE_KEY
 from tests.support.events import NOW, counted, event, identifier, logged
