@@ -33,6 +33,14 @@ class RefusedByDatabase(StoreUnavailable):
     """The database answered that it does not do this; other requests may succeed."""
 
 
+class WritesRefused(RefusedByDatabase):
+    """The database reads, and for now it refuses to write: it is full, or a replica."""
+
+
+class OutOfTime(StoreUnavailable):
+    """The caller's time was over before the database was asked."""
+
+
 class LogLine(NamedTuple):
     """One entry of the log; `event_id` is empty and `identifier` too for what is not an event.
 

@@ -15,9 +15,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import RefusedByDatabase
+from service.store.database.backend import OutOfTime
 from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
 from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
+from service.store.redis.refusals import refusal, told
 from service.store.redis.time_budget import TimeBudget, budgeted_connection
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class RedisCalls:
         """Return what `call` makes of Redis's answers; raises nothing but `StoreUnavailable`."""
         if not self._allowance.begin(self._timeout):
             self.errors.add(NOT_ASKED)
-            raise StoreUnavailable(f"{self._name}: no time left")
+            raise OutOfTime(f"{self._name}: no time left")
         try:
             return self._breaker.run(call)
         except CircuitOpen:
@@ -79,7 +80,10 @@ class RedisCalls:
             raise StoreUnavailable(f"{self._name}: away; asked again in a moment") from None
         except redis.ResponseError as error:
             self.errors.add(REFUSED)
-            raise RefusedByDatabase(f"{self._name}: {_code(error)}") from None
+            raise refusal(self._name, error) from None
+        except (redis.AuthenticationError, redis.BusyLoadingError) as error:
+            self.errors.add(NO_ANSWER)
+            raise StoreUnavailable(f"{self._name}: {told(error)}") from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.errors.add(NO_ANSWER)
             raise StoreUnavailable(f"{self._name}: {error}") from None
@@ -185,9 +189,3 @@ class RedisCalls:
                 return read(call(calls))
 
         return self.ask(loaded)
-
-
-def _code(error: Exception) -> str:
-    """Return the error code that a message of Redis begins with; the rest may name a key."""
-    words = str(error).rpartition("caused error: ")[2].split()
-    return words[0] if words and words[0].isascii() and words[0].isalpha() else type(error).__name__
