@@ -15,9 +15,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import OutOfTime, RefusedByDatabase
+from service.store.database.backend import OutOfTime
 from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
 from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
+from service.store.redis.refusals import refusal, told
 from service.store.redis.time_budget import TimeBudget, budgeted_connection
 
 T = TypeVar("T")
@@ -80,19 +81,22 @@ class RedisCalls:
             return self._breaker.run(call)
         except CircuitOpen:
             self.errors.add(NOT_ASKED)
-            raise StoreUnavailable(f"{self._name}: away; asked again in a moment") from None
+            raise StoreUnavailable("away; asked again in a moment", self._name) from None
         except redis.ResponseError as error:
             self.errors.add(REFUSED)
-            raise RefusedByDatabase(f"{self._name}: {_code(error)}") from None
+            raise refusal(self._name, error) from None
+        except (redis.AuthenticationError, redis.BusyLoadingError) as error:
+            self.errors.add(NO_ANSWER)
+            raise StoreUnavailable(told(error), self._name) from None
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.errors.add(NO_ANSWER)
-            raise StoreUnavailable(f"{self._name}: {error}") from None
+            raise StoreUnavailable("no answer", f"{self._name}: {error}") from None
         except Exception as error:
             self.errors.add(RUBBISH)
             # No answer to what was asked: nor is what else may come along these connections.
             self._drop_kept()
             self.client.connection_pool.disconnect(inuse_connections=False)
-            raise StoreUnavailable(f"{self._name}: {type(error).__name__}") from error
+            raise StoreUnavailable(type(error).__name__, self._name) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -189,9 +193,3 @@ class RedisCalls:
                 return read(call(calls))
 
         return self.ask(loaded)
-
-
-def _code(error: Exception) -> str:
-    """Return the error code that a message of Redis begins with; the rest may name a key."""
-    words = str(error).rpartition("caused error: ")[2].split()
-    return words[0] if words and words[0].isascii() and words[0].isalpha() else type(error).__name__

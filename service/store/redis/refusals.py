@@ -1,0 +1,41 @@
+"""What Redis refuses, by name: the code of its answer, and the kind of error that it is here."""
+
+import re
+from typing import Final
+
+from service.store.database.backend import RefusedByDatabase, WritesRefused
+
+# Reads go on: out of memory, a replica, a snapshot or an append that failed, too few replicas.
+_NO_WRITES: Final = frozenset({"OOM", "READONLY", "MISCONF", "NOREPLICAS"})
+
+# Redis before 7 wraps what a command in a script was answered in an error of its own.
+_IN_SCRIPT: Final = re.compile(r"Error running script.*? -([A-Z]+)\b", re.DOTALL)
+_CODE: Final = re.compile(r"[A-Z]+\b")
+_COMMAND: Final = re.compile(r"permissions to run the '([a-z|]+)' command")
+
+
+def refusal(name: str, error: Exception) -> RefusedByDatabase:
+    """Return an answer of Redis that is an error, of the server called `name`, as one of ours."""
+    kind = WritesRefused if code_of(error) in _NO_WRITES else RefusedByDatabase
+    return kind(told(error), name)
+
+
+def code_of(error: Exception) -> str:
+    """Return the code that an error of Redis begins with; "ERR" where it has none."""
+    text = str(error)
+    inner = _IN_SCRIPT.search(text)
+    if inner is not None:
+        return inner[1]
+    # The client takes away a code that it knows, and leaves any other in the text.
+    known = getattr(error, "status_code", None)
+    found = _CODE.match(text)
+    return known or ("ERR" if found is None else found[0])
+
+
+def told(error: Exception) -> str:
+    """Return what may be told of an error: its code, not its text, which may name a key.
+
+    Of a right that is lacking, the command as well.
+    """
+    lacking = _COMMAND.search(str(error))
+    return code_of(error) if lacking is None else f"{code_of(error)}, {lacking[1].upper()}"
