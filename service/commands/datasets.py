@@ -40,6 +40,7 @@ def load(
     from service.config.keys import load_key
     from service.config.settings import read_settings
     from service.dataset.load import load_dataset
+    from service.store.identity.known_store import KnownStoreFile
     from service.store.opening import open_store
 
     settings = read_settings(config, store=store, key_file=key_file)
@@ -51,6 +52,7 @@ def load(
         key=key,
         event_types=settings.names.event_types,
         timeout=max(TIMEOUT, settings.redis_timeout),
+        known=KnownStoreFile(settings.registry),
     )
     try:
         with progress_bars() as progress:

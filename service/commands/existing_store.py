@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from service.config.keys import load_key
 from service.config.settings import Settings
 from service.store.database.location import DATABASE, directory_of
+from service.store.identity.known_store import KnownStoreFile
 from service.store.opening import open_store
 from service.store.store import Store
 
@@ -23,6 +24,7 @@ def existing_store(settings: Settings) -> Iterator[Store]:
         key=load_key(settings),
         event_types=settings.names.event_types,
         timeout=max(TIMEOUT, settings.redis_timeout),
+        known=KnownStoreFile(settings.registry),
     )
     try:
         yield opened

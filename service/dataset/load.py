@@ -153,7 +153,7 @@ def load_dataset(
         # The marks of chunks of another size say nothing about these.
         marks = f"{metadata.digest}:{step.table}:{step.chunk}"
         for index, (start, stop) in enumerate(_spans(0, step.rows, step.chunk)):
-            if not step.again and store.chunk_done(marks, index):
+            if not step.again and store.chunk_state(marks, index) == "done":
                 count = replace(count, skipped=count.skipped + stop - start)
                 progress(step.table, stop, step.rows)
                 continue

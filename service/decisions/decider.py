@@ -26,9 +26,9 @@ from service.contract.errors import RequestIdReused
 from service.decisions.volume_leases import VolumeLeases
 from service.metrics.stage_timer import StageTimer
 from service.store.commits import AlreadyAnswered, RequestKey, VersionConflict
+from service.store.customers.customer_lookup import CustomerLookup
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off
 from service.store.database.backend import OutOfTime, RefusedByDatabase
-from service.store.outcomes import CustomerLookup
 from service.store.store import Store
 
 WRITE_SECONDS = 0.25  # how long a decision waits for what it uses up to be stored
@@ -155,7 +155,9 @@ class Decider:
         profile = inputs.profile
         decision = record_stages(stages)
         of_answer = answer_flags(
-            self._clock, customer is not None and customer.identifiers_disagree
+            self._clock,
+            customer is not None and customer.identifiers_disagree,
+            self._store.is_older,
         )
         flags = tuple(sorted({*decision.flags, *of_answer, *shared.flags}))
         decision = msgspec.structs.replace(decision, flags=flags)
@@ -224,7 +226,11 @@ class Decider:
         return True
 
 
-def answer_flags(clock: Clock, identifiers_disagree: bool) -> list[Flag]:
+def answer_flags(clock: Clock, identifiers_disagree: bool, store_is_older: bool) -> list[Flag]:
     """Return the flags that an answer bears whatever was decided."""
-    flags = [Flag.CLOCK_SET] if clock.is_set else []
-    return [*flags, Flag.IDENTIFIERS_DISAGREE] if identifiers_disagree else flags
+    said = {
+        Flag.CLOCK_SET: clock.is_set,
+        Flag.IDENTIFIERS_DISAGREE: identifiers_disagree,
+        Flag.STORE_OLDER: store_is_older,
+    }
+    return [flag for flag, holds in said.items() if holds]

@@ -34,7 +34,11 @@ class CustomerServicer(CustomerServiceServicer):
         )
         if customer.known:
             fill_customer(response, customer.profile, recent)
-        flags = answer_flags(self._dependencies.clock, customer.identifiers_disagree)
+        flags = answer_flags(
+            self._dependencies.clock,
+            customer.identifiers_disagree,
+            self._dependencies.store.is_older,
+        )
         response.flags.extend(int(flag) for flag in flags)  # type: ignore[misc]
         return response
 

@@ -30,7 +30,7 @@ from service.decisions.replayer import difference
 from service.metrics.stage_timer import StageTimer
 from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
-from service.store.outcomes import CustomerLookup
+from service.store.customers.customer_lookup import CustomerLookup
 
 # A call with a very short deadline must not make a store that answers look dead.
 MIN_READ_SECONDS = 0.02

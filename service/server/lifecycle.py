@@ -33,6 +33,7 @@ from service.server.shared_by_workers import SharedByWorkers
 from service.server.tls import CertificateFiles
 from service.store.database.format import MIGRATE, UnknownStoreFormat
 from service.store.database.location import directory_of
+from service.store.identity.known_store import KnownStoreFile
 from service.store.opening import open_store
 from service.store.store import Store
 
@@ -161,6 +162,7 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
             clock=clock.now,
             timeout=settings.redis_timeout,
             spill=settings.spill if directory_of(settings.store) is None else None,
+            known=KnownStoreFile(settings.registry),
         )
     except (WrongKey, UnknownStoreFormat) as error:
         raise ConfigurationError(str(error)) from None

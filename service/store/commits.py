@@ -18,6 +18,7 @@ from models.domain.events import Event
 from models.domain.profile import Profile
 from service.store.customers.planning import Arrival, plan_events
 from service.store.database.backend import Backend, Commit, SealedDecision, StoredRequest
+from service.store.identity.recent_writes import RecentWrites
 from service.store.records.sealing import Seal
 
 
@@ -63,15 +64,17 @@ class Committer:
         backend: Backend,
         event_types: Mapping[str, EventType],
         seal: Seal,
+        recent: RecentWrites,
         committed: Callable[[SealedDecision], None],
     ) -> None:
         """`event_types` maps each type to the built-in one that it is like.
 
-        `committed` is told what was stored.
+        `recent` is told which customer was stored, `committed` which decision.
         """
         self._backend = backend
         self._event_types = event_types
         self._seal = seal
+        self._recent = recent
         self._committed = committed
 
     def commit(
@@ -104,6 +107,8 @@ class Committer:
             return _known(outcome)
         if not outcome:
             return VersionConflict()
+        if write is not None:
+            self._recent.note(write.customer, profile.version + 1)
         self._committed(decision)
         return Committed(profile.version + (write is not None))
 

@@ -4,7 +4,7 @@ One class over any database. A write is optimistic: read the blobs, fold in Pyth
 with its log entries if its version is unchanged, else begin again; nothing is held meanwhile.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
@@ -18,6 +18,7 @@ from models.domain.events import Event
 from models.domain.profile import Link, Profile, Unlink
 from models.errors import Conflict, Unreadable
 from service.store.commits import AlreadyAnswered, Committed, Committer, RequestKey, VersionConflict
+from service.store.customers.customer_lookup import CustomerLookup
 from service.store.customers.known_identifiers import KnownIdentifier, known_identifiers
 from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
@@ -29,7 +30,10 @@ from service.store.database.backend import Backend, CatalogueRow, Durability, Wr
 from service.store.database.counts import StoreCounts
 from service.store.database.decision_ids import new_decision_id
 from service.store.database.format import format_of
-from service.store.outcomes import CustomerLookup, LoadCounts, StoredDecision
+from service.store.identity.known_store import KnownStoreFile
+from service.store.identity.recent_writes import RecentWrites
+from service.store.identity.watch import StoreWatch
+from service.store.outcomes import LoadCounts, StoredDecision
 from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
@@ -48,20 +52,25 @@ class Store:
         key: bytes,
         event_types: Mapping[str, EventType] = EVENT_TYPES,
         spill: Path | None = None,
+        known: KnownStoreFile | None = None,
     ) -> None:
         """`clock` in microseconds; `event_types` maps each type to the built-in one it is like.
 
         Decision records are sealed under `key`. `spill` is the directory where they wait while the
-        database is away.
+        database is away. `known` keeps what is known of the store.
         """
         self._backend = backend
         self._clock = clock
         self._resolver = Resolver(backend, clock)
-        self._recorder = Recorder(backend, self._resolver, event_types)
+        recent = RecentWrites(backend.shards)
+        self._watch = StoreWatch(backend, recent, known)
+        self._recorder = Recorder(backend, self._resolver, event_types, recent)
         self._seal = Seal(key)
         self._records = RecordQueue(backend, spill, self._seal)
         self._refused_writes = RefusedWrites()
-        self._committer = Committer(backend, event_types, self._seal, self._records.add_stored)
+        self._committer = Committer(
+            backend, event_types, self._seal, recent, self._records.add_stored
+        )
 
     @property
     def durability(self) -> Durability:
@@ -72,6 +81,16 @@ class Store:
     def format(self) -> int:
         """The format that the store was made in, or brought to; one of those that are read."""
         return format_of(self._backend)
+
+    @property
+    def epoch(self) -> int:
+        """How often the store was found older than it was; what was read before may be gone."""
+        return self._watch.epoch
+
+    @property
+    def is_older(self) -> bool:
+        """Tell whether the store has lost its last moments, and nobody has taken note of it."""
+        return self._watch.is_older
 
     @property
     def refuses_writes(self) -> bool:
@@ -90,6 +109,11 @@ class Store:
             self._backend.breaker_openings,
             self._records.counts(),
             self._records.queued,
+            self._watch.rewinds,
+            self._watch.epoch,
+            self._watch.is_older,
+            self._watch.is_served,
+            self._refused_writes.now,
         )
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
@@ -111,30 +135,7 @@ class Store:
         `Unreadable` for a customer whose blob is damaged or of a later version of Throughline.
         """
         with self._backend.within(min(timeout, self._backend.call_seconds)):
-            return self._read(identifiers)
-
-    def _read(self, identifiers: Sequence[bytes]) -> CustomerLookup:
-        profile = self._resolver.stored(identifiers[0])
-        others = identifiers[1:]
-        if others and (profile is None or profile.blank):
-            found = self._profiles(others)
-            known = (found[other] for other in others)
-            profile = next((other for other in known if other and not other.blank), profile)
-        if profile is None:
-            return CustomerLookup(
-                Profile(customer=identifiers[0]), known=False, identifiers_disagree=False
-            )
-        if profile.blank:
-            # Unlinked before anything was recorded under it: as if it had never been known.
-            return CustomerLookup(profile, known=False, identifiers_disagree=False)
-        strangers = [other for other in others if other not in profile.compartments]
-        disagree = False
-        if strangers:
-            disagree = any(
-                other is not None and other.customer != profile.customer
-                for other in self._profiles(strangers).values()
-            )
-        return CustomerLookup(profile, known=True, identifiers_disagree=disagree)
+            return self._resolver.lookup(identifiers)
 
     def record(self, events: Sequence[Event], now: int) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
@@ -227,9 +228,8 @@ class Store:
         """
         owners = {*identifiers, *profile.owners}
         strangers = [one for one in identifiers if one not in profile.compartments]
-        for other in self._profiles(strangers).values():
-            if other is not None:
-                owners |= other.owners
+        for other in self._resolver.known(strangers):
+            owners |= other.owners
         return self._committer.requested(sorted(owners), request)
 
     def take(self, counter: str, amount: int, limit: int) -> int:
@@ -312,31 +312,24 @@ class Store:
         state = self._backend.chunk(dataset, index)
         return cast(Literal["started", "done"], state) if state in ("started", "done") else None
 
-    def chunk_done(self, dataset: str, index: int) -> bool:
-        """Tell whether the chunk was loaded to its end."""
-        return self.chunk_state(dataset, index) == "done"
-
     def mark_chunk(self, dataset: str, index: int, state: Literal["started", "done"]) -> None:
         """Note how far a chunk is loaded."""
         self._backend.mark_chunk(dataset, index, state)
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless the database takes writes: for health."""
+        """Look at what the database is and holds: for health, every second.
+
+        Raises `StoreUnavailable` unless it takes writes, and is the store that was opened.
+        """
         with self._refused_writes.watching():
             self._backend.check()
+            self._watch.look()
 
     def close(self) -> None:
         """Store what is still queued and let go of everything."""
         self._records.close()
+        self._watch.close()
         self._backend.close()
 
     def _link(self, said: Link, at: Arrival) -> LinkOutcome:
         return link(self._backend, self._resolver.profile, said, lambda: at.now, at.known_since)
-
-    def _profiles(self, identifiers: Iterable[bytes]) -> dict[bytes, Profile | None]:
-        profiles: dict[bytes, Profile | None] = {}
-        for identifier, found in self._resolver.profiles(identifiers).items():
-            if isinstance(found, Unreadable):
-                raise found
-            profiles[identifier] = found
-        return profiles

@@ -24,11 +24,12 @@ ARROWS: dict[str, dict[str, set[str]]] = {
     "service": {
         "store/sqlite": {"store/database"},
         "store/redis": {"store/database"},
-        "store/customers": {"store/database"},
+        "store/identity": {"store/database"},
+        "store/customers": {"store/database", "store/identity"},
         "store/records": {"store/database"},
         "store": {
             *("store/sqlite", "store/redis", "store/customers", "store/records"),
-            "store/database",
+            *("store/database", "store/identity"),
         },
         "config": {"contract", "store/database"},
         "metrics": {"config", "contract"},
@@ -43,12 +44,12 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         },
         "server": {
             *("rpc", "decisions", "metrics", "config", "contract"),
-            *("store", "store/database", "store/sqlite"),
+            *("store", "store/database", "store/identity", "store/sqlite"),
         },
         "workers": {"server", "metrics", "config"},
         "commands": {
             *("client", "workers", "server", "decisions", "dataset", "config", "contract"),
-            *("store", "store/database"),
+            *("store", "store/database", "store/identity"),
         },
         "cli": {"commands", "config"},
     },

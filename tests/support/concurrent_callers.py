@@ -15,7 +15,7 @@ from models.policy.schema import Policy
 from service.config.clock import Clock
 from service.decisions.decider import Decider, DecisionCall, Draft
 from service.decisions.volume_leases import VolumeLeases
-from service.store.outcomes import CustomerLookup
+from service.store.customers.customer_lookup import CustomerLookup
 from service.store.store import Store
 
 SECOND = 1_000_000

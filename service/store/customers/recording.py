@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from models.codec import version_of
 from models.domain.event_types import EventType
 from models.domain.events import Event
 from models.domain.profile import Profile
@@ -20,6 +21,7 @@ from service.store.database.backend import (
     RefusedByDatabase,
     WritesRefused,
 )
+from service.store.identity.recent_writes import RecentWrites
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
 
@@ -30,12 +32,20 @@ class Recorder:
     """Records events over one database, for all threads of a process."""
 
     def __init__(
-        self, backend: Backend, resolver: Resolver, event_types: Mapping[str, EventType]
+        self,
+        backend: Backend,
+        resolver: Resolver,
+        event_types: Mapping[str, EventType],
+        recent: RecentWrites,
     ) -> None:
-        """`event_types` maps each type to the built-in one that it is like."""
+        """`event_types` maps each type to the built-in one that it is like.
+
+        `recent` is told what was stored.
+        """
         self._backend = backend
         self._resolver = resolver
         self._event_types = event_types
+        self._recent = recent
 
     def record(self, events: Sequence[Event], arrival: Arrival) -> list[RecordOutcome]:
         """Store events; return what became of each."""
@@ -116,8 +126,9 @@ class Recorder:
                 else:
                     plans.append((group, planned.outcomes, planned.write))
             stored = self._backend.write([write for _, _, write in plans]) if plans else []
-            for (group, outcomes, _), done in zip(plans, stored, strict=True):
+            for (group, outcomes, write), done in zip(plans, stored, strict=True):
                 if done:
+                    self._recent.note(write.customer, version_of(write.blob))
                     outcome.update(zip(group, outcomes, strict=True))
 
 

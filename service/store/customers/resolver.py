@@ -6,12 +6,13 @@ else somebody parted it meanwhile, and the search starts again from the identifi
 common case is one read and a stale customer is never returned.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeGuard
 
 from models.codec import Damaged
 from models.domain.profile import Forward, Profile, decode_customer
 from models.errors import Unreadable
+from service.store.customers.customer_lookup import CustomerLookup
 from service.store.customers.linking import finish_pending
 from service.store.database.backend import Backend
 
@@ -29,6 +30,39 @@ class Resolver:
         self._backend = backend
         self._clock = clock
         self._customer_of: dict[bytes, bytes] = {}
+
+    def lookup(self, identifiers: Sequence[bytes]) -> CustomerLookup:
+        """Return the customer of the first identifier that is known to be somebody's.
+
+        At least one identifier. Raises `StoreUnavailable`, which is `Unreadable` for a blob that
+        cannot be used.
+        """
+        profile = self.stored(identifiers[0])
+        others = identifiers[1:]
+        if others and (profile is None or profile.blank):
+            profile = next((other for other in self.known(others) if not other.blank), profile)
+        if profile is None:
+            return CustomerLookup(
+                Profile(customer=identifiers[0]), known=False, identifiers_disagree=False
+            )
+        if profile.blank:
+            # Unlinked before anything was recorded under it: as if it had never been known.
+            return CustomerLookup(profile, known=False, identifiers_disagree=False)
+        strangers = [other for other in others if other not in profile.compartments]
+        disagree = any(other.customer != profile.customer for other in self.known(strangers))
+        return CustomerLookup(profile, known=True, identifiers_disagree=disagree)
+
+    def known(self, identifiers: Sequence[bytes]) -> list[Profile]:
+        """Return the profiles of those who are known, in the order of identifiers.
+
+        Raises `StoreUnavailable`, which is `Unreadable` for a blob that cannot be used.
+        """
+        found = self.profiles(identifiers) if identifiers else {}
+        profiles = [found[identifier] for identifier in identifiers]
+        for profile in profiles:
+            if isinstance(profile, Unreadable):
+                raise profile
+        return [profile for profile in profiles if isinstance(profile, Profile)]
 
     def profile(self, identifier: bytes) -> Profile | None:
         """Return the profile of the customer known by `identifier`; None if nobody is.

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from models.errors import StoreUnavailable
 from service.store.database.counts import ErrorCounter
+from service.store.database.gate import Gate
 
 SHARDS = 1024  # fixed when a store is made
 SKEW = 300_000_000  # microseconds that an event's time may be ahead of its arrival
@@ -118,13 +119,14 @@ class Backend(Protocol):
 
     `errors` counts the requests that failed. `refuses_known_ids`: a write that logs an event whose
     id the customer's own key has logged before, under that identifier, is refused. `call_seconds`:
-    how long a call may take at most.
+    how long a call may take at most. `gate` may be closed for all calls.
     """
 
     durability: Durability
     refuses_known_ids: bool
     shards: int
     errors: ErrorCounter
+    gate: Gate
     call_seconds: float
 
     @property
@@ -231,6 +233,24 @@ class Backend(Protocol):
     def put_setting(self, key: str, value: str) -> None:
         """Keep a value under `key`, whatever was there."""
 
+    def settings(self, keys: Sequence[str]) -> list[str | None]:
+        """Return the values kept under `keys`, None where there is none; all of one moment."""
+
+    def replace_setting(self, key: str, before: str | None, after: str) -> bool:
+        """Keep `after` under `key` where `before` was kept (None: nothing); tell whether it was."""
+
+    def count_up(self, key: str) -> int:
+        """Raise the number kept under `key`, from 0, by 1, and return it."""
+
+    def lineage(self) -> str:
+        """Return what is another as soon as another server, or other data, may answer."""
+
+    def reopen(self) -> None:
+        """Have every call from now on be of the data that is at the store's place now.
+
+        Raises `StoreUnavailable` where there is none; none is made.
+        """
+
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
 
@@ -238,7 +258,7 @@ class Backend(Protocol):
         """Mark a chunk of a dataset."""
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless the database answers."""
+        """Look anew at what the database is; raises `StoreUnavailable` unless it answers."""
 
     def close(self) -> None:
         """Let go of files, threads and connections."""

@@ -14,13 +14,20 @@ class StoreCounts(NamedTuple):
     """What has been counted since the store was opened, and what is queued now.
 
     `errors` are requests to the database that failed, by kind; `records` are decision records by
-    what became of them: stored, spilled, dropped.
+    what became of them: stored, spilled, dropped. `rewinds` is how often the store was found older
+    than it was, `epoch` how often by anybody; `is_served`: the database holds the store that is
+    known; `refuses_writes`: it takes none now.
     """
 
     errors: Mapping[str, int]
     breaker_openings: int
     records: Mapping[str, int]
     records_queued: int
+    rewinds: int
+    epoch: int
+    is_older: bool
+    is_served: bool
+    refuses_writes: bool
 
 
 class ErrorCounter:

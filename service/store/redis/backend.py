@@ -70,6 +70,14 @@ return string.sub(ARGV[2], 1, %d)
 )
 
 
+# KEYS: the settings. ARGV: which, what it must be (empty: nothing), what it becomes.
+REPLACE = b"""
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return ARGV[3]
+"""
+
+
 class RedisBackend:
     """A Redis at a URL. Every error of it becomes `StoreUnavailable`.
 
@@ -81,7 +89,7 @@ class RedisBackend:
         self._calls = RedisCalls(url, timeout)
         self._client = self._calls.client
         self._ask, self._pipeline = self._calls.ask, self._calls.pipeline
-        self.errors = self._calls.errors
+        self.errors, self.gate = self._calls.errors, self._calls.gate
         self.call_seconds = timeout
         check_format(self.setting(FORMAT_SETTING))
         self.durability = self._durability()
@@ -266,6 +274,32 @@ class RedisBackend:
         """Keep a value under `key`, whatever was there."""
         self._ask(lambda: int(self._client.hset(RedisKey.SETTINGS.key(), key, value)))
 
+    def settings(self, keys: Sequence[str]) -> list[str | None]:
+        """Return the values kept under `keys`, None where there is none; all of one moment."""
+
+        def values() -> list[str | None]:
+            found = self._client.hmget(RedisKey.SETTINGS.key(), keys)
+            return [None if value is None else to_bytes(value).decode() for value in found]
+
+        return self._ask(values)
+
+    def replace_setting(self, key: str, before: str | None, after: str) -> bool:
+        """Keep `after` under `key` where `before` was kept (None: nothing); tell whether it was."""
+        args = (key.encode(), b"" if before is None else before.encode(), after.encode())
+        call = ScriptCall((RedisKey.SETTINGS.key(),), args)
+        return self._calls.run(REPLACE, [call], lambda answers: to_done(answers[0], args[2]))
+
+    def count_up(self, key: str) -> int:
+        """Raise the number kept under `key`, from 0, by 1, and return it."""
+        return self._ask(lambda: int(self._client.hincrby(RedisKey.SETTINGS.key(), key, 1)))
+
+    def lineage(self) -> str:
+        """Return what is another as soon as another server, or other data, may answer."""
+        return self._ask(lambda: str(self._client.info("server")["run_id"]))
+
+    def reopen(self) -> None:
+        """Do nothing: connections lead to whoever is there."""
+
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
 
@@ -280,9 +314,7 @@ class RedisBackend:
         self._ask(lambda: int(self._client.hset(RedisKey.CHUNKS.key(dataset), index, state)))
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless Redis takes writes; ask again how durable it is."""
-        # A replica, or a Redis that is full, answers everything else.
-        self._ask(lambda: to_nothing(self._client.set(RedisKey.ALIVE.key(), b"")))
+        """Ask again how durable Redis is; raises `StoreUnavailable` unless it answers."""
         self.durability = self._durability()
 
     def close(self) -> None:

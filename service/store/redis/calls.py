@@ -17,6 +17,7 @@ from redis.retry import Retry
 from models.errors import StoreUnavailable
 from service.store.database.backend import OutOfTime
 from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
+from service.store.database.gate import Gate
 from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.store.redis.refusals import refusal, told
 from service.store.redis.time_budget import TimeBudget, budgeted_connection
@@ -55,6 +56,7 @@ class RedisCalls:
         options = pool.connection_kwargs
         self._name = f"redis at {options.get('host', options.get('path'))}"
         self.errors = ErrorCounter()
+        self.gate = Gate()
         self._breaker = CircuitBreaker((redis.ConnectionError, redis.TimeoutError, OSError))
         self._digests: dict[bytes, str] = {}
         self._kept: deque[Any] = deque()  # connections for `get`, each used by one thread at a time
@@ -74,6 +76,7 @@ class RedisCalls:
 
     def ask(self, call: Callable[[], T]) -> T:
         """Return what `call` makes of Redis's answers; raises nothing but `StoreUnavailable`."""
+        self.gate.pass_through()
         if not self._allowance.begin(self._timeout):
             self.errors.add(NOT_ASKED)
             raise OutOfTime("no time left", self._name)

@@ -7,12 +7,10 @@ processes may use the same directory; only one of them may be a server.
 
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
 
 from models.errors import StoreUnavailable
 from service.store.database.backend import (
@@ -24,30 +22,22 @@ from service.store.database.backend import (
     EventQuery,
     LogMarks,
     SealedDecision,
-    WritesRefused,
 )
-from service.store.database.counts import REFUSED, ErrorCounter
-from service.store.database.format import FORMAT_SETTING, check_format
 from service.store.database.location import DATABASE
-from service.store.database.time_limit import TimeLimit
-from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
-from service.store.sqlite.layout import SCHEMA
-from service.store.sqlite.writer import Writer
+from service.store.sqlite.connections import Connections
+from service.store.sqlite.jobs import (
+    append_chain,
+    commit_one,
+    count_up,
+    put_decisions,
+    replace_setting,
+    take,
+    write_one,
+)
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
 _PAGE = 1_000  # customers in one answer
 _LOG = b"log"  # the one part of the log
-# What a write that was refused as a whole ends with; another process's lock is one of them.
-_NOTHING_WRITTEN = (
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-)
-
-T = TypeVar("T")
 
 
 class SqliteBackend:
@@ -65,35 +55,24 @@ class SqliteBackend:
 
     def __init__(self, directory: Path, busy: float = BUSY_SECONDS) -> None:
         """`busy`: seconds to wait for the lock of another process."""
-        self._busy = busy
         self._path = directory / DATABASE
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(str(error.strerror), str(directory)) from None
-        self._limit = TimeLimit()
-        self._readers: deque[sqlite3.Connection] = deque()
-        self._closed = False
-        self.errors = ErrorCounter()
-        with self._errors():
-            connection = self._connect()
-            try:
-                check_format(_format(connection))
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            except BaseException:
-                connection.close()
-                raise
-        self._writer = Writer(connection)
+        self._connections = Connections(self._path, busy)
+        self.errors, self.gate = self._connections.errors, self._connections.gate
+        self._one, self._all = self._connections.one, self._connections.all
+        self._scan, self._submit = self._connections.scan, self._connections.submit
+        self._reading = self._connections.reading
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound how long the writes of this thread in the block wait; reading waits for nobody."""
-        return self._limit.within(seconds)
+        return self._connections.limit.within(seconds)
 
     def time_left(self) -> float:
         """Return what is left of that, in seconds; `inf` without a bound."""
-        return self._limit.left()
+        return self._connections.limit.left()
 
     def get(self, customer: bytes) -> bytes | None:
         """Return the blob of one customer."""
@@ -233,6 +212,13 @@ class SqliteBackend:
         stored = self._one("SELECT value FROM meta WHERE key = ?", key)
         return None if stored is None else str(stored)
 
+    def settings(self, keys: Sequence[str]) -> list[str | None]:
+        """Return the values kept under `keys`, None where there is none; all of one moment."""
+        marks = ", ".join("?" * len(keys))
+        rows = self._all(f"SELECT key, value FROM meta WHERE key IN ({marks})", *keys)  # noqa: S608
+        found = {key: str(value) for key, value in rows}
+        return [found.get(key) for key in keys]
+
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
         stored = self.setting(key)
@@ -246,6 +232,22 @@ class SqliteBackend:
         """Keep a value under `key`, whatever was there."""
         replace = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
         self._submit(lambda connection: connection.execute(replace, (key, value)).rowcount)
+
+    def replace_setting(self, key: str, before: str | None, after: str) -> bool:
+        """Keep `after` under `key` where `before` was kept (None: nothing); tell whether it was."""
+        return self._submit(lambda connection: replace_setting(connection, key, before, after))
+
+    def count_up(self, key: str) -> int:
+        """Raise the number kept under `key`, from 0, by 1, and return it."""
+        return self._submit(lambda connection: count_up(connection, key))
+
+    def lineage(self) -> str:
+        """Return what is another as soon as other data may be at the store's place."""
+        return self._connections.lineage()
+
+    def reopen(self) -> None:
+        """Have every call from now on be of the file that is there now; never make one."""
+        self._connections.reopen()
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""
@@ -261,86 +263,12 @@ class SqliteBackend:
         )
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless the database can be read and written."""
+        """Raise `StoreUnavailable` unless the database can be read."""
         self._one("SELECT value FROM meta WHERE key = ?", "revision")
-        # Really written: a disk that is full, or read-only by now, lets a transaction begin.
-        alive = "INSERT OR REPLACE INTO meta VALUES ('alive', '')"
-        self._submit(lambda connection: connection.execute(alive).rowcount)
 
     def close(self) -> None:
         """Commit what is queued and close the file."""
-        self._closed = True
-        self._writer.close()
-        while self._readers:
-            self._readers.pop().close()
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            self._path, self._busy, isolation_level=None, check_same_thread=False
-        )
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            if self._closed:
-                raise StoreUnavailable("closed", str(self._path))
-            try:
-                connection = self._readers.pop()
-            except IndexError:
-                connection = self._connect()
-                connection.execute("PRAGMA query_only = ON")
-            try:
-                yield connection
-            except BaseException:
-                connection.close()
-                raise
-            self._readers.append(connection)
-
-    def _one(self, query: str, *values: object) -> Any:
-        with self._reading() as connection:
-            row = connection.execute(query, values).fetchone()
-        return None if row is None else row[0]
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        with self._reading() as connection:
-            return connection.execute(query, values).fetchall()
-
-    def _scan(self, query: str, *values: object) -> Iterator[Any]:
-        # On a connection of its own: the statement holds the snapshot as long as it runs.
-        with self._errors():
-            connection = self._connect()
-            try:
-                yield from connection.execute(query, values)
-            finally:
-                connection.close()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            self.errors.add(REFUSED)
-            raise StoreUnavailable(str(error), str(self._path)) from None
-
-    def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        with self._errors():
-            try:
-                return self._writer.submit(job, self._limit.left())
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _NOTHING_WRITTEN:
-                    raise
-                self.errors.add(REFUSED)
-                raise WritesRefused(str(error), str(self._path)) from None
-
-
-def _format(connection: sqlite3.Connection) -> str | None:
-    """Return the format that is kept in a file which may be of any version, or empty."""
-    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
-    if connection.execute(there).fetchone() is None:
-        return None
-    query = "SELECT value FROM meta WHERE key = ?"
-    row = connection.execute(query, (FORMAT_SETTING,)).fetchone()
-    return None if row is None else str(row[0])
+        self._connections.close()
 
 
 def _revision(connection: sqlite3.Connection) -> int:

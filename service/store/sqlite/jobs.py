@@ -72,6 +72,25 @@ def take(connection: sqlite3.Connection, counter: str, amount: int, limit: int) 
     return taken
 
 
+def replace_setting(
+    connection: sqlite3.Connection, key: str, before: str | None, after: str
+) -> bool:
+    """Keep `after` under `key` where `before` was kept (None: nothing); tell whether it was."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    if (None if row is None else str(row[0])) != before:
+        return False
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, after))
+    return True
+
+
+def count_up(connection: sqlite3.Connection, key: str) -> int:
+    """Raise the number kept under `key`, from 0, by 1, and return it."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    number = 1 if row is None else int(row[0]) + 1
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(number)))
+    return number
+
+
 def _replace(
     connection: sqlite3.Connection,
     customer: bytes,

@@ -9,7 +9,7 @@ from models.domain.reservations import granted, reserved
 from models.domain.view import view_of
 from models.errors import StoreUnavailable
 from service.store.commits import AlreadyAnswered, Committed, RequestKey, VersionConflict
-from service.store.outcomes import CustomerLookup
+from service.store.customers.customer_lookup import CustomerLookup
 from service.store.store import Store
 from tests.support.events import NOW, SECOND, event, identifier, logged, record
 from tests.support.redis_server import RedisServer

@@ -1,0 +1,1 @@
+"""Which store a database holds: known by its identity, and by how far it has come."""

@@ -1,0 +1,177 @@
+"""The connections to the file of an embedded store: many that read, one that writes."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from models.errors import StoreUnavailable
+from service.store.database.backend import WritesRefused
+from service.store.database.counts import REFUSED, ErrorCounter
+from service.store.database.format import FORMAT_SETTING, check_format
+from service.store.database.gate import Gate
+from service.store.database.time_limit import TimeLimit
+from service.store.sqlite.layout import SCHEMA
+from service.store.sqlite.writer import Writer
+
+# What a write that was refused as a whole ends with; another process's lock is one of them.
+_NOTHING_WRITTEN = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
+
+T = TypeVar("T")
+
+
+class Connections:
+    """The connections of one process to the database at a path; safe for all threads.
+
+    Every error of SQLite becomes `StoreUnavailable`, with the path.
+    """
+
+    def __init__(self, path: Path, busy: float) -> None:
+        """Open the file, made if it is not there; `busy`: seconds to wait for other processes.
+
+        Raises `UnknownStoreFormat` before anything is written.
+        """
+        self._path = path
+        self._busy = busy
+        self.errors = ErrorCounter()
+        self.gate = Gate()
+        self.limit = TimeLimit()
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._opened = 0  # times that the file was opened: which of them a reader is of
+        self._closed = False
+        with self._errors():
+            self._writer = self._open_writer(made=True)
+
+    def lineage(self) -> str:
+        """Return which file is at the path now; "" where there is none."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return ""
+        return f"{status.st_dev}:{status.st_ino}"
+
+    def reopen(self) -> None:
+        """Have every call from now on be of the file that is at the path now; never make one."""
+        with self._errors():
+            if not self._path.exists():
+                raise StoreUnavailable("the file is gone; put it back", str(self._path))
+            before, self._writer = self._writer, self._open_writer(made=False)
+            self._opened += 1
+        before.close()
+        self._drop_readers()
+
+    def close(self) -> None:
+        """Commit what is queued and close the file."""
+        self._closed = True
+        self._writer.close()
+        self._drop_readers()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that reads."""
+        with self._errors():
+            self._pass_through()
+            of = self._opened
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            if of == self._opened:
+                self._readers.append(connection)
+            else:
+                connection.close()
+
+    def one(self, query: str, *values: object) -> Any:
+        """Return the first column of the first row, None where there is none."""
+        with self.reading() as connection:
+            row = connection.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def all(self, query: str, *values: object) -> list[Any]:
+        """Return all rows."""
+        with self.reading() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def scan(self, query: str, *values: object) -> Iterator[Any]:
+        """Yield the rows as of the first of them."""
+        # On a connection of its own: the statement holds the snapshot as long as it runs.
+        with self._errors():
+            self._pass_through()
+            connection = self._connect()
+            try:
+                yield from connection.execute(query, values)
+            finally:
+                connection.close()
+
+    def submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a job in the one transaction of all that write now returns."""
+        with self._errors():
+            self._pass_through()
+            try:
+                return self._writer.submit(job, self.limit.left())
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _NOTHING_WRITTEN:
+                    raise
+                self.errors.add(REFUSED)
+                raise WritesRefused(str(error), str(self._path)) from None
+
+    def _pass_through(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("closed", str(self._path))
+        self.gate.pass_through()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._path, self._busy, isolation_level=None, check_same_thread=False
+        )
+
+    def _open_writer(self, *, made: bool) -> Writer:
+        """Open a connection that writes; tables are `made` where there are none."""
+        connection = self._connect()
+        try:
+            check_format(_format(connection))
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if made:
+                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
+        return Writer(connection)
+
+    def _drop_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.errors.add(REFUSED)
+            raise StoreUnavailable(str(error), str(self._path)) from None
+
+
+def _format(connection: sqlite3.Connection) -> str | None:
+    """Return the format that is kept in a file which may be of any version, or empty."""
+    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
+    if connection.execute(there).fetchone() is None:
+        return None
+    query = "SELECT value FROM meta WHERE key = ?"
+    row = connection.execute(query, (FORMAT_SETTING,)).fetchone()
+    return None if row is None else str(row[0])
