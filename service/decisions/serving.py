@@ -44,6 +44,7 @@ class Serving:
         self.release_refusals = 0  # releases that were not fit for it
         self.policy_swaps = 0
         self.policy_refusals = 0
+        self._catalogue_epoch = store.epoch  # of the store, as it was last read
         self.catalogue_checked = time.monotonic()  # when it was last seen to be the newest
 
     @property
@@ -60,7 +61,11 @@ class Serving:
         """Apply every change of the catalogue that the store has; return the catalogue."""
         with self._swapping:
             snapshot = self._snapshot
-            catalogue = catch_up(self._store, snapshot.catalogue)
+            epoch = self._store.epoch
+            # A store that went back may give known revisions to other rows.
+            known = snapshot.catalogue if epoch == self._catalogue_epoch else Catalogue()
+            catalogue = catch_up(self._store, known)
+            self._catalogue_epoch = epoch
             if catalogue is not snapshot.catalogue:
                 index = None if snapshot.index is None else snapshot.index.update(catalogue)
                 if index is not None:
@@ -72,7 +77,8 @@ class Serving:
 
     def follow_catalogue(self) -> None:
         """Apply what other processes changed in the catalogue, if anything."""
-        if self._store.revision() != self._snapshot.catalogue.revision:
+        behind = self._store.revision() != self._snapshot.catalogue.revision
+        if behind or self._store.epoch != self._catalogue_epoch:
             self.refresh_catalogue()
         self.catalogue_checked = time.monotonic()
 

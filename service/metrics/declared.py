@@ -150,6 +150,30 @@ STORE_ERRORS = counter(
 BREAKER_OPENINGS = counter(
     "throughline_store_breaker_openings_total", "Times that the database stopped answering."
 )
+WRITES_REFUSED = gauge(
+    "throughline_store_refuses_writes",
+    "1 while the database refuses writes: answers reserve nothing.",
+    "livemax",
+)
+STORE_SERVED = gauge(
+    "throughline_store_is_served",
+    "1 while the database holds the store that was opened; 0: none, or another.",
+    "livemin",
+)
+STORE_EPOCH = gauge(
+    "throughline_store_epoch",
+    "How often the store was found older than it was, by a failover or a restore.",
+    "livemax",
+)
+STORE_OLDER = gauge(
+    "throughline_store_is_older",
+    "1 until the last of these times is accepted: every answer is flagged.",
+    "livemax",
+)
+STORE_REWINDS = counter(
+    "throughline_store_rewinds_total",
+    "Times that this server found the store older than it was.",
+)
 CATALOGUE_REVISION = gauge(
     "throughline_catalogue_revision",
     "Revision of the catalogue that decides; of several workers the one furthest behind.",

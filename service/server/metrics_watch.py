@@ -36,6 +36,11 @@ class MetricsWatch:
             self._raise_to(exported[declared.STORE_ERRORS].labels(kind), number)
         self._raise_to(exported[declared.BREAKER_OPENINGS], counts.breaker_openings)
         exported[declared.RECORDS_QUEUED].set(counts.records_queued)
+        self._raise_to(exported[declared.STORE_REWINDS], counts.rewinds)
+        exported[declared.STORE_EPOCH].set(counts.epoch)
+        exported[declared.STORE_OLDER].set(counts.is_older)
+        exported[declared.STORE_SERVED].set(counts.is_served)
+        exported[declared.WRITES_REFUSED].set(counts.refuses_writes)
 
     def _observe_release(self) -> None:
         exported, active = self._exported, self._active_release
