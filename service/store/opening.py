@@ -9,7 +9,8 @@ from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
 from service.store.database.backend import Backend
 from service.store.database.format import FINGERPRINT_SETTING, format_of
-from service.store.database.location import REDIS, directory_of
+from service.store.database.location import directory_of
+from service.store.database.redis_url import is_redis
 from service.store.sqlite.backend import SqliteBackend
 from service.store.store import Store
 
@@ -30,7 +31,7 @@ def open_store(
     timeout: float = TIMEOUT,
     spill: Path | None = None,
 ) -> Store:
-    """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
+    """Return the store at `url`: "sqlite:DIR" or one of a Redis; made if it is not there.
 
     `key` is the one that identifiers are hashed with; decision records are sealed under it.
     `event_types` maps each event type to the built-in one that it is like; `clock` gives
@@ -56,7 +57,7 @@ def open_database(url: str, *, key: bytes, timeout: float) -> Backend:
     directory = directory_of(url)
     if directory is not None:
         backend = SqliteBackend(directory)
-    elif url.startswith(REDIS):
+    elif is_redis(url):
         # Only who serves a fleet pays for the client's import.
         from service.store.redis.backend import RedisBackend
 

@@ -33,12 +33,23 @@ class RefusedByDatabase(StoreUnavailable):
     """The database answered that it does not do this; other requests may succeed."""
 
 
+class PartAway(RefusedByDatabase):
+    """One of several servers does not answer; what the others keep is read and written on."""
+
+
 class WritesRefused(RefusedByDatabase):
     """The database reads, and for now it refuses to write: it is full, or a replica."""
 
 
 class OutOfTime(StoreUnavailable):
     """The caller's time was over before the database was asked."""
+
+
+class LayoutReport(NamedTuple):
+    """How many keys were renamed, and which stay because there is one of the new name already."""
+
+    renamed: int
+    left: tuple[str, ...] = ()
 
 
 class LogLine(NamedTuple):
@@ -120,10 +131,17 @@ class Backend(Protocol):
     id the customer's own key has logged before, under that identifier, is refused.
     """
 
-    durability: Durability
     refuses_known_ids: bool
     shards: int
     errors: ErrorCounter
+
+    @property
+    def durability(self) -> Durability:
+        """Return what an acknowledged write survives, as far as is known."""
+
+    @property
+    def former_layout(self) -> bool:
+        """Tell whether what is kept is named as a version before did."""
 
     @property
     def breaker_openings(self) -> int:
@@ -182,6 +200,12 @@ class Backend(Protocol):
         """Have the ids of all events that were ever logged in the index that `seen` looks at.
 
         Again is harmless. `progress` is told how many entries of the log were looked at.
+        """
+
+    def bring_layout_on(self, progress: Callable[[int], None], dry_run: bool) -> LayoutReport:
+        """Name what is kept as this version does, or tell how much would be; again is harmless.
+
+        `progress` is told how many keys were renamed.
         """
 
     def customers(self) -> Iterator[bytes]:

@@ -7,7 +7,8 @@ is left.
 
 import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from math import inf
 from typing import Any
 
@@ -33,6 +34,22 @@ class TimeBudget(threading.local):
 
     def __exit__(self, *error: object) -> None:
         self._until_all = inf
+
+    @contextmanager
+    def share(self, parts: int) -> Iterator[None]:
+        """Leave to the block one of so many parts of what is left of the call under way."""
+        until = self._until
+        now = time.monotonic()
+        self._until = now + max(0.0, until - now) / parts
+        try:
+            yield
+        finally:
+            self._until = until
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing is left of the call under way."""
+        return time.monotonic() >= self._until
 
     def begin(self, seconds: float) -> bool:
         """Begin a call of at most `seconds`; False when there is no time for it."""

@@ -21,6 +21,7 @@ from service.store.database.backend import (
     CustomerWrite,
     Durability,
     EventQuery,
+    LayoutReport,
     LogMarks,
     SealedDecision,
 )
@@ -46,6 +47,7 @@ class SqliteBackend:
     """
 
     durability = Durability.DURABLE
+    former_layout = False
     shards = SHARDS
     refuses_known_ids = True
     breaker_openings = 0  # a file needs no breaker
@@ -142,6 +144,10 @@ class SqliteBackend:
 
     def enter_event_ids(self, progress: Callable[[int], None]) -> None:
         """Do nothing: the log itself has an index, in every format."""
+
+    def bring_layout_on(self, progress: Callable[[int], None], dry_run: bool) -> LayoutReport:
+        """Do nothing: tables are named as ever."""
+        return LayoutReport(0)
 
     def customers(self) -> Iterator[bytes]:
         """Yield the ids of all customers, ascending."""
