@@ -20,8 +20,8 @@ def migrate(
     """Bring a store from the format of the version before to that of this one.
 
     It may be interrupted and run again. No server may have an embedded store open meanwhile; Redis
-    is migrated beside running servers, all of this version. Exit code 65 where a customer could
-    not be read: each is named, and left as it is.
+    is migrated beside running servers, all of this version; while its keys are renamed they answer
+    as if Redis were away. Exit code 65 where something is left as it is: each is named.
     """
     from models.codec import FORMAT
     from service.commands.existing_store import TIMEOUT, check_there
@@ -45,7 +45,7 @@ def migrate(
             dry_run=dry_run,
             progress=lambda what, done: progress(what, done, None),
         )
-    if not report.steps:
+    if not report.steps and report.layout is None:
         output().print(f"The store is of format {FORMAT}, that of this version: nothing to do.")
         return
     seconds = time.monotonic() - begun
@@ -61,7 +61,13 @@ def migrate(
             )
         for reason in step.unreadable:
             error_console().print(reason, markup=False, soft_wrap=True)
+    if report.layout is not None:
+        verb = "would be" if dry_run else "were"
+        output().print(f"Layout 1 to 2: {report.layout.renamed:,} keys {verb} renamed.")
+        for key in report.layout.left:
+            error_console().print(f"{key}: there by its new name as well", markup=False)
     if dry_run:
         output().print("Nothing was written.")
-    if any(step.unreadable for step in report.steps):
+    left = report.layout.left if report.layout is not None else ()
+    if left or any(step.unreadable for step in report.steps):
         raise typer.Exit(os.EX_DATAERR)

@@ -27,7 +27,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadInput, ThroughlineError
 from service.contract.names import Names, declare_names
-from service.store.database.location import EMBEDDED, REDIS
+from service.store.database.location import EMBEDDED
+from service.store.database.redis_url import is_redis, parse_redis_url
 
 PREFIX = "THROUGHLINE_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -151,7 +152,9 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _known_store(cls, store: str) -> str:
-        if not store.startswith((EMBEDDED, *REDIS)):
+        if is_redis(store):
+            parse_redis_url(store)
+        elif not store.startswith(EMBEDDED):
             raise ValueError("want sqlite:DIRECTORY or redis://HOST:PORT/DB")
         if store == EMBEDDED:
             raise ValueError("want a directory after sqlite:")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from models.codec import FORMAT
 from models.domain.event_types import EVENT_TYPES, EventType
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend
+from service.store.database.backend import Backend, LayoutReport
 from service.store.database.format import FORMAT_SETTING, format_of
 from service.store.database.location import directory_of
 from service.store.opening import open_database, wall_clock
@@ -23,11 +23,15 @@ STEPS: Mapping[int, Callable[[Backend, StepOptions], StepReport]] = {2: rebuild_
 
 
 class MigrationReport(NamedTuple):
-    """From which format to which a store was brought, or would be, and what each step did."""
+    """From which format to which a store was brought, or would be, and what each step did.
+
+    `layout` tells what keys were renamed; None: none had to be.
+    """
 
     before: int
     after: int
     steps: tuple[StepReport, ...]
+    layout: LayoutReport | None = None
 
 
 def migrate_store(
@@ -43,8 +47,9 @@ def migrate_store(
     """Bring the store at `url` to the format of today; nothing where it has that.
 
     Over an embedded store no server may run, unless nothing is to be written; over Redis servers of
-    this version may. `timeout` is in seconds, `clock` gives microseconds, `event_types` are all
-    that the log has. Raises as `open_store` does, and as the steps do; it may then be called again.
+    this version may, which are barred while keys are renamed. `timeout` is in seconds, `clock`
+    gives microseconds, `event_types` are all that the log has. Raises as `open_store` does, and as
+    the steps do; it may then be called again.
     """
     with closing(open_database(url, key=key, timeout=timeout)) as backend:
         before = format_of(backend)
@@ -56,7 +61,10 @@ def migrate_store(
                 if dry_run:
                     break  # the next step begins with what this one leaves
                 backend.put_setting(FORMAT_SETTING, str(number + 1))
-        return MigrationReport(before, FORMAT, tuple(steps))
+        layout = None
+        if backend.former_layout:
+            layout = backend.bring_layout_on(lambda done: progress("keys", done), dry_run)
+        return MigrationReport(before, FORMAT, tuple(steps), layout)
 
 
 @contextmanager

@@ -11,10 +11,15 @@ from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.identifiers import key_fingerprint
 from models.errors import BadInput, WrongKey
 from service.store.database.backend import Backend
-from service.store.database.format import FINGERPRINT_SETTING, format_of
-from service.store.database.location import DATABASE, REDIS, directory_of
+from service.store.database.format import (
+    FINGERPRINT_SETTING,
+    IDENTITY_BYTES,
+    IDENTITY_SETTING,
+    format_of,
+)
+from service.store.database.location import DATABASE, directory_of
+from service.store.database.redis_url import is_redis
 from service.store.identity.judgement import (
-    IDENTITY,
     REMEDY,
     NotServed,
     Verdict,
@@ -28,7 +33,6 @@ from service.store.store import Store
 
 _log = structlog.get_logger(__name__)
 
-IDENTITY_BYTES = 6  # of chance
 TIMEOUT = 0.25  # seconds that Redis has to answer
 
 
@@ -47,7 +51,7 @@ def open_store(
     spill: Path | None = None,
     known: KnownStoreFile | None = None,
 ) -> Store:
-    """Return the store at `url`: "sqlite:DIR" or "redis://host:port/db"; made if it is not there.
+    """Return the store at `url`: "sqlite:DIR" or one of a Redis; made if it is not there.
 
     `key` is the one that identifiers are hashed with; decision records are sealed under it.
     `event_types` maps each event type to the built-in one that it is like; `clock` gives
@@ -90,9 +94,10 @@ def open_database(
     return backend
 
 
-def connect(url: str, timeout: float, *, make: bool) -> Backend:
-    """Return the database at `url`, whatever it holds; without `make` there must be one.
+def connect(url: str, timeout: float, *, make: bool, identity: str = "") -> Backend:
+    """Return the database at `url`, whatever it holds; without `make` nothing is written.
 
+    `identity` is that of a store that is made here; of its own choice where it is empty.
     Raises `BadInput`, `UnknownStoreFormat`, `NotServed` and `StoreUnavailable`.
     """
     directory = directory_of(url)
@@ -100,11 +105,11 @@ def connect(url: str, timeout: float, *, make: bool) -> Backend:
         if not (make or (directory / DATABASE).exists()):
             raise NotServed(f"{directory / DATABASE}: {Verdict.EMPTY.value}; {REMEDY}")
         return SqliteBackend(directory)
-    if url.startswith(REDIS):
+    if is_redis(url):
         # Only who serves a fleet pays for the client's import.
         from service.store.redis.backend import RedisBackend
 
-        return RedisBackend(url, timeout)
+        return RedisBackend(url, timeout, make=make, identity=identity)
     raise BadInput("store", "want sqlite:DIR or redis://host:port/db")
 
 
@@ -123,7 +128,7 @@ def _judge(backend: Backend, known: KnownStoreFile | None) -> None:
 def _make(backend: Backend, key: bytes) -> None:
     """Have the store say its format, its identity and its key; raises `WrongKey`."""
     format_of(backend)
-    backend.put_if_absent(IDENTITY, secrets.token_hex(IDENTITY_BYTES))
+    backend.put_if_absent(IDENTITY_SETTING, secrets.token_hex(IDENTITY_BYTES))
     fingerprint = key_fingerprint(key)
     stored = backend.put_if_absent(FINGERPRINT_SETTING, fingerprint)
     if stored != fingerprint:

@@ -16,20 +16,14 @@ from service.contract.names import declare_names
 from service.store.customers.log_entries import decode_entry
 from service.store.database.backend import SHARDS
 from service.store.database.location import DATABASE
-from service.store.redis.layout import (
-    LOG_HEADER,
-    RedisKey,
-    counter_key,
-    customer_key,
-    log_key,
-    record_key,
-)
+from service.store.redis.layout import LOG_HEADER, SETTINGS_KEY, RedisKey, RedisKeys
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE
 
 STORES = ROOT / "tests" / "fixtures" / "stores"
 DECLARED = {"notified": "sent"}
 NAMES = declare_names(event_types=DECLARED)
+FORMER_KEYS = RedisKeys("", SHARDS)  # as they were named before a store had an identity
 LATER = 1 << 40  # seconds: no record is let go of during a test
 
 
@@ -80,28 +74,29 @@ class KeptStore:
 
     def _fill(self, pipe: Any) -> None:
         settings = {"shards": SHARDS}
+        keys = FORMER_KEYS
         for name, value in self.rows("SELECT key, value FROM meta"):
             if name == "revision":
-                pipe.set(RedisKey.CATALOGUE_REVISION.key(), value)
+                pipe.set(keys.of(RedisKey.CATALOGUE_REVISION), value)
             elif name == "key_fingerprint":
                 settings[name] = value
-        pipe.hset(RedisKey.SETTINGS.key(), mapping=settings)
+        pipe.hset(SETTINGS_KEY, mapping=settings)
         for customer, blob in self.rows("SELECT id, blob FROM customers"):
-            pipe.set(customer_key(customer, SHARDS), blob)
+            pipe.set(keys.customer(customer), blob)
         query = "SELECT identifier, event_id, content, blob FROM log ORDER BY seq"
         for identifier, event_id, content, blob in self.rows(query):
             header = LOG_HEADER.pack(identifier or b"", event_key(event_id or ""), content)
-            stream = log_key(identifier or said_first(blob), SHARDS)
+            stream = keys.log(identifier or said_first(blob))
             pipe.xadd(stream, {"e": header + blob})
         for kind, name, revision, blob in self.rows("SELECT * FROM catalogue"):
-            pipe.zadd(RedisKey.CATALOGUE_REVISIONS.key(), {f"{kind}:{name}": revision})
-            pipe.hset(RedisKey.CATALOGUE_ROWS.key(), f"{kind}:{name}", blob)
+            pipe.zadd(keys.of(RedisKey.CATALOGUE_REVISIONS), {f"{kind}:{name}": revision})
+            pipe.hset(keys.of(RedisKey.CATALOGUE_ROWS), f"{kind}:{name}", blob)
         for decision, blob in self.rows("SELECT id, blob FROM decisions"):
-            pipe.set(record_key(decision), blob)
+            pipe.set(keys.record(decision), blob)
         for (blob,) in self.rows("SELECT blob FROM chain ORDER BY seq"):
-            pipe.xadd(RedisKey.CHAIN.key(), {"e": blob})
+            pipe.xadd(keys.of(RedisKey.CHAIN), {"e": blob})
         for counter, count in self.rows("SELECT name, count FROM counters"):
-            pipe.set(counter_key(counter), count)
+            pipe.set(keys.counter(counter)[0], count)
         pipe.execute()
 
 

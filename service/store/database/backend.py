@@ -34,12 +34,23 @@ class RefusedByDatabase(StoreUnavailable):
     """The database answered that it does not do this; other requests may succeed."""
 
 
+class PartAway(RefusedByDatabase):
+    """One of several servers does not answer; what the others keep is read and written on."""
+
+
 class WritesRefused(RefusedByDatabase):
     """It takes no writes for now, as it is full, read-only or locked: nothing was written."""
 
 
 class OutOfTime(StoreUnavailable):
     """No time was left for the call: it was not begun."""
+
+
+class LayoutReport(NamedTuple):
+    """How many keys were renamed, and which stay because there is one of the new name already."""
+
+    renamed: int
+    left: tuple[str, ...] = ()
 
 
 class LogLine(NamedTuple):
@@ -122,12 +133,19 @@ class Backend(Protocol):
     how long a call may take at most. `gate` may be closed for all calls.
     """
 
-    durability: Durability
     refuses_known_ids: bool
     shards: int
     errors: ErrorCounter
     gate: Gate
     call_seconds: float
+
+    @property
+    def durability(self) -> Durability:
+        """Return what an acknowledged write survives, as far as is known."""
+
+    @property
+    def former_layout(self) -> bool:
+        """Tell whether what is kept is named as a version before did."""
 
     @property
     def breaker_openings(self) -> int:
@@ -189,6 +207,12 @@ class Backend(Protocol):
         """Have the ids of all events that were ever logged in the index that `seen` looks at.
 
         Again is harmless. `progress` is told how many entries of the log were looked at.
+        """
+
+    def bring_layout_on(self, progress: Callable[[int], None], dry_run: bool) -> LayoutReport:
+        """Name what is kept as this version does, or tell how much would be; again is harmless.
+
+        `progress` is told how many keys were renamed.
         """
 
     def customers(self) -> Iterator[bytes]:
@@ -256,6 +280,9 @@ class Backend(Protocol):
 
     def mark_chunk(self, dataset: str, index: int, state: str) -> None:
         """Mark a chunk of a dataset."""
+
+    def remarks(self) -> Sequence[str]:
+        """Return what else a person should know of it, each with what to do."""
 
     def check(self) -> None:
         """Look anew at what the database is; raises `StoreUnavailable` unless it answers."""

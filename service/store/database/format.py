@@ -12,6 +12,8 @@ from service.store.database.backend import Backend
 
 FORMAT_SETTING = "format"
 FINGERPRINT_SETTING = "key_fingerprint"  # every store has one, whatever its format
+IDENTITY_SETTING = "identity"
+IDENTITY_BYTES = 6  # of chance; a store says them in hexadecimal
 MIGRATE = "throughline migrate"
 
 _WITHOUT_NUMBER = 2
@@ -35,6 +37,15 @@ def check_format(stored: str | None) -> None:
         raise UnknownStoreFormat(f"store: format {ascii(stored)[:40]} is no number; damaged?")
     if found not in READ:
         raise UnknownStoreFormat(_refusal(found))
+
+
+def check_layout(stored: str | None, known: int) -> None:
+    """Raise `UnknownStoreFormat` unless a layout of keys is `known`, or one before that."""
+    if stored is not None and not (stored.isdecimal() and int(stored) <= known):
+        raise UnknownStoreFormat(
+            f"store: layout {ascii(stored)[:40]}; this version reads up to {known}: use a later "
+            "version"
+        )
 
 
 def format_of(backend: Backend) -> int:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 EMBEDDED = "sqlite:"
-REDIS = ("redis://", "rediss://", "unix://")
 DATABASE = "throughline.db"
 
 

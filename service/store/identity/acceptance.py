@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 from models.domain.identifiers import key_fingerprint
 from service.store.database.backend import Backend, Durability
-from service.store.database.format import FINGERPRINT_SETTING, format_of
+from service.store.database.format import FINGERPRINT_SETTING, IDENTITY_SETTING, format_of
 from service.store.identity.judgement import (
     ACCEPTED,
     EPOCH,
-    IDENTITY,
     Found,
     Verdict,
     look,
@@ -68,7 +67,7 @@ def accept(backend: Backend, known: KnownStoreFile) -> Verdict:
     if verdict is Verdict.ANOTHER or before is None:
         known.write(KnownStore(found.identity or "", found.epoch, found.pulse))
     elif verdict is Verdict.EMPTY:
-        backend.put_if_absent(IDENTITY, before.identity)
+        backend.put_if_absent(IDENTITY_SETTING, before.identity)
         _note(backend, known, before, raise_epoch(backend, found, before.epoch))
     elif verdict is Verdict.OLDER:
         went_back = not found.is_older

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from models.errors import ThroughlineError
 from service.store.database.backend import Backend
+from service.store.database.format import IDENTITY_SETTING
 from service.store.identity.known_store import KnownStore
 
-IDENTITY, EPOCH, ACCEPTED, PULSE = "identity", "epoch", "accepted_epoch", "pulse"
+EPOCH, ACCEPTED, PULSE = "epoch", "accepted_epoch", "pulse"
 REMEDY = "put it back, or `throughline store accept` what is there"
 
 
@@ -66,7 +67,7 @@ class Found(NamedTuple):
 
 def look(backend: Backend) -> Found:
     """Return what a database says now; raises `StoreUnavailable`."""
-    identity, *numbers = backend.settings((IDENTITY, EPOCH, ACCEPTED, PULSE))
+    identity, *numbers = backend.settings((IDENTITY_SETTING, EPOCH, ACCEPTED, PULSE))
     epoch, accepted, pulse = (int(number or 0) for number in numbers)
     return Found(identity, epoch, accepted, pulse)
 

@@ -19,7 +19,7 @@ def to_content(answer: Any) -> int | None:
 
 def to_nothing(answer: Any) -> None:
     """Read an answer that says no more than yes; raises `TypeError` for any other."""
-    if answer is not True:
+    if answer != b"OK":
         raise TypeError("not a yes")
 
 

@@ -5,22 +5,25 @@ Redis, whose connections are dropped, because what else is under way along them 
 call's answer.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, ResponseError
 
-from models.errors import StoreUnavailable
+from models.errors import BadInput, StoreUnavailable
 from service.store.database.backend import OutOfTime
-from service.store.database.counts import NO_ANSWER, NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
+from service.store.database.counts import NOT_ASKED, REFUSED, RUBBISH, ErrorCounter
 from service.store.database.gate import Gate
-from service.store.redis.circuit_breaker import CircuitBreaker, CircuitOpen
-from service.store.redis.refusals import refusal, told
-from service.store.redis.time_budget import TimeBudget, budgeted_connection
+from service.store.database.redis_url import RedisUrl, parse_redis_url
+from service.store.redis.answers import to_bytes
+from service.store.redis.cluster import ClusterServers
+from service.store.redis.node import Command, RedisNode
+from service.store.redis.refusals import refusal
+from service.store.redis.sentinel import SentinelServers
+from service.store.redis.servers import NodeMaker, OneServer, Servers
+from service.store.redis.time_budget import TimeBudget
 
 T = TypeVar("T")
 
@@ -33,38 +36,37 @@ class ScriptCall(NamedTuple):
 
 
 class RedisCalls:
-    """The connections to the Redis at a URL, behind a breaker."""
+    """The connections to the servers at a URL."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        """`timeout` in seconds, for each call as a whole, connecting included."""
-        try:
-            # The client's own default, ten retries, has been seen to store one write twice.
-            self.client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-                driver_info=None,  # two round trips less for each connection
-            )
-        except ValueError as error:
-            raise StoreUnavailable(f"store: {error}") from None
-        pool = self.client.connection_pool
-        self._timeout = timeout
-        self._allowance = TimeBudget()
-        pool.connection_class = budgeted_connection(pool.connection_class, self._allowance)
-        options = pool.connection_kwargs
-        self._name = f"redis at {options.get('host', options.get('path'))}"
+        """`timeout` in seconds, for each call as a whole, connecting included.
+
+        Raises `BadInput` for a URL that cannot be read, and `StoreUnavailable` where a cluster does
+        not answer.
+        """
         self.errors = ErrorCounter()
         self.gate = Gate()
-        self._breaker = CircuitBreaker((redis.ConnectionError, redis.TimeoutError, OSError))
+        self._timeout = timeout
+        self._allowance = TimeBudget()
+        try:
+            parsed = parse_redis_url(url)
+            maker = NodeMaker(parsed, timeout, self._allowance, self.errors)
+        except ValueError as error:
+            raise BadInput("store", str(error)) from None
+        self._begin("store")
+        self._url = parsed
+        self._servers = _servers(parsed, maker)
         self._digests: dict[bytes, str] = {}
-        self._kept: deque[Any] = deque()  # connections for `get`, each used by one thread at a time
+
+    @property
+    def nodes(self) -> Sequence[RedisNode]:
+        """Return each server that takes writes."""
+        return self._servers.nodes
 
     @property
     def breaker_openings(self) -> int:
-        """Return how often Redis stopped answering."""
-        return self._breaker.openings
+        """Return how often a server stopped answering."""
+        return sum(node.breaker.openings for node in self._servers.nodes)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what the calls of this thread in the block take together."""
@@ -74,125 +76,164 @@ class RedisCalls:
         """Return what is left of that, in seconds; `inf` without a bound."""
         return self._allowance.left()
 
-    def ask(self, call: Callable[[], T]) -> T:
-        """Return what `call` makes of Redis's answers; raises nothing but `StoreUnavailable`."""
+    def close(self) -> None:
+        """Close the connections."""
+        self._servers.close()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key, None when there is none."""
+        name = self._servers.name
+        self._begin(name)
+        answer = self._servers.get(key)
+        if isinstance(answer, bytes):
+            return answer or None
+        raise self._no_answer(answer, TypeError("not bytes"))
+
+    def command(self, words: Command, read: Callable[[Any], T]) -> T:
+        """Send one command and return what `read` makes of its answer."""
+        return self.pipeline([words], read)[0]
+
+    def pipeline(
+        self, commands: Sequence[Command], read: Callable[[Any], T], atomic: bool = False
+    ) -> list[T]:
+        """Send commands in one round trip and return what `read` makes of each answer.
+
+        `atomic`: all at one moment, where one server has all keys.
+        """
+        if not commands:
+            return []
+        self._begin(self._servers.name)
+        answers = (
+            self._transaction(commands)
+            if atomic and self._servers.one_slot
+            else self._servers.exchange(commands)
+        )
+        return self.read(answers, lambda found: [read(answer) for answer in found])
+
+    def run(
+        self,
+        script: bytes,
+        calls: Sequence[ScriptCall],
+        read: Callable[[list[Any]], T],
+        confirmed: bool = False,
+    ) -> T:
+        """Run a script for each call, in one round trip, and send it where it is not known.
+
+        `confirmed`: where there are replicas, one of them has what was written, or this raises
+        `StoreUnavailable`.
+        """
+        digest = self._digests.get(script)
+        if digest is None:
+            digest = hashlib.sha1(script, usedforsecurity=False).hexdigest()
+            self._digests[script] = digest
+        commands: list[Command] = [
+            ("EVALSHA", digest, len(keys), *keys, *args) for keys, args in calls
+        ]
+        self._begin(self._servers.name)
+        answers = self._servers.exchange(commands, confirmed)
+        # After a restart a server knows none.
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            again: list[Command] = [("EVAL", script, *commands[at][2:]) for at in unknown]
+            for at, answer in zip(unknown, self._servers.exchange(again, confirmed), strict=True):
+                answers[at] = answer
+        return self.read(answers, read)
+
+    def each_node(
+        self, commands: Callable[[RedisNode], Sequence[Command]]
+    ) -> Iterator[tuple[RedisNode, list[Any] | StoreUnavailable]]:
+        """Send commands to each server and yield its answers, or its failure.
+
+        An answer may be an error of Redis.
+        """
+        for node in self._servers.nodes:
+            self._begin(node.name)
+            try:
+                yield node, node.exchange(commands(node))
+            except StoreUnavailable as error:
+                yield node, error
+
+    def scan(self, pattern: bytes, count: int) -> Iterator[list[bytes]]:
+        """Yield the keys that match a glob, some perhaps twice, in pages of about `count`."""
+        for node in self._servers.nodes:
+            cursor = b"0"
+            while True:
+                self._begin(node.name)
+                answers = node.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", count)])
+                cursor, keys = self.read(answers, _page)
+                yield keys
+                if cursor == b"0":
+                    break
+
+    def read(self, answers: list[Any], read: Callable[[list[Any]], T]) -> T:
+        """Return what `read` makes of answers; raises `StoreUnavailable` where one is an error."""
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise self.refused(answer)
+        return self.judge(answers, read)
+
+    def judge(self, answers: list[Any], read: Callable[[list[Any]], T]) -> T:
+        """Do the same where `read` itself knows what an error among the answers means."""
+        try:
+            return read(answers)
+        except Exception as error:
+            raise self._no_answer(error, error) from error
+
+    def look_again(self) -> None:
+        """Find out which servers there are now."""
+        self._begin(self._servers.name)
+        self._servers.look_again()
+
+    def node_of(self, key: bytes) -> RedisNode:
+        """Return the server that has a key."""
+        return self._servers.node_of(key)
+
+    def remarks(self) -> list[str]:
+        """Return what a person should know of where this is."""
+        if self._url.database:
+            return [
+                f"the store is in database {self._url.database}: others of the same Redis share "
+                "its memory, and FLUSHALL empties all; better give it a Redis of its own"
+            ]
+        return []
+
+    def refused(self, error: Exception) -> StoreUnavailable:
+        """Return the error of an answer of Redis that is one, and count it."""
+        self.errors.add(REFUSED)
+        return refusal(self._servers.name, error)
+
+    def _transaction(self, commands: Sequence[Command]) -> list[Any]:
+        answer = self._servers.exchange([("MULTI",), *commands, ("EXEC",)])[-1]
+        if isinstance(answer, ResponseError):
+            raise self.refused(answer)
+        if not isinstance(answer, list) or len(answer) != len(commands):
+            raise self._no_answer(answer, TypeError("not an answer to each command"))
+        return answer
+
+    def _begin(self, name: str) -> None:
         self.gate.pass_through()
         if not self._allowance.begin(self._timeout):
             self.errors.add(NOT_ASKED)
-            raise OutOfTime("no time left", self._name)
-        try:
-            return self._breaker.run(call)
-        except CircuitOpen:
-            self.errors.add(NOT_ASKED)
-            raise StoreUnavailable("away; asked again in a moment", self._name) from None
-        except redis.ResponseError as error:
-            self.errors.add(REFUSED)
-            raise refusal(self._name, error) from None
-        except (redis.AuthenticationError, redis.BusyLoadingError) as error:
-            self.errors.add(NO_ANSWER)
-            raise StoreUnavailable(told(error), self._name) from None
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            self.errors.add(NO_ANSWER)
-            raise StoreUnavailable("no answer", f"{self._name}: {error}") from None
-        except Exception as error:
-            self.errors.add(RUBBISH)
-            # No answer to what was asked: nor is what else may come along these connections.
-            self._drop_kept()
-            self.client.connection_pool.disconnect(inuse_connections=False)
-            raise StoreUnavailable(type(error).__name__, self._name) from error
+            raise OutOfTime("no time left", name)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._drop_kept()
-        self.client.close()
+    def _no_answer(self, answer: Any, error: Exception) -> StoreUnavailable:
+        """Return the error of what was no answer to what was asked; nor may what follows be."""
+        if isinstance(answer, ResponseError):
+            return self.refused(answer)
+        self.errors.add(RUBBISH)
+        for node in self._servers.nodes:
+            node.drop()
+        return StoreUnavailable(type(error).__name__, self._servers.name)
 
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key, None when there is none.
 
-        Every decision waits for this call, so it has connections of its own: to take one from the
-        pool costs four times as much.
-        """
-        return self.ask(lambda: self._get(key))
+def _servers(url: RedisUrl, maker: NodeMaker) -> Servers:
+    if url.cluster:
+        return ClusterServers(maker)
+    if url.service is not None:
+        return SentinelServers(maker)
+    return OneServer(maker.socket() if url.path is not None else maker.node(url.hosts[0]))
 
-    def _get(self, key: bytes) -> bytes | None:
-        command = b"*4\r\n$8\r\nGETRANGE\r\n$%d\r\n%s\r\n$1\r\n0\r\n$2\r\n-1\r\n" % (len(key), key)
-        try:
-            connection = self._kept.pop()
-        except IndexError:
-            return self._get_along(self.client.connection_pool.get_connection(), command)
-        try:
-            return self._get_along(connection, command)
-        except redis.ConnectionError:
-            # Redis may have closed it meanwhile, which only its use tells; to read again is safe.
-            return self._get_along(self.client.connection_pool.get_connection(), command)
 
-    def _get_along(self, connection: Any, command: bytes) -> bytes | None:
-        whole = False
-        try:
-            if connection.can_read():
-                raise redis.ConnectionError("an answer that nobody waited for")
-            connection.send_packed_command([command], check_health=False)
-            answer = connection.read_response()
-            whole = isinstance(answer, bytes)
-        except redis.ResponseError:
-            whole = True
-            raise
-        finally:
-            if whole:
-                self._kept.append(connection)
-            else:
-                connection.disconnect()
-                self.client.connection_pool.release(connection)
-        if not whole:
-            raise TypeError("not bytes")
-        return answer or None
-
-    def _drop_kept(self) -> None:
-        while self._kept:
-            connection = self._kept.pop()
-            connection.disconnect()
-            self.client.connection_pool.release(connection)
-
-    def pipeline(
-        self,
-        commands: Sequence[tuple[Any, ...]],
-        read: Callable[[Any], T],
-        atomic: bool = False,
-    ) -> list[T]:
-        """Send commands in one round trip and return what `read` makes of each answer."""
-        if not commands:
-            return []
-
-        def call() -> list[T]:
-            with self.client.pipeline(transaction=atomic) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return [read(answer) for answer in pipeline.execute()]
-
-        return self.ask(call)
-
-    def run(self, script: bytes, calls: Sequence[ScriptCall], read: Callable[[list[Any]], T]) -> T:
-        """Run a script for each call, in one round trip, and load it where it is not known."""
-
-        def call(calls: Sequence[ScriptCall]) -> list[Any]:
-            digest = self._digests.get(script)
-            if digest is None:
-                digest = self._digests[script] = self.client.script_load(script)
-            if len(calls) == 1:
-                keys, args = calls[0]
-                return [self.client.evalsha(digest, len(keys), *keys, *args)]
-            with self.client.pipeline(transaction=False) as pipeline:
-                for keys, args in calls:
-                    pipeline.evalsha(digest, len(keys), *keys, *args)
-                answers: list[Any] = pipeline.execute()
-                return answers
-
-        def loaded() -> T:
-            try:
-                return read(call(calls))
-            except redis.exceptions.NoScriptError:
-                # After a restart it knows none. Any write that did run is now one that lost.
-                self._digests.pop(script, None)
-                return read(call(calls))
-
-        return self.ask(loaded)
+def _page(answers: list[Any]) -> tuple[bytes, list[bytes]]:
+    ((cursor, keys),) = answers
+    return to_bytes(cursor), [to_bytes(key) for key in keys]

@@ -5,13 +5,7 @@ from typing import Any
 
 from service.store.database.backend import CatalogueRow
 from service.store.redis.calls import ScriptCall
-from service.store.redis.layout import RedisKey
-
-_KEYS = (
-    RedisKey.CATALOGUE_REVISION.key(),
-    RedisKey.CATALOGUE_REVISIONS.key(),
-    RedisKey.CATALOGUE_ROWS.key(),
-)
+from service.store.redis.layout import RedisKey, RedisKeys
 
 # Without a revision expected, ARGV[1] is empty.
 PUT = b"""
@@ -37,16 +31,16 @@ return reply
 """
 
 
-def put_call(rows: Sequence[CatalogueRow], expected: int | None) -> ScriptCall:
+def put_call(names: RedisKeys, rows: Sequence[CatalogueRow], expected: int | None) -> ScriptCall:
     """Return the call of `PUT`, which answers with the new revision; 0: not `expected`."""
     expected_revision = b"" if expected is None else b"%d" % expected
     args = (arg for row in rows for arg in (f"{row.kind}:{row.id}".encode(), row.blob))
-    return ScriptCall(_KEYS, (expected_revision, *args))
+    return ScriptCall(_keys(names), (expected_revision, *args))
 
 
-def changes_call(since: int, size: int) -> ScriptCall:
+def changes_call(names: RedisKeys, since: int, size: int) -> ScriptCall:
     """Return the call of `CHANGES` for a page of `size` rows."""
-    return ScriptCall(_KEYS, (since, size))
+    return ScriptCall(_keys(names), (since, size))
 
 
 def changes(answers: Sequence[Any]) -> tuple[int, list[bytes]]:
@@ -55,3 +49,11 @@ def changes(answers: Sequence[Any]) -> tuple[int, list[bytes]]:
     if not all(isinstance(blob, bytes) for blob in blobs):
         raise TypeError("not bytes")
     return int(revision), blobs
+
+
+def _keys(names: RedisKeys) -> tuple[bytes, ...]:
+    return (
+        names.of(RedisKey.CATALOGUE_REVISION),
+        names.of(RedisKey.CATALOGUE_REVISIONS),
+        names.of(RedisKey.CATALOGUE_ROWS),
+    )

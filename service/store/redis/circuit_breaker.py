@@ -2,12 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 REST_SECONDS = 0.4  # how long nobody asks a database that did not answer
-
-T = TypeVar("T")
 
 
 class CircuitOpen(Exception):
@@ -27,25 +23,27 @@ class CircuitBreaker:
         self._counting = threading.Lock()
         self.openings = 0  # times that calls began to fail
 
-    def run(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns; raises what it raises. `CircuitOpen`: not called."""
+    def enter(self) -> bool:
+        """Begin a call, which ends with `leave`; return whether it probes. `CircuitOpen`: no."""
         if not self._failing:
-            return self._observed(call)
+            return False
         if time.monotonic() < self._closed_until or not self._probing.acquire(blocking=False):
             raise CircuitOpen
-        try:
-            return self._observed(call)
-        finally:
-            self._probing.release()
+        return True
 
-    def _observed(self, call: Callable[[], T]) -> T:
-        try:
-            result = call()
-        except self._failures:
+    def leave(self, probing: bool, error: BaseException | None) -> None:
+        """End a call, with the error that it ended with."""
+        if isinstance(error, self._failures):
             self._closed_until = time.monotonic() + self._rest
             with self._counting:
                 self.openings += not self._failing
                 self._failing = True
-            raise
-        self._failing = False
-        return result
+        elif error is None and self._failing:
+            self._failing = False
+        if probing:
+            self._probing.release()
+
+    @property
+    def failing(self) -> bool:
+        """Tell whether the last call was not answered."""
+        return self._failing

@@ -30,12 +30,17 @@ return id
 """
 )
 
+# KEYS: how many were ever taken, how many came back; both only grow. A database that lost its last
+# moments says too little of the first: whoever remembers more says so, and it is raised to that.
 TAKE = b"""
-local most, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count = tonumber(redis.call('GET', KEYS[1]) or 0)
-local taken = math.max(0, math.min(most, limit - count))
-if taken > 0 then redis.call('INCRBY', KEYS[1], taken) end
-return {taken, taken}
+local most, limit, at_least = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local stored = tonumber(redis.call('GET', KEYS[1]) or 0)
+local returned = tonumber(redis.call('GET', KEYS[2]) or 0)
+local count = math.max(stored, at_least)
+local taken = math.max(0, math.min(most, limit - (count - returned)))
+count = count + taken
+if count > stored then redis.call('SET', KEYS[1], string.format('%d', count)) end
+return {taken, count, taken, count}
 """
 
 
@@ -65,11 +70,11 @@ def committed(answer: Any, decision: SealedDecision) -> bool | bytes:
     return known
 
 
-def taken(answer: Any, amount: int) -> int:
-    """Read the answer of `TAKE`, which says the same number twice."""
-    if not isinstance(answer, list) or len(answer) != 2 or answer[0] != answer[1]:
-        raise ValueError("not a number said twice")
-    number = int(answer[0])
-    if not 0 <= number <= amount:
+def taken(answer: Any, amount: int) -> tuple[int, int]:
+    """Read the answer of `TAKE`, which says twice how many were taken, and how many ever."""
+    if not isinstance(answer, list) or len(answer) != 4 or answer[:2] != answer[2:]:
+        raise ValueError("not two numbers said twice")
+    number, count = int(answer[0]), int(answer[1])
+    if not 0 <= number <= min(amount, count):
         raise ValueError("a number that was not asked for")
-    return number
+    return number, count

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.domain.events import event_key
 from service.store.database.backend import LogLine
-from service.store.redis.layout import LOG_HEADER, event_ids_key
+from service.store.redis.layout import LOG_HEADER, RedisKeys
 
 # Of each line: the place in KEYS of the ids of its identifier (0: no event), and the entry. An id
 # that is known ends the script before anything was written.
@@ -24,7 +24,7 @@ end
 
 
 def log_args(
-    keys: list[bytes], lines: Sequence[LogLine], customer: bytes, shards: int
+    keys: list[bytes], lines: Sequence[LogLine], customer: bytes, names: RedisKeys
 ) -> list[bytes | int]:
     """Return the arguments of `LOG_LINES`; the keys that it needs are appended to `keys`."""
     places: dict[bytes, int] = {}
@@ -34,7 +34,7 @@ def log_args(
         if line.event_id:
             place = places.get(line.identifier, 0)
             if not place:
-                keys.append(event_ids_key(line.identifier, customer, shards))
+                keys.append(names.event_ids(line.identifier, customer))
                 place = places[line.identifier] = len(keys)
         header = LOG_HEADER.pack(line.identifier, event_key(line.event_id), line.content)
         args += (place, header + line.blob)

@@ -2,7 +2,8 @@
 
 No other module builds a key. Of a key Redis Cluster hashes what stands in braces: keys with the
 same text there share a slot, and one script may use them together. So a customer, the decisions
-about that customer and the log of both are in the slot of one shard.
+about that customer and the log of both are in the slot of one shard. Before the braces stands the
+identity of the store, in every key but the one where that identity is read.
 """
 
 import hashlib
@@ -14,9 +15,14 @@ from service.store.database.backend import KEEP_DECISIONS, KEEP_REQUESTS
 from service.store.database.decision_ids import parse_decision_id, shard_of
 from service.store.database.layout_table import kept_for, markdown_table
 
+LAYOUT = 2  # how keys are named; in layout 1, which kept no number, they had no identity
+
 # What an entry of the log, its field `e`, begins with: the identifier, the key of the event id and
 # the content hash, so that a duplicate is found without decoding the rest.
 LOG_HEADER = struct.Struct(">16sQI")
+
+
+_IDENTITY = "IDENTITY:"
 
 
 class RedisKey(Enum):
@@ -26,11 +32,16 @@ class RedisKey(Enum):
     """
 
     def __init__(self, pattern: str, kind: str, holds: str, seconds: int | None = None) -> None:
-        self.pattern = pattern
         self.kind = kind
         self.holds = holds
         self.seconds = seconds
-        self._template = re.sub("[A-Z]+", "%s", pattern)
+        self.bare = pattern  # without the identity of the store
+        self.template = re.sub("[A-Z]+", "%s", pattern)
+
+    @property
+    def pattern(self) -> str:
+        """Return the pattern, with the identity of the store where there is one."""
+        return self.bare if self is RedisKey.SETTINGS else _IDENTITY + self.bare
 
     CUSTOMER = ("{sSHARD}c:CUSTOMER", "string", "a customer: the profile, or where it moved to")
     LOG = ("{sSHARD}log", "stream", "events, links and unlinks of a shard, in order of arrival")
@@ -41,7 +52,9 @@ class RedisKey(Enum):
     )
     DECISION = ("{sSHARD}d:DECISION", "string", "a decision record, sealed", KEEP_DECISIONS)
     REQUEST = ("{sSHARD}r:REQUEST", "string", "the decision that a request id names", KEEP_REQUESTS)
-    COUNTER = ("{nCOUNTER}", "string", "how many of a limited volume are leased")
+    ALIVE = ("{sSHARD}alive", "string", "nothing: each health check writes one on each server")
+    COUNTER = ("{nCOUNTER}", "string", "how many of a limited volume were ever leased")
+    RETURNED = ("{nCOUNTER}returned", "string", "how many of those were given back")
     CHAIN = ("{chain}", "stream", "the chains over the decisions stored", KEEP_DECISIONS)
     CATALOGUE_REVISION = ("{catalogue}revision", "string", "the revision of the catalogue")
     CATALOGUE_REVISIONS = (
@@ -50,59 +63,89 @@ class RedisKey(Enum):
         "each item and offer by the revision that changed it last",
     )
     CATALOGUE_ROWS = ("{catalogue}rows", "hash", "each item and offer")
-    SETTINGS = ("{meta}settings", "hash", "the number of shards, the key's fingerprint, the format")
-    ALIVE = ("{meta}alive", "string", "nothing: each health check writes it")
+    SETTINGS = (
+        "{meta}settings",
+        "hash",
+        "the number of shards, the key's fingerprint, the format, the layout, the identity",
+    )
     CHUNKS = ("{meta}chunks:DATASET", "hash", "how far each chunk of a dataset is loaded")
 
-    def key(self, *values: int | str) -> bytes:
-        """Return the key with these values in the places of the pattern's words."""
-        return (self._template % values).encode()
+
+SETTINGS_KEY = RedisKey.SETTINGS.bare.encode()
 
 
-def customer_key(customer: bytes, shards: int) -> bytes:
-    """Return the key of a customer, in a store of that many shards."""
-    return RedisKey.CUSTOMER.key(shard_of(customer, shards), customer.hex())
+class RedisKeys:
+    """Names the keys of one store."""
+
+    def __init__(self, identity: str, shards: int) -> None:
+        """`identity` of 12 hexadecimal characters; empty in layout 1."""
+        self.prefix = f"{identity}:".encode() if identity else b""
+        self._shards = shards
+        self._templates = {
+            key: (self.prefix.decode() if key is not RedisKey.SETTINGS else "") + key.template
+            for key in RedisKey
+        }
+        self._customers = self._templates[RedisKey.CUSTOMER]
+
+    def of(self, kind: RedisKey, *values: int | str) -> bytes:
+        """Return the key of a kind with these values in the places of the pattern's words."""
+        return (self._templates[kind] % values).encode()
+
+    def customer(self, customer: bytes) -> bytes:
+        """Return the key of a customer."""
+        return (self._customers % (shard_of(customer, self._shards), customer.hex())).encode()
+
+    def log(self, customer: bytes) -> bytes:
+        """Return the key of the log of a customer's shard."""
+        return self.of(RedisKey.LOG, shard_of(customer, self._shards))
+
+    def event_ids(self, identifier: bytes, customer: bytes) -> bytes:
+        """Return the key of the event ids of an identifier that a customer's writes logged."""
+        return self.of(RedisKey.EVENT_IDS, shard_of(customer, self._shards), identifier.hex())
+
+    def event_ids_of(self, entry: bytes, shard: int) -> bytes:
+        """Return the key of the event ids among which is that of an entry of a shard's log."""
+        return self.of(RedisKey.EVENT_IDS, shard, entry[:16].hex())
+
+    def record(self, decision_id: str) -> bytes:
+        """Return the key of a decision record; the shard is in its id."""
+        place = parse_decision_id(decision_id)
+        return self.of(RedisKey.DECISION, 0 if place is None else place[0], decision_id)
+
+    def request(self, owner: bytes, request: bytes) -> bytes:
+        """Return the key of a request, named by a hash, in the shard of an owner."""
+        return self.of(RedisKey.REQUEST, shard_of(owner, self._shards), request.hex())
+
+    def counter(self, counter: str) -> tuple[bytes, bytes]:
+        """Return the keys of a counter, in a slot of its own: what was taken, what came back."""
+        name = hashlib.blake2b(counter.encode(), digest_size=16).hexdigest()
+        return self.of(RedisKey.COUNTER, name), self.of(RedisKey.RETURNED, name)
+
+    def every(self, kind: RedisKey) -> bytes:
+        """Return the glob that all keys of a kind match."""
+        return re.sub("%s", "*", self._templates[kind]).encode()
 
 
 def customer_of(key: bytes) -> bytes:
     """Return the id of the customer whose key that is."""
-    return bytes.fromhex(key.partition(b"c:")[2].decode())
-
-
-def log_key(customer: bytes, shards: int) -> bytes:
-    """Return the key of the log of a customer's shard."""
-    return RedisKey.LOG.key(shard_of(customer, shards))
-
-
-def event_ids_key(identifier: bytes, customer: bytes, shards: int) -> bytes:
-    """Return the key of the event ids of an identifier that a customer's writes logged."""
-    return RedisKey.EVENT_IDS.key(shard_of(customer, shards), identifier.hex())
-
-
-def event_ids_key_of(entry: bytes, shard: int) -> bytes:
-    """Return the key of the event ids among which is that of an entry of a shard's log."""
-    return RedisKey.EVENT_IDS.key(shard, entry[:16].hex())
-
-
-def record_key(decision_id: str) -> bytes:
-    """Return the key of a decision record; the shard is in its id."""
-    place = parse_decision_id(decision_id)
-    return RedisKey.DECISION.key(0 if place is None else place[0], decision_id)
+    return bytes.fromhex(key.partition(b"}c:")[2].decode())
 
 
 def decision_id_of(key: bytes) -> str:
     """Return the id of the decision whose record is under a key."""
-    return key.partition(b"d:")[2].decode()
+    return key.partition(b"}d:")[2].decode()
 
 
-def request_key(owner: bytes, request: bytes, shards: int) -> bytes:
-    """Return the key of a request, named by a hash, in the shard of an identifier's customer."""
-    return RedisKey.REQUEST.key(shard_of(owner, shards), request.hex())
+def is_of_layout_1(key: bytes) -> bool:
+    """Tell whether a key is one that a store of layout 1 has, and layout 2 names otherwise."""
+    return _LAYOUT_1.fullmatch(key) is not None and key != SETTINGS_KEY
 
 
-def counter_key(counter: str) -> bytes:
-    """Return the key of a counter, in a slot of its own."""
-    return RedisKey.COUNTER.key(hashlib.blake2b(counter.encode(), digest_size=16).hexdigest())
+EVERY_OF_LAYOUT_1 = b"{*"
+_LAYOUT_1 = re.compile(
+    "|".join(re.sub("[A-Z]+", "[0-9a-f]+", re.escape(key.bare)) for key in RedisKey).encode()
+    + rb"|\{meta\}alive"
+)
 
 
 def table() -> str:

@@ -5,6 +5,7 @@ there the streams are searched as well, until all ids are entered.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from models.domain.events import event_key
@@ -12,13 +13,9 @@ from service.store.database.backend import EventQuery, LogMarks
 from service.store.database.decision_ids import shard_of
 from service.store.redis.answers import to_bytes, to_content
 from service.store.redis.calls import RedisCalls
-from service.store.redis.layout import (
-    LOG_HEADER,
-    RedisKey,
-    event_ids_key,
-    event_ids_key_of,
-    log_key,
-)
+from service.store.redis.door_plate import DoorPlate
+from service.store.redis.layout import LOG_HEADER, RedisKey
+from service.store.redis.node import Command
 from service.store.redis.streams import PAGE, after, entries
 
 _NO_EVENT = event_key("").to_bytes(8, "big")  # in the entry of a link or an unlink
@@ -27,19 +24,21 @@ _NO_EVENT = event_key("").to_bytes(8, "big")  # in the entry of a link or an unl
 class LoggedEvents:
     """The logs of all shards of a store in Redis."""
 
-    def __init__(self, calls: RedisCalls, shards: int, indexed: bool) -> None:
+    def __init__(self, calls: RedisCalls, plate: DoorPlate, indexed: bool) -> None:
         """`indexed`: the ids of all events that were ever logged are in the index."""
         self._calls = calls
-        self._shards = shards
+        self._plate = plate
+        self._shards = plate.shards
         self._indexed = indexed
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
         homes = {shard_of(owner, self._shards): owner for owner in owners}
-        commands: list[tuple[object, ...]] = [
+        names = self._plate.keys
+        commands: list[Command] = [
             (
                 "HMGET",
-                event_ids_key(query.identifier, owner, self._shards),
+                names.event_ids(query.identifier, owner),
                 event_key(query.event_id).to_bytes(8, "big"),
             )
             for query in queries
@@ -66,11 +65,12 @@ class LoggedEvents:
         shards: Iterable[int] = range(self._shards)
         if owners is not None:
             shards = sorted({shard_of(owner, self._shards) for owner in owners})
-        for _, stream, last in self._ends(shards):
-            first = after(marks.get(stream, b""))
-            for name, entry in entries(self._calls, stream, first, last, LOG_HEADER.size):
+        for shard, last in self._ends(shards):
+            mark = b"%d" % shard
+            first = after(marks.get(mark, b""))
+            for name, entry in self._entries(shard, first, last):
                 yield entry[LOG_HEADER.size :]
-                marks[stream] = name
+                marks[mark] = name
 
     def enter_ids(self, progress: Callable[[int], None]) -> None:
         """Enter the ids of all events in the index; an id that is in it stays as it is.
@@ -78,11 +78,12 @@ class LoggedEvents:
         `progress` is told how many entries of the log were looked at.
         """
         looked_at = 0
-        for shard, stream, last in self._ends(range(self._shards)):
-            found = entries(self._calls, stream, b"-", last, LOG_HEADER.size)
+        for shard, last in self._ends(range(self._shards)):
+            found = self._entries(shard, b"-", last)
             while page := list(islice(found, PAGE)):
-                commands = [
-                    ("HSETNX", event_ids_key_of(entry, shard), entry[16:24], entry[24:28])
+                names = self._plate.keys
+                commands: list[Command] = [
+                    ("HSETNX", names.event_ids_of(entry, shard), entry[16:24], entry[24:28])
                     for _, entry in page
                     if entry[16:24] != _NO_EVENT
                 ]
@@ -90,17 +91,26 @@ class LoggedEvents:
                 looked_at += len(page)
                 progress(looked_at)
 
-    def _ends(self, shards: Iterable[int]) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield each shard with entries: its stream, and the last of them, all at one moment."""
-        streams = [(shard, RedisKey.LOG.key(shard)) for shard in shards]
+    def _ends(self, shards: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield each shard with entries, and the last of them, all at one moment.
+
+        Of a cluster each node has a moment of its own.
+        """
+        numbers = list(shards)
         ends = self._calls.pipeline(
-            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for _, stream in streams],
+            [("XREVRANGE", self._stream(shard), "+", "-", "COUNT", 1) for shard in numbers],
             lambda page: [to_bytes(name) for name, _ in page],
             atomic=True,
         )
-        for (shard, stream), names in zip(streams, ends, strict=True):
+        for shard, names in zip(numbers, ends, strict=True):
             for last in names:
-                yield shard, stream, last
+                yield shard, last
+
+    def _stream(self, shard: int) -> bytes:
+        return self._plate.keys.of(RedisKey.LOG, shard)
+
+    def _entries(self, shard: int, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return entries(self._calls, partial(self._stream, shard), first, last, LOG_HEADER.size)
 
     def _searched(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look up what a store of format 2 has logged, in the streams of the owners."""
@@ -113,8 +123,8 @@ class LoggedEvents:
         known = [start for start in starts if start is not None]
         # A stream's ids are milliseconds of the database's clock.
         first = b"-" if len(known) < len(starts) else b"%d" % max(0, min(known) // 1000)
-        for stream in sorted({log_key(owner, self._shards) for owner in owners}):
-            for _, entry in entries(self._calls, stream, first, b"+", LOG_HEADER.size):
+        for shard in sorted({shard_of(owner, self._shards) for owner in owners}):
+            for _, entry in self._entries(shard, first, b"+"):
                 identifier, key, content = LOG_HEADER.unpack_from(entry)
                 if (identifier, key) in index_of:
                     found.setdefault((identifier, key), content)

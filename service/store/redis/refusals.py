@@ -37,5 +37,11 @@ def told(error: Exception) -> str:
 
     Of a right that is lacking, the command as well.
     """
-    lacking = _COMMAND.search(str(error))
-    return code_of(error) if lacking is None else f"{code_of(error)}, {lacking[1].upper()}"
+    command = lacking(error)
+    return code_of(error) if command is None else f"{code_of(error)}, {command}"
+
+
+def lacking(error: Exception) -> str | None:
+    """Return the command for which an error says that it is not permitted, in capitals."""
+    found = _COMMAND.search(str(error))
+    return None if found is None else found[1].upper()

@@ -1,7 +1,8 @@
 """Reads streams of Redis page by page: the logs of the shards, and the chain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from service.store.redis.answers import to_bytes
 from service.store.redis.calls import RedisCalls
@@ -10,14 +11,16 @@ PAGE = 500  # entries in one answer
 
 
 def entries(
-    calls: RedisCalls, stream: bytes, first: bytes, last: bytes, least: int
+    calls: RedisCalls, stream: Callable[[], bytes], first: bytes, last: bytes, least: int
 ) -> Iterator[tuple[bytes, bytes]]:
     """Yield the names of entries from `first` to `last`, and the field `e` of each.
 
-    Raises `StoreUnavailable`, also where an entry is of fewer than `least` bytes.
+    `stream` names it, for each page anew. Raises `StoreUnavailable`, also where an entry is of
+    fewer than `least` bytes.
     """
     while True:
-        page = calls.ask(partial(_page, calls, stream, first, last, least))
+        command = ("XRANGE", stream(), first, last, "COUNT", PAGE)
+        page = calls.command(command, partial(_page, least))
         yield from page
         if len(page) < PAGE:
             return
@@ -29,11 +32,10 @@ def after(name: bytes) -> bytes:
     return b"(" + name if name else b"-"
 
 
-def _page(
-    calls: RedisCalls, stream: bytes, first: bytes, last: bytes, least: int
-) -> list[tuple[bytes, bytes]]:
-    page = calls.client.execute_command("XRANGE", stream, first, last, "COUNT", PAGE)
-    found = [(to_bytes(name), to_bytes(fields[b"e"])) for name, fields in page]
-    if any(len(entry) < least for _, entry in found):
-        raise ValueError("log: a cut entry")
+def _page(least: int, answer: Any) -> list[tuple[bytes, bytes]]:
+    found = []
+    for name, (field, entry) in answer:
+        if field != b"e" or len(to_bytes(entry)) < least:
+            raise ValueError("log: a cut entry")
+        found.append((to_bytes(name), entry))
     return found

@@ -6,6 +6,8 @@ is left.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Any
 
@@ -21,6 +23,22 @@ class TimeBudget(TimeLimit):
     """The time that the calling thread has for the call under way, within its limit for several."""
 
     _until = inf
+
+    @contextmanager
+    def share(self, parts: int) -> Iterator[None]:
+        """Leave to the block one of so many parts of what is left of the call under way."""
+        until = self._until
+        now = time.monotonic()
+        self._until = now + max(0.0, until - now) / parts
+        try:
+            yield
+        finally:
+            self._until = until
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing is left of the call under way."""
+        return time.monotonic() >= self._until
 
     def begin(self, seconds: float) -> bool:
         """Begin a call of at most `seconds`; False when there is no time for it."""

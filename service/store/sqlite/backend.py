@@ -20,6 +20,7 @@ from service.store.database.backend import (
     CustomerWrite,
     Durability,
     EventQuery,
+    LayoutReport,
     LogMarks,
     SealedDecision,
 )
@@ -48,6 +49,7 @@ class SqliteBackend:
     """
 
     durability = Durability.DURABLE
+    former_layout = False
     shards = SHARDS
     refuses_known_ids = True
     call_seconds = inf
@@ -139,6 +141,10 @@ class SqliteBackend:
 
     def enter_event_ids(self, progress: Callable[[int], None]) -> None:
         """Do nothing: the log itself has an index, in every format."""
+
+    def bring_layout_on(self, progress: Callable[[int], None], dry_run: bool) -> LayoutReport:
+        """Do nothing: tables are named as ever."""
+        return LayoutReport(0)
 
     def customers(self) -> Iterator[bytes]:
         """Yield the ids of all customers, ascending."""
@@ -261,6 +267,10 @@ class SqliteBackend:
         self._submit(
             lambda connection: connection.execute(replace, (dataset, index, state)).rowcount
         )
+
+    def remarks(self) -> Sequence[str]:
+        """Return nothing: a file is as durable as it says."""
+        return ()
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless the database can be read."""

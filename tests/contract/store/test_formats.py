@@ -14,7 +14,7 @@ from models.codec import FORMAT, READ
 from service.store.database.format import UnknownStoreFormat
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
-from service.store.redis.layout import RedisKey
+from service.store.redis.layout import SETTINGS_KEY
 from service.store.store import Store
 from tests.support.backends import STORE_KEY, backend_of
 from tests.support.events import NOW, event, identifier
@@ -79,10 +79,10 @@ def test_a_refused_file_is_not_touched(tmp_path: Path) -> None:
 def test_a_refused_redis_is_not_touched(redis_server: RedisServer) -> None:
     """A Redis with a store of a later format holds nothing else after the refusal."""
     with redis_server.client() as client:
-        client.hset(RedisKey.SETTINGS.key().decode(), "format", "999")
+        client.hset(SETTINGS_KEY.decode(), "format", "999")
         with pytest.raises(UnknownStoreFormat, match="format 999"):
             open_store(redis_server.url, key=STORE_KEY, timeout=PATIENCE)
-        assert client.hgetall(RedisKey.SETTINGS.key().decode()) == {b"format": b"999"}
+        assert client.hgetall(SETTINGS_KEY.decode()) == {b"format": b"999"}
         assert client.dbsize() == 1
 
 
@@ -94,4 +94,4 @@ def forget_format(url: str) -> None:
             database.execute("DELETE FROM meta WHERE key = 'format'")
         return
     with closing(redis.Redis.from_url(url, socket_timeout=PATIENCE)) as client:
-        client.hdel(RedisKey.SETTINGS.key().decode(), "format")
+        client.hdel(SETTINGS_KEY.decode(), "format")

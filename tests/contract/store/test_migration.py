@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import redis
@@ -27,11 +27,12 @@ from service.decisions.replayer import Replayer
 from service.store.database.backend import SHARDS, Backend
 from service.store.migration import MigrationReport, migrate_store
 from service.store.opening import open_database, open_store
-from service.store.redis.layout import customer_key, event_ids_key, log_key
+from service.store.redis import door_plate, naming_anew
+from service.store.redis.layout import SETTINGS_KEY, RedisKeys
 from service.store.store import Store
 from tests.support.backends import Interrupted, crash
 from tests.support.in_process import Running, event, running
-from tests.support.kept_stores import DECLARED, NAMES, KeptStore
+from tests.support.kept_stores import DECLARED, FORMER_KEYS, NAMES, KeptStore
 from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import PATIENCE
@@ -40,6 +41,13 @@ pytestmark = pytest.mark.machine
 
 FORMER = READ[0]
 LATE = time.time_ns() // 1000  # later than all that is in the store
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every server look soon at whether it is barred, so that a migration waits less."""
+    monkeypatch.setattr(door_plate, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(naming_anew, "WAIT_SECONDS", 0.5)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -259,6 +267,11 @@ def redis_client(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=PATIENCE)
 
 
+def keys_of(client: Any) -> RedisKeys:
+    """Return the names of the keys of the store in a Redis, as this version names them."""
+    return RedisKeys(client.hget(SETTINGS_KEY, "identity").decode(), SHARDS)
+
+
 def put_bytes(kept: KeptStore, blobs: dict[bytes, bytes]) -> None:
     """Put something in the places of customers."""
     if kept.url.startswith("sqlite:"):
@@ -268,7 +281,7 @@ def put_bytes(kept: KeptStore, blobs: dict[bytes, bytes]) -> None:
         return
     with closing(redis_client(kept.url)) as client:
         for who, blob in blobs.items():
-            client.set(customer_key(who, SHARDS), blob)
+            client.set(FORMER_KEYS.customer(who), blob)
 
 
 def trim(kept: KeptStore, identifier: bytes) -> None:
@@ -280,7 +293,7 @@ def trim(kept: KeptStore, identifier: bytes) -> None:
             )
         return
     with closing(redis_client(kept.url)) as client:
-        stream = log_key(identifier, SHARDS)
+        stream = FORMER_KEYS.log(identifier)
         client.xtrim(stream, maxlen=client.xlen(stream) * 2 // 3, approximate=False)
 
 
@@ -390,8 +403,9 @@ def test_all_event_ids_are_indexed(redis_server: RedisServer, tmp_path: Path) ->
     kept.move_to_redis(redis_server.url)
     migrated(kept)
     with opened(kept) as store, closing(redis_client(kept.url)) as client:
+        keys = keys_of(client)
         for identifier, events in logged(store).events.items():
-            index = client.hgetall(event_ids_key(identifier, identifier, SHARDS))
+            index: Any = client.hgetall(keys.event_ids(identifier, identifier))
             assert index == {
                 event_key(one.event_id).to_bytes(8, "big"): content_hash(one).to_bytes(4, "big")
                 for one in events

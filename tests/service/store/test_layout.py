@@ -26,7 +26,7 @@ OTHERS = [path for path in (ROOT / "service").rglob("*.py") if name_of(path) not
 
 # What a key begins with, up to the first value that it is built from; or the making of a table.
 BUILT = re.compile(
-    "|".join({f"^{re.escape(re.split('[A-Z]', key.pattern)[0])}" for key in RedisKey})
+    "|".join({f"^{re.escape(re.split('[A-Z]', key.bare)[0])}" for key in RedisKey})
     + r"|CREATE (TABLE|INDEX|UNIQUE)"
 )
 
@@ -55,6 +55,7 @@ def use(store: Store) -> None:
     store.link(ann, identifier(2), "login", NOW)
     store.put_catalogue([Item(id="a")])
     store.take("volume:a", 1, 10)
+    store.give_back("volume:a", 1)
     store.mark_chunk("dataset", 0, "started")
     store.check()
     store.commit(record(store.new_decision_id(ann, NOW), ann, NOW))

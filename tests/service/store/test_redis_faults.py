@@ -114,7 +114,8 @@ def proxy(redis_server: RedisServer) -> Iterator[FaultProxy]:
 def backend(proxy: FaultProxy) -> Iterator[RedisBackend]:
     """The database behind the proxy, in use and healthy."""
     made = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0", TIMEOUT)
-    made._calls._breaker._rest = 0.0
+    (node,) = made._calls.nodes
+    node.breaker._rest = 0.0
     made.write([CustomerWrite(ANN, 0, BLOB)])
     made.put_catalogue([CatalogueRow("item", "a", b"a")])
     yield made
