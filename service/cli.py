@@ -10,6 +10,7 @@ from service.commands import datasets as commands_data
 from service.commands import decisions as commands_decisions
 from service.commands import policy as commands_policy
 from service.commands import releases as commands_releases
+from service.commands import store as commands_store
 from service.commands.health import health
 from service.commands.help import ASK, LEARN, RUN, CommandsByPurpose
 from service.commands.migrate import migrate
@@ -35,6 +36,7 @@ def add_group(commands: typer.Typer, name: str, panel: str) -> None:
 
 app.command(rich_help_panel=RUN)(serve)
 app.command(rich_help_panel=RUN)(migrate)
+add_group(commands_store.app, "store", RUN)
 add_group(commands_releases.app, "releases", RUN)
 add_group(commands_policy.app, "policy", RUN)
 app.command(rich_help_panel=ASK)(commands_client.recommend)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -19,6 +20,7 @@ from service.store.database.format import (
 )
 from service.store.database.location import DATABASE, directory_of
 from service.store.database.redis_url import is_redis
+from service.store.identity.acceptance import Survey, accept, survey
 from service.store.identity.judgement import (
     REMEDY,
     NotServed,
@@ -103,7 +105,7 @@ def connect(url: str, timeout: float, *, make: bool, identity: str = "") -> Back
     directory = directory_of(url)
     if directory is not None:
         if not (make or (directory / DATABASE).exists()):
-            raise NotServed(f"{directory / DATABASE}: {Verdict.EMPTY.value}; {REMEDY}")
+            raise NotServed(f"{directory / DATABASE}: no store is there; {REMEDY}")
         return SqliteBackend(directory)
     if is_redis(url):
         # Only who serves a fleet pays for the client's import.
@@ -136,3 +138,33 @@ def _make(backend: Backend, key: bytes) -> None:
             f"store: its identifiers are hashed under key {stored}; "
             f"the key at hand is {fingerprint}"
         )
+
+
+def survey_store(
+    url: str, *, key: bytes | None, timeout: float, known: KnownStoreFile | None
+) -> Survey:
+    """Return what is at `url` beside what is known of the store, and write nothing.
+
+    Raises `BadInput`, `UnknownStoreFormat`, `NotServed` where an embedded store is gone, and
+    `StoreUnavailable`.
+    """
+    with closing(connect(url, timeout, make=False)) as backend:
+        return survey(backend, key, known_file(url, known))
+
+
+def accept_store(url: str, *, key: bytes, timeout: float, known: KnownStoreFile) -> Verdict:
+    """Take what is at `url` for the store, and return what it had been beside what is known.
+
+    Empty: a store is made, under the identity that is known. Raises as `open_store` does.
+    """
+    file = known_file(url, known) or known
+    before = file.read()
+    try:
+        verdict = survey_store(url, key=key, timeout=timeout, known=known).verdict
+    except NotServed:
+        verdict = Verdict.EMPTY
+    identity = "" if before is None or verdict is not Verdict.EMPTY else before.identity
+    with closing(connect(url, timeout, make=True, identity=identity)) as backend:
+        accept(backend, file, verdict)
+        _make(backend, key)
+    return verdict

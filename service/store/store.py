@@ -322,7 +322,6 @@ class Store:
         Raises `StoreUnavailable` unless it takes writes, and is the store that was opened.
         """
         with self._refused_writes.watching():
-            self._backend.check()
             self._watch.look()
 
     def close(self) -> None:

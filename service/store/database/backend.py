@@ -269,11 +269,8 @@ class Backend(Protocol):
     def lineage(self) -> str:
         """Return what is another as soon as another server, or other data, may answer."""
 
-    def reopen(self) -> None:
-        """Have every call from now on be of the data that is at the store's place now.
-
-        Raises `StoreUnavailable` where there is none; none is made.
-        """
+    def moved(self) -> str:
+        """Return why what is at the store's place is not what was opened; "" where it is."""
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""

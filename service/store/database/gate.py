@@ -21,7 +21,7 @@ class Gate:
     def pass_through(self) -> None:
         """Raise `NotTheStore` where the gate is closed for the calling thread."""
         if self.closed and not getattr(self._looking, "now", False):
-            raise NotTheStore(self.closed)
+            raise NotTheStore("not the one that was opened", self.closed)
 
     @contextmanager
     def looking(self) -> Iterator[None]:

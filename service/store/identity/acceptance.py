@@ -54,8 +54,8 @@ def survey(backend: Backend, key: bytes | None, known: KnownStoreFile | None) ->
     )
 
 
-def accept(backend: Backend, known: KnownStoreFile) -> Verdict:
-    """Take what a database holds for the store of `known`, and return what it had been to that.
+def accept(backend: Backend, known: KnownStoreFile, verdict: Verdict) -> None:
+    """Take what a database holds for the store of `known`, to which it is `verdict`.
 
     Older: somebody has taken note, and answers are no longer flagged. Empty: the store begins anew,
     under the identity that it had. Another: that is the one known from now on; servers that run
@@ -63,7 +63,6 @@ def accept(backend: Backend, known: KnownStoreFile) -> Verdict:
     """
     before = known.read()
     found = look(backend)
-    verdict = found.judged(before)
     if verdict is Verdict.ANOTHER or before is None:
         known.write(KnownStore(found.identity or "", found.epoch, found.pulse))
     elif verdict is Verdict.EMPTY:
@@ -74,7 +73,6 @@ def accept(backend: Backend, known: KnownStoreFile) -> Verdict:
         above = max(before.epoch, found.epoch)
         epoch = raise_epoch(backend, found, above) if went_back else found.epoch
         _note(backend, known, before, epoch)
-    return verdict
 
 
 def _note(backend: Backend, known: KnownStoreFile, before: KnownStore, epoch: int) -> None:

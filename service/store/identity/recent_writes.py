@@ -18,10 +18,17 @@ class RecentWrites:
     def __init__(self, shards: int) -> None:
         self._shards = shards
         self._last: dict[int, tuple[bytes, int]] = {}
+        self._changed = False
 
     def note(self, customer: bytes, version: int) -> None:
         """Note that a customer was stored at a version."""
         self._last[shard_of(customer, self._shards)] = (customer, version)
+        self._changed = True
+
+    def take_changed(self) -> bool:
+        """Tell whether anything was noted since this was last asked."""
+        changed, self._changed = self._changed, False
+        return changed
 
     def missing(self, read: Callable[[Sequence[bytes]], Sequence[bytes | None]]) -> int:
         """Return of how many shards the last write is gone, by the blobs that `read` returns."""

@@ -12,7 +12,6 @@ from service.store.database.backend import Backend
 from service.store.identity.judgement import (
     PULSE,
     Found,
-    Verdict,
     look,
     raise_epoch,
     refusal,
@@ -22,7 +21,7 @@ from service.store.identity.recent_writes import RecentWrites
 
 _log = structlog.get_logger(__name__)
 
-REMEMBER_EVERY = 10  # looks, one a second, between two writes of what is known
+REMEMBER_EVERY = 10  # looks, one a second, between two writes of what is known if nothing happens
 
 
 class StoreWatch:
@@ -43,7 +42,6 @@ class StoreWatch:
         self._lineage = backend.lineage()
         self._unproven = False  # another database may answer, and what it has was not looked at
         self._looks = 0
-        self._verdict = Verdict.SAME
         self._remembering = True
         self.epoch = found.epoch
         self.is_older = found.is_older
@@ -53,7 +51,7 @@ class StoreWatch:
     @property
     def is_served(self) -> bool:
         """Tell whether what the database holds is served."""
-        return self._verdict.served
+        return not self._backend.gate.closed
 
     def look(self) -> None:
         """Look once, and count the look in the store, which must take that write.
@@ -62,9 +60,9 @@ class StoreWatch:
         """
         backend, gate = self._backend, self._backend.gate
         with gate.looking():
+            backend.check()
             lineage = backend.lineage()
             if lineage != self._lineage:
-                self._reopen()
                 self._lineage, self._unproven = lineage, True
             found = look(backend)
             self._judge(found)
@@ -77,38 +75,27 @@ class StoreWatch:
         self.is_older = self.epoch > found.accepted
         self._pulse = backend.count_up(PULSE)
         self._looks += 1
-        if self._looks % REMEMBER_EVERY == 0:
+        if self._recent.take_changed() or self._looks % REMEMBER_EVERY == 0:
             self._remember()
 
     def close(self) -> None:
         """Remember how far the store had come."""
-        if self.is_served:
-            self._remember()
-
-    def _reopen(self) -> None:
-        """Have the database be what is at its place now, or close the gate: it has gone."""
-        try:
-            self._backend.reopen()
-        except StoreUnavailable as error:
-            if not self._backend.gate.closed:
-                _log.error("the store is not served", reason=str(error))
-            self._backend.gate.closed = error.reason
-            raise
+        self._remember()
 
     def _judge(self, found: Found) -> None:
         """Close the gate where the database holds no store, or another; else open it."""
-        known = KnownStore(self._identity, 0, 0)
+        known, gate = KnownStore(self._identity, 0, 0), self._backend.gate
         verdict = found.judged(known)
+        why = self._backend.moved()
         if not verdict.served:
-            self._backend.gate.closed = refusal(verdict, known, found)
-            if verdict is not self._verdict:
-                _log.error("the store is not served", reason=self._backend.gate.closed)
-        else:
-            if not self._verdict.served:
-                _log.warning("the store is served again", identity=self._identity)
-                self._unproven = True
-            self._backend.gate.closed = ""
-        self._verdict = verdict
+            why = why or refusal(verdict, known, found)
+        if why and why != gate.closed:
+            _log.error("the store is not served", reason=why)
+            self._remember()
+        elif gate.closed and not why:
+            _log.warning("the store is served again", identity=self._identity)
+            self._unproven = True
+        gate.closed = why
 
     def _prove(self, found: Found) -> None:
         """Raise the epoch where something that was stored is gone."""

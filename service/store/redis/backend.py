@@ -282,8 +282,9 @@ class RedisBackend(RedisSettings):
         found = entries(self._calls, lambda: self._keys.of(RedisKey.CHAIN), b"-", b"+", least=0)
         return (link for _, link in found)
 
-    def reopen(self) -> None:
-        """Do nothing: connections lead to whoever is there."""
+    def moved(self) -> str:
+        """Return nothing: connections lead to whoever is there."""
+        return ""
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""

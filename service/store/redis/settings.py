@@ -1,4 +1,4 @@
-"""What a store in Redis keeps of itself under names: the fields of the one key that never changes."""
+"""What a store in Redis keeps of itself, under names: fields of the one key that never changes."""
 
 from collections.abc import Sequence
 from typing import Any

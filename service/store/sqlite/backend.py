@@ -248,12 +248,12 @@ class SqliteBackend:
         return self._submit(lambda connection: count_up(connection, key))
 
     def lineage(self) -> str:
-        """Return what is another as soon as other data may be at the store's place."""
-        return self._connections.lineage()
+        """Return nothing: a file that was opened is the same to its end."""
+        return ""
 
-    def reopen(self) -> None:
-        """Have every call from now on be of the file that is there now; never make one."""
-        self._connections.reopen()
+    def moved(self) -> str:
+        """Return why what is at the store's place is not what was opened; "" where it is."""
+        return self._connections.moved()
 
     def chunk(self, dataset: str, index: int) -> str | None:
         """Return the mark of a chunk of a dataset."""

@@ -46,41 +46,35 @@ class Connections:
         self.gate = Gate()
         self.limit = TimeLimit()
         self._readers: deque[sqlite3.Connection] = deque()
-        self._opened = 0  # times that the file was opened: which of them a reader is of
         self._closed = False
         with self._errors():
-            self._writer = self._open_writer(made=True)
+            self._writer = self._open_writer()
+            status = path.stat()
+            self._file = status.st_dev, status.st_ino
 
-    def lineage(self) -> str:
-        """Return which file is at the path now; "" where there is none."""
+    def moved(self) -> str:
+        """Return why what is at the path is not the file that was opened; "" where it is."""
         try:
-            status = self._path.stat()
+            there = self._path.stat()
         except OSError:
-            return ""
-        return f"{status.st_dev}:{status.st_ino}"
-
-    def reopen(self) -> None:
-        """Have every call from now on be of the file that is at the path now; never make one."""
-        with self._errors():
-            if not self._path.exists():
-                raise StoreUnavailable("the file is gone; put it back", str(self._path))
-            before, self._writer = self._writer, self._open_writer(made=False)
-            self._opened += 1
-        before.close()
-        self._drop_readers()
+            return f"{self._path}: the file is gone; put it back"
+        if (there.st_dev, there.st_ino) != self._file:
+            # Its log of writes, which stands beside it by name alone, is that of the other one.
+            return f"{self._path}: another file was put there; stop the server, then start it again"
+        return ""
 
     def close(self) -> None:
         """Commit what is queued and close the file."""
         self._closed = True
         self._writer.close()
-        self._drop_readers()
+        while self._readers:
+            self._readers.pop().close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that reads."""
         with self._errors():
             self._pass_through()
-            of = self._opened
             try:
                 connection = self._readers.pop()
             except IndexError:
@@ -91,10 +85,7 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-            if of == self._opened:
-                self._readers.append(connection)
-            else:
-                connection.close()
+            self._readers.append(connection)
 
     def one(self, query: str, *values: object) -> Any:
         """Return the first column of the first row, None where there is none."""
@@ -140,23 +131,18 @@ class Connections:
             self._path, self._busy, isolation_level=None, check_same_thread=False
         )
 
-    def _open_writer(self, *, made: bool) -> Writer:
-        """Open a connection that writes; tables are `made` where there are none."""
+    def _open_writer(self) -> Writer:
+        """Open a connection that writes, with the tables made where there are none."""
         connection = self._connect()
         try:
             check_format(_format(connection))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            if made:
-                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
         except BaseException:
             connection.close()
             raise
         return Writer(connection)
-
-    def _drop_readers(self) -> None:
-        while self._readers:
-            self._readers.pop().close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
