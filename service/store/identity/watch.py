@@ -5,6 +5,8 @@ there, or the store is back. Older than it was, by a failover or a restored copy
 epoch is raised, and every answer says so until a command takes note.
 """
 
+from threading import Lock
+
 import structlog
 
 from models.errors import StoreUnavailable
@@ -37,6 +39,7 @@ class StoreWatch:
         self._backend = backend
         self._recent = recent
         self._file = file
+        self._one_at_a_time = Lock()
         self._identity = found.identity or ""
         self._pulse = found.pulse
         self._lineage = backend.lineage()
@@ -58,6 +61,14 @@ class StoreWatch:
 
         Raises `NotTheStore` where it is not served, and `StoreUnavailable`.
         """
+        with self._one_at_a_time:
+            self._look()
+
+    def close(self) -> None:
+        """Remember how far the store had come."""
+        self._remember()
+
+    def _look(self) -> None:
         backend, gate = self._backend, self._backend.gate
         with gate.looking():
             backend.check()
@@ -77,10 +88,6 @@ class StoreWatch:
         self._looks += 1
         if self._recent.take_changed() or self._looks % REMEMBER_EVERY == 0:
             self._remember()
-
-    def close(self) -> None:
-        """Remember how far the store had come."""
-        self._remember()
 
     def _judge(self, found: Found) -> None:
         """Close the gate where the database holds no store, or another; else open it."""
