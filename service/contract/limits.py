@@ -1,6 +1,6 @@
 """Every limit and default of the contract, once; the comments in protos/ state the same numbers."""
 
-from models.domain import names
+from models.domain import decisions, names
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = 256  # identifier values, event, item, offer and decision ids
@@ -17,6 +17,7 @@ DEFAULT_COUNT = 10
 INCLUDE = 1_000
 EXCLUDE = 1_000
 CONTEXT_ITEMS = 50
+WITHHELD = decisions.WITHHELD_MOST  # told in an answer; the rest is counted
 BATCH = 200
 
 EVENTS = 1_000

@@ -86,6 +86,7 @@ STATED = {
     "RecommendRequest.include": [f"at most {number(limits.INCLUDE)} ids"],
     "RecommendRequest.exclude": [f"at most {number(limits.EXCLUDE)} ids"],
     "RecommendRequest.context_items": [f"at most {limits.CONTEXT_ITEMS}:"],
+    "RecommendResponse.withheld": [f"the first {limits.WITHHELD} of it"],
     "ContextItem.item_id": [f"1 to {limits.ID_BYTES} bytes"],
     "RecommendBatchRequest.requests": [f"1 to {limits.BATCH} requests"],
     "RecommendRequest.request_id": [f"At most {limits.ID_BYTES} bytes"],
