@@ -1,6 +1,6 @@
 """Every limit and default of the contract, once; the comments in protos/ state the same numbers."""
 
-from models.domain import decisions, names
+from models.domain import decisions, names, profile
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = 256  # identifier values, event, item, offer and decision ids
@@ -9,6 +9,7 @@ PLACE_BYTES = 64
 TITLE_BYTES = 256
 
 IDENTIFIERS = 16
+CUSTOMER_IDENTIFIERS = profile.IDENTIFIERS_MOST  # that links join to one customer
 MONEY_UNITS = 10**12
 MONEY_NANOS = 999_999_999
 

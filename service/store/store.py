@@ -62,8 +62,8 @@ class StoredDecision(NamedTuple):
 class LoadCounts(NamedTuple):
     """What became of events and links of a load.
 
-    A link that was there already is a duplicate; a conflict is an event id known with other
-    content, of which the first stays.
+    A link that was there already is a duplicate. A conflict is an event id known with other
+    content, of which the first stays, or a link beyond what a customer may have, which is left out.
     """
 
     stored: int
@@ -162,7 +162,10 @@ class Store:
         return self._recorder.record(events, Arrival(now))
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
-        """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
+        """Make two identifiers one customer; raises `TooManyIdentifiers`, with nothing changed.
+
+        Raises `StoreUnavailable`: then send it again.
+        """
         return self._link(Link(now, a, b, asserted_by), Arrival(now))
 
     def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> UnlinkOutcome:
@@ -180,8 +183,9 @@ class Store:
         """
         stored = duplicates = conflicts = 0
         for linked in link_all(links, lambda assertion: self._link(assertion, arrival)):
-            stored += linked.changed
-            duplicates += not linked.changed
+            stored += linked is not None and linked.changed
+            duplicates += linked is not None and not linked.changed
+            conflicts += linked is None
         for outcome in self._recorder.record(events, arrival):
             if not isinstance(outcome, EventOutcome):
                 raise outcome

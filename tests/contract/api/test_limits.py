@@ -28,6 +28,7 @@ STATED = {
     "GetCustomerRequest.recent": [
         f"1 to {limits.RECENT}. Default (0): {limits.DEFAULT_RECENT}.",
     ],
+    "LinkIdentifiersRequest.b": [f"at most {limits.CUSTOMER_IDENTIFIERS} identifiers"],
     "LinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
     "UnlinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
     "RecordEventsRequest.events": [f"1 to {number(limits.EVENTS)} events"],
