@@ -32,7 +32,10 @@ from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
-_PAGE = 1_000  # customers in one answer
+_PAGE = 1_000  # customers, or entries of the log, in one answer
+_PAGE_OF = "SELECT seq, blob FROM {} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_RECORDS = 200  # decision records in one answer
+_JOURNAL_BYTES = 16 << 20  # that the file of the WAL is cut to once all of it is in the database
 _LOG = b"log"  # the one part of the log
 
 T = TypeVar("T")
@@ -67,6 +70,7 @@ class SqliteBackend:
                 check_format(_format(connection))
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             except BaseException:
                 connection.close()
@@ -136,7 +140,8 @@ class SqliteBackend:
         """Yield the log as it stands at the first entry, in the order of writing."""
         known = {} if marks is None else marks
         last = int(known.get(_LOG, b"0"))
-        for seq, blob in self._scan("SELECT seq, blob FROM log WHERE seq > ? ORDER BY seq", last):
+        end, page = "SELECT max(seq) FROM log", _PAGE_OF.format("log")
+        for seq, blob in self._in_order(end, page, last):
             yield blob
             known[_LOG] = b"%d" % seq
 
@@ -198,9 +203,15 @@ class SqliteBackend:
 
     def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
         """Yield ids and blobs of the decisions of that time and later, by time and id."""
-        first = -(1 << 62) if since is None else since
-        query = "SELECT id, blob FROM decisions WHERE time >= ? ORDER BY time, id"
-        return self._scan(query, first)
+        end = self._one("SELECT max(time) FROM decisions")
+        at, last = -(1 << 62) if since is None else since, ""
+        query = (
+            "SELECT time, id, blob FROM decisions "
+            "WHERE (time, id) > (?, ?) AND time <= ? ORDER BY time, id LIMIT ?"
+        )
+        while page := self._all(query, at, last, end, _RECORDS):
+            yield from ((name, blob) for _, name, blob in page)
+            at, last, _ = page[-1]
 
     def append_chain(self, link: bytes) -> None:
         """Store a link, and let go of those that were kept long enough."""
@@ -208,7 +219,8 @@ class SqliteBackend:
 
     def chain(self) -> Iterator[bytes]:
         """Yield the links in the order of writing."""
-        return (blob for (blob,) in self._scan("SELECT blob FROM chain ORDER BY seq"))
+        end, page = "SELECT max(seq) FROM chain", _PAGE_OF.format("chain")
+        return (blob for _, blob in self._in_order(end, page, 0))
 
     def setting(self, key: str) -> str | None:
         """Return the value kept under `key`, None where there is none."""
@@ -287,14 +299,15 @@ class SqliteBackend:
         with self._reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def _scan(self, query: str, *values: object) -> Iterator[Any]:
-        # On a connection of its own: the statement holds the snapshot as long as it runs.
-        with self._errors():
-            connection = self._connect()
-            try:
-                yield from connection.execute(query, values)
-            finally:
-                connection.close()
+    def _in_order(self, ends: str, pages: str, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what a table has after `last` by now, page by page.
+
+        No statement stays open: whoever reads slowly would keep the WAL growing.
+        """
+        end = self._one(ends)
+        while page := self._all(pages, last, end, _PAGE):
+            yield from page
+            last = page[-1][0]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -148,6 +148,60 @@ def test_a_full_disk_refuses_events_whole(tmp_path: Path, opened: Open) -> None:
     assert set(logged(store).values()) == {1}
 
 
+def reading_log(backend: SqliteBackend) -> Iterator[bytes]:
+    """Read the log."""
+    return backend.log()
+
+
+def reading_decisions(backend: SqliteBackend) -> Iterator[tuple[str, bytes]]:
+    """Read the decision records."""
+    return backend.decisions(None)
+
+
+def reading_chain(backend: SqliteBackend) -> Iterator[bytes]:
+    """Read the chain of the records."""
+    return backend.chain()
+
+
+@pytest.mark.parametrize("reading", [reading_log, reading_decisions, reading_chain])
+def test_a_paused_reader_keeps_no_journal(
+    tmp_path: Path, reading: Callable[[SqliteBackend], Iterator[object]]
+) -> None:
+    """While somebody reads slowly the WAL stays small; they see all that was there at first."""
+    with closing(SqliteBackend(tmp_path)) as backend:
+        store = StoreOver(backend, lambda: NOW, STORE_KEY)
+        assert store.record([event(f"e{n}", identifier(n)) for n in range(1_500)], NOW)
+        backend.put_decisions([SealedDecision(f"d{n}", ANN, n, b"x") for n in range(1_500)])
+        for number in range(1_500):
+            backend.append_chain(b"%d" % number)
+        entries = reading(backend)
+        found = [next(entries)]
+        for start in range(0, 30_000, 1_000):
+            more = [event(f"m{n}", BOB, item="x" * 200) for n in range(start, start + 1_000)]
+            assert store.record(more, NOW) == [STORED] * 1_000
+        assert (tmp_path / f"{DATABASE}-wal").stat().st_size < 8 << 20
+        found += entries
+        assert len(found) == len(set(found)) == 1_500
+
+
+def test_a_journal_that_grew_shrinks_again(tmp_path: Path) -> None:
+    """The file of a WAL that another program's reader made grow is cut once that is gone."""
+    with closing(SqliteBackend(tmp_path)) as backend:
+        store = StoreOver(backend, lambda: NOW, STORE_KEY)
+        assert store.record([event("e1", ANN)], NOW) == [STORED]
+        with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM log").fetchone()
+            for start in range(0, 60_000, 1_000):
+                more = [event(f"m{n}", BOB, item="x" * 200) for n in range(start, start + 1_000)]
+                assert store.record(more, NOW) == [STORED] * 1_000
+            grown = (tmp_path / f"{DATABASE}-wal").stat().st_size
+        assert grown > 20 << 20
+        for number in range(30):
+            assert store.record([event(f"n{number}", ANN)], NOW) == [STORED]
+        assert (tmp_path / f"{DATABASE}-wal").stat().st_size <= 16 << 20
+
+
 def test_trust_in_new_events_is_no_risk(tmp_path: Path, opened: Open) -> None:
     """The index of the log finds a repeated event even where a load was told not to look."""
     store = opened(f"sqlite:{tmp_path}")
