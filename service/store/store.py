@@ -162,10 +162,7 @@ class Store:
         return self._recorder.record(events, Arrival(now))
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
-        """Make two identifiers one customer; raises `TooManyIdentifiers`, with nothing changed.
-
-        Raises `StoreUnavailable`: then send it again.
-        """
+        """Make two identifiers one customer; raises as `linking.link` does."""
         return self._link(Link(now, a, b, asserted_by), Arrival(now))
 
     def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> UnlinkOutcome:

@@ -27,6 +27,7 @@ from service.store.database.backend import (
 from service.store.database.counts import REFUSED, ErrorCounter
 from service.store.database.format import FORMAT_SETTING, check_format
 from service.store.database.location import DATABASE
+from service.store.database.private_files import make_private
 from service.store.sqlite.jobs import append_chain, commit_one, put_decisions, take, write_one
 from service.store.sqlite.layout import SCHEMA
 from service.store.sqlite.writer import Writer
@@ -59,6 +60,7 @@ class SqliteBackend:
         self._path = directory / DATABASE
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path)  # the files beside it get the mode of this one
         except OSError as error:
             raise StoreUnavailable(f"{directory}: {error.strerror}") from None
         self._readers: deque[sqlite3.Connection] = deque()

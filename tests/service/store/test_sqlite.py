@@ -1,7 +1,9 @@
 """What only the embedded store can meet: files, locks, a full disk, other processes."""
 
+import os
 import resource
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from service.store.customers.planning import Arrival, EventOutcome
 from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
+from service.store.records.spill import Spill
 from service.store.sqlite.backend import SqliteBackend
 from service.store.sqlite.lock import lock_directory
 from service.store.sqlite.writer import Writer
@@ -46,6 +49,29 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     )
     assert modes == ["wal", 2]
     backend.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_only_its_owner_reads_a_store(tmp_path: Path, umask: int) -> None:
+    """Database, WAL, lock and spilled records are of mode 0600 in 0700, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        directory = tmp_path / "store"
+        directory.mkdir(mode=0o755)
+        directory.chmod(0o755)  # made by somebody else: what is in it is private all the same
+        backend = SqliteBackend(directory)
+        lock = lock_directory(directory)
+        spill = Spill(directory / "spill") if umask != 0o777 else Spill(directory)
+        assert spill.append([SealedDecision("d", ANN, 1, b"x")]) == 0
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files}
+        spill.close()
+        lock.close()
+        backend.close()
+    finally:
+        os.umask(before)
+    assert len(modes) == 5
+    assert set(modes.values()) == {0o600}, modes
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
