@@ -55,6 +55,10 @@ def ranking(answer: RecommendResponse) -> dict[int, str]:
 def _alone(told: Told) -> Iterator[str]:
     answer = told.answer
     ranks = [*(offer.rank for offer in answer.offers), *(offer.rank for offer in answer.withheld)]
+    if answer.withheld_more:
+        # Below the last one told stand those that are only counted.
+        last = max(offer.rank for offer in answer.withheld)
+        ranks = [rank for rank in ranks if rank <= last]
     if sorted(ranks) != list(range(1, len(ranks) + 1)):
         yield f"{told.channel}: shown and withheld leave a gap: ranks {sorted(ranks)}"
     for offer in answer.withheld:

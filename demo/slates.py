@@ -57,8 +57,9 @@ def slate(answer: RecommendResponse, titles: Titles, who: str) -> Iterator[Rende
     if rows:
         yield Text("\nWithheld", "italic")
         yield _compact(table(("rank", "offer", "why not"), rows))
-    if len(answer.withheld) > len(rows):
-        yield Text(f"{len(answer.withheld) - len(rows):,} more withheld")
+    more = len(answer.withheld) + answer.withheld_more - len(rows)
+    if more:
+        yield Text(f"{more:,} more withheld")
     for flag in answer.flags:
         # That the clock is set was told once, at the start.
         if flag != FLAG_CLOCK_SET:

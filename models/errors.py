@@ -1,13 +1,14 @@
 """The errors of the domain, and nothing else.
 
     ThroughlineError
-    ├── BadInput          a value that is wrong whatever the state; names the field
-    ├── BadDataset        a dataset or a row of one that cannot be used
-    ├── BadRelease        a release that must not be loaded; names the file
-    ├── WrongKey          identifiers hashed under another key
-    ├── StoreUnavailable  the store did not answer; a retry is safe
-    │   └── Unreadable    what it holds under a key is damaged, or of a later version
-    └── Conflict          somebody else changed it first; read again and retry
+    ├── BadInput            a value that is wrong whatever the state; names the field
+    ├── TooManyIdentifiers  a link would make a customer larger than one may be
+    ├── BadDataset          a dataset or a row of one that cannot be used
+    ├── BadRelease          a release that must not be loaded; names the file
+    ├── WrongKey            identifiers hashed under another key
+    ├── StoreUnavailable    the store did not answer; a retry is safe
+    │   └── Unreadable      what it holds under a key is damaged, or of a later version
+    └── Conflict            somebody else changed it first; read again and retry
 
 An unknown customer, item or offer is data, never an error.
 """
@@ -24,6 +25,10 @@ class BadInput(ThroughlineError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class TooManyIdentifiers(ThroughlineError):
+    """A link that would make a customer of more identifiers than one may have; nothing changed."""
 
 
 class BadDataset(ThroughlineError):

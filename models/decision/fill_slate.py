@@ -14,8 +14,9 @@ from models.decision.inputs import DecisionInputs
 from models.decision.score import Scored
 from models.decision.slate import FilledSlate, SlateBuilder, SlateRules
 from models.domain.decisions import Intent
-from models.ranking.ranking import backfill_ranking
-from models.recommender.vector_search import Allowed, allow
+from models.numeric.array_types import Mask
+from models.ranking.ranking import backfill_candidates
+from models.recommender.vector_search import allow
 
 
 def fill_slate(
@@ -49,27 +50,40 @@ def _backfill(
     channel: ChannelFilters,
     builder: SlateBuilder,
 ) -> None:
-    """Append tier 1: search deeper until the slate is full, or everything has been seen."""
+    """Append tier 1: search on until the slate is full, or nothing is left that it could show.
+
+    What does not fill it closes classes of offers to it; these are not looked for again, so that
+    few classes among many offers cost no walk over all of them.
+    """
+    ranker = scored.ranker
     if inputs.recorded is not None:
-        builder.add_ranking(scored.ranker.rank(inputs.recorded.backfill_rows), tier=1)
+        builder.add_ranking(ranker.rank(inputs.recorded.backfill_rows), tier=1)
         return
-    allowed = _allowed_here(inputs, everywhere, scored, channel)
-    total = int(np.count_nonzero(allowed.mask))
-    before = builder.position()
-    limit = 2 * builder.places_left + 32
+    items = inputs.shared.index.rows.item_count
+    unseen = _allowed_here(inputs, everywhere, scored, channel)
+    before, places = builder.position(), builder.places_left
+    limit = 2 * places + 32
+    found = rows = backfill_candidates(ranker, allow(unseen, items), limit)
     while True:
-        ranking = backfill_ranking(scored.ranker, allowed, limit)
-        builder.add_ranking(ranking, tier=1)
-        if builder.full or len(ranking) >= total:
+        builder.add_ranking(ranker.rank(rows), tier=1)
+        unseen[found] = False
+        if builder.full or not unseen.any():
             return
+        allowed = allow(unseen & builder.open_rows(), items)
+        if builder.places_left == places:
+            limit *= 4
+        places = builder.places_left
+        found = backfill_candidates(ranker, allowed, limit)
+        if not len(found):
+            return
+        rows = np.concatenate([builder.rows_shown(tier=1), found])
         builder.rollback(before)
-        limit *= 4
 
 
 def _allowed_here(
     inputs: DecisionInputs, everywhere: GlobalFilters, scored: Scored, channel: ChannelFilters
-) -> Allowed:
+) -> Mask:
     """Return which rows beyond the base ranking the channel's own filters let through."""
     mask = without(everywhere.eligible.mask, channel.filters)
     mask[scored.base_ranking.rows] = False
-    return allow(mask, inputs.shared.index.rows.item_count)
+    return mask

@@ -84,7 +84,11 @@ def _not_reached(stages: Stages, offer: str, row: int) -> OfferOutcome:
         before += len(ranking)
     excluded = stages.gathered.closed.get(offer)
     if excluded is None:
-        excluded = stages.filled.rules.filtered(row, lead_of(stages, row))
+        lead = lead_of(stages, row)
+        excluded = stages.filled.rules.filtered(row, lead)
+        if excluded is None and not rank and len(stages.filled.rankings) > 1:
+            # The search below the first candidates passes over what diversity bars.
+            excluded = stages.filled.crowded_out(row, lead)
     if excluded is not None:
         # Without the end of a cool-down: two outcomes are the same that differ in it alone.
         exclusion = excluded._replace(until=None)

@@ -4,10 +4,11 @@ import numpy as np
 
 from models.decision.exploration import OpenCandidates
 from models.decision.holdout import in_holdout
-from models.decision.recorded import kept_candidates
+from models.decision.recorded import exhausted_among, kept_candidates
 from models.decision.slate import RankedOffer
 from models.decision.stages import Stages
 from models.domain.decisions import (
+    WITHHELD_MOST,
     Decision,
     Flag,
     Intent,
@@ -43,7 +44,7 @@ def record(stages: Stages) -> Decision:
             context=context_digest(request.context),
         ),
         slate=_slate(stages, sources, explored),
-        withheld=filled.withheld[: filled.told],
+        withheld=filled.withheld[: min(filled.told, _withheld_most(stages))],
         flags=_flags(stages, unknown),
         unknown_ids=unknown,
         candidates=kept_candidates(
@@ -59,6 +60,12 @@ def record(stages: Stages) -> Decision:
     )
 
 
+def exhausted_untold(stages: Stages) -> tuple[str, ...]:
+    """Return the offers used up that a decision withheld beyond those it tells."""
+    filled = stages.filled
+    return tuple(exhausted_among(filled.withheld[_withheld_most(stages) : filled.told]))
+
+
 def reservations(stages: Stages) -> tuple[str, ...]:
     """Return what the answer has to reserve: "" for the message as a whole, ids of offers."""
     catalogue = stages.inputs.shared.index.catalogue
@@ -66,6 +73,11 @@ def reservations(stages: Stages) -> tuple[str, ...]:
     shown = [row for row in rows if row is not None]
     rules = stages.gathered.contact_rules
     return rules.reservations(shown, stages.inputs.request.channel)
+
+
+def _withheld_most(stages: Stages) -> int:
+    recorded = stages.inputs.recorded
+    return WITHHELD_MOST if recorded is None else recorded.withheld_most
 
 
 def _slate(

@@ -5,7 +5,7 @@ scores, their order and what the channel withholds, follows from the profile, th
 policy, and is worked out anew. So a record is replayed without the catalogue of its day.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from models.codec import Damaged, encode
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
-from models.domain.decisions import Decision, DecisionRecord, KeptCandidates
+from models.domain.decisions import (
+    WITHHELD_MOST,
+    Decision,
+    DecisionRecord,
+    KeptCandidates,
+    WithheldOffer,
+)
 from models.domain.facts import Facts
 from models.domain.profile import Compartment, Profile, decode_customer
 from models.domain.reasons import Reason
@@ -31,7 +37,8 @@ from models.release.release import Release
 class RecordedCandidates:
     """The candidates of a decision made before, over the small index made of its record.
 
-    `base_rows` are those of tier 0, `backfill_rows` those of tier 1. By row: `sources`,
+    `base_rows` are those of tier 0, `backfill_rows` those of tier 1; so many offers withheld as
+    `withheld_most` are told. By row: `sources`,
     `value_terms`, `open` (might have been shown) and `classes` (rules, rows), which diversity looks
     at.
     """
@@ -43,6 +50,7 @@ class RecordedCandidates:
     open: Mask
     classes: NDArray[np.int64]
     unknown_ids: int
+    withheld_most: int
 
     def seeded(self, closed: Rows, items: int) -> SeededCandidates:
         """Return the item candidates of tier 0 that are not `closed`; `items` as in the index."""
@@ -89,6 +97,10 @@ def catalogue_rows_used(decision: Decision, index: OfferIndex, place: str) -> tu
     leads = dict(zip(candidates.named, candidates.leads, strict=True))
     walked = [shown.offer for shown in decision.slate]
     walked += [withheld.offer for withheld in decision.withheld]
+    if decision.withheld_more:
+        told = frozenset(walked)
+        ids = candidates.ids(index.release.items)[: decision.walked]
+        walked += [offer_id for offer_id in ids if offer_id not in told]
     # An item that the release does not know is scored by its features, as an offer's lead too.
     new = [DEFAULT_PREFIX + lead for lead in candidates.leads if lead not in index.release.item_row]
     found: dict[str, Row] = {}
@@ -153,6 +165,8 @@ def recorded_candidates(decision: Decision, index: OfferIndex, rules: int) -> Re
         open=open_,
         classes=classes,
         unknown_ids=decision.unknown_ids,
+        # Former versions told all of them.
+        withheld_most=max(WITHHELD_MOST, len(decision.withheld)),
     )
 
 
@@ -181,11 +195,14 @@ def recorded_profile(record: DecisionRecord) -> Profile:
     return profile
 
 
-def recorded_exhausted(decision: Decision) -> frozenset[str]:
+def recorded_exhausted(record: DecisionRecord) -> frozenset[str]:
     """Return the offers that were used up, as far as the decision met them."""
-    return frozenset(
-        withheld.offer for withheld in decision.withheld if withheld.reason == Reason.EXHAUSTED
-    )
+    return frozenset(record.exhausted).union(exhausted_among(record.decision.withheld))
+
+
+def exhausted_among(withheld: Iterable[WithheldOffer]) -> Iterator[str]:
+    """Yield those of `withheld` that were used up."""
+    return (one.offer for one in withheld if one.reason == Reason.EXHAUSTED)
 
 
 def _row(index: OfferIndex, offer_id: str) -> int:

@@ -46,7 +46,7 @@ def replay(record: DecisionRecord, release: Release, policy: Policy) -> Decision
     profile = recorded_profile(record)
     index = recorded_index(before, record.rows, release)
     exchange = recorded_exchange(policy, record.currency)
-    shared = SharedInputs(index, policy, recorded_exhausted(before), exchange=exchange)
+    shared = SharedInputs(index, policy, recorded_exhausted(record), exchange=exchange)
     recorded = recorded_candidates(before, index, len(policy.diversity))
     again = decide(
         profile,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.decision.filters import Filter, rows_of
+from models.decision.open_rows import open_rows
 from models.domain.catalogue import stock_age
 from models.domain.decisions import Request, WithheldOffer
 from models.domain.exclusions import Exclusion
@@ -69,16 +70,58 @@ class SlateRules:
         """Return why the channel does not show the offer of `row`, led by the item row `lead`."""
         return next((one.exclusion for one in self.filters if one.excludes(row, lead)), None)
 
-    def classes(self, place: RankedOffer) -> list[str]:
-        """Return what each rule of diversity looks at."""
-        return [
-            class_of(self.index, place.row, place.lead, rule.feature) for rule in self.diversity
-        ]
+    def classes(self, row: int, lead: int) -> list[str]:
+        """Return what each rule of diversity looks at in the offer of `row`, led by `lead`."""
+        return [class_of(self.index, row, lead, rule.feature) for rule in self.diversity]
 
     def stock_as_of(self, lead: int) -> int | None:
         """Return when the stock of an item was last counted, here or anywhere."""
         item = self.index.catalogue.items[self.index.rows.item_ids[lead]]
         return stock_age(item.stock, self.request.place) or stock_age(item.stock, "")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What diversity counts of the offers shown.
+
+    `leads` (shown,) are the item rows that lead them, `values` (rules, shown) what each rule saw.
+    """
+
+    rules: SlateRules
+    leads: list[int]
+    values: list[list[str]]
+
+    @classmethod
+    def none(cls, rules: SlateRules) -> "Classes":
+        """Return the counts of a slate that shows nothing yet."""
+        return cls(rules, [], [[] for _ in rules.diversity])
+
+    def add(self, row: int, lead: int) -> None:
+        """Count one offer more."""
+        self.leads.append(lead)
+        for values, value in zip(self.values, self.rules.classes(row, lead), strict=True):
+            values.append(value)
+
+    def cut(self, shown: int) -> None:
+        """Forget all but the first `shown` offers."""
+        del self.leads[shown:]
+        for values in self.values:
+            del values[shown:]
+
+    def bars(self, row: int, lead: int) -> Exclusion | None:
+        """Return why the offer of `row`, led by the item row `lead`, has no place beside them."""
+        if lead in self.leads:
+            return Exclusion(Reason.DIVERSITY)
+        for rule, values, value in zip(
+            self.rules.diversity, self.values, self.rules.classes(row, lead), strict=True
+        ):
+            if value and values.count(value) >= rule.limit:
+                return Exclusion(Reason.DIVERSITY, rule.feature)
+        return None
+
+    def open_rows(self) -> Mask:
+        """Return the rows of the index that might have a place beside them."""
+        return open_rows(self.rules.index, self.rules.diversity, self.leads, self.values)
 
 
 class FilledSlate(NamedTuple):
@@ -99,6 +142,13 @@ class FilledSlate(NamedTuple):
         """Tell whether as many are shown as were asked for."""
         return len(self.shown) >= self.rules.request.count
 
+    def crowded_out(self, row: int, lead: int) -> Exclusion | None:
+        """Return why the offers shown leave no place for that of `row`, led by `lead`."""
+        classes = Classes.none(self.rules)
+        for place in self.shown:
+            classes.add(place.row, place.lead)
+        return classes.bars(row, lead)
+
     def refilled(self, rankings: list[Ranking]) -> "FilledSlate":
         """Return the same way down other rankings."""
         builder = SlateBuilder(self.rules)
@@ -114,8 +164,7 @@ class SlateBuilder:
         self._rules = rules
         self._rankings: list[Ranking] = []
         self._shown: list[RankedOffer] = []
-        self._leads: list[int] = []  # of those shown
-        self._values: list[list[str]] = [[] for _ in rules.diversity]  # of those shown, by rule
+        self._classes = Classes.none(rules)
         self._withheld: list[WithheldOffer] = []
         self._told = 0
 
@@ -160,6 +209,14 @@ class SlateBuilder:
             # Not even the end of the ranking filled the slate: every absence is of interest.
             self._told = len(self._withheld)
 
+    def open_rows(self) -> Mask:
+        """Return the rows of the index that diversity leaves a place for."""
+        return self._classes.open_rows()
+
+    def rows_shown(self, tier: int) -> Rows:
+        """Return the rows of the offers of a tier that are shown."""
+        return np.array([place.row for place in self._shown if place.tier == tier], np.int64)
+
     def position(self) -> tuple[int, int]:
         """Return where the slate stands, for `rollback`."""
         return len(self._shown), len(self._withheld)
@@ -169,16 +226,12 @@ class SlateBuilder:
         shown, withheld = position
         self._rankings.pop()
         del self._shown[shown:], self._withheld[withheld:]
-        del self._leads[shown:]
-        for values in self._values:
-            del values[shown:]
+        self._classes.cut(shown)
         self._told = len(self._withheld)
 
     def _show(self, place: RankedOffer) -> None:
         self._shown.append(place)
-        self._leads.append(place.lead)
-        for values, value in zip(self._values, self._rules.classes(place), strict=True):
-            values.append(value)
+        self._classes.add(place.row, place.lead)
         self._told = len(self._withheld)
 
     def _withhold(self, place: RankedOffer, excluded: Exclusion) -> None:
@@ -195,14 +248,7 @@ class SlateBuilder:
             return rules.closed[rules.index.rows.ids[place.lead]]
         if first_filter >= 0:
             return rules.filters[first_filter].exclusion
-        if place.lead in self._leads:
-            return Exclusion(Reason.DIVERSITY)
-        for rule, values, value in zip(
-            rules.diversity, self._values, rules.classes(place), strict=True
-        ):
-            if value and values.count(value) >= rule.limit:
-                return Exclusion(Reason.DIVERSITY, rule.feature)
-        return None
+        return self._classes.bars(place.row, place.lead)
 
 
 def class_of(index: OfferIndex, row: int, lead: int, feature: str) -> str:

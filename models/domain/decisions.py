@@ -12,6 +12,8 @@ from models.domain.catalogue import DEFAULT_PREFIX, Item, Offer
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 
+WITHHELD_MOST = 200  # offers withheld that a decision tells; the rest it counts
+
 
 class Intent:
     """The built-in intents; a policy adds others that behave like one of them."""
@@ -141,6 +143,9 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     context: str
 
 
+ROW_BYTES = 4  # of a row of the release's items in a record
+
+
 class KeptCandidates(msgspec.Struct, frozen=True, array_like=True):
     """The offers of the ranking, in order, as small as they can be kept.
 
@@ -171,14 +176,16 @@ class KeptCandidates(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def _rows(self) -> tuple[int, ...]:
-        return struct.unpack(f"<{len(self.rows) // 4}i", self.rows)
+        return struct.unpack(f"<{len(self.rows) // ROW_BYTES}i", self.rows)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `decide`.
 
-    The first `shared` of `candidates` are tier 0. `label` is the release's: what a rate means.
-    `contacted` are offers shown before that caps of a group looked at.
+    `withheld` are the first `WITHHELD_MOST` of those that stand above the last offer shown, or of
+    all where too few are shown. The first `shared` of `candidates` are tier 0. `label` is the
+    release's: what a rate means. `contacted` are offers shown before that caps of a group looked
+    at.
     """
 
     moment: Moment
@@ -191,6 +198,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     contacted: tuple[str, ...] = ()
 
+    @property
+    def walked(self) -> int:
+        """Return how many candidates were shown or withheld: from the first on, without a gap."""
+        if Flag.FEWER_THAN_ASKED in self.flags or Flag.NONE_ELIGIBLE in self.flags:
+            return len(self.candidates.rows) // ROW_BYTES
+        return self.slate[-1].rank
+
+    @property
+    def withheld_more(self) -> int:
+        """Return how many offers were withheld beyond those that `withheld` tells."""
+        return self.walked - len(self.slate) - len(self.withheld)
+
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that replaying a decision needs beside the release.
@@ -198,7 +217,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     `profile` is the customer's blob as it was stored at that version; `rows` are what the decision
     used of the catalogue. `asked` is the identifier that the request came under. `currency` is what
     it compared amounts in, "" where it had none and every amount was unknown; None in records of
-    before, which compared bare numbers.
+    before, which compared bare numbers. `exhausted` are the offers used up that the decision
+    withheld beyond those it tells.
     """
 
     id: str
@@ -210,6 +230,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     rows: tuple[Item | Offer, ...] = ()
     asked: bytes = b""
     currency: str | None = None
+    exhausted: tuple[str, ...] = ()
 
 
 def minute_of(now: int) -> int:

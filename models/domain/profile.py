@@ -39,6 +39,9 @@ LANE_CAPACITY: Mapping[str, int] = {
 }
 
 
+IDENTIFIERS_MOST = 50  # of one customer: a link that would make it more is refused
+
+
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
     """The latest statement of one attribute; an empty value says that it is gone."""
 

@@ -50,7 +50,7 @@ def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explana
         profile,
         dataclasses.replace(
             shared,
-            exhausted=shared.exhausted | recorded_exhausted(before),
+            exhausted=shared.exhausted | recorded_exhausted(record),
             exchange=recorded_exchange(shared.policy, record.currency),
         ),
         record.request,

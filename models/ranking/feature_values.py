@@ -1,8 +1,19 @@
 """The value that each offer has of a feature, as rules of diversity look at it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from models.domain.catalogue import Row
+from models.numeric.array_types import Mask, Rows
+
+
+class _Column(NamedTuple):
+    """The first value of one feature in every row: its number (rows,), by `numbers`."""
+
+    numbers: dict[str, int]
+    rows: Rows
 
 
 class FeatureValues:
@@ -12,6 +23,17 @@ class FeatureValues:
         """Look at the `entries` (rows,) of the catalogue."""
         self._entries = entries
         self._kept: dict[str, dict[int, str]] = {}  # by feature, then row
+        self._columns: dict[str, _Column] = {}  # by feature
+
+    def updated(self, entries: Sequence[Row]) -> "FeatureValues":
+        """Return the same for rows of the same ids, sharing what their change leaves true."""
+        later = FeatureValues(entries)
+        if self._columns and all(
+            new is old or new.features == old.features
+            for new, old in zip(entries, self._entries, strict=True)
+        ):
+            later._columns = self._columns
+        return later
 
     def first(self, row: int, feature: str) -> str:
         """Return the first value that the offer, or item, in `row` has of a feature; "" without."""
@@ -21,3 +43,21 @@ class FeatureValues:
             values = self._entries[row].features.get(feature, ())
             value = kept[row] = next(iter(values), "")
         return value
+
+    def among(self, feature: str, values: Collection[str]) -> Mask:
+        """Return which rows have one of `values` first of a feature; "" is that of none."""
+        column = self._columns.get(feature)
+        if column is None:
+            column = self._columns[feature] = self._column(feature)
+        wanted = np.zeros(len(column.numbers), np.bool_)
+        wanted[[column.numbers[value] for value in values if value in column.numbers]] = True
+        found: Mask = wanted[column.rows]
+        return found
+
+    def _column(self, feature: str) -> _Column:
+        numbers: dict[str, int] = {}
+        rows = [
+            numbers.setdefault(next(iter(entry.features.get(feature, ())), ""), len(numbers))
+            for entry in self._entries
+        ]
+        return _Column(numbers, np.array(rows, np.int64))

@@ -54,6 +54,7 @@ class OfferIndex:
         self.new_items = _new_items(release, catalogue, self.rows, self.release_items)
         entries = self.rows.entries(catalogue)
         self.selections = SelectorMasks(entries)
+        self.feature_values = FeatureValues(entries)
         self._read(entries)
 
     def update(self, catalogue: Catalogue) -> "OfferIndex":
@@ -68,6 +69,7 @@ class OfferIndex:
         index.catalogue = catalogue
         entries = self.rows.entries(catalogue)
         index.selections = self.selections.updated(entries)
+        index.feature_values = self.feature_values.updated(entries)
         index._read(entries)
         return index
 
@@ -75,7 +77,6 @@ class OfferIndex:
         """Make anew what any change of the catalogue may decide; `entries` are what it says."""
         self.availability = Availability(entries, self.rows, self.release_items, self.members)
         self.channels = ChannelMasks(self.catalogue, self.rows)
-        self.feature_values = FeatureValues(entries)
 
 
 def _new_items(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.catalogue import Catalogue
-from models.numeric.array_types import Rows
+from models.numeric.array_types import Mask, Rows
 from models.ranking.offer_rows import OfferRows
 
 MEMBERS_LIMIT = 64  # an offer over more items is judged by so many of its most popular ones
@@ -42,6 +42,12 @@ class OfferMembers:
     def of_set(self, number: int) -> Rows:
         """Return the item rows of the explicit offer of that number, ascending."""
         return self.rows[self.starts[number] : self.starts[number + 1]]
+
+    def sets_with(self, items: Mask) -> Mask:
+        """Return which explicit offers (sets,) are over at least one of `items` (items,)."""
+        before = np.concatenate([[0], np.cumsum(items[self.rows])])
+        found: Mask = before[self.starts[1:]] > before[self.starts[:-1]]
+        return found
 
 
 def top_members(rows: Collection[int], weights: NDArray[np.float32]) -> Rows:

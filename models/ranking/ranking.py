@@ -125,11 +125,11 @@ def base_candidates(
     return np.concatenate([scorer.candidates, sets, closed])
 
 
-def backfill_ranking(ranker: OfferRanker, allowed: Allowed, limit: int) -> Ranking:
-    """Return the ranking of up to `limit` items and as many sets that promise most of `allowed`."""
+def backfill_candidates(ranker: OfferRanker, allowed: Allowed, limit: int) -> Rows:
+    """Return the rows of up to `limit` items and as many sets that promise most of `allowed`."""
     items = ranker.scorer.more_candidates(limit, allowed)
     sets = _nearest_sets(ranker.index, ranker.scorer, limit, allowed.mask)
-    return ranker.rank(np.concatenate([items, sets]))
+    return np.concatenate([items, sets])
 
 
 def _nearest_sets(index: OfferIndex, scorer: Scorer, limit: int, allowed: Mask) -> Rows:

@@ -6,8 +6,9 @@
     REGISTRY/comparisons/<id>-<other>.json   how it did on the same cases as another one
     REGISTRY/pointer.json                    the release and policy in force, and those before each
 
-The pointer is replaced in one rename under a lock, so a reader sees the old pair or the new one.
-A change of the release leaves the policy alone, and the other way round.
+The pointer is replaced in one rename under a lock, so a reader sees the old pair or the new one. So
+does who starts after a power cut: what it names is on disk before it is. A change of the release
+leaves the policy alone, and the other way round.
 """
 
 import fcntl
@@ -24,6 +25,7 @@ import msgspec
 from models.canonical import NotCanonical, decode_json
 from models.errors import BadInput, BadRelease, Conflict
 from models.policy.schema import BUILT_IN, Policy
+from models.release.durable_files import make_directory, replace_durably
 from models.release.gate import Comparison
 from models.release.histories import (
     POINTER,
@@ -120,16 +122,16 @@ class Registry:
 
     def add(self, entry: Entry) -> None:
         """Enter a release whose directory stands in the registry; the first entry stays."""
-        (self.directory / ENTRIES).mkdir(parents=True, exist_ok=True)
+        make_directory(self.directory / ENTRIES)
         path = self.directory / ENTRIES / f"{entry.release}.json"
         if not path.exists():
-            _replace(path, msgspec.json.encode(entry))
+            replace_durably(path, msgspec.json.encode(entry) + b"\n")
 
     def compare(self, comparison: Comparison) -> None:
         """Keep how a release did on the same cases as another one; the last word counts."""
-        (self.directory / COMPARISONS).mkdir(parents=True, exist_ok=True)
+        make_directory(self.directory / COMPARISONS)
         path = self._comparison(comparison.release, comparison.other)
-        _replace(path, msgspec.json.encode(comparison))
+        replace_durably(path, msgspec.json.encode(comparison) + b"\n")
 
     def compared(self, release_id: str, other: str) -> Comparison | None:
         """Return how a release did against another one, or None where they were not compared.
@@ -231,19 +233,19 @@ class Registry:
         try:
             self.policy(policy.digest)
         except BadPolicyFile:
-            (self.directory / POLICIES).mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory / POLICIES)
             path = self.policy_path(policy.digest)
-            _replace(path, policy.canonical)
+            replace_durably(path, policy.canonical + b"\n")
             os.utime(path, ns=(now * 1000, now * 1000))  # when it was published first
 
     def _point(self, before: Pointer, after: Pointer) -> Pointer:
         if after != before:
-            _replace(self.directory / POINTER, encode_pointer(after))
+            replace_durably(self.directory / POINTER, encode_pointer(after) + b"\n")
         return after
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_directory(self.directory)
         with (self.directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -276,12 +278,3 @@ def _read(path: Path, type_: type[T]) -> T:
         return decode_json(text, type_)
     except NotCanonical as error:
         raise BadRelease(f"{path.name}: {error}") from None
-
-
-def _replace(path: Path, text: bytes) -> None:
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    with scratch.open("wb") as file:
-        file.write(text + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from models.canonical import encode_canonical
 from models.recommender.ranker import check_second_stage
 from models.release.arrays import ARRAYS, STAGE_ARRAYS
+from models.release.durable_files import make_directory, naming, sync_directory, sync_file
 from models.release.manifest import FILES_OF, GOLDEN, MANIFEST, VOCABULARY, Golden, Manifest
 from models.release.ranker_files import stage_arrays, stage_texts
 from models.release.release import ReleaseContent
@@ -24,10 +26,26 @@ def write_release(
     `manifest` gives the fields of `Manifest` but `format` and `files`. Same content, same bytes,
     same id.
     """
+    scratch = parent / f".writing-{os.getpid()}"
+    make_directory(parent)
+    try:
+        with naming(scratch):
+            return _write(parent, scratch, content, golden, manifest)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _write(
+    parent: Path,
+    scratch: Path,
+    content: ReleaseContent,
+    golden: tuple[Golden, ...],
+    manifest: dict[str, Any],
+) -> tuple[str, Path]:
     stage = content.second_stage
     version = 1 if stage is None else 2
-    scratch = parent / f".writing-{os.getpid()}"
-    scratch.mkdir(parents=True)
+    scratch.mkdir()
     texts = {VOCABULARY: encode_canonical(content.vocabulary), GOLDEN: encode_canonical(golden)}
     arrays = {name: (getattr(content, name), layout.dtype) for name, layout in ARRAYS.items()}
     if stage is not None:
@@ -43,6 +61,9 @@ def write_release(
     files = {name: _digest(scratch / name) for name in FILES_OF[version]}
     text = encode_canonical(Manifest(format=version, files=files, **manifest))
     (scratch / MANIFEST).write_bytes(text)
+    for path in scratch.iterdir():
+        sync_file(path)
+    sync_directory(scratch)
     release_id = hashlib.sha256(text).hexdigest()
     directory = parent / release_id
     if directory.exists():
@@ -51,6 +72,7 @@ def write_release(
         scratch.rmdir()
     else:
         scratch.rename(directory)
+        sync_directory(parent)
     return release_id, directory
 
 

@@ -35,11 +35,13 @@ def recommendation(answer: RecommendResponse) -> Iterator[RenderableType]:
     rows = [_withheld(offer) for offer in of_interest[:MAX_WITHHELD_ROWS]]
     if rows:
         yield table(("rank", "offer", "why not"), rows, "Withheld")
-    if len(answer.withheld) > len(rows):
-        not_included = len(answer.withheld) - len(of_interest)
-        more = len(answer.withheld) - len(rows)
+    listed = len(answer.withheld)
+    more = listed + answer.withheld_more - len(rows)
+    if more:
+        not_included = listed - len(of_interest)
         also = f", {not_included:,} of them not among what was asked for" if not_included else ""
-        yield Text(f"{more:,} more withheld{also}; --json has them all")
+        told = f"the first {listed:,}" if answer.withheld_more else "them all"
+        yield Text(f"{more:,} more withheld{also}; --json has {told}")
     yield from _flags(answer.flags)
     yield Text(f"Decision {answer.decision_id}: {moment_in_words(answer.moment)}", "dim")
 

@@ -5,6 +5,7 @@
 are the exit codes beside 0 and 1, as in sysexits.h.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from models.errors import BadDataset, BadInput, BadRelease, Held, StoreUnavailab
 
 # Packages of an extra, by the extra that brings them.
 EXTRAS = {"lightfm": "train", "polars": "train", "scipy": "train", "pyarrow": "data"}
+
+# What a disk says that takes no more, wherever it was written to.
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def run_and_report(program: Callable[[], object]) -> None:
@@ -29,9 +33,9 @@ def run_and_report(program: Callable[[], object]) -> None:
     except FileNotFoundError as error:
         _fail(f"{error.filename}: not found", os.EX_NOINPUT)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in DISK_FAULTS:
             raise
-        _fail(f"{error.filename}: {error.strerror}", os.EX_CANTCREAT)
+        _fail(f"{error.filename or 'disk'}: {error.strerror}", os.EX_CANTCREAT)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from models.release.durable_files import sync_directory
 from service.config.settings import ConfigurationError, Settings
 from service.store.database.location import DATABASE, directory_of
 
@@ -70,20 +71,14 @@ def _make(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         path.hardlink_to(name)
-        _sync_directory(path.parent)
+        # Or a power cut may take the key's name away and leave what was hashed with it.
+        sync_directory(path.parent)
     except FileExistsError:
         return
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         Path(name).unlink()
-
-
-def _sync_directory(directory: Path) -> None:
-    # Without it a power cut may take the key's name away and leave what was hashed with it.
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> bytes:

@@ -1,6 +1,6 @@
 """Every limit and default of the contract, once; the comments in protos/ state the same numbers."""
 
-from models.domain import names
+from models.domain import decisions, names, profile
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = 256  # identifier values, event, item, offer and decision ids
@@ -9,6 +9,7 @@ PLACE_BYTES = 64
 TITLE_BYTES = 256
 
 IDENTIFIERS = 16
+CUSTOMER_IDENTIFIERS = profile.IDENTIFIERS_MOST  # that links join to one customer
 MONEY_UNITS = 10**12
 MONEY_NANOS = 999_999_999
 
@@ -17,6 +18,7 @@ DEFAULT_COUNT = 10
 INCLUDE = 1_000
 EXCLUDE = 1_000
 CONTEXT_ITEMS = 50
+WITHHELD = decisions.WITHHELD_MOST  # told in an answer; the rest is counted
 BATCH = 200
 
 EVENTS = 1_000

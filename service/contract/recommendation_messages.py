@@ -61,6 +61,7 @@ def fill_answer(
         )
         if withheld.stock_as_of is not None:
             gap.stock_as_of.FromMicroseconds(withheld.stock_as_of)
+    response.withheld_more = decision.withheld_more
     moment = decision.moment
     message_moment = response.moment
     message_moment.profile_version = moment.profile_version

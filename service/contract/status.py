@@ -14,7 +14,15 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from models.errors import BadInput, BadRelease, Conflict, Held, StoreUnavailable, ThroughlineError
+from models.errors import (
+    BadInput,
+    BadRelease,
+    Conflict,
+    Held,
+    StoreUnavailable,
+    ThroughlineError,
+    TooManyIdentifiers,
+)
 from models.policy.toml_file import BadPolicy
 from models.release.histories import NothingToRollBack
 from models.release.loader import NewerRelease
@@ -63,6 +71,7 @@ _KINDS_BY_ERROR: tuple[tuple[type[ThroughlineError], FailureKind], ...] = (
     (RequestIdReused, FailureKind(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_USED")),
     (NotFound, FailureKind(grpc.StatusCode.NOT_FOUND, "NOT_FOUND")),
     (NoLongerServed, FailureKind(_UNMET, "NO_LONGER_SERVED")),
+    (TooManyIdentifiers, FailureKind(_UNMET, "TOO_MANY_IDENTIFIERS")),
     (StoreUnavailable, FailureKind(_AWAY, "STORE_UNAVAILABLE", STORE_RETRY_SECONDS)),
     (
         Overloaded,

@@ -18,6 +18,7 @@ from models.domain.dataset import Kind, Metadata, check_free, file_digest, write
 from models.domain.events import Event, attributes_event
 from models.domain.profile import Link, Unlink
 from models.errors import Unreadable
+from models.release.durable_files import naming
 from service.dataset.parquet import TableWriter, Values, table_path
 from service.dataset.rows import (
     KEYED_NAMESPACE,
@@ -93,7 +94,8 @@ def export_log(
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         work.chmod(0o755)
-        kind, rows, unreadable = _write_tables(store, work, since, progress)
+        with naming(out):
+            kind, rows, unreadable = _write_tables(store, work, since, progress)
         metadata = Metadata(
             kind=kind,
             source="throughline log export",

@@ -15,19 +15,24 @@ from numpy.typing import NDArray
 from models.domain.dataset import Metadata
 from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.events import Event, attributes_event, event_key
+from models.domain.identifier_groups import IdentifierGroups
 from models.domain.identifiers import (
     HASH_BYTES,
     HASHED_NAMESPACES,
     Identifier,
     hash_identifier,
 )
-from models.domain.profile import Link, Unlink
+from models.domain.profile import IDENTIFIERS_MOST, Link, Unlink
 from models.errors import BadInput
 from service.contract.limits import ID_BYTES
 from service.contract.names import Names
 from service.dataset.parquet import Table
 from service.dataset.rows import attributes_from_json, event_from_row
 
+TOO_MANY = (
+    f"joins more than {IDENTIFIERS_MOST} identifiers to one customer; "
+    "leave out links of what many people share"
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")
 
@@ -100,9 +105,16 @@ def read_links(directory: Path, metadata: Metadata, key: bytes, names: Names) ->
 
     Who survives a chain of links follows their order, so it is one that the file cannot change.
     """
-    return sorted(
-        Link(*assertion) for assertion in _pairs(directory, "links", metadata, key, names)
-    )
+    pairs = _pairs(directory, "links", metadata, key, names)
+    groups: IdentifierGroups[bytes] = IdentifierGroups()
+    links = []
+    for row in sorted(range(len(pairs)), key=pairs.__getitem__):
+        link = Link(*pairs[row])
+        if groups.joined_size(link.a, link.b) > IDENTIFIERS_MOST:
+            raise Table(directory, "links").error(row, "identifier_b", TOO_MANY)
+        groups.join(link.a, link.b)
+        links.append(link)
+    return links
 
 
 def read_unlinks(directory: Path, metadata: Metadata, key: bytes, names: Names) -> list[Unlink]:

@@ -58,7 +58,8 @@ class TableCount:
     """What became of the rows of one table.
 
     `skipped` rows are in a chunk that an earlier run finished. `conflicts` are events whose id is
-    known with other content, and catalogue rows that are withdrawn: both stay as they are.
+    known with other content, catalogue rows that are withdrawn, and links that would make a
+    customer of the store larger than one may be: what the store has stays as it is.
     """
 
     table: str

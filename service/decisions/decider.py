@@ -12,8 +12,8 @@ import msgspec
 
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
+from models.decision.record import exhausted_untold, reservations
 from models.decision.record import record as record_stages
-from models.decision.record import reservations
 from models.decision.recorded import catalogue_rows_used, profile_to_keep
 from models.decision.stages import Stages
 from models.domain.decisions import DecisionRecord, Flag, Request
@@ -173,6 +173,7 @@ class Decider:
             if customer is None
             else customer.contact_identifier(call.identifiers),
             currency=shared.exchange.currency,
+            exhausted=exhausted_untold(stages),
         )
         if customer is None or nothing_reserved:
             return Draft(record, [], [])

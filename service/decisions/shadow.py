@@ -58,7 +58,7 @@ class Shadow:
     def add(self, record: DecisionRecord, shared: SharedInputs) -> None:
         """Decide one again with `shared`; raises `Damaged` where its profile cannot be read."""
         profile = recorded_profile(record)
-        exhausted = recorded_exhausted(record.decision)
+        exhausted = recorded_exhausted(record)
         again = decide(
             profile,
             SharedInputs(shared.index, shared.policy, exhausted),

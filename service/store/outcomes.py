@@ -16,8 +16,8 @@ class StoredDecision(NamedTuple):
 class LoadCounts(NamedTuple):
     """What became of events and links of a load.
 
-    A link that was there already is a duplicate; a conflict is an event id known with other
-    content, of which the first stays.
+    A link that was there already is a duplicate. A conflict is an event id known with other
+    content, of which the first stays, or a link beyond what a customer may have, which is left out.
     """
 
     stored: int

@@ -151,7 +151,7 @@ class Store:
         return outcomes
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
-        """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""
+        """Make two identifiers one customer; raises as `linking.link` does."""
         return self._link(Link(now, a, b, asserted_by), Arrival(now))
 
     def unlink(self, a: bytes, b: bytes, asserted_by: str, now: int) -> UnlinkOutcome:
@@ -169,8 +169,9 @@ class Store:
         """
         stored = duplicates = conflicts = 0
         for linked in link_all(links, lambda assertion: self._link(assertion, arrival)):
-            stored += linked.changed
-            duplicates += not linked.changed
+            stored += linked is not None and linked.changed
+            duplicates += linked is not None and not linked.changed
+            conflicts += linked is None
         for outcome in self._recorder.record(events, arrival):
             if not isinstance(outcome, EventOutcome):
                 raise outcome

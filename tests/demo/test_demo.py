@@ -75,6 +75,14 @@ def test_a_gap_is_found() -> None:
     assert "gap" in check([Told("web", answer((1, "a"), (3, "c")))]).differences[0]
 
 
+def test_what_is_only_counted_is_no_gap() -> None:
+    """Between the last withheld that is told and what is shown stand those that are counted."""
+    told = answer((2, "b"), (9, "c"), withheld=((1, "a"), (3, "d")))
+    assert "gap" in check([Told("web", told)]).differences[0]
+    told.withheld_more = 5
+    assert check([Told("web", told)]).differences == []
+
+
 def test_a_missing_reason_is_found() -> None:
     """An offer withheld without a reason is a difference."""
     told = answer((1, "a"), withheld=((2, "b"),), reason=WITHHOLD_REASON_UNSPECIFIED)

@@ -9,9 +9,10 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from models.clock_time import DAY
-from models.decision.decide import decide, run_stages
+from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import Stage, offer_outcome
+from models.decision.record import exhausted_untold, record
 from models.decision.recorded import catalogue_rows_used, profile_to_keep
 from models.domain.catalogue import Money
 from models.domain.decisions import Decision, DecisionRecord, Intent, Request
@@ -141,7 +142,8 @@ def policies(draw: st.DrawFn) -> Policy:
 
 def recorded(customer: Profile, world: SharedInputs, request: Request) -> DecisionRecord:
     """Decide, and return what a server keeps of it."""
-    decision = decide(customer, world, request, NOW)
+    stages = run_stages(DecisionInputs(customer, world, request, NOW))
+    decision = record(stages)
     rows = catalogue_rows_used(decision, world.index, request.place)
     return DecisionRecord(
         id="one",
@@ -152,6 +154,7 @@ def recorded(customer: Profile, world: SharedInputs, request: Request) -> Decisi
         decision=decision,
         rows=rows,
         currency=world.exchange.currency,
+        exhausted=exhausted_untold(stages),
     )
 
 

@@ -10,6 +10,8 @@ import polars as pl
 
 from models.domain.dataset import TABLES, OrderOver
 from models.domain.events import event_key
+from models.domain.identifier_groups import IdentifierGroups
+from models.domain.profile import IDENTIFIERS_MOST
 from training.importing.rejects import Rejects
 from training.importing.sources import COMPUTED
 
@@ -19,6 +21,7 @@ ORDER = COMPUTED + "order"  # followed by an index: the columns that `order` nam
 ONCE = COMPUTED + "once"
 _CONTENT = COMPUTED + "content"
 _CUSTOMER = ["namespace", "identifier"]
+_ENDS = ["namespace_a", "identifier_a", "namespace_b", "identifier_b"]
 
 
 def assemble_events(rows: pl.DataFrame, rejects: Rejects, order_over: OrderOver) -> pl.DataFrame:
@@ -71,6 +74,26 @@ def collect_offers(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
         .sort("offer")
         .select(_columns("offers"))
     )
+
+
+def collect_links(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
+    """Return the links, each once, sorted; one that would make a customer too large is a reject."""
+    columns = _columns("links")
+    rows = rows.with_columns(_content(rows, "links"))
+    rows = _drop_repeats(rows, rows.select(pl.struct(columns).is_first_distinct())[:, 0], rejects)
+    rows = rows.sort(["time", *columns])
+    groups: IdentifierGroups[tuple[str, str]] = IdentifierGroups()
+    beyond = []
+    for names in rows.select(*_ENDS).iter_rows():
+        a, b = names[:2], names[2:]
+        too_many = groups.joined_size(a, b) > IDENTIFIERS_MOST
+        beyond.append(too_many)
+        if not too_many:
+            groups.join(a, b)
+    reason = f"joins more than {IDENTIFIERS_MOST} identifiers to one customer"
+    rows = _reject(rows, pl.Series(beyond, dtype=pl.Boolean()), "identifier_b", rejects, reason)
+    _count_kept(rows, rejects)
+    return rows.sort(columns).select(columns)
 
 
 def _columns(table: str) -> list[str]:
@@ -131,10 +154,12 @@ def _drop_repeats(rows: pl.DataFrame, keep: pl.Series, rejects: Rejects) -> pl.D
     return rows.filter(keep)
 
 
-def _reject(rows: pl.DataFrame, bad: pl.Series, column: str, rejects: Rejects) -> pl.DataFrame:
+def _reject(
+    rows: pl.DataFrame, bad: pl.Series, column: str, rejects: Rejects, reason: str = ""
+) -> pl.DataFrame:
     refused = rows.filter(bad)
+    reason = reason or f"an earlier row has this {column} and says otherwise"
     for (file,), part in refused.group_by(FILE, maintain_order=True):
-        reason = f"an earlier row has this {column} and says otherwise"
         name = rejects.tallies[int(str(file))].file
         rejects.add(name, part[AT], column, reason, part[column].cast(pl.String()))
     return rows.filter(~bad)

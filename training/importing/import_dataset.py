@@ -16,6 +16,7 @@ from training.importing.assemble import (
     ONCE,
     ORDER,
     assemble_events,
+    collect_links,
     collect_offers,
     distinct_rows,
 )
@@ -128,8 +129,7 @@ def _tables(
             customers, "customers", ["namespace", "identifier"], rejects
         )
     if mapping.links:
-        columns = [column.name for column in TABLES["links"]]
-        tables["links"] = distinct_rows(rows("links", mapping.links), "links", columns, rejects)
+        tables["links"] = collect_links(rows("links", mapping.links), rejects)
     _missing_items(tables, about, rejects)
     return tables
 

@@ -1,9 +1,12 @@
 """Read and write the canonical dataset with Polars, as `models.domain.dataset` declares it."""
 
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
 
 import msgspec
@@ -137,7 +140,13 @@ def read_dataset(path: Path, tables: Iterable[str] = tuple(TABLES)) -> Dataset:
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
-    frame.rechunk().write_parquet(file, compression="zstd", row_group_size=ROW_GROUP)
+    try:
+        frame.rechunk().write_parquet(file, compression="zstd", row_group_size=ROW_GROUP)
+    except pl.exceptions.ComputeError as error:
+        # What a disk refuses comes as an error of Polars, at best with the number in its text.
+        found = re.search(r"os error (\d+)", str(error))
+        reason = os.strerror(int(found[1])) if found else "not written; is the disk full?"
+        raise OSError(EIO, reason, str(file.parent)) from None
 
 
 def _conform(table: str, frame: pl.DataFrame, where: str, metadata: Metadata) -> pl.DataFrame:

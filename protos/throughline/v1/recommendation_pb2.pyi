@@ -453,20 +453,24 @@ class RecommendResponse(_message.Message):
     FLAGS_FIELD_NUMBER: _builtins.int
     UNKNOWN_IDS_FIELD_NUMBER: _builtins.int
     RATE_LABEL_FIELD_NUMBER: _builtins.int
+    WITHHELD_MORE_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """The decision's id, to come back on the events that answer it."""
     unknown_ids: _builtins.int
     """How many ids of include, exclude and context_items are not in the catalogue."""
     rate_label: Global___RateLabel.ValueType
     """What the rates of the offers are rates of."""
+    withheld_more: _builtins.int
+    """How many offers were withheld beyond those that withheld tells; all rank below these."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedOffer]:
         """What to show, in this order."""
 
     @_builtins.property
     def withheld(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithheldOffer]:
-        """What stands in the ranking above the last offer shown and was withheld, with the reason. Shown
-        and withheld together are the ranking from rank 1 on, without a gap.
+        """What stands in the ranking above the last offer shown and was withheld, with the reason: the
+        first 200 of it, withheld_more counts the rest. Shown and withheld together are the ranking
+        from rank 1 on; without a gap where withheld_more is 0.
         """
 
     @_builtins.property
@@ -487,10 +491,11 @@ class RecommendResponse(_message.Message):
         flags: _abc.Iterable[_common_pb2.Flag.ValueType] | None = ...,
         unknown_ids: _builtins.int = ...,
         rate_label: Global___RateLabel.ValueType = ...,
+        withheld_more: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "flags", b"flags", "moment", b"moment", "offers", b"offers", "rate_label", b"rate_label", "unknown_ids", b"unknown_ids", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "flags", b"flags", "moment", b"moment", "offers", b"offers", "rate_label", b"rate_label", "unknown_ids", b"unknown_ids", "withheld", b"withheld", "withheld_more", b"withheld_more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

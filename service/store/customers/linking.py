@@ -11,7 +11,8 @@ joined what another joins.
 Of two known customers the one with the smaller id survives, so that links that cross cannot wait
 for each other. An unknown identifier is absorbed by a known customer whatever their ids; if it
 becomes known meanwhile and is the smaller, or if the identifier that was to be linked is parted
-from the absorbed, the intent is called off and the link starts again.
+from the absorbed, or if the absorbed has grown so that both together have more identifiers than a
+customer may, the intent is called off and the link starts again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,16 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from models.domain.profile import Compartment, Forward, Link, Profile, known_since
+from models.domain.identifier_groups import IdentifierGroups
+from models.domain.profile import (
+    IDENTIFIERS_MOST,
+    Compartment,
+    Forward,
+    Link,
+    Profile,
+    known_since,
+)
+from models.errors import TooManyIdentifiers
 from service.store.customers.log_entries import link_line
 from service.store.customers.optimistic_writes import (
     ATTEMPTS,
@@ -58,8 +68,9 @@ def link(
 
     `profile_of` finds the customer of an identifier; `clock` gives the time of arrival in the log,
     in microseconds, from which on an identifier that nobody has heard of is known, unless
-    `arrivals` says since when. Raises `StoreUnavailable`: the link may then be half done, the next
-    reader finishes it, and the same call may be sent again.
+    `arrivals` says since when. Raises `TooManyIdentifiers`, with nothing changed. Raises
+    `StoreUnavailable`: the link may then be half done, the next reader finishes it, and the same
+    call may be sent again.
     """
     if assertion.a == assertion.b:
         known = profile_of(assertion.a) or Profile(customer=assertion.a)
@@ -80,6 +91,12 @@ def link(
         survivor, absorbed = _sides(assertion, a, b, since)
         if absorbed.compartments.keys() & survivor.compartments.keys():
             continue  # one was read before identifiers of it went to the other
+        if _too_many(survivor, absorbed):
+            raise TooManyIdentifiers(
+                f"identifiers: together {len(survivor.compartments) + len(absorbed.compartments)}, "
+                f"a customer has {IDENTIFIERS_MOST} at most; link no identifier that many people "
+                "share, or unlink first what does not belong"
+            )
         if _absorb(backend, survivor, survivor, absorbed, assertion):
             begun = True
             finish_pending(backend, survivor.customer, clock)
@@ -88,27 +105,29 @@ def link(
     raise too_many_writers("link")
 
 
-def link_all(links: Sequence[Link], link_one: Callable[[Link], LinkOutcome]) -> list[LinkOutcome]:
+def link_all(
+    links: Sequence[Link], link_one: Callable[[Link], LinkOutcome]
+) -> list[LinkOutcome | None]:
     """Make many links with `link_one`, in their order where they touch, else side by side.
 
-    Every link waits for the disk a few times; links that have nothing to do with each other wait
-    together.
+    None for one that would give a customer too many identifiers. Every link waits for the disk a
+    few times; links that have nothing to do with each other wait together.
     """
-    parent: dict[bytes, bytes] = {}
-
-    def root(identifier: bytes) -> bytes:
-        while (above := parent.setdefault(identifier, identifier)) != identifier:
-            parent[identifier] = identifier = parent[above]
-        return identifier
-
+    groups: IdentifierGroups[bytes] = IdentifierGroups()
     for assertion in links:
-        parent[root(assertion.a)] = root(assertion.b)
+        groups.join(assertion.a, assertion.b)
     chains: dict[bytes, list[int]] = {}
     for index, assertion in enumerate(links):
-        chains.setdefault(root(assertion.a), []).append(index)
+        chains.setdefault(groups.root(assertion.a), []).append(index)
 
-    def run(indices: Sequence[int]) -> list[tuple[int, LinkOutcome]]:
-        return [(index, link_one(links[index])) for index in indices]
+    def made(assertion: Link) -> LinkOutcome | None:
+        try:
+            return link_one(assertion)
+        except TooManyIdentifiers:
+            return None
+
+    def run(indices: Sequence[int]) -> list[tuple[int, LinkOutcome | None]]:
+        return [(index, made(links[index])) for index in indices]
 
     with ThreadPoolExecutor(LINKERS) as pool:
         found = dict(chain.from_iterable(pool.map(run, chains.values())))
@@ -144,7 +163,10 @@ def finish_pending(backend: Backend, customer: bytes, clock: Callable[[], int]) 
         else:
             # Anew, as what left the absorbed meanwhile must leave the copy, too.
             own = _called_off(backend, survivor)
-            moved = _absorb(backend, survivor, own, absorbed, assertion)
+            if _too_many(own, absorbed):
+                moved = replace_profile(backend, survivor, own)
+            else:
+                moved = _absorb(backend, survivor, own, absorbed, assertion)
         if not moved:
             back_off(attempt, backend.time_left())
     raise too_many_writers("link")
@@ -171,6 +193,11 @@ def _sides(
     both = (a or new_a, b or new_b)
     survivor, absorbed = sorted(both, key=lambda profile: profile.customer)
     return survivor, absorbed
+
+
+def _too_many(one: Profile, other: Profile) -> bool:
+    """Tell whether two customers have more identifiers than one may have."""
+    return len(one.compartments.keys() | other.compartments.keys()) > IDENTIFIERS_MOST
 
 
 def _not_ours(assertion: Link, absorbed: Profile, customer: bytes) -> bool:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from service.store.database.backend import SealedDecision
+from service.store.database.private_files import private_opener
 
 SPILL_BYTES = 64 << 20
 
@@ -42,9 +43,9 @@ class Spill:
             return len(frames)
         try:
             if self._file is None:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                name = f"decisions-{secrets.token_hex(6)}.spill"
-                self._file = (self._directory / name).open("x+b", buffering=0)
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path = self._directory / f"decisions-{secrets.token_hex(6)}.spill"
+                self._file = open(path, "x+b", buffering=0, opener=private_opener)  # noqa: SIM115
                 fcntl.flock(self._file, fcntl.LOCK_EX)
             # Not buffered: what was not written must not be tried again behind what is later.
             written = os.pwrite(self._file.fileno(), b"".join(frames[: len(fitting)]), self._end)

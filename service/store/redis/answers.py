@@ -10,13 +10,6 @@ def to_bytes(answer: Any) -> bytes:
     return answer
 
 
-def to_content(answer: Any) -> int | None:
-    """Read what HMGET says of one event id: its content hash, or nothing."""
-    if not isinstance(answer, list) or len(answer) != 1:
-        raise TypeError("not one value")
-    return None if answer[0] is None else int.from_bytes(to_bytes(answer[0]), "big")
-
-
 def to_nothing(answer: Any) -> None:
     """Read an answer that says no more than yes; raises `TypeError` for any other."""
     if answer != b"OK":

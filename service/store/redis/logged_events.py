@@ -11,9 +11,10 @@ from itertools import islice
 from models.domain.events import event_key
 from service.store.database.backend import EventQuery, LogMarks
 from service.store.database.decision_ids import shard_of
-from service.store.redis.answers import to_bytes, to_content
+from service.store.redis.answers import to_bytes
 from service.store.redis.calls import RedisCalls
 from service.store.redis.door_plate import DoorPlate
+from service.store.redis.known_ids import KNOWN, known, known_calls
 from service.store.redis.layout import LOG_HEADER, RedisKey
 from service.store.redis.node import Command
 from service.store.redis.streams import PAGE, after, entries
@@ -33,21 +34,19 @@ class LoggedEvents:
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
-        homes = {shard_of(owner, self._shards): owner for owner in owners}
-        names = self._plate.keys
-        commands: list[Command] = [
-            (
-                "HMGET",
-                names.event_ids(query.identifier, owner),
-                event_key(query.event_id).to_bytes(8, "big"),
-            )
-            for query in queries
-            for owner in homes.values()
+        plate = self._plate.keys
+        homes = {shard_of(owner, self._shards): owner for owner in owners}.values()
+        names = [event_key(query.event_id).to_bytes(8, "big") for query in queries]
+        identifiers = {query.identifier for query in queries}
+        keys = {one: [plate.event_ids(one, owner) for owner in homes] for one in identifiers}
+        ids = list(dict.fromkeys(names))
+        calls = [
+            call for shard in zip(*keys.values(), strict=True) for call in known_calls(shard, ids)
         ]
-        answers = self._calls.pipeline(commands, to_content)
+        contents = self._calls.run(KNOWN, calls, partial(known, calls)) if calls else {}
         found = [
-            next((one for one in answers[at : at + len(homes)] if one is not None), None)
-            for at in range(0, len(answers), len(homes))
+            next((contents[key, name] for key in keys[one] if (key, name) in contents), None)
+            for (one, *_), name in zip(queries, names, strict=True)
         ]
         if self._indexed or None not in found:
             return found

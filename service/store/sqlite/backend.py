@@ -25,6 +25,7 @@ from service.store.database.backend import (
     SealedDecision,
 )
 from service.store.database.location import DATABASE
+from service.store.database.private_files import make_private
 from service.store.sqlite.connections import Connections
 from service.store.sqlite.jobs import (
     append_chain,
@@ -37,7 +38,9 @@ from service.store.sqlite.jobs import (
 )
 
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
-_PAGE = 1_000  # customers in one answer
+_PAGE = 1_000  # customers, or entries of the log, in one answer
+_PAGE_OF = "SELECT seq, blob FROM {} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_RECORDS = 200  # decision records in one answer
 _LOG = b"log"  # the one part of the log
 
 
@@ -60,13 +63,13 @@ class SqliteBackend:
         self._path = directory / DATABASE
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path)  # the files beside it get the mode of this one
         except OSError as error:
             raise StoreUnavailable(str(error.strerror), str(directory)) from None
         self._connections = Connections(self._path, busy)
         self.errors, self.gate = self._connections.errors, self._connections.gate
         self._one, self._all = self._connections.one, self._connections.all
-        self._scan, self._submit = self._connections.scan, self._connections.submit
-        self._reading = self._connections.reading
+        self._submit, self._reading = self._connections.submit, self._connections.reading
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound how long the writes of this thread in the block wait; reading waits for nobody."""
@@ -135,7 +138,8 @@ class SqliteBackend:
         """Yield the log as it stands at the first entry, in the order of writing."""
         known = {} if marks is None else marks
         last = int(known.get(_LOG, b"0"))
-        for seq, blob in self._scan("SELECT seq, blob FROM log WHERE seq > ? ORDER BY seq", last):
+        end, page = "SELECT max(seq) FROM log", _PAGE_OF.format("log")
+        for seq, blob in self._in_order(end, page, last):
             yield blob
             known[_LOG] = b"%d" % seq
 
@@ -201,9 +205,15 @@ class SqliteBackend:
 
     def decisions(self, since: int | None) -> Iterator[tuple[str, bytes]]:
         """Yield ids and blobs of the decisions of that time and later, by time and id."""
-        first = -(1 << 62) if since is None else since
-        query = "SELECT id, blob FROM decisions WHERE time >= ? ORDER BY time, id"
-        return self._scan(query, first)
+        end = self._one("SELECT max(time) FROM decisions")
+        at, last = -(1 << 62) if since is None else since, ""
+        query = (
+            "SELECT time, id, blob FROM decisions "
+            "WHERE (time, id) > (?, ?) AND time <= ? ORDER BY time, id LIMIT ?"
+        )
+        while page := self._all(query, at, last, end, _RECORDS):
+            yield from ((name, blob) for _, name, blob in page)
+            at, last, _ = page[-1]
 
     def append_chain(self, link: bytes) -> None:
         """Store a link, and let go of those that were kept long enough."""
@@ -211,7 +221,8 @@ class SqliteBackend:
 
     def chain(self) -> Iterator[bytes]:
         """Yield the links in the order of writing."""
-        return (blob for (blob,) in self._scan("SELECT blob FROM chain ORDER BY seq"))
+        end, page = "SELECT max(seq) FROM chain", _PAGE_OF.format("chain")
+        return (blob for _, blob in self._in_order(end, page, 0))
 
     def setting(self, key: str) -> str | None:
         """Return the value kept under `key`, None where there is none."""
@@ -279,6 +290,16 @@ class SqliteBackend:
     def close(self) -> None:
         """Commit what is queued and close the file."""
         self._connections.close()
+
+    def _in_order(self, ends: str, pages: str, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what a table has after `last` by now, page by page.
+
+        No statement stays open: whoever reads slowly would keep the WAL growing.
+        """
+        end = self._one(ends)
+        while page := self._all(pages, last, end, _PAGE):
+            yield from page
+            last = page[-1][0]
 
 
 def _revision(connection: sqlite3.Connection) -> int:

@@ -26,6 +26,8 @@ _NOTHING_WRITTEN = (
     sqlite3.SQLITE_READONLY,
 )
 
+_JOURNAL_BYTES = 16 << 20  # that the file of the WAL is cut to once all of it is in the database
+
 T = TypeVar("T")
 
 
@@ -98,17 +100,6 @@ class Connections:
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def scan(self, query: str, *values: object) -> Iterator[Any]:
-        """Yield the rows as of the first of them."""
-        # On a connection of its own: the statement holds the snapshot as long as it runs.
-        with self._errors():
-            self._pass_through()
-            connection = self._connect()
-            try:
-                yield from connection.execute(query, values)
-            finally:
-                connection.close()
-
     def submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a job in the one transaction of all that write now returns."""
         with self._errors():
@@ -138,6 +129,7 @@ class Connections:
             check_format(_format(connection))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
             connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
         except BaseException:
             connection.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.errors import StoreUnavailable
+from service.store.database.private_files import make_private
 
 
 def lock_directory(directory: Path) -> BinaryIO:
@@ -15,6 +16,7 @@ def lock_directory(directory: Path) -> BinaryIO:
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(directory / "server.lock")
         file = (directory / "server.lock").open("ab")
     except OSError as error:
         raise StoreUnavailable(f"{directory}: {error.strerror}") from None

@@ -28,6 +28,7 @@ STATED = {
     "GetCustomerRequest.recent": [
         f"1 to {limits.RECENT}. Default (0): {limits.DEFAULT_RECENT}.",
     ],
+    "LinkIdentifiersRequest.b": [f"at most {limits.CUSTOMER_IDENTIFIERS} identifiers"],
     "LinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
     "UnlinkIdentifiersRequest.asserted_by": [f"at most {limits.NAME_BYTES} bytes"],
     "RecordEventsRequest.events": [f"1 to {number(limits.EVENTS)} events"],
@@ -86,6 +87,7 @@ STATED = {
     "RecommendRequest.include": [f"at most {number(limits.INCLUDE)} ids"],
     "RecommendRequest.exclude": [f"at most {number(limits.EXCLUDE)} ids"],
     "RecommendRequest.context_items": [f"at most {limits.CONTEXT_ITEMS}:"],
+    "RecommendResponse.withheld": [f"the first {limits.WITHHELD} of it"],
     "ContextItem.item_id": [f"1 to {limits.ID_BYTES} bytes"],
     "RecommendBatchRequest.requests": [f"1 to {limits.BATCH} requests"],
     "RecommendRequest.request_id": [f"At most {limits.ID_BYTES} bytes"],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models.domain.profile import IDENTIFIERS_MOST
 from models.errors import BadDataset
 from service.contract.names import declare_names
 from service.dataset.load import load_dataset
@@ -74,6 +75,26 @@ def test_declared_event_types_are_folded_like_the_built_in(tmp_path: Path, embed
         load_dataset(
             declared, embedded, KEY, NOW, names=declare_names(event_types={"watch": "purchase"})
         )
+
+
+def test_links_of_what_many_share_are_refused(tmp_path: Path, embedded: Store) -> None:
+    """The link that would make a customer of more than 50 is told by row before any write."""
+    tables = retailer()
+    shared = {"namespace_b": "device", "identifier_b": "kiosk", "asserted_by": "app", "time": START}
+    people = [
+        {"namespace_a": "loyalty", "identifier_a": f"p{number:02}", **shared}
+        for number in range(IDENTIFIERS_MOST - 1)
+    ]
+    tables["links"] = people
+    load_dataset(write_dataset(tmp_path / "most", tables), embedded, KEY, NOW)
+    logged = len(list(embedded.log(None)))
+    late = {"namespace_a": "loyalty", "identifier_a": "late", **shared, "time": START + 1}
+    tables["links"] = [*people[:3], late, *people[3:]]
+    bad = write_dataset(tmp_path / "bad", tables)
+    with pytest.raises(BadDataset) as caught:
+        load_dataset(bad, embedded, KEY, NOW)
+    assert str(caught.value).startswith(f"{bad}/links.parquet: row 4: column identifier_b: joins")
+    assert len(list(embedded.log(None))) == logged
 
 
 def test_a_changed_file_is_refused(tmp_path: Path, embedded: Store) -> None:

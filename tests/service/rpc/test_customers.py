@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import grpc
 import pytest
 from throughline.v1 import common_pb2, customer_pb2
 
+from service.contract import limits
 from tests.support.in_process import Running, event, loyalty, running
 
 
@@ -53,6 +55,26 @@ def test_two_identifiers_are_two_customers_once_unlinked(live: Running) -> None:
         assert (known.identifier_count, len(known.links), len(known.recent)) == (1, 0, 1)
         again = live.recommend(who)
         assert [o.offer_id for o in again.offers] == [o.offer_id for o in answered.offers]
+
+
+def test_a_customer_of_fifty_identifiers_grows_no_more(live: Running) -> None:
+    """The link beyond the fiftieth identifier is FAILED_PRECONDITION, and says what to do."""
+
+    def link(other: str) -> customer_pb2.LinkIdentifiersResponse:
+        asked = customer_pb2.LinkIdentifiersRequest(
+            a=loyalty("shared"), b=loyalty(other), asserted_by="login"
+        )
+        return live.client.customers.LinkIdentifiers(asked)
+
+    for number in range(limits.CUSTOMER_IDENTIFIERS - 1):
+        assert link(f"person{number}").changed
+    with pytest.raises(grpc.RpcError) as refused:
+        link("one more")
+    code, details = refused.value.code(), refused.value.details() or ""
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert details.startswith("identifiers: together 51, a customer has 50 at most; link no")
+    known = customer_pb2.GetCustomerRequest(identifiers=[loyalty("one more")])
+    assert not live.client.customers.GetCustomer(known).known
 
 
 def test_identifiers_of_different_customers_are_flagged(live: Running) -> None:

@@ -134,3 +134,24 @@ def test_a_redis_that_refuses_writes_is_unavailable(
             client.config_set("maxmemory", "0")
     assert store.record([event("e2", ANN), event("e2", BOB)], NOW) == [STORED, STORED]
     assert set(logged(store).values()) == {1}
+
+
+def test_late_events_of_a_large_customer_cost_few_commands(
+    redis_server: RedisServer, opened: Open
+) -> None:
+    """What is asked of Redis about events grows with the shards, not with events times pairs."""
+    store = opened(redis_server.url)
+    people = [identifier(number) for number in range(1, 21)]
+    for who in people:
+        assert set(store.record([event(f"e{n}", who, n) for n in range(100)], NOW)) == {STORED}
+    for other in people[1:]:
+        store.link(people[0], other, "login", NOW)
+    with redis_server.client() as client:
+        before = client.info("stats")["total_net_input_bytes"]
+        late = [event(f"late{n}", people[7], -n) for n in range(1, 50)]
+        assert store.record([*late, event("e3", people[7], 3)], NOW) == [STORED] * 49 + [DUPLICATE]
+        known = [event("e3", people[7], 3, "another item"), event("late1", people[3], -1)]
+        assert store.record(known, NOW) == [EventOutcome.CONFLICT, EventOutcome.KNOWN_ELSEWHERE]
+        blob = max(len(client.get(key)) for key in client.scan_iter("*c:*") if client.get(key))
+        sent = client.info("stats")["total_net_input_bytes"] - before
+    assert sent < 2 * blob + 150_000

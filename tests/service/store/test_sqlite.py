@@ -1,7 +1,9 @@
 """What only the embedded store can meet: files, locks, a full disk, other processes."""
 
+import os
 import resource
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from service.store.database.backend import SealedDecision
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
 from service.store.outcomes import LoadCounts
+from service.store.records.spill import Spill
 from service.store.sqlite.backend import SqliteBackend
 from service.store.sqlite.lock import lock_directory
 from service.store.sqlite.writer import Writer
@@ -47,6 +50,29 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     )
     assert modes == ["wal", 2]
     backend.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_only_its_owner_reads_a_store(tmp_path: Path, umask: int) -> None:
+    """Database, WAL, lock and spilled records are of mode 0600 in 0700, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        directory = tmp_path / "store"
+        directory.mkdir(mode=0o755)
+        directory.chmod(0o755)  # made by somebody else: what is in it is private all the same
+        backend = SqliteBackend(directory)
+        lock = lock_directory(directory)
+        spill = Spill(directory / "spill") if umask != 0o777 else Spill(directory)
+        assert spill.append([SealedDecision("d", ANN, 1, b"x")]) == 0
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files}
+        spill.close()
+        lock.close()
+        backend.close()
+    finally:
+        os.umask(before)
+    assert len(modes) == 5
+    assert set(modes.values()) == {0o600}, modes
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -147,6 +173,60 @@ def test_a_full_disk_refuses_events_whole(tmp_path: Path, opened: Open) -> None:
         assert logged(store) == {(ANN, "e1"): 1}
     assert store.record(batch, NOW) == [STORED] * 300
     assert set(logged(store).values()) == {1}
+
+
+def reading_log(backend: SqliteBackend) -> Iterator[bytes]:
+    """Read the log."""
+    return backend.log()
+
+
+def reading_decisions(backend: SqliteBackend) -> Iterator[tuple[str, bytes]]:
+    """Read the decision records."""
+    return backend.decisions(None)
+
+
+def reading_chain(backend: SqliteBackend) -> Iterator[bytes]:
+    """Read the chain of the records."""
+    return backend.chain()
+
+
+@pytest.mark.parametrize("reading", [reading_log, reading_decisions, reading_chain])
+def test_a_paused_reader_keeps_no_journal(
+    tmp_path: Path, reading: Callable[[SqliteBackend], Iterator[object]]
+) -> None:
+    """While somebody reads slowly the WAL stays small; they see all that was there at first."""
+    with closing(SqliteBackend(tmp_path)) as backend:
+        store = StoreOver(backend, lambda: NOW, STORE_KEY)
+        assert store.record([event(f"e{n}", identifier(n)) for n in range(1_500)], NOW)
+        backend.put_decisions([SealedDecision(f"d{n}", ANN, n, b"x") for n in range(1_500)])
+        for number in range(1_500):
+            backend.append_chain(b"%d" % number)
+        entries = reading(backend)
+        found = [next(entries)]
+        for start in range(0, 30_000, 1_000):
+            more = [event(f"m{n}", BOB, item="x" * 200) for n in range(start, start + 1_000)]
+            assert store.record(more, NOW) == [STORED] * 1_000
+        assert (tmp_path / f"{DATABASE}-wal").stat().st_size < 8 << 20
+        found += entries
+        assert len(found) == len(set(found)) == 1_500
+
+
+def test_a_journal_that_grew_shrinks_again(tmp_path: Path) -> None:
+    """The file of a WAL that another program's reader made grow is cut once that is gone."""
+    with closing(SqliteBackend(tmp_path)) as backend:
+        store = StoreOver(backend, lambda: NOW, STORE_KEY)
+        assert store.record([event("e1", ANN)], NOW) == [STORED]
+        with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM log").fetchone()
+            for start in range(0, 60_000, 1_000):
+                more = [event(f"m{n}", BOB, item="x" * 200) for n in range(start, start + 1_000)]
+                assert store.record(more, NOW) == [STORED] * 1_000
+            grown = (tmp_path / f"{DATABASE}-wal").stat().st_size
+        assert grown > 20 << 20
+        for number in range(30):
+            assert store.record([event(f"n{number}", ANN)], NOW) == [STORED]
+        assert (tmp_path / f"{DATABASE}-wal").stat().st_size <= 16 << 20
 
 
 def test_trust_in_new_events_is_no_risk(tmp_path: Path, opened: Open) -> None:

@@ -221,6 +221,34 @@ asserted_by.const = "login"
     ]
 
 
+def test_links_of_what_many_share_are_rejects(tmp_path: Path) -> None:
+    """Links of more than 50 identifiers to one customer are rejects, each with its row."""
+    mapping = (
+        ABOUT
+        + EVENTS
+        + """
+[[links]]
+file = "people"
+namespace_a.const = "user"
+identifier_a = "id"
+namespace_b.const = "device"
+identifier_b = "device"
+asserted_by.const = "login"
+"""
+    )
+    rows = "".join(f"{number:03},kiosk\n" for number in range(60)) + "000,phone\n059,own\n"
+    _, dataset = run(
+        tmp_path,
+        mapping,
+        {"events.csv": HEADER + "1,look,2026-01-01,a\n", "people.csv": "id,device\n" + rows},
+    )
+    assert dataset.tables["links"].height == 50
+    assert {entry[:3] for entry in rejects(tmp_path)} == {
+        ("people.csv", row, "identifier_b") for row in range(49, 61)
+    }
+    assert "more than 50 identifiers" in rejects(tmp_path)[0][3]
+
+
 def test_truth(tmp_path: Path) -> None:
     """Held-out rows become `truth.parquet` beside the tables, not events."""
     mapping = (

@@ -1,0 +1,173 @@
+"""A customer has a bounded number of identifiers, whoever links at once; the larger stay as is."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+from msgspec.structs import replace
+
+from models.domain.profile import IDENTIFIERS_MOST, Link, Profile
+from models.errors import TooManyIdentifiers
+from service.store.customers.linking import link
+from service.store.customers.optimistic_writes import replace_profile
+from service.store.customers.planning import Arrival
+from service.store.database.backend import Backend
+from service.store.outcomes import LoadCounts
+from service.store.store import Store
+from tests.support.backends import Interrupted, store_over
+from tests.support.events import NOW, all_stored, event, identifier
+from tests.support.waiting import Pool
+
+pytestmark = pytest.mark.machine
+
+LINKERS = 8
+
+
+def family(store: Store, first: int, size: int) -> list[bytes]:
+    """Link identifiers from a number on to one customer, and return them."""
+    people = [identifier(number) for number in range(first, first + size)]
+    for other in people[1:]:
+        store.link(people[0], other, "login", NOW)
+    return people
+
+
+def grown_beyond(backend: Backend, size: int) -> list[bytes]:
+    """Return the identifiers of a customer as a version without the bound would have left it."""
+    store = store_over(backend)
+    people = family(store, 1, IDENTIFIERS_MOST)
+    more = family(store, 1_000, size - IDENTIFIERS_MOST)
+    pair = [store.read([group[0]]).profile for group in (people, more)]
+    first, second = sorted(pair, key=lambda profile: profile.customer)
+    said = Link(NOW, people[0], more[0], "login")
+    assert replace_profile(
+        backend,
+        first,
+        replace(
+            first,
+            compartments={**first.compartments, **second.compartments},
+            links=(*first.links, *second.links, said),
+            absorbing=second.customer,
+            copied=second.version,
+            arrivals={**first.arrivals, **second.arrivals},
+        ),
+    )
+    assert len(store.read([people[0]]).profile.compartments) == size
+    return [*people, *more]
+
+
+def sizes(store: Store, people: Sequence[bytes]) -> list[int]:
+    """Return how many identifiers each distinct customer of `people` has."""
+    found = {profile.customer: profile for profile in (store.read([w]).profile for w in people)}
+    return sorted(len(profile.compartments) for profile in found.values())
+
+
+def test_a_link_beyond_the_bound_changes_nothing(backend: Backend) -> None:
+    """The fiftieth identifier is linked; one more is refused with words that say what to do."""
+    store = store_over(backend)
+    people = family(store, 1, IDENTIFIERS_MOST)
+    before = store.read([people[0]]).profile
+    assert len(before.compartments) == IDENTIFIERS_MOST
+    logged = len(list(store.log(None)))
+    for ends in ((people[3], identifier(900)), (identifier(0), people[3])):
+        with pytest.raises(
+            TooManyIdentifiers, match=r"together 51, .* 50 at most; .* unlink first"
+        ):
+            store.link(*ends, "login", NOW)
+    assert store.read([people[0]]).profile == before
+    assert not store.read([identifier(900)]).known
+    assert len(list(store.log(None))) == logged
+    assert store.link(people[1], people[2], "login", NOW).changed
+    assert store.unlink(people[0], people[-1], "agent", NOW).changed
+    assert store.link(people[0], identifier(900), "login", NOW).changed
+    assert all_stored(store.record([event("e1", people[7])], NOW))
+
+
+def test_two_customers_that_are_too_many_stay_two(backend: Backend) -> None:
+    """Customers of 26 and 25 identifiers are not joined, those of 25 and 25 are."""
+    store = store_over(backend)
+    first, second, third = (
+        family(store, start, size) for start, size in ((1, 26), (100, 25), (200, 25))
+    )
+    with pytest.raises(TooManyIdentifiers):
+        store.link(first[0], second[0], "login", NOW)
+    assert store.link(second[5], third[5], "login", NOW).changed
+    assert sizes(store, [*first, *second, *third]) == [26, 50]
+
+
+def test_links_at_once_never_grow_a_customer_beyond_the_bound(backend: Backend) -> None:
+    """Of links that race for the last places as many succeed as there are places."""
+    stores = [store_over(backend) for _ in range(LINKERS)]
+    people = family(stores[0], 100, IDENTIFIERS_MOST - 3)
+
+    def run(worker: int) -> bool:
+        # Smaller and greater ids than the customer's: either side may be the survivor.
+        other = identifier(worker if worker % 2 else 1_000 + worker)
+        if worker % 4 < 2:
+            assert all_stored(stores[worker].record([event("e1", other)], NOW))
+        try:
+            return stores[worker].link(other, people[worker], "login", NOW).changed
+        except TooManyIdentifiers:
+            return False
+
+    with Pool(LINKERS) as pool:
+        changed = list(pool.map(run, range(LINKERS)))
+    assert sum(changed) == 3
+    assert sizes(stores[0], people) == [IDENTIFIERS_MOST]
+    profile = stores[0].read([people[0]]).profile
+    assert not profile.unsettled
+    assert len(profile.links) == IDENTIFIERS_MOST - 1
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("before", [True, False])
+def test_the_absorbed_may_grow_under_the_link(backend: Backend, at: int, before: bool) -> None:
+    """Who grows while being absorbed is absorbed only where both are not too many together."""
+    store = store_over(backend)
+    family(store, 1, 30)
+    family(store, 100, 20)
+    assert all_stored(store.record([event("e1", identifier(1)), event("e2", identifier(100))], NOW))
+
+    def grow() -> None:
+        with suppress(TooManyIdentifiers):
+            store_over(backend).link(identifier(119), identifier(900), "login", NOW)
+
+    racing = Interrupted(backend, at, before, grow)
+    said = Link(NOW, identifier(1), identifier(100), "login")
+
+    def profile_of(who: bytes) -> Profile | None:
+        found = store_over(backend).read([who])
+        return found.profile if found.known else None
+
+    with suppress(TooManyIdentifiers):
+        link(racing, profile_of, said, lambda: NOW)
+    everybody = [identifier(number) for number in (*range(1, 31), *range(100, 120), 900)]
+    found = sizes(store, everybody)
+    assert found in ([21, 30], [0, 50])
+    for who in everybody:
+        profile = store.read([who]).profile
+        assert not profile.unsettled
+        assert len(profile.compartments) <= IDENTIFIERS_MOST
+
+
+def test_a_larger_customer_stays_readable_and_may_only_shrink(backend: Backend) -> None:
+    """Who was larger before there was a bound is read, recorded and unlinked, and grows no more."""
+    people = grown_beyond(backend, 60)
+    store = store_over(backend)
+    assert all_stored(store.record([event("e1", people[-1])], NOW))
+    assert len(store.read([people[-1]]).profile.compartments) == 60
+    with pytest.raises(TooManyIdentifiers):
+        store.link(people[0], identifier(900), "login", NOW)
+    assert store.link(people[3], people[4], "login", NOW).changed
+    assert store.unlink(people[0], people[IDENTIFIERS_MOST], "agent", NOW).changed
+    assert sizes(store, people) == [10, IDENTIFIERS_MOST]
+
+
+def test_a_load_leaves_out_links_beyond_the_bound(backend: Backend) -> None:
+    """Links of history that a customer has no room for are conflicts, the others are made."""
+    store = store_over(backend)
+    people = family(store, 1, IDENTIFIERS_MOST - 1)
+    links = [Link(n, people[0], identifier(800 + n), "crm") for n in range(3)]
+    links += [Link(9, identifier(900), identifier(901), "crm")]
+    assert store.load([], links, Arrival(NOW)) == LoadCounts(2, 0, 2)
+    assert store.load([], links, Arrival(NOW)) == LoadCounts(0, 2, 2)
+    assert sizes(store, people) == [IDENTIFIERS_MOST]
