@@ -4,6 +4,7 @@ The one place that makes the concrete objects; everything else is given them.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,9 @@ FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
 CERTIFICATE_SECONDS = 1.0
 STUCK_SECONDS = 60.0  # beyond the drain: whoever has not ended by then never will
+# For how long a thread that computes keeps the others from the interpreter: by Python's default of
+# 5 ms a decision, which asks for it several times, would wait several times as long as it takes.
+SWITCH_SECONDS = 0.001
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
@@ -78,6 +82,7 @@ def run(
 def running_server(settings: Settings, shared: SharedByWorkers | None = None) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with ExitStack() as closing:
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None

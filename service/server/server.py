@@ -1,7 +1,5 @@
 """Builds the gRPC server: its services, thread pools, limits, TLS, health and reflection."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import grpc
 import structlog
 from google.protobuf.internal import api_implementation
@@ -25,11 +23,12 @@ from throughline.v1 import (
 from service.config.settings import ConfigurationError, Settings
 from service.contract import limits
 from service.metrics.calls import CallMetrics
-from service.rpc.admission import BACKSTOP, Admission
+from service.rpc.admission import Admission
 from service.rpc.customers import CustomerServicer
 from service.rpc.dependencies import Dependencies
 from service.rpc.events import EventServicer
 from service.rpc.interceptor import InterceptingServer
+from service.rpc.kinds import bulkheads
 from service.rpc.offers import OfferServicer
 from service.rpc.policies import PolicyServicer
 from service.rpc.recommendations import RecommendationServicer
@@ -87,42 +86,16 @@ class Server:
         if shared_port is not None:
             self._listen = f"{settings.listen.rpartition(':')[0]}:{shared_port}"
         self._certificates = certificates
-        self._admission = Admission(settings.max_concurrent_calls)
-        threads = {
-            "decide": settings.decide_threads,
-            "ingest": settings.ingest_threads,
-            "bulk": settings.bulk_threads,
-            "catalogue": 2,
-            "release": 2,
-            "policy": 1,
-        }
-        self._pools = {name: self._admission.pool(name, count) for name, count in threads.items()}
-        # What is always let in: health, reflection.
-        self._pools["other"] = ThreadPoolExecutor(4, thread_name_prefix="other")
+        admission = Admission()
+        self._bulkheads = bulkheads(settings)
         self._server = grpc.server(
-            self._pools["other"],
-            interceptors=[self._admission],
+            self._bulkheads["health"],  # of what names no other one, and that is nothing
+            interceptors=[admission],
             options=(*OPTIONS, ALONE if shared_port is None else SHARING),
-            maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
         self._said: dict[str, int] = {}  # the health of each service, as it was last set
-        self._intercepting = InterceptingServer(
-            self._server,
-            {
-                "RecommendationService": self._pools["decide"],
-                "RecommendationService/RecommendBatch": self._pools["bulk"],
-                "CustomerService": self._pools["decide"],
-                "CustomerService/LinkIdentifiers": self._pools["ingest"],
-                "CustomerService/UnlinkIdentifiers": self._pools["ingest"],
-                "EventService": self._pools["ingest"],
-                "OfferService": self._pools["catalogue"],
-                "ReleaseService": self._pools["release"],
-                "PolicyService": self._pools["policy"],
-            },
-            calls,
-            self._admission,
-        )
+        self._intercepting = InterceptingServer(self._server, self._bulkheads, calls, admission)
         self.port = 0
         self._stopping = False
 
@@ -178,9 +151,8 @@ class Server:
         stopped = self._server.stop(grace)
         self._intercepting.end_streams()
         stopped.wait()
-        for pool in self._pools.values():
-            pool.shutdown()
-        self._admission.close()
+        for bulkhead in self._bulkheads.values():
+            bulkhead.shutdown()
 
     def _say(self, service: str, status: int) -> None:
         # What is set goes to every watch, under the lock that a check takes, too: a watch that is

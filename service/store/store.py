@@ -28,6 +28,7 @@ from service.store.database.backend import Backend, CatalogueRow, Durability
 from service.store.database.counts import StoreCounts
 from service.store.database.decision_ids import new_decision_id
 from service.store.database.format import format_of
+from service.store.pacing import UNPACED, Pace
 from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal
@@ -152,14 +153,16 @@ class Store:
             )
         return CustomerLookup(profile, known=True, identifiers_disagree=disagree)
 
-    def record(self, events: Sequence[Event], now: int) -> list[RecordOutcome]:
+    def record(
+        self, events: Sequence[Event], now: int, pace: Pace = UNPACED
+    ) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
         STORED is durable and seen by every reader from then on. The events of one customer are
         stored together or not at all, save that one with a `Fault` is left out; an error for one
         customer leaves the others alone.
         """
-        return self._recorder.record(events, Arrival(now))
+        return self._recorder.record(events, Arrival(now), pace)
 
     def link(self, a: bytes, b: bytes, asserted_by: str, now: int) -> LinkOutcome:
         """Make two identifiers one customer; raises `StoreUnavailable`, then send it again."""

@@ -15,6 +15,7 @@ from service.store.customers.planning import (
 )
 from service.store.customers.resolver import Resolver
 from service.store.database.backend import Backend, RefusedByDatabase
+from service.store.pacing import UNPACED, Pace
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
 
@@ -32,13 +33,15 @@ class Recorder:
         self._resolver = resolver
         self._event_types = event_types
 
-    def record(self, events: Sequence[Event], arrival: Arrival) -> list[RecordOutcome]:
+    def record(
+        self, events: Sequence[Event], arrival: Arrival, pace: Pace = UNPACED
+    ) -> list[RecordOutcome]:
         """Store events; return what became of each."""
         outcome: dict[int, RecordOutcome] = {}
         left: Sequence[int] = range(len(events))
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
-            self._settle(events, left, arrival._replace(refused=attempt > 0), outcome)
+            self._settle(events, left, arrival._replace(refused=attempt > 0), outcome, pace)
             left = [index for index in left if index not in outcome]
             if not left:
                 break
@@ -52,10 +55,11 @@ class Recorder:
         indices: Sequence[int],
         arrival: Arrival,
         outcome: dict[int, RecordOutcome],
+        pace: Pace,
     ) -> None:
         """Try once to store the events at `indices`; whichever fails the others is told apart."""
         try:
-            self._attempt(events, indices, arrival, outcome)
+            self._attempt(events, indices, arrival, outcome, pace)
         except Exception as error:
             left = [index for index in indices if index not in outcome]
             if isinstance(error, StoreUnavailable) and (
@@ -69,7 +73,7 @@ class Recorder:
             else:
                 half = len(left) // 2
                 for part in (left[:half], left[half:]):
-                    self._settle(events, part, arrival, outcome)
+                    self._settle(events, part, arrival, outcome, pace)
 
     def _attempt(
         self,
@@ -77,9 +81,11 @@ class Recorder:
         indices: Sequence[int],
         arrival: Arrival,
         outcome: dict[int, RecordOutcome],
+        pace: Pace,
     ) -> None:
         """Try once to store the events at `indices`; put in `outcome` all that is settled."""
-        found = self._resolver.profiles({events[index].identifier for index in indices})
+        with pace:
+            found = self._resolver.profiles({events[index].identifier for index in indices})
         profiles: dict[bytes, Profile] = {}
         groups: dict[bytes, list[int]] = {}
         for index in indices:
@@ -95,19 +101,21 @@ class Recorder:
         customers = list(groups)
         for start in range(0, len(customers), WRITES_AT_ONCE):
             plans = []
-            for customer in customers[start : start + WRITES_AT_ONCE]:
-                group = groups[customer]
-                planned = plan_events(
-                    self._backend,
-                    profiles[customer],
-                    [events[index] for index in group],
-                    arrival,
-                    self._event_types,
-                )
-                if planned.write is None:
-                    outcome.update(zip(group, planned.outcomes, strict=True))
-                else:
-                    plans.append((group, planned.outcomes, planned.write))
+            with pace:
+                for customer in customers[start : start + WRITES_AT_ONCE]:
+                    pace.give_way()
+                    group = groups[customer]
+                    planned = plan_events(
+                        self._backend,
+                        profiles[customer],
+                        [events[index] for index in group],
+                        arrival,
+                        self._event_types,
+                    )
+                    if planned.write is None:
+                        outcome.update(zip(group, planned.outcomes, strict=True))
+                    else:
+                        plans.append((group, planned.outcomes, planned.write))
             stored = self._backend.write([write for _, _, write in plans]) if plans else []
             for (group, outcomes, _), done in zip(plans, stored, strict=True):
                 if done:
