@@ -25,6 +25,7 @@ from service.decisions.volume_leases import VolumeLeases
 from service.metrics.export import serve_metrics
 from service.metrics.server_metrics import Metrics
 from service.rpc.dependencies import Dependencies
+from service.server.heartbeat import BEAT_SECONDS, Heartbeat
 from service.server.metrics_watch import MetricsWatch
 from service.server.polling import Poller
 from service.server.preflight import log_warnings, sole_server
@@ -41,6 +42,7 @@ _log = structlog.get_logger(__name__)
 
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
+OVERDUE_SECONDS = 1.0  # how late a call that has been open for too long may be ended
 CERTIFICATE_SECONDS = 1.0
 STUCK_SECONDS = 60.0  # beyond the drain: whoever has not ended by then never will
 # For how long a thread that computes keeps the others from the interpreter: by Python's default of
@@ -54,13 +56,15 @@ def run(
     signals: ProcessSignals,
     shared: SharedByWorkers | None = None,
     when_ready: Callable[[bool], None] = lambda deciding: None,
+    tell_alive: Callable[[], None] | None = None,
 ) -> None:
     """Serve until a signal, then drain and return.
 
     A process of its own locks what it uses; one with `shared` has a parent that did.
-    `when_ready` is told whether a release decides. A second signal shortens the lame duck's wait.
+    `when_ready` is told whether a release decides; after that `tell_alive` is called every second
+    in which the server answers. A second signal shortens the lame duck's wait.
     """
-    with running_server(settings, shared) as server:
+    with running_server(settings, shared, tell_alive) as server:
         release = server.dependencies.active_release.release_id or None
         _log.info(
             "ready" if shared is None else "worker ready",
@@ -79,7 +83,11 @@ def run(
 
 
 @contextmanager
-def running_server(settings: Settings, shared: SharedByWorkers | None = None) -> Iterator[Server]:
+def running_server(
+    settings: Settings,
+    shared: SharedByWorkers | None = None,
+    tell_alive: Callable[[], None] | None = None,
+) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -120,8 +128,14 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         dependencies = Dependencies(
             active_release, store, settings.names, clock, key, metrics, volumes
         )
+        beating = []
+        if tell_alive is not None:
+            heartbeat = closing.enter_context(Heartbeat(server, tell_alive))
+            beating = [Poller("heartbeat", BEAT_SECONDS, heartbeat.beat)]
         server.start(dependencies)
         pollers = [
+            *beating,
+            Poller("overdue", OVERDUE_SECONDS, server.end_overdue),
             Poller("catalogue", FOLLOW_SECONDS, active_release.follow_catalogue),
             Poller("policy", FOLLOW_SECONDS, active_release.follow_policy),
             Poller("release", FOLLOW_SECONDS, active_release.follow_release),

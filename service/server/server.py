@@ -23,7 +23,7 @@ from throughline.v1 import (
 from service.config.settings import ConfigurationError, Settings
 from service.contract import limits
 from service.metrics.calls import CallMetrics
-from service.rpc.admission import Admission
+from service.rpc.admission import Admission, Bulkhead
 from service.rpc.customers import CustomerServicer
 from service.rpc.dependencies import Dependencies
 from service.rpc.events import EventServicer
@@ -109,6 +109,19 @@ class Server:
                 self.port = self._server.add_secure_port(self._listen, credentials)
         except RuntimeError:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
+
+    def bind_also(self, address: str) -> None:
+        """Listen on a further address, without TLS: one that nobody else can reach."""
+        self._server.add_insecure_port(address)
+
+    @property
+    def deciding(self) -> Bulkhead:
+        """Return the calls that decide."""
+        return self._bulkheads["decide"]
+
+    def end_overdue(self) -> None:
+        """End what has been open for longer than it may; to be called every second or so."""
+        self._intercepting.end_overdue()
 
     def start(self, dependencies: Dependencies) -> None:
         """Begin to answer calls."""

@@ -158,9 +158,8 @@ class Store:
     ) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
-        STORED is durable and seen by every reader from then on. The events of one customer are
-        stored together or not at all, save that one with a `Fault` is left out; an error for one
-        customer leaves the others alone.
+        STORED is durable and seen by every reader from then on. Events of one customer are stored
+        together or not at all, but for one with a `Fault`; an error leaves other customers alone.
         """
         return self._recorder.record(events, Arrival(now), pace)
 

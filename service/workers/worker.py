@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from service.config.settings import Settings
 from service.server.process_signals import ProcessSignals
-from service.workers.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
+from service.workers.assignment import ALIVE, DECIDING, EXIT_SECONDS, SERVING, read_assignment
 
 
 def main() -> None:
@@ -39,7 +39,12 @@ def main() -> None:
         with suppress(OSError):  # the parent has ended; so shall we
             parent.sendall(DECIDING if deciding else SERVING)
 
-    run(settings, signals, assigned.shared, tell)
+    def tell_alive() -> None:
+        if serving.is_set():
+            with suppress(OSError):
+                parent.sendall(ALIVE)
+
+    run(settings, signals, assigned.shared, tell, tell_alive)
 
 
 def _take_stdin() -> socket.socket:

@@ -1,6 +1,6 @@
 """A real server in this process on a free port, and a client of it over a real channel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,13 @@ def running(
     promoted: bool = True,
     rows: Sequence[Row] | None = None,
     tls: Tls = PLAIN,
+    tell_alive: Callable[[], None] | None = None,
     **options: object,
 ) -> Iterator[Running]:
     """Yield a running server with a small release in force and a small catalogue.
 
-    `options` are settings; `tls` is what the client comes with.
+    `options` are settings; `tls` is what the client comes with; `tell_alive` is called every second
+    in which the server answers.
     """
     registry = Registry(directory / "registry")
     if promoted and not registry.pointer().release:
@@ -93,7 +95,7 @@ def running(
             **options,
         },
     )
-    with running_server(settings) as server:
+    with running_server(settings, None, tell_alive) as server:
         wanted = small_rows() if rows is None else rows
         if wanted:
             server.dependencies.store.put_catalogue(wanted)
