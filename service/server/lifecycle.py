@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import faiss
@@ -25,8 +25,10 @@ from service.decisions.volume_leases import VolumeLeases
 from service.metrics.export import serve_metrics
 from service.metrics.server_metrics import Metrics
 from service.rpc.dependencies import Dependencies
+from service.server.connections import raise_file_limit
 from service.server.heartbeat import BEAT_SECONDS, Heartbeat
 from service.server.metrics_watch import MetricsWatch
+from service.server.parent import NOBODY, Parent
 from service.server.polling import Poller
 from service.server.preflight import log_warnings, sole_server
 from service.server.process_signals import ProcessSignals
@@ -55,16 +57,14 @@ def run(
     settings: Settings,
     signals: ProcessSignals,
     shared: SharedByWorkers | None = None,
-    when_ready: Callable[[bool], None] = lambda deciding: None,
-    tell_alive: Callable[[], None] | None = None,
+    parent: Parent = NOBODY,
 ) -> None:
     """Serve until a signal, then drain and return.
 
-    A process of its own locks what it uses; one with `shared` has a parent that did.
-    `when_ready` is told whether a release decides; after that `tell_alive` is called every second
-    in which the server answers. A second signal shortens the lame duck's wait.
+    A process of its own locks what it uses; one with `shared` has a parent that did, and is told
+    of its life. A second signal shortens the lame duck's wait.
     """
-    with running_server(settings, shared, tell_alive) as server:
+    with running_server(settings, shared, parent) as server:
         release = server.dependencies.active_release.release_id or None
         _log.info(
             "ready" if shared is None else "worker ready",
@@ -72,8 +72,9 @@ def run(
             port=server.port,
             release=release,
         )
-        when_ready(release is not None)
+        parent.ready(release is not None)
         signals.wait()
+        parent.leaving()
         _log.info("leaving", seconds=settings.lame_duck_seconds)
         server.leave()
         signals.wait(settings.lame_duck_seconds)
@@ -86,11 +87,12 @@ def run(
 def running_server(
     settings: Settings,
     shared: SharedByWorkers | None = None,
-    tell_alive: Callable[[], None] | None = None,
+    parent: Parent = NOBODY,
 ) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
+    raise_file_limit()
     with ExitStack() as closing:
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
@@ -129,8 +131,8 @@ def running_server(
             active_release, store, settings.names, clock, key, metrics, volumes
         )
         beating = []
-        if tell_alive is not None:
-            heartbeat = closing.enter_context(Heartbeat(server, tell_alive))
+        if parent.watches:
+            heartbeat = closing.enter_context(Heartbeat(server, parent.alive))
             beating = [Poller("heartbeat", BEAT_SECONDS, heartbeat.beat)]
         server.start(dependencies)
         pollers = [

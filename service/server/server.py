@@ -21,7 +21,6 @@ from throughline.v1 import (
 )
 
 from service.config.settings import ConfigurationError, Settings
-from service.contract import limits
 from service.metrics.calls import CallMetrics
 from service.rpc.admission import Admission, Bulkhead
 from service.rpc.customers import CustomerServicer
@@ -33,6 +32,7 @@ from service.rpc.offers import OfferServicer
 from service.rpc.policies import PolicyServicer
 from service.rpc.recommendations import RecommendationServicer
 from service.rpc.releases import ReleaseServicer
+from service.server.connections import ALONE, OPTIONS, SHARING, most_connections
 from service.server.tls import CertificateFiles, Certificates
 
 _log = structlog.get_logger(__name__)
@@ -47,14 +47,6 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE, POLICY = (
         (release_pb2, "ReleaseService"),
         (policy_pb2, "PolicyService"),
     )
-)
-ALONE = ("grpc.so_reuseport", 0)  # else a second server would take half the calls of the first
-SHARING = ("grpc.so_reuseport", 1)  # of a parent that keeps other servers off the port
-OPTIONS = (
-    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
-    ("grpc.max_send_message_length", -1),  # what the client does not want it refuses itself
-    ("grpc.max_metadata_size", limits.METADATA_SOFT_BYTES),
-    ("grpc.absolute_max_metadata_size", limits.METADATA_HARD_BYTES),
 )
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -91,7 +83,7 @@ class Server:
         self._server = grpc.server(
             self._bulkheads["health"],  # of what names no other one, and that is nothing
             interceptors=[admission],
-            options=(*OPTIONS, ALONE if shared_port is None else SHARING),
+            options=(*OPTIONS, most_connections(), ALONE if shared_port is None else SHARING),
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
         self._said: dict[str, int] = {}  # the health of each service, as it was last set

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 
-from service.workers.assignment import DECIDING, EXIT_SECONDS
+from service.workers.assignment import DECIDING, EXIT_SECONDS, LEAVING
 from service.workers.silence import STEP_SECONDS, Silence
 
 # Without a sign that it answers: a worker is silent for less than that while it takes over a
@@ -70,8 +70,10 @@ class WorkerProcess:
             message = b""
         if message:
             self._silence.broken()
+            if LEAVING in message:
+                self._allow_to_leave()
             if self.ready:
-                return False  # ALIVE
+                return False
             self.ready = True
             self.decides = message.startswith(DECIDING)
             self._serving_since = time.monotonic()
@@ -88,13 +90,16 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """Let it leave and drain; again: without waiting for balancers."""
-        if not self._stopping:
-            self._stopping = True
-            self.deadline = time.monotonic() + self._leaving + EXIT_SECONDS
+        self._allow_to_leave()
         if self.ready:
             self._process.terminate()
         else:
             self._process.kill()  # has nothing to drain
+
+    def _allow_to_leave(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.deadline = time.monotonic() + self._leaving + EXIT_SECONDS
 
     @property
     def next_look(self) -> float:

@@ -99,3 +99,16 @@ def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
     assert killed <= WITHIN - 3, killed
     assert took <= max(WITHIN, killed + 2 * start), (took, killed, start)
     print(f"a stopped worker: killed after {killed:.1f} s, replaced after {took:.1f} s")
+
+
+@pytest.mark.machine
+def test_a_worker_that_leaves_by_itself_is_not_hurried(tmp_path: Path) -> None:
+    """A worker that somebody else told to end has the time that a stop allows it."""
+    prepared(tmp_path)
+    (tmp_path / "settings.toml").write_text("lame_duck_seconds = 9.0\n")
+    with served(tmp_path, "--config", "settings.toml", workers=2) as live:
+        os.kill(live.workers()[0], signal.SIGTERM)
+        assert eventually(lambda: live.said("worker ended"))
+        (ended,) = live.said("worker ended")
+        assert ended["exit_code"] == 0
+        assert not live.said("worker does not answer; killed")
