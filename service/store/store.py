@@ -20,6 +20,7 @@ from service.store.commits import AlreadyAnswered, Committed, Committer, Request
 from service.store.customers.known_identifiers import KnownIdentifier, known_identifiers
 from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
+from service.store.customers.pacing import UNPACED, Pace
 from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import Recorder, RecordOutcome
 from service.store.customers.resolver import Resolver
@@ -28,7 +29,6 @@ from service.store.database.backend import Backend, CatalogueRow, Durability
 from service.store.database.counts import StoreCounts
 from service.store.database.decision_ids import new_decision_id
 from service.store.database.format import format_of
-from service.store.pacing import UNPACED, Pace
 from service.store.records.chain import VerificationReport, verify_decisions, wall_clock
 from service.store.records.queue import RecordQueue
 from service.store.records.sealing import Seal

@@ -7,6 +7,7 @@ from models.domain.events import Event
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable, Unreadable
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off, too_many_writers
+from service.store.customers.pacing import UNPACED, Pace
 from service.store.customers.planning import (
     Arrival,
     EventFault,
@@ -15,7 +16,6 @@ from service.store.customers.planning import (
 )
 from service.store.customers.resolver import Resolver
 from service.store.database.backend import Backend, RefusedByDatabase
-from service.store.pacing import UNPACED, Pace
 
 WRITES_AT_ONCE = 200  # customers in one call of the database
 
