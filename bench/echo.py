@@ -15,7 +15,7 @@ from throughline.v1.recommendation_pb2_grpc import (
     add_RecommendationServiceServicer_to_server,
 )
 
-from service.server.server import ALONE, OPTIONS
+from service.server.connections import ALONE, OPTIONS
 
 THREADS = 4
 

@@ -1,6 +1,7 @@
 """The explanation of one offer in one decision, from its record and the catalogue at hand."""
 
 import dataclasses
+from collections.abc import Callable
 
 import msgspec
 
@@ -38,9 +39,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool = False
 
 
-def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explanation:
+def explain(
+    record: DecisionRecord,
+    shared: SharedInputs,
+    offer: str,
+    before_each: Callable[[], None] = lambda: None,
+) -> Explanation:
     """Explain `offer` in the decision that `record` keeps.
 
+    `before_each` is called before each decision that is tried; what it raises ends the search.
     `shared` is of the record's release and policy, and of a catalogue: that of the moment, where it
     is at hand. Raises `Damaged` where the record's profile cannot be read.
     """
@@ -74,7 +81,7 @@ def explain(record: DecisionRecord, shared: SharedInputs, offer: str) -> Explana
             least=least,
             moved=moved,
         )
-    found = minimal_change(stages, offer)
+    found = minimal_change(stages, offer, before_each)
     return Explanation(
         offer=offer,
         outcome=outcome,

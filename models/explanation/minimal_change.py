@@ -5,6 +5,7 @@ block, what lifts the first is applied, then what lifts the next, up to three; o
 can be dropped is dropped, so that without any member of the set the offer is still not shown.
 """
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -47,8 +48,9 @@ class _Tried(NamedTuple):
 class _Search:
     """Looks for what shows one offer."""
 
-    def __init__(self, stages: Stages, offer: str) -> None:
+    def __init__(self, stages: Stages, offer: str, before_each: Callable[[], None]) -> None:
         self._offer = offer
+        self._before_each = before_each
         self._left = DECISIONS
         self._first = _Tried(stages, offer_outcome(stages, offer))
         self.stopped: tuple[OfferOutcome, ...] = (self._first.outcome,)
@@ -103,13 +105,19 @@ class _Search:
         if self._left <= 0:
             raise _Spent
         self._left -= 1
+        self._before_each()
         stages = run_stages(apply_counterfactual(tried.stages, self._offer, change))
         return _Tried(stages, offer_outcome(stages, self._offer))
 
 
-def minimal_change(stages: Stages, offer: str) -> MinimalChange:
-    """Return what would have shown `offer` in a decision."""
-    search = _Search(stages, offer)
+def minimal_change(
+    stages: Stages, offer: str, before_each: Callable[[], None] = lambda: None
+) -> MinimalChange:
+    """Return what would have shown `offer` in a decision.
+
+    `before_each` is called before each decision that is tried; what it raises ends the search.
+    """
+    search = _Search(stages, offer, before_each)
     try:
         found = search.single() or search.several()
     except _Spent:

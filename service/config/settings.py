@@ -96,9 +96,6 @@ class Settings(BaseSettings):
     decide_threads: int = Field(4, ge=1, le=64, description="Threads that decide.")
     ingest_threads: int = Field(8, ge=1, le=64, description="Threads that store events.")
     bulk_threads: int = Field(1, ge=1, le=64, description="Threads that decide for batches.")
-    max_concurrent_calls: int = Field(
-        128, ge=1, le=10_000, description="Calls at once; more get RESOURCE_EXHAUSTED."
-    )
     lame_duck_seconds: float = Field(
         1,
         ge=0,

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from service.config.settings import ConfigurationError
 from service.metrics.declared import RELEASE
+from service.metrics.http import HttpPage
 
 _log = structlog.get_logger(__name__)
 
@@ -46,17 +48,16 @@ def serve_metrics(listen: str, collect: Callable[[], Iterable[Metric]]) -> Itera
     Raises `ConfigurationError` when somebody has the address.
     """
     host, _, port = listen.rpartition(":")
+    registry = collector_registry(collect)
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), collector_registry(collect))
+        page = HttpPage(
+            host.strip("[]"), int(port), CONTENT_TYPE_PLAIN_0_0_4, lambda: generate_latest(registry)
+        )
     except OSError:
         raise ConfigurationError(f"metrics_listen: cannot bind to {listen}") from None
-    try:
-        _log.info("metrics", listen=listen, port=server.server_port)
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with page:
+        _log.info("metrics", listen=listen, port=page.port)
+        yield page.port
 
 
 def collector_registry(collect: Callable[[], Iterable[Metric]]) -> CollectorRegistry:

@@ -1,13 +1,13 @@
-"""Admission: a call beyond what is let in at once is refused before its request is even parsed.
+"""Admission: a call beyond what its kind lets in at once is refused before its request is read.
 
-gRPC has a cap of its own, whose refusals carry neither advice nor a count; it stays behind this
-one, for the case that refusals themselves pile up. Health and reflection pass: an overloaded server
-is alive, and says so.
+Each kind of call has a bulkhead: threads of its own, and a short queue before them. So one kind
+that is called far more often than can be answered fills its own places and nobody else's. A queue
+is short for its threads: what would wait longer than its caller does is better refused at once.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,28 +22,76 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BACKSTOP = 64  # refusals that may wait at once before gRPC refuses without advice
+CALLS_PER_THREAD = 8  # inside at once: one that runs and seven that wait
+# How long one part of what can wait does so at most: under any load some of it is done.
+GIVE_WAY_SECONDS = 0.02
+
+
+class Bulkhead(ThreadPoolExecutor):
+    """The threads of one kind of call; lets in `limit` calls at once, those that wait included.
+
+    `inside` is how many are, and `ended` how many have ended so far. The calls of one that stands
+    `behind` another give way to those of that one.
+    """
+
+    def __init__(self, name: str, threads: int, behind: "Bulkhead | None" = None) -> None:
+        super().__init__(threads, thread_name_prefix=name)
+        self.limit = threads * CALLS_PER_THREAD
+        self.ended = 0
+        self.inside = 0
+        self._behind = behind
+        self._empty = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no further call is let in."""
+        return self.inside >= self.limit
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        """Submit a call, which is inside until it is done."""
+        with self._lock:
+            self.inside += 1
+            self._empty.clear()
+        try:
+            if self._behind is None:
+                future = super().submit(fn, *args, **kwargs)
+            else:
+                future = super().submit(self._after, fn, *args, **kwargs)
+        except RuntimeError:  # shut down
+            self._left(Future())
+            raise
+        future.add_done_callback(self._left)
+        return future
+
+    def give_way(self) -> None:
+        """Wait until the bulkhead in front is empty, though never for long."""
+        if self._behind is not None and self._behind.inside:
+            self._behind._empty.wait(GIVE_WAY_SECONDS)
+
+    def _after(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        self.give_way()
+        return fn(*args, **kwargs)
+
+    def _left(self, _: "Future[Any]") -> None:
+        with self._lock:
+            self.inside -= 1
+            self.ended += 1
+            if not self.inside:
+                self._empty.set()
 
 
 class Admission(grpc.ServerInterceptor):
-    """Lets in up to `limit` calls at once, waiting ones included, of the methods registered.
+    """Refuses calls of the methods registered while their bulkhead is full."""
 
-    Their threads must be of its `pool`s, which count the calls inside.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._lock = threading.Lock()
-        self._inside = 0
+    def __init__(self) -> None:
+        self._bulkheads: dict[str, Bulkhead] = {}
         self._refusals: dict[str, Handler] = {}
-        self._refusing = ThreadPoolExecutor(1, thread_name_prefix="refuse")
+        self._at_once = _AtOnce()
 
-    def pool(self, name: str, threads: int) -> ThreadPoolExecutor:
-        """Return a pool whose calls are counted."""
-        return _CountingPool(self, name, threads)
-
-    def register(self, path: str, calls: MethodMetrics) -> None:
-        """Refuse calls of the method with this whole path when too many are inside."""
+    def register(self, path: str, bulkhead: Bulkhead, calls: MethodMetrics) -> None:
+        """Refuse calls of the method with this whole path while the bulkhead is full."""
+        self._bulkheads[path] = bulkhead
         self._refusals[path] = self._refusal(calls)
 
     def intercept_service(
@@ -52,51 +100,33 @@ class Admission(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         """Return the handler of a call, or one that refuses it."""
-        handler = continuation(handler_call_details)
-        if self._inside < self.limit or handler is None:
-            return handler
-        return self._refusals.get(handler_call_details.method, handler)
-
-    def close(self) -> None:
-        """End the thread that refuses."""
-        self._refusing.shutdown()
-
-    def entered(self) -> None:
-        """Count one more inside."""
-        with self._lock:
-            self._inside += 1
-
-    def left(self, _: "Future[Any]") -> None:
-        """Count one less inside."""
-        with self._lock:
-            self._inside -= 1
+        bulkhead = self._bulkheads.get(handler_call_details.method)
+        if bulkhead is not None and bulkhead.full:
+            return self._refusals[handler_call_details.method]
+        return continuation(handler_call_details)
 
     def _refusal(self, calls: MethodMetrics) -> "Handler":
         overloaded = Overloaded()
         kind, status = failure_kind(overloaded), grpc_status(overloaded)
 
-        def refuse(request: bytes, context: grpc.ServicerContext) -> None:
+        def refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
             calls.ended(kind.code, kind.reason, time.perf_counter_ns())
             context.abort_with_status(status)
 
-        refuse.experimental_thread_pool = self._refusing  # type: ignore[attr-defined]
-        return grpc.unary_unary_rpc_method_handler(refuse)
+        refuse.experimental_thread_pool = self._at_once  # type: ignore[attr-defined]
+        # As if of a stream: its requests are read by the handler, and this one reads none. A
+        # request that is never sent to its end would hold up whoever waits for it.
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
 
-class _CountingPool(ThreadPoolExecutor):
-    """Threads whose tasks, waiting or running, count as inside."""
+class _AtOnce(ThreadPoolExecutor):
+    """Runs what never blocks where it is submitted: no thread has to wait for its turn."""
 
-    def __init__(self, admission: Admission, name: str, threads: int) -> None:
-        super().__init__(threads, thread_name_prefix=name)
-        self._admission = admission
+    def __init__(self) -> None:
+        super().__init__(1)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
-        """Submit a call, which is inside until it is done."""
-        self._admission.entered()
-        try:
-            future = super().submit(fn, *args, **kwargs)
-        except RuntimeError:  # shut down
-            self._admission.left(Future())
-            raise
-        future.add_done_callback(self._admission.left)
-        return future
+        """Run it, and return its result as a future that is done."""
+        done: Future[T] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done

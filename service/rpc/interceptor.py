@@ -6,10 +6,9 @@ the caller gets a reference to the log. Every call that is let in is counted by 
 """
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Any, cast
 
 import grpc
@@ -32,7 +31,10 @@ from service.contract.status import (
     internal_error_status,
 )
 from service.metrics.calls import CallMetrics, MethodMetrics
-from service.rpc.admission import Admission
+from service.rpc.admission import Admission, Bulkhead
+from service.rpc.call_context import CallContext
+from service.rpc.kinds import LONGEST, kind_of
+from service.rpc.open_calls import OpenCalls
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ _DRAINING = failure_kind(Draining())
 
 Behaviour = Callable[..., Any]
 
+WATCHES = 100  # of health that may be open at once: every change is sent to each of them
+ARRIVAL_SECONDS = 10.0  # from the head of a call to its whole request
+STREAM_SECONDS = 30.0  # how long a stream with a thread of its own may be open
 MIN_SECONDS_LEFT = 0.001  # no method answers faster: with less left, work would be for nobody
 
 
@@ -53,25 +58,24 @@ _UNPARSED = _Unparsed()
 class InterceptingServer:
     """Stands in for a server in the generated `add_..._to_server` functions; wraps what they add.
 
-    `pools` names the thread pool of a method, as `Service/Method` or as `Service` for the rest of
-    it; all other methods run in the server's own pool, and are always let in.
+    Every method runs in the bulkhead of its kind, one of `bulkheads`.
     """
 
     def __init__(
         self,
         server: grpc.Server,
-        pools: Mapping[str, ThreadPoolExecutor],
+        bulkheads: Mapping[str, Bulkhead],
         calls: CallMetrics,
         admission: Admission,
     ) -> None:
         self._server = server
-        self._pools = pools
+        self._bulkheads = bulkheads
         self._calls = calls
         self._admission = admission
         server.add_generic_rpc_handlers((_Unknown(calls),))
-        # Open streams, each with what sends its next answer if it is one that never blocks.
-        self._streams: dict[grpc.ServicerContext, Behaviour | None] = {}
-        self._lock = threading.Lock()
+        self._watches = OpenCalls(WATCHES, inf)
+        self._arriving = OpenCalls(inf, ARRIVAL_SECONDS)
+        self._streams = OpenCalls(inf, STREAM_SECONDS)  # each has a thread: that bounds them
 
     def as_server(self) -> grpc.Server:
         """Return self under the type that generated code asks for."""
@@ -91,17 +95,13 @@ class InterceptingServer:
 
     def end_streams(self) -> None:
         """End open streams (health watches, reflection), which would outlast any drain."""
-        status = grpc_status(Draining())
-        with self._lock:
-            open_now = list(self._streams.items())
-        for context, send in open_now:
-            if send is None:
-                context.cancel()
-                continue
-            context.set_code(status.code)
-            context.set_details(status.details)
-            context.set_trailing_metadata(status.trailing_metadata)
-            send(None)
+        for open_calls in (self._watches, self._streams):
+            open_calls.end_all()
+
+    def end_overdue(self) -> None:
+        """End what has been open for longer than it may; to be called every second or so."""
+        for open_calls in (self._streams, self._arriving):
+            open_calls.end_overdue()
 
     def _intercepted(
         self, service: str, name: str, handler: "grpc.RpcMethodHandler[Any, Any]"
@@ -110,39 +110,39 @@ class InterceptingServer:
         message = str(parse.__self__.DESCRIPTOR.name)
         method = f"{service.rpartition('.')[2]}/{name}"
         calls = self._calls.method(method)
+        kind = kind_of(method)
+        bulkhead = self._bulkheads[kind]
+        self._admission.register(f"/{service}/{name}", bulkhead, calls)
         safe, serializer = _safely(parse, calls), handler.response_serializer
         if handler.stream_stream:
-            stream = self._tracked(
-                _intercepted_stream(handler.stream_stream, message, method, calls)
-            )
+            tracked = _tracked(handler.stream_stream, self._streams)
+            stream = _intercepted_stream(tracked, message, method, calls)
+            stream.experimental_thread_pool = bulkhead  # type: ignore[attr-defined]
             return grpc.stream_stream_rpc_method_handler(stream, safe, serializer)
         if handler.unary_stream:
-            watch = self._tracked(
-                _intercepted(handler.unary_stream, message, method, calls, stays_open=True)
-            )
-            for attribute in ("experimental_non_blocking", "experimental_thread_pool"):
-                setattr(watch, attribute, getattr(handler.unary_stream, attribute, None))
+            tracked = _tracked(handler.unary_stream, self._watches)
+            watch = _intercepted(tracked, message, method, calls, None)
+            watch.experimental_non_blocking = True  # type: ignore[attr-defined]
+            watch.experimental_thread_pool = bulkhead  # type: ignore[attr-defined]
             return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
-        unary = _intercepted(cast(Behaviour, handler.unary_unary), message, method, calls)
-        pool = self._pools.get(method) or self._pools.get(method.partition("/")[0])
-        if pool is not None:
-            unary.experimental_thread_pool = pool  # type: ignore[attr-defined]
-            self._admission.register(f"/{service}/{name}", calls)
-        return grpc.unary_unary_rpc_method_handler(unary, safe, serializer)
+        bounded = _bounded(cast(Behaviour, handler.unary_unary), bulkhead, LONGEST[kind])
+        unary = _intercepted(bounded, message, method, calls, self._arriving)
+        unary.experimental_thread_pool = bulkhead  # type: ignore[attr-defined]
+        # To gRPC it is a stream of one request, which says the same on the wire: so the request is
+        # read here, where one that does not arrive can be given up.
+        return grpc.stream_unary_rpc_method_handler(unary, safe, serializer)
 
-    def _tracked(self, behaviour: Behaviour) -> Behaviour:
-        def tracked(request: object, context: grpc.ServicerContext, *more: Behaviour) -> Any:
-            with self._lock:
-                self._streams[context] = more[0] if more else None
-            if not context.add_callback(lambda: self._forget(context)):
-                self._forget(context)
-            return behaviour(request, context, *more)
 
-        return tracked
+def _tracked(behaviour: Behaviour, open_calls: OpenCalls) -> Behaviour:
+    """Return a streaming behaviour whose calls are known while they are open."""
 
-    def _forget(self, context: grpc.ServicerContext) -> None:
-        with self._lock:
-            self._streams.pop(context, None)
+    def tracked(request: object, context: grpc.ServicerContext, *send: Behaviour) -> Any:
+        open_calls.enter(context, *send)
+        if not context.add_callback(lambda: open_calls.leave(context)):
+            open_calls.leave(context)
+        return behaviour(request, context, *send)
+
+    return tracked
 
 
 def _safely(parse: Callable[[bytes], Message], calls: MethodMetrics) -> Callable[[bytes], object]:
@@ -162,28 +162,50 @@ def _safely(parse: Callable[[bytes], Message], calls: MethodMetrics) -> Callable
     return parsed
 
 
+def _bounded(behaviour: Behaviour, bulkhead: Bulkhead, longest: float) -> Behaviour:
+    """Return a behaviour whose context bounds its time to `longest` seconds and can give way."""
+
+    def bounded(request: object, context: grpc.ServicerContext) -> Any:
+        return behaviour(request, CallContext(context, bulkhead, longest))
+
+    return bounded
+
+
 def _intercepted(
-    behaviour: Behaviour, message: str, method: str, calls: MethodMetrics, stays_open: bool = False
+    behaviour: Behaviour,
+    message: str,
+    method: str,
+    calls: MethodMetrics,
+    arriving: OpenCalls | None,
 ) -> Behaviour:
-    """`stays_open`: the call goes on when the behaviour has returned, until the caller leaves."""
+    """Return what runs a behaviour on one request, which is still `arriving`.
+
+    None: it is there, and the call goes on after the behaviour, until the caller leaves.
+    """
 
     def ended(context: grpc.ServicerContext, started: int) -> None:
         code = _code_of(context)
         # Nothing but `end_streams` sets this code for a call that nobody refused.
         calls.ended(code, _DRAINING.reason if code is _DRAINING.code else "", started)
 
-    def wrapped(request: object, context: grpc.ServicerContext, *more: object) -> Any:
+    def wrapped(request: Any, context: grpc.ServicerContext, *more: object) -> Any:
         started = time.perf_counter_ns()
         try:
             if context.time_remaining() < MIN_SECONDS_LEFT:
                 raise DeadlineTooShort("deadline: too short")
+            if arriving is not None:
+                request = _arrived(request, context, arriving)
             if request is _UNPARSED:
                 raise MalformedRequest(message)
             response = behaviour(request, context, *more)
+        except grpc.RpcError:  # the caller left, or took too long to send: nobody to tell
+            calls.ended(_code_of(context), "", started)
+            raise
         except Exception as error:
             status, kind = _status_of(error, method)
         else:
-            if not (stays_open and context.add_callback(lambda: ended(context, started))):
+            stays_open = arriving is None and context.add_callback(lambda: ended(context, started))
+            if not stays_open:
                 ended(context, started)
             return response
         calls.ended(kind.code, kind.reason, started)
@@ -191,6 +213,17 @@ def _intercepted(
         return context.abort_with_status(status)
 
     return wrapped
+
+
+def _arrived(
+    requests: Iterator[object], context: grpc.ServicerContext, arriving: OpenCalls
+) -> object:
+    """Return the request; raises `grpc.RpcError` when the call has ended before."""
+    arriving.enter(context)
+    try:
+        return next(requests, _UNPARSED)
+    finally:
+        arriving.leave(context)
 
 
 def _intercepted_stream(

@@ -23,17 +23,20 @@ from service.contract.errors import NoLongerServed, NotFound
 from service.contract.event_messages import INVALID_ARGUMENT
 from service.contract.explanation_messages import fill_explanation
 from service.contract.recommendation_messages import fill_answer, read_request
-from service.contract.status import failure_kind, told
+from service.contract.status import code_number, failure_kind, told
 from service.contract.validation import Check
 from service.decisions.decider import Decider, DecisionCall
 from service.decisions.replayer import difference
 from service.metrics.stage_timer import StageTimer
+from service.rpc.call_context import give_way, next_part
 from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
 from service.store.customers.customer_lookup import CustomerLookup
 
 # A call with a very short deadline must not make a store that answers look dead.
 MIN_READ_SECONDS = 0.02
+# What is left of a batch's time when no further customer is begun, so that the rest is answered.
+MIN_CUSTOMER_SECONDS = 0.02
 
 
 class RecommendationServicer(RecommendationServiceServicer):
@@ -75,7 +78,12 @@ class RecommendationServicer(RecommendationServiceServicer):
         response = pb.RecommendBatchResponse()
         away = False
         for message in request.requests:
+            give_way(context)
             result = response.results.add()
+            if not context.is_active() or context.time_remaining() < MIN_CUSTOMER_SECONDS:
+                result.outcome.code = code_number(grpc.StatusCode.DEADLINE_EXCEEDED)
+                result.outcome.detail = "deadline: too short; not decided, ask again"
+                continue
             timer = StageTimer()
             check = Check()
             call = self._read_call(check, message, shared.policy)
@@ -115,7 +123,9 @@ class RecommendationServicer(RecommendationServiceServicer):
         _still_served(record, shared)
         response = pb.ExplainDecisionResponse()
         fill_explanation(
-            response, explain(record, shared, request.offer_id), shared.index.catalogue
+            response,
+            explain(record, shared, request.offer_id, lambda: next_part(context)),
+            shared.index.catalogue,
         )
         return response
 

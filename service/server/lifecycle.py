@@ -4,9 +4,10 @@ The one place that makes the concrete objects; everything else is given them.
 """
 
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import faiss
@@ -24,7 +25,10 @@ from service.decisions.volume_leases import VolumeLeases
 from service.metrics.export import serve_metrics
 from service.metrics.server_metrics import Metrics
 from service.rpc.dependencies import Dependencies
+from service.server.connections import raise_file_limit
+from service.server.heartbeat import BEAT_SECONDS, Heartbeat
 from service.server.metrics_watch import MetricsWatch
+from service.server.parent import NOBODY, Parent
 from service.server.polling import Poller
 from service.server.preflight import log_warnings, sole_server
 from service.server.process_signals import ProcessSignals
@@ -41,8 +45,12 @@ _log = structlog.get_logger(__name__)
 
 FOLLOW_SECONDS = 0.2  # how late a change by another process may be noticed
 HEALTH_SECONDS = 1.0
+OVERDUE_SECONDS = 1.0  # how late a call that has been open for too long may be ended
 CERTIFICATE_SECONDS = 1.0
 STUCK_SECONDS = 60.0  # beyond the drain: whoever has not ended by then never will
+# For how long a thread that computes keeps the others from the interpreter: by Python's default of
+# 5 ms a decision, which asks for it several times, would wait several times as long as it takes.
+SWITCH_SECONDS = 0.001
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
@@ -50,14 +58,14 @@ def run(
     settings: Settings,
     signals: ProcessSignals,
     shared: SharedByWorkers | None = None,
-    when_ready: Callable[[bool], None] = lambda deciding: None,
+    parent: Parent = NOBODY,
 ) -> None:
     """Serve until a signal, then drain and return.
 
-    A process of its own locks what it uses; one with `shared` has a parent that did.
-    `when_ready` is told whether a release decides. A second signal shortens the lame duck's wait.
+    A process of its own locks what it uses; one with `shared` has a parent that did, and is told
+    of its life. A second signal shortens the lame duck's wait.
     """
-    with running_server(settings, shared) as server:
+    with running_server(settings, shared, parent) as server:
         release = server.dependencies.active_release.release_id or None
         _log.info(
             "ready" if shared is None else "worker ready",
@@ -65,8 +73,9 @@ def run(
             port=server.port,
             release=release,
         )
-        when_ready(release is not None)
+        parent.ready(release is not None)
         signals.wait()
+        parent.leaving()
         _log.info("leaving", seconds=settings.lame_duck_seconds)
         server.leave()
         signals.wait(settings.lame_duck_seconds)
@@ -76,9 +85,15 @@ def run(
 
 
 @contextmanager
-def running_server(settings: Settings, shared: SharedByWorkers | None = None) -> Iterator[Server]:
+def running_server(
+    settings: Settings,
+    shared: SharedByWorkers | None = None,
+    parent: Parent = NOBODY,
+) -> Iterator[Server]:
     """Yield a server that answers; on leaving it is drained and everything is closed."""
     faiss.omp_set_num_threads(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    raise_file_limit()
     with ExitStack() as closing:
         registry = _open_registry(settings)
         certificates = CertificateFiles(settings) if settings.tls else None
@@ -116,8 +131,14 @@ def running_server(settings: Settings, shared: SharedByWorkers | None = None) ->
         dependencies = Dependencies(
             active_release, store, settings.names, clock, key, metrics, volumes
         )
+        beating = []
+        if parent.watches:
+            heartbeat = closing.enter_context(Heartbeat(server, parent.alive))
+            beating = [Poller("heartbeat", BEAT_SECONDS, heartbeat.beat)]
         server.start(dependencies)
         pollers = [
+            *beating,
+            Poller("overdue", OVERDUE_SECONDS, server.end_overdue),
             Poller("catalogue", FOLLOW_SECONDS, active_release.follow_catalogue),
             Poller("policy", FOLLOW_SECONDS, active_release.follow_policy),
             Poller("release", FOLLOW_SECONDS, active_release.follow_release),

@@ -1,7 +1,5 @@
 """Builds the gRPC server: its services, thread pools, limits, TLS, health and reflection."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import grpc
 import structlog
 from google.protobuf.internal import api_implementation
@@ -23,17 +21,18 @@ from throughline.v1 import (
 )
 
 from service.config.settings import ConfigurationError, Settings
-from service.contract import limits
 from service.metrics.calls import CallMetrics
-from service.rpc.admission import BACKSTOP, Admission
+from service.rpc.admission import Admission, Bulkhead
 from service.rpc.customers import CustomerServicer
 from service.rpc.dependencies import Dependencies
 from service.rpc.events import EventServicer
 from service.rpc.interceptor import InterceptingServer
+from service.rpc.kinds import bulkheads
 from service.rpc.offers import OfferServicer
 from service.rpc.policies import PolicyServicer
 from service.rpc.recommendations import RecommendationServicer
 from service.rpc.releases import ReleaseServicer
+from service.server.connections import ALONE, OPTIONS, SHARING, most_connections
 from service.server.tls import CertificateFiles, Certificates
 
 _log = structlog.get_logger(__name__)
@@ -48,14 +47,6 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE, POLICY = (
         (release_pb2, "ReleaseService"),
         (policy_pb2, "PolicyService"),
     )
-)
-ALONE = ("grpc.so_reuseport", 0)  # else a second server would take half the calls of the first
-SHARING = ("grpc.so_reuseport", 1)  # of a parent that keeps other servers off the port
-OPTIONS = (
-    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
-    ("grpc.max_send_message_length", -1),  # what the client does not want it refuses itself
-    ("grpc.max_metadata_size", limits.METADATA_SOFT_BYTES),
-    ("grpc.absolute_max_metadata_size", limits.METADATA_HARD_BYTES),
 )
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -87,42 +78,16 @@ class Server:
         if shared_port is not None:
             self._listen = f"{settings.listen.rpartition(':')[0]}:{shared_port}"
         self._certificates = certificates
-        self._admission = Admission(settings.max_concurrent_calls)
-        threads = {
-            "decide": settings.decide_threads,
-            "ingest": settings.ingest_threads,
-            "bulk": settings.bulk_threads,
-            "catalogue": 2,
-            "release": 2,
-            "policy": 1,
-        }
-        self._pools = {name: self._admission.pool(name, count) for name, count in threads.items()}
-        # What is always let in: health, reflection.
-        self._pools["other"] = ThreadPoolExecutor(4, thread_name_prefix="other")
+        admission = Admission()
+        self._bulkheads = bulkheads(settings)
         self._server = grpc.server(
-            self._pools["other"],
-            interceptors=[self._admission],
-            options=(*OPTIONS, ALONE if shared_port is None else SHARING),
-            maximum_concurrent_rpcs=settings.max_concurrent_calls + BACKSTOP,
+            self._bulkheads["health"],  # of what names no other one, and that is nothing
+            interceptors=[admission],
+            options=(*OPTIONS, most_connections(), ALONE if shared_port is None else SHARING),
         )
         self._health = health.HealthServicer(experimental_non_blocking=True)
         self._said: dict[str, int] = {}  # the health of each service, as it was last set
-        self._intercepting = InterceptingServer(
-            self._server,
-            {
-                "RecommendationService": self._pools["decide"],
-                "RecommendationService/RecommendBatch": self._pools["bulk"],
-                "CustomerService": self._pools["decide"],
-                "CustomerService/LinkIdentifiers": self._pools["ingest"],
-                "CustomerService/UnlinkIdentifiers": self._pools["ingest"],
-                "EventService": self._pools["ingest"],
-                "OfferService": self._pools["catalogue"],
-                "ReleaseService": self._pools["release"],
-                "PolicyService": self._pools["policy"],
-            },
-            calls,
-            self._admission,
-        )
+        self._intercepting = InterceptingServer(self._server, self._bulkheads, calls, admission)
         self.port = 0
         self._stopping = False
 
@@ -136,6 +101,19 @@ class Server:
                 self.port = self._server.add_secure_port(self._listen, credentials)
         except RuntimeError:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
+
+    def bind_also(self, address: str) -> None:
+        """Listen on a further address, without TLS: one that nobody else can reach."""
+        self._server.add_insecure_port(address)
+
+    @property
+    def deciding(self) -> Bulkhead:
+        """Return the calls that decide."""
+        return self._bulkheads["decide"]
+
+    def end_overdue(self) -> None:
+        """End what has been open for longer than it may; to be called every second or so."""
+        self._intercepting.end_overdue()
 
     def start(self, dependencies: Dependencies) -> None:
         """Begin to answer calls."""
@@ -178,9 +156,8 @@ class Server:
         stopped = self._server.stop(grace)
         self._intercepting.end_streams()
         stopped.wait()
-        for pool in self._pools.values():
-            pool.shutdown()
-        self._admission.close()
+        for bulkhead in self._bulkheads.values():
+            bulkhead.shutdown()
 
     def _say(self, service: str, status: int) -> None:
         # What is set goes to every watch, under the lock that a check takes, too: a watch that is

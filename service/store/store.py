@@ -22,6 +22,7 @@ from service.store.customers.customer_lookup import CustomerLookup
 from service.store.customers.known_identifiers import KnownIdentifier, known_identifiers
 from service.store.customers.linking import LinkOutcome, link, link_all
 from service.store.customers.log_entries import LogEntry, decode_entry
+from service.store.customers.pacing import UNPACED, Pace
 from service.store.customers.planning import Arrival, EventOutcome
 from service.store.customers.recording import Recorder, RecordOutcome
 from service.store.customers.resolver import Resolver
@@ -137,14 +138,15 @@ class Store:
         with self._backend.within(min(timeout, self._backend.call_seconds)):
             return self._resolver.lookup(identifiers)
 
-    def record(self, events: Sequence[Event], now: int) -> list[RecordOutcome]:
+    def record(
+        self, events: Sequence[Event], now: int, pace: Pace = UNPACED
+    ) -> list[RecordOutcome]:
         """Store events that arrive at `now` (microseconds); return what became of each.
 
-        STORED is durable and seen by every reader from then on. The events of one customer are
-        stored together or not at all, save that one with a `Fault` is left out; an error for one
-        customer leaves the others alone.
+        STORED is durable and seen by every reader from then on. Events of one customer are stored
+        together or not at all, but for one with a `Fault`; an error leaves other customers alone.
         """
-        outcomes = self._recorder.record(events, Arrival(now))
+        outcomes = self._recorder.record(events, Arrival(now), pace)
         for outcome in outcomes:
             if isinstance(outcome, WritesRefused):
                 self._refused_writes.learn(outcome)

@@ -1,6 +1,7 @@
 """What a parent and its worker say to each other over their socket.
 
-The parent says one line of JSON, the assignment; the worker, once it serves, DECIDING or SERVING.
+The parent says one line of JSON, the assignment; the worker, once it serves, DECIDING or SERVING,
+and then ALIVE every second in which it answers; and LEAVING, when a signal has told it to end.
 """
 
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from service.config.settings import Settings
 from service.server.shared_by_workers import SharedByWorkers
 
 DECIDING, SERVING = b"deciding\n", b"serving\n"  # by a release, or without one
+ALIVE, LEAVING = b"alive\n", b"leaving\n"
 EXIT_SECONDS = 5.0  # beyond the drain, for stores to be closed
 
 

@@ -8,8 +8,12 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 
-from service.workers.assignment import DECIDING, EXIT_SECONDS
+from service.workers.assignment import DECIDING, EXIT_SECONDS, LEAVING
+from service.workers.silence import STEP_SECONDS, Silence
 
+# Without a sign that it answers: a worker is silent for less than that while it takes over a
+# catalogue or a release.
+SILENT_SECONDS = 5.0
 START_SECONDS = 300.0  # a start loads a release and tries it; who takes longer hangs
 
 
@@ -31,6 +35,7 @@ class WorkerProcess:
         self.deadline = time.monotonic() + START_SECONDS
         self._serving_since = float("inf")
         self._stopping = False
+        self._killed = False
         self._leaving = leave_seconds
         ours, theirs = socket.socketpair()
         with ExitStack() as opened, theirs:
@@ -44,6 +49,7 @@ class WorkerProcess:
             )
             opened.pop_all()
         self._socket = ours
+        self._silence = Silence(self._process.pid)
         with suppress(OSError):  # has ended already: `receive` tells
             self._socket.sendall(assignment)
 
@@ -59,12 +65,17 @@ class WorkerProcess:
     def receive(self) -> bool:
         """Read what the worker says; tell whether that is that it serves. Sets `ended`."""
         try:
-            message = self._socket.recv(64)
+            message = self._socket.recv(1024)
         except OSError:
             message = b""
         if message:
+            self._silence.broken()
+            if LEAVING in message:
+                self._allow_to_leave()
+            if self.ready:
+                return False
             self.ready = True
-            self.decides = message == DECIDING
+            self.decides = message.startswith(DECIDING)
             self._serving_since = time.monotonic()
             if not self._stopping:
                 self.deadline = float("inf")
@@ -79,19 +90,34 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """Let it leave and drain; again: without waiting for balancers."""
-        if not self._stopping:
-            self._stopping = True
-            self.deadline = time.monotonic() + self._leaving + EXIT_SECONDS
+        self._allow_to_leave()
         if self.ready:
             self._process.terminate()
         else:
             self._process.kill()  # has nothing to drain
 
-    def kill_if_late(self) -> None:
-        """End it at once if it is past its deadline."""
-        if time.monotonic() >= self.deadline:
+    def _allow_to_leave(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.deadline = time.monotonic() + self._leaving + EXIT_SECONDS
+
+    @property
+    def next_look(self) -> float:
+        """Return when `kill_if_late` is to be called again at the latest."""
+        if self.ready and not self._killed:
+            return min(self.deadline, time.monotonic() + STEP_SECONDS)
+        return self.deadline
+
+    def kill_if_late(self) -> bool:
+        """End it at once if it is past its deadline, or serves no more; tell the latter."""
+        if self._killed:
+            return False
+        hangs = self.ready and not self._stopping and self._silence.seconds() >= SILENT_SECONDS
+        if hangs or time.monotonic() >= self.deadline:
+            self._killed = True
             self.deadline = float("inf")
             self._process.kill()
+        return hangs
 
     def kill(self) -> None:
         """End it at once, and wait until it has ended."""

@@ -138,7 +138,8 @@ class _Supervisor:
                     else:
                         self._on_message(key.data)
                 for worker in self._workers():
-                    worker.kill_if_late()
+                    if worker.kill_if_late():
+                        _log.error("worker does not answer; killed", worker=worker.number)
         finally:
             for worker in self._workers():
                 worker.kill()
@@ -152,7 +153,7 @@ class _Supervisor:
     def _patience(self) -> float | None:
         """Return for how long nothing needs to be done, in seconds; None: until a message."""
         times = [place.due for place in self._places if place.worker is None]
-        times += [worker.deadline for worker in self._workers()]
+        times += [worker.next_look for worker in self._workers()]
         earliest = min(times)
         return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
 

@@ -11,8 +11,16 @@ import time
 from contextlib import suppress
 
 from service.config.settings import Settings
+from service.server.parent import Parent
 from service.server.process_signals import ProcessSignals
-from service.workers.assignment import DECIDING, EXIT_SECONDS, SERVING, read_assignment
+from service.workers.assignment import (
+    ALIVE,
+    DECIDING,
+    EXIT_SECONDS,
+    LEAVING,
+    SERVING,
+    read_assignment,
+)
 
 
 def main() -> None:
@@ -34,12 +42,34 @@ def main() -> None:
 
     configure_logs(settings.log_level, worker=assigned.number)
 
-    def tell(deciding: bool) -> None:
-        serving.set()
-        with suppress(OSError):  # the parent has ended; so shall we
-            parent.sendall(DECIDING if deciding else SERVING)
+    run(settings, signals, assigned.shared, _Supervisor(parent, serving))
 
-    run(settings, signals, assigned.shared, tell)
+
+class _Supervisor(Parent):
+    """The parent, which replaces a worker that does not say that it is alive."""
+
+    watches = True
+
+    def __init__(self, parent: socket.socket, serving: threading.Event) -> None:
+        self._parent = parent
+        self._serving = serving
+        self._told = False
+
+    def ready(self, deciding: bool) -> None:
+        self._serving.set()
+        self._tell(DECIDING if deciding else SERVING)
+        self._told = True
+
+    def alive(self) -> None:
+        if self._told:
+            self._tell(ALIVE)
+
+    def leaving(self) -> None:
+        self._tell(LEAVING)
+
+    def _tell(self, what: bytes) -> None:
+        with suppress(OSError):  # it has ended; so shall we
+            self._parent.sendall(what)
 
 
 def _take_stdin() -> socket.socket:

@@ -346,6 +346,9 @@ def test_each_limit_is_told() -> None:
         "one message": (limits.MESSAGE_BYTES >> 20,),
         "a policy in a call": (limits.POLICY_BYTES >> 10,),
         "metadata": (limits.METADATA_SOFT_BYTES >> 10, limits.METADATA_HARD_BYTES >> 10),
+        "calls at once on one connection": (limits.STREAMS,),
+        "a connection without calls": (limits.IDLE_MINUTES, limits.AGE_MINUTES),
+        "pings of a client": (limits.PING_SECONDS,),
     }.items():
         row = told.get(name) or told[name.strip("`")] if name in told else told[name[1:-1]]
         found = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", row)]

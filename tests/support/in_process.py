@@ -15,6 +15,7 @@ from models.release.registry import Entry, Registry
 from service.client import Client, Tls
 from service.config.settings import read_settings
 from service.server.lifecycle import running_server
+from service.server.parent import NOBODY, Parent
 from service.server.server import Server
 from tests.support.small_release import small_rows, write_small_release
 from tests.support.waiting import PATIENCE
@@ -72,11 +73,12 @@ def running(
     promoted: bool = True,
     rows: Sequence[Row] | None = None,
     tls: Tls = PLAIN,
+    parent: Parent = NOBODY,
     **options: object,
 ) -> Iterator[Running]:
     """Yield a running server with a small release in force and a small catalogue.
 
-    `options` are settings; `tls` is what the client comes with.
+    `options` are settings; `tls` is what the client comes with; `parent` is told of its life.
     """
     registry = Registry(directory / "registry")
     if promoted and not registry.pointer().release:
@@ -93,7 +95,7 @@ def running(
             **options,
         },
     )
-    with running_server(settings) as server:
+    with running_server(settings, None, parent) as server:
         wanted = small_rows() if rows is None else rows
         if wanted:
             server.dependencies.store.put_catalogue(wanted)

@@ -8,6 +8,7 @@ from models.domain.events import Event
 from models.domain.profile import Profile
 from models.errors import StoreUnavailable, Unreadable
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off, too_many_writers
+from service.store.customers.pacing import UNPACED, Pace
 from service.store.customers.planning import (
     Arrival,
     EventFault,
@@ -47,14 +48,16 @@ class Recorder:
         self._event_types = event_types
         self._recent = recent
 
-    def record(self, events: Sequence[Event], arrival: Arrival) -> list[RecordOutcome]:
+    def record(
+        self, events: Sequence[Event], arrival: Arrival, pace: Pace = UNPACED
+    ) -> list[RecordOutcome]:
         """Store events; return what became of each."""
         outcome: dict[int, RecordOutcome] = {}
         left: Sequence[int] = range(len(events))
         busy = too_many_writers("customer")
         for attempt in range(ATTEMPTS):
             # Whatever made us lose may have logged an event of ours: then only a look tells.
-            self._settle(events, left, arrival._replace(refused=attempt > 0), outcome)
+            self._settle(events, left, arrival._replace(refused=attempt > 0), outcome, pace)
             left = [index for index in left if index not in outcome]
             if not left:
                 break
@@ -71,10 +74,11 @@ class Recorder:
         indices: Sequence[int],
         arrival: Arrival,
         outcome: dict[int, RecordOutcome],
+        pace: Pace,
     ) -> None:
         """Try once to store the events at `indices`; whichever fails the others is told apart."""
         try:
-            self._attempt(events, indices, arrival, outcome)
+            self._attempt(events, indices, arrival, outcome, pace)
         except Exception as error:
             left = [index for index in indices if index not in outcome]
             if isinstance(error, StoreUnavailable) and (len(left) == 1 or not _of_one(error)):
@@ -86,7 +90,7 @@ class Recorder:
             else:
                 half = len(left) // 2
                 for part in (left[:half], left[half:]):
-                    self._settle(events, part, arrival, outcome)
+                    self._settle(events, part, arrival, outcome, pace)
 
     def _attempt(
         self,
@@ -94,9 +98,11 @@ class Recorder:
         indices: Sequence[int],
         arrival: Arrival,
         outcome: dict[int, RecordOutcome],
+        pace: Pace,
     ) -> None:
         """Try once to store the events at `indices`; put in `outcome` all that is settled."""
-        found = self._resolver.profiles({events[index].identifier for index in indices})
+        with pace:
+            found = self._resolver.profiles({events[index].identifier for index in indices})
         profiles: dict[bytes, Profile] = {}
         groups: dict[bytes, list[int]] = {}
         for index in indices:
@@ -112,19 +118,21 @@ class Recorder:
         customers = list(groups)
         for start in range(0, len(customers), WRITES_AT_ONCE):
             plans = []
-            for customer in customers[start : start + WRITES_AT_ONCE]:
-                group = groups[customer]
-                planned = plan_events(
-                    self._backend,
-                    profiles[customer],
-                    [events[index] for index in group],
-                    arrival,
-                    self._event_types,
-                )
-                if planned.write is None:
-                    outcome.update(zip(group, planned.outcomes, strict=True))
-                else:
-                    plans.append((group, planned.outcomes, planned.write))
+            with pace:
+                for customer in customers[start : start + WRITES_AT_ONCE]:
+                    pace.give_way()
+                    group = groups[customer]
+                    planned = plan_events(
+                        self._backend,
+                        profiles[customer],
+                        [events[index] for index in group],
+                        arrival,
+                        self._event_types,
+                    )
+                    if planned.write is None:
+                        outcome.update(zip(group, planned.outcomes, strict=True))
+                    else:
+                        plans.append((group, planned.outcomes, planned.write))
             stored = self._backend.write([write for _, _, write in plans]) if plans else []
             for (group, outcomes, write), done in zip(plans, stored, strict=True):
                 if done:
