@@ -15,7 +15,7 @@ from models.decision.score import Scored
 from models.decision.slate import FilledSlate, SlateBuilder, SlateRules
 from models.domain.decisions import Intent
 from models.ranking.ranking import backfill_ranking
-from models.recommender.vector_search import Allowed, allow
+from models.recommender.vector_search import Allowed
 
 
 def fill_slate(
@@ -72,4 +72,4 @@ def _allowed_here(
     """Return which rows beyond the base ranking the channel's own filters let through."""
     mask = without(everywhere.eligible.mask, channel.filters)
     mask[scored.base_ranking.rows] = False
-    return allow(mask, inputs.shared.index.rows.item_count)
+    return inputs.shared.index.rows.allow(mask)
