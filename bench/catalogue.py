@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -71,7 +71,9 @@ def measure(directory: Path) -> dict[str, float]:
 
     def ask() -> None:
         for channel in ("web", "till"):
-            decide(Profile(customer=b""), SharedInputs(index, policy), Request(channel=channel), MOSTLY)
+            decide(
+                Profile(customer=b""), SharedInputs(index, policy), Request(channel=channel), MOSTLY
+            )
 
     ask()
     gc.collect()

@@ -188,6 +188,11 @@ class Catalogue:
         catalogue._keep(self, offers)
         return catalogue
 
+    def rows_changed_in(self, later: "Catalogue") -> int:
+        """Return how many rows of a later catalogue are other ones than here."""
+        items, offers = self.items.changed_in(later.items), self.offers.changed_in(later.offers)
+        return len(items) + len(offers)
+
     def _keep(self, before: "Catalogue", changed: Mapping[str, Offer]) -> None:
         """Take over what is known of the catalogue before, as far as it still holds."""
         known = before.__dict__

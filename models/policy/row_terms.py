@@ -61,6 +61,8 @@ class RowTerms:
         gained: dict[Term, list[int]] = {}
         lost: dict[Term, list[int]] = {}
         for row, before, after in changes:
+            if before is not None and after is not None and _said(before) == _said(after):
+                continue
             old = set() if before is None else set(terms_of(before))
             new = set() if after is None else set(terms_of(after))
             for term in new - old:
@@ -112,3 +114,9 @@ def terms_of(row: Row) -> Iterator[Term]:
             yield CREATIVE, ANY
             for channel in row.creatives:
                 yield CREATIVE, channel
+
+
+def _said(row: Row) -> tuple[Any, ...]:
+    """Return all that the terms of a row are made of."""
+    where = (row.channels, row.creatives) if isinstance(row, Offer) else ()
+    return row.features, row.stock, row.offer_class, row.sensitivity, row.groups, where

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Row
+from models.domain.catalogue import Catalogue, Row
 from models.domain.row_changes import RowChange
 from models.numeric.array_types import Doubles
 from models.policy.row_terms import RowTerms
@@ -211,15 +211,21 @@ def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
 
 def _row_changes(before: OfferIndex, after: OfferIndex, changed: _Changed) -> list[RowChange]:
     found: list[RowChange] = []
-    names = [DEFAULT_PREFIX + item for item in changed.items]
-    for name in (*names, *dict.fromkeys((*changed.sets, *changed.taking_sets))):
-        old, new = before.rows.row_of(name), after.rows.row_of(name)
-        was, is_ = before.catalogue.row(name), after.catalogue.row(name)
-        assert new is not None, "every id of a later catalogue has a row"
-        if old == new:
-            found.append(RowChange(new, was, is_))
-        else:
-            if old is not None:
-                found.append(RowChange(old, was, None))
-            found.append(RowChange(new, None, is_))
+    for item in changed.items:
+        was, is_ = before.catalogue.items.get(item), after.catalogue.items[item]
+        new = after.rows.row_of_item(item)
+        old = new if after.rows is before.rows else before.rows.row_of_item(item)
+        found += _change(old, new, was, is_)
+    for name in dict.fromkeys((*changed.sets, *changed.taking_sets)):
+        had, has = before.catalogue.offers.get(name), after.catalogue.offers[name]
+        found += _change(before.rows.row_of(name), after.rows.row_of(name), had, has)
     return found
+
+
+def _change(old: int | None, new: int | None, was: Row | None, is_: Row) -> list[RowChange]:
+    """Return the change of a row, or of the two where somebody moves."""
+    assert new is not None, "every id of a later catalogue has a row"
+    if old == new:
+        return [RowChange(new, was, is_)]
+    left = [] if old is None else [RowChange(old, was, None)]
+    return [*left, RowChange(new, None, is_)]

@@ -8,6 +8,7 @@ one table of rows. A state never looks at rows that were taken after it.
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from threading import Lock
 
 import numpy as np
@@ -71,6 +72,11 @@ class OfferRows:
     def row_of(self, offer_id: str) -> int | None:
         """Return the row of an offer, or None where the catalogue does not have it."""
         return self._taken(self._table.row_of(offer_id))
+
+    @property
+    def some_moved(self) -> bool:
+        """Tell whether somebody has moved to another row, now or at a later state."""
+        return bool(self._table.earlier)
 
     def row_of_item(self, item_id: str) -> int | None:
         """Return the row of an item, or None where the catalogue does not have it."""
@@ -194,4 +200,9 @@ class Entries(Sequence[Row | None]):
         return self._catalogue.row(name)
 
     def __iter__(self) -> Iterator[Row | None]:
-        return map(self.__getitem__, range(len(self)))
+        rows, catalogue = self._rows, self._catalogue
+        if rows.some_moved:
+            return map(self.__getitem__, range(len(self)))
+        # Whoever has a row has one alone, and of what came later the catalogue knows nothing.
+        items = map(catalogue.items.get, rows.item_ids)
+        return chain(items, map(catalogue.offers.get, rows.ids[rows.item_count :]))
