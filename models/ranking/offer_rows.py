@@ -9,7 +9,6 @@ one table of rows. A state never looks at rows that were taken after it.
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from threading import Lock
 
 import numpy as np
 
@@ -36,8 +35,9 @@ class _Table:
         self.set_row = {name: row for row, name in enumerate(set_ids, self.item_count)}
         self.earlier: dict[int, int] = {}  # the row that an id had before this one
         self.order = sorted(self.ids[:items] + set_ids)
-        self.newest: tuple[int, int] = (items, sets)  # rows taken, by the state that may take more
-        self.taking = Lock()
+        self.taken = items, sets
+        # Which state followed that of so many taken rows: the first that asked.
+        self.claims: dict[tuple[int, int], object] = {}
 
     def row_of(self, offer_id: str) -> int | None:
         """Return the newest row of an offer."""
@@ -60,8 +60,8 @@ class OfferRows:
         self._table = _Table(sorted(catalogue.items), sorted(catalogue.offers))
         self.ids, self.item_ids = self._table.ids, self._table.item_ids
         self.item_count = self._table.item_count
-        self.items_taken, self.sets_taken = self._table.newest
-        self.items, self.sets = self._table.newest
+        self.items_taken, self.sets_taken = self._table.taken
+        self.items, self.sets = self._table.taken
         self._newer: list[str] = []  # ids that are not in the order of the table, sorted
         self.tie_ranks = np.zeros(len(self.ids), np.int64)
         self._rank_anew()
@@ -98,12 +98,11 @@ class OfferRows:
         """
         table = self._table
         taken = self.items_taken + len(item_ids), self.sets_taken + len(set_ids)
-        with table.taking:
-            if table.newest != (self.items_taken, self.sets_taken):
-                return None
-            if taken[0] > table.item_count or taken[1] > table.set_count:
-                return None
-            table.newest = taken
+        if taken[0] > table.item_count or taken[1] > table.set_count:
+            return None
+        claim = object()
+        if table.claims.setdefault((self.items_taken, self.sets_taken), claim) is not claim:
+            return None
         later = OfferRows.__new__(OfferRows)
         later.__dict__.update(self.__dict__)
         later.items_taken, later.sets_taken = taken

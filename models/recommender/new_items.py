@@ -12,11 +12,11 @@ than one with a single buyer.
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 
+from models.domain.persistent_map import PersistentMap
 from models.numeric.array_types import Doubles, Rows
 from models.numeric.fixed import ONE
 from models.numeric.patches import patched
@@ -40,35 +40,11 @@ class FeatureChange(NamedTuple):
     buyers: float
 
 
-class _Names:
-    """The numbers of feature values, and of the names that they are of; shared, and only added to.
-
-    Value v is of the feature `of_name[v]`.
-    """
-
-    def __init__(self) -> None:
-        self._values: dict[tuple[str, str], int] = {}
-        self._names: dict[str, int] = {}
-        self._adding = Lock()
-        self.of_name: list[int] = []
-
-    def held(self, features: Features) -> list[int]:
-        """Return the values of an item, each as often as it has it."""
-        with self._adding:
-            return [self._number(name, value) for name, said in features.items() for value in said]
-
-    def _number(self, name: str, value: str) -> int:
-        number = self._values.get((name, value))
-        if number is None:
-            self.of_name.append(self._names.setdefault(name, len(self._names)))
-            number = self._values[name, value] = len(self._values)
-        return number
-
-
 class NewItems:
     """How items of a catalogue that nobody bought fit a customer by their features; immutable.
 
-    All sums over items are of whole numbers: the order in which items came does not count.
+    All sums over items are of whole numbers: the order in which items came does not count. A value
+    of a feature has a number, by which what is counted of it lies in arrays.
     """
 
     def __init__(
@@ -82,12 +58,14 @@ class NewItems:
         `rows` (n,) are those of the items that are new.
         """
         self.rows = rows
-        self._names = _Names()
+        self._values: PersistentMap[tuple[str, str], int] = PersistentMap()
+        self._names: dict[str, int] = {}
+        added: dict[tuple[str, str], int] = {}
         held: list[int] = []
         sizes = np.zeros(len(features), np.int64)
         for row, said in enumerate(features):
             if said:
-                found = self._names.held(said)
+                found = self._numbers(said, added)
                 held += found
                 sizes[row] = len(found)
         self._held = np.array(held, np.int64)
@@ -98,7 +76,7 @@ class NewItems:
         self._all_roots = int(roots[here].sum())
         owner = np.repeat(np.arange(len(features)), sizes)
         self._of_name = self._with_it = self._roots = self._sold = np.empty(0, np.int64)
-        self._grow()
+        self._grow(added)
         np.add.at(self._with_it, self._held, 1)
         np.add.at(self._roots, self._held, roots[owner])
         np.add.at(self._sold, self._held, buyers[owner].astype(np.int64))
@@ -112,11 +90,12 @@ class NewItems:
         places: list[tuple[int, int, int]] = []  # of each row, where its values begin, how many
         more: list[int] = []
         counted: list[tuple[int, int, int, int]] = []  # value, items, roots, buyers
+        added: dict[tuple[str, str], int] = {}
         for row, before, after, buyers in changes:
             root, sold = int(_roots(np.array(buyers))), int(buyers)
             for said, sign in ((before, -1), (after, 1)):
                 if said is not None:
-                    held = self._names.held(said)
+                    held = self._numbers(said, added)
                     counted += [(value, sign, sign * root, sign * sold) for value in held]
                     later._items += sign
                     later._all_roots += sign * root
@@ -124,7 +103,7 @@ class NewItems:
                 places.append((row, len(self._held) + len(more), len(held)))
                 more += held
         if counted:
-            later._grow()
+            later._grow(added)
             value, items, roots, sold_ = np.array(counted, np.int64).T
             np.add.at(later._with_it, value, items)
             np.add.at(later._roots, value, roots)
@@ -177,9 +156,22 @@ class NewItems:
         found: Rows = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         return found
 
-    def _grow(self) -> None:
-        """Copy what is counted of each value, with room for those that have come."""
-        more = self._names.of_name[len(self._of_name) :]
+    def _numbers(self, features: Features, added: dict[tuple[str, str], int]) -> list[int]:
+        """Return the values of an item, each as often as it has it; new ones are put in `added`."""
+        found = []
+        for name, said in features.items():
+            for value in said:
+                number = self._values.get((name, value))
+                if number is None:
+                    number = added.setdefault((name, value), len(self._values) + len(added))
+                found.append(number)
+        return found
+
+    def _grow(self, added: Mapping[tuple[str, str], int]) -> None:
+        """Copy what is counted of each value, with room for those that are new."""
+        self._values = self._values.updated(added)
+        self._names = dict(self._names)
+        more = [self._names.setdefault(name, len(self._names)) for name, _ in added]
         self._of_name = np.concatenate([self._of_name, np.array(more, np.int64)])
         none = np.zeros(len(more), np.int64)
         self._with_it = np.concatenate([self._with_it, none])

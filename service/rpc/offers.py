@@ -61,6 +61,11 @@ class OfferServicer(OfferServiceServicer):
             rows = changed_rows(changes, catalogue.items) if wholes is None else wholes
             return keep_withdrawn(rows, catalogue.items, request.restore)
 
+        if request.validate_only:
+            catalogue = self._catalogue
+            return pb.UpsertItemsResponse(
+                revision=catalogue.revision, still_withdrawn=_withdrawn(change(catalogue))
+            )
         written = self._write(change, request)
         return pb.UpsertItemsResponse(
             revision=written.revision, still_withdrawn=_withdrawn(written.rows)
@@ -112,6 +117,11 @@ class OfferServicer(OfferServiceServicer):
             rows = changed_rows(changes, catalogue.offers) if wholes is None else wholes
             return keep_withdrawn(rows, catalogue.offers, request.restore)
 
+        if request.validate_only:
+            catalogue = self._catalogue
+            return pb.UpsertOffersResponse(
+                revision=catalogue.revision, still_withdrawn=_withdrawn(change(catalogue))
+            )
         written = self._write(change, request)
         return pb.UpsertOffersResponse(
             revision=written.revision, still_withdrawn=_withdrawn(written.rows)
