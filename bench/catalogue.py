@@ -1,6 +1,6 @@
 """What a change of the catalogue costs: CPU of one worker, its start, and its memory.
 
-    python -m bench.catalogue [--offers 100000] [--source DIRECTORY]
+    python -m bench.catalogue [--offers 100000] [--serving] [--source DIRECTORY]
 
 One worker's part, without gRPC: the store's change is read, the catalogue and the index follow, and
 whoever asks next finds them. `--source` measures the package in another checkout, for a comparison
@@ -12,11 +12,13 @@ import gc
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -31,7 +33,7 @@ def prepare(directory: Path, offers: int) -> None:
 
     made = make_world(offers, ranker=None)
     enter_release(made, directory / "registry")
-    store = open_store(f"sqlite:///{directory / 'store.db'}", key=KEY, timeout=30)
+    store = open_store(f"sqlite:///{directory / 'store'}", key=KEY, timeout=30)
     for start in range(0, len(made.items), 1_000):
         store.put_catalogue(made.items[start : start + 1_000])
     store.close()
@@ -55,7 +57,7 @@ def measure(directory: Path) -> dict[str, float]:
     from service.store.catalogue_writes import catch_up
     from service.store.opening import open_store
 
-    store = open_store(f"sqlite:///{directory / 'store.db'}", key=KEY, timeout=30)
+    store = open_store(f"sqlite:///{directory / 'store'}", key=KEY, timeout=30)
     registry = Registry(directory / "registry")
     release = load_release(registry.path(registry.entries()[0].release))
     empty = _rss()
@@ -133,8 +135,8 @@ def run(source: Path, arguments: Sequence[str]) -> str:
 
 
 def _rss() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def main() -> None:
@@ -144,6 +146,8 @@ def main() -> None:
     parser.add_argument("--source", type=Path, help="a checkout of before, measured beside this")
     parser.add_argument("--prepare", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--serving", action="store_true", help="what a server answers, too")
+    parser.add_argument("--measure-serving", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.prepare:
         prepare(options.prepare, options.offers)
@@ -151,11 +155,22 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(options.measure)))
         return
+    if options.measure_serving:
+        sys.path.append(str(Path(__file__).resolve().parent))
+        print(
+            json.dumps(import_module("catalogue_serving").measure_serving(options.measure_serving))
+        )
+        return
     here = Path(__file__).resolve().parents[1]
     sources = [here] if options.source is None else [options.source.resolve(), here]
     with tempfile.TemporaryDirectory() as directory:
         run(here, ["--prepare", directory, "--offers", str(options.offers)])
         found = [json.loads(run(source, ["--measure", directory])) for source in sources]
+        if options.serving:
+            for one, source in zip(found, sources, strict=True):
+                for name in ("serving", "upload"):
+                    shutil.rmtree(Path(directory) / name, ignore_errors=True)
+                one |= json.loads(run(source, ["--measure-serving", directory]))
     print(f"{options.offers:,} offers; CPU in ms, start in s, memory in MB")
     for name in found[-1]:
         print(f"{name:36}" + "".join(f"{one[name]:12.2f}" for one in found))
