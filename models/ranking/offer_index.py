@@ -66,9 +66,6 @@ class OfferIndex:
         self.popularity = Popularity(release, self.release_items, self.rows)
         view = self.rows.entries(catalogue)
         entries = list(view)
-        self._buyers = (
-            None if release.second_stage is None else release.second_stage.retrieval.buyers
-        )
         self._fits = self._new_items(entries)
         self.terms = RowTerms(entries)
         self.selections = SelectorMasks(view, self.rows.row_of, self.terms)
@@ -151,13 +148,15 @@ class OfferIndex:
 
     def _buyers_of(self, row: int) -> float:
         there = self.release_items.row_of_item[row]
-        return float(self._buyers[there]) if there >= 0 and self._buyers is not None else 0.0
+        buyers = self.release.buyers
+        return float(buyers[there]) if there >= 0 and buyers is not None else 0.0
 
     def _new_items(self, entries: Sequence[Row | None]) -> NewItems | None:
-        if self._buyers is None:
+        bought = self.release.buyers
+        if bought is None:
             return None
         there = self.release_items.row_of_item
-        buyers: Doubles = np.where(there >= 0, self._buyers[there], 0.0)
+        buyers: Doubles = np.where(there >= 0, bought[there], 0.0)
         features = [_features(entry) for entry in entries[: self.rows.item_count]]
         return NewItems(features, buyers, self.release_items.new_rows)
 

@@ -26,17 +26,15 @@ class ReleaseItems:
         self.weights = np.full(rows.item_count, release.item_weights.min(), np.float32)
         self.item_of_row = np.full(len(release.items), -1, np.int64)
         self.new_rows = np.empty(0, np.int64)
-        self._join(rows, 0)
+        here, there = self._join(rows, 0)
+        self.item_of_row[there] = here
 
     def taking(self, rows: OfferRows, since: int) -> "ReleaseItems":
         """Return the same with the items of `rows` from the row `since` on."""
         later = copy(self)
-        later._join(rows, since)
+        here, there = later._join(rows, since)
+        later.item_of_row = patched(self.item_of_row, there.tolist(), here.tolist())
         return later
-
-    def known(self, row: int) -> bool:
-        """Tell whether the release knows the item in a row."""
-        return bool(self.row_of_item[row] >= 0)
 
     def among(self, mask: Mask) -> Mask:
         """Return which of the release's items (its items,) `mask` (rows,) marks."""
@@ -45,7 +43,8 @@ class ReleaseItems:
         found[here] = mask[self.item_of_row[here]]
         return found
 
-    def _join(self, rows: OfferRows, since: int) -> None:
+    def _join(self, rows: OfferRows, since: int) -> tuple[Rows, Rows]:
+        """Look the items up; return the rows of those that the release knows, here and there."""
         # Rows from `since` on are looked at by nobody yet: only what others look at is copied.
         row_of, until = self._release.item_row, rows.items_taken
         found = [row_of.get(item_id, -1) for item_id in rows.item_ids[since:until]]
@@ -53,6 +52,6 @@ class ReleaseItems:
         here: Rows = np.flatnonzero(self.row_of_item[since:until] >= 0) + since
         there = self.row_of_item[here]
         self.weights[here] = self._release.item_weights[there]
-        self.item_of_row = patched(self.item_of_row, there.tolist(), here.tolist())
         new = np.flatnonzero(self.row_of_item[since:until] < 0) + since
         self.new_rows = np.concatenate([self.new_rows, new]) if len(new) else self.new_rows
+        return here, there
