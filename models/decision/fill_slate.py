@@ -16,7 +16,6 @@ from models.decision.slate import FilledSlate, SlateBuilder, SlateRules
 from models.domain.decisions import Intent
 from models.numeric.array_types import Mask
 from models.ranking.ranking import backfill_candidates
-from models.recommender.vector_search import allow
 
 
 def fill_slate(
@@ -59,17 +58,17 @@ def _backfill(
     if inputs.recorded is not None:
         builder.add_ranking(ranker.rank(inputs.recorded.backfill_rows), tier=1)
         return
-    items = inputs.shared.index.rows.item_count
+    offers = inputs.shared.index.rows
     unseen = _allowed_here(inputs, everywhere, scored, channel)
     before, places = builder.position(), builder.places_left
     limit = 2 * places + 32
-    found = rows = backfill_candidates(ranker, allow(unseen, items), limit)
+    found = rows = backfill_candidates(ranker, offers.allow(unseen), limit)
     while True:
         builder.add_ranking(ranker.rank(rows), tier=1)
         unseen[found] = False
         if builder.full or not unseen.any():
             return
-        allowed = allow(unseen & builder.open_rows(), items)
+        allowed = offers.allow(unseen & builder.open_rows())
         if builder.places_left == places:
             limit *= 4
         places = builder.places_left

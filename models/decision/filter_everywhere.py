@@ -14,7 +14,7 @@ from models.domain.exclusions import Exclusion
 from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.policy.eligibility import barred
-from models.recommender.vector_search import Allowed, allow
+from models.recommender.vector_search import Allowed
 
 CARE = Selector(classes=("service", "transactional"))
 
@@ -36,7 +36,7 @@ def filter_everywhere(inputs: DecisionInputs, gathered: Gathered) -> GlobalFilte
     available = index.availability.eligible(inputs.now)
     if not filters:
         return GlobalFilters(filters, available)
-    return GlobalFilters(filters, allow(without(available.mask, filters), index.rows.item_count))
+    return GlobalFilters(filters, index.rows.allow(without(available.mask, filters)))
 
 
 def _filters(inputs: DecisionInputs, gathered: Gathered) -> Iterator[Filter]:

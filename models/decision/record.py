@@ -150,5 +150,5 @@ def _unknown_ids(index: OfferIndex, request: Request) -> int:
     offers = {*request.include, *request.exclude}
     items = {entry.item for entry in request.context}
     return sum(index.rows.row_of(offer) is None for offer in offers) + sum(
-        item not in index.rows.item_row for item in items
+        index.rows.row_of_item(item) is None for item in items
     )

@@ -4,12 +4,14 @@ Every item has a default offer, `item:` and its id, with the item's price, value
 withdrawn row stays as a tombstone against uploads that come late.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Literal, get_args
 
 import msgspec
+
+from models.domain.persistent_map import PersistentMap
 
 DEFAULT_PREFIX = "item:"
 
@@ -121,8 +123,8 @@ class Catalogue:
         self, revision: int = 0, items: Mapping[str, Item] = {}, offers: Mapping[str, Offer] = {}
     ) -> None:
         self.revision = revision
-        self.items = items
-        self.offers = offers
+        self.items = PersistentMap.of(items)
+        self.offers = PersistentMap.of(offers)
 
     @cached_property
     def currencies(self) -> frozenset[str]:
@@ -135,6 +137,25 @@ class Catalogue:
         return next(iter(self.currencies)) if len(self.currencies) == 1 else ""
 
     @cached_property
+    def volumes(self) -> Mapping[str, int]:
+        """The volume of each offer that has one and is not withdrawn."""
+        return {
+            name: volume
+            for name, offer in self.offers.items()
+            if (volume := _volume(offer)) is not None
+        }
+
+    @cached_property
+    def item_ids(self) -> Sequence[str]:
+        """The ids of all items, tombstones included, in order."""
+        return sorted(self.items)
+
+    @cached_property
+    def offer_ids(self) -> Sequence[str]:
+        """The ids of all explicit offers, tombstones included, in order."""
+        return sorted(self.offers)
+
+    @cached_property
     def _amounts(self) -> dict[str, int]:
         """How many prices and values there are in each currency."""
         counts: dict[str, int] = {}
@@ -144,20 +165,48 @@ class Catalogue:
         return counts
 
     def apply(self, revision: int, rows: Iterable[Row]) -> "Catalogue":
-        """Return the catalogue of a later revision, with `rows` added or replaced."""
-        items, offers = dict(self.items), dict(self.offers)
-        counts = dict(self._amounts)
+        """Return the catalogue of a later revision, with `rows` added or replaced.
+
+        It costs what changed: all else is shared with this one.
+        """
+        items: dict[str, Item] = {}
+        offers: dict[str, Offer] = {}
         for row in rows:
-            before: Row | None
             if isinstance(row, Item):
-                before, items[row.id] = items.get(row.id), row
+                items[row.id] = row
             else:
-                before, offers[row.id] = offers.get(row.id), row
-            _count(counts, before, -1)
-            _count(counts, row, 1)
-        catalogue = Catalogue(revision, items, offers)
+                offers[row.id] = row
+        catalogue = Catalogue(revision, self.items.updated(items), self.offers.updated(offers))
+        counts = dict(self._amounts)
+        for item in items.values():
+            _count(counts, self.items.get(item.id), -1)
+            _count(counts, item, 1)
+        for offer in offers.values():
+            _count(counts, self.offers.get(offer.id), -1)
+            _count(counts, offer, 1)
         catalogue._amounts = counts
+        catalogue._keep(self, offers)
         return catalogue
+
+    def rows_changed_in(self, later: "Catalogue") -> int:
+        """Return how many rows of a later catalogue are other ones than here."""
+        items, offers = self.items.changed_in(later.items), self.offers.changed_in(later.offers)
+        return len(items) + len(offers)
+
+    def _keep(self, before: "Catalogue", changed: Mapping[str, Offer]) -> None:
+        """Take over what is known of the catalogue before, as far as it still holds."""
+        known = before.__dict__
+        if "item_ids" in known and len(before.items) == len(self.items):
+            self.item_ids = before.item_ids
+        if "offer_ids" in known and len(before.offers) == len(self.offers):
+            self.offer_ids = before.offer_ids
+        if "volumes" in known:
+            told = {name: _volume(offer) for name, offer in changed.items()}
+            if any(before.volumes.get(name) != volume for name, volume in told.items()):
+                volumes = {**before.volumes, **told}
+                self.volumes = {k: v for k, v in volumes.items() if v is not None}
+            else:
+                self.volumes = before.volumes
 
     def offer(self, offer_id: str) -> Offer | None:
         """Return the explicit or default offer of that id, withdrawn ones included."""
@@ -171,6 +220,10 @@ class Catalogue:
         if offer_id.startswith(DEFAULT_PREFIX):
             return self.items.get(offer_id.removeprefix(DEFAULT_PREFIX))
         return self.offers.get(offer_id)
+
+
+def _volume(offer: Offer) -> int | None:
+    return None if offer.withdrawn else offer.volume
 
 
 def _count(counts: dict[str, int], row: Row | None, by: int) -> None:

@@ -4,21 +4,26 @@ A number is compared as two: so many times 10^9, and the rest. int64 holds amoun
 the point no further than 9 * 10^9 units.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.domain.amounts import NANOS, SHARE, bare_amount, bare_margin, least, most
 from models.domain.catalogue import Money, Row
 from models.domain.exchange import Exchange
+from models.domain.row_changes import RowChange
 from models.numeric.array_types import Mask
+from models.numeric.patches import patched
 
 _UNITS = 2**62
 _LARGEST = _UNITS * NANOS  # what is larger counts as this
 _UNKNOWN = (0, 2**62)  # a pair that no number is
 _KEPT = 256  # masks of a column
+_LATER = 1_024  # numbers that are kept beside a column's arrays before these are copied
 
 
 class Column(Protocol):
@@ -30,6 +35,9 @@ class Column(Protocol):
     def at_most(self, bound: float) -> Mask:
         """Return the rows (rows,) whose number is known and at most `bound`."""
 
+    def updated(self, numbers: Mapping[int, Any]) -> "Column":
+        """Return the column with other numbers, of its own kind, at some rows."""
+
 
 class ExactColumn:
     """Whole numbers of `parts` of a unit, None where not known; bounds are in units.
@@ -40,6 +48,7 @@ class ExactColumn:
     def __init__(self, numbers: Iterable[int | None], parts: int) -> None:
         self._parts = parts
         self._kept: dict[tuple[bool, float], Mask] = {}
+        self._later: dict[int, tuple[int, int]] = {}  # by row, what is so instead of the arrays
         pairs = [_UNKNOWN if number is None else _pair(number) for number in numbers]
         self._set([high for high, _ in pairs], [low for _, low in pairs])
 
@@ -63,34 +72,58 @@ class ExactColumn:
 
     def at_least(self, bound: float) -> Mask:
         """Return the rows (rows,) whose number is known and at least `bound`."""
-        kept = self._kept.get((True, bound))
-        if kept is None:
-            high, low = _pair(least(bound, self._parts))
-            reached = (self._high > high) | ((self._high == high) & (self._low >= low))
-            kept = self._keep((True, bound), reached)
-        return kept
+        return self._mask(True, bound)
 
     def at_most(self, bound: float) -> Mask:
         """Return the rows (rows,) whose number is known and at most `bound`."""
-        kept = self._kept.get((False, bound))
+        return self._mask(False, bound)
+
+    def updated(self, numbers: Mapping[int, int | None]) -> "ExactColumn":
+        """Return the column with other numbers at some rows, for the price of these."""
+        later = copy(self)
+        pairs = {row: _UNKNOWN if n is None else _pair(n) for row, n in numbers.items()}
+        later._later = {**self._later, **pairs}
+        if len(later._later) > _LATER:
+            rows = list(later._later)
+            later._high = patched(self._high, rows, [later._later[row][0] for row in rows])
+            later._low = patched(self._low, rows, [later._later[row][1] for row in rows])
+            later._known = later._low != _UNKNOWN[1]
+            later._later = {}
+        later._kept = {
+            key: patched(mask, list(pairs), [self._reaches(pair, *key) for pair in pairs.values()])
+            for key, mask in list(self._kept.items())
+        }
+        return later
+
+    def _mask(self, least_: bool, bound: float) -> Mask:
+        kept = self._kept.get((least_, bound))
         if kept is None:
-            high, low = _pair(most(bound, self._parts))
-            within = (self._high < high) | ((self._high == high) & (self._low <= low))
-            kept = self._keep((False, bound), within)
+            high, low = self._bound(least_, bound)
+            if least_:
+                kept = (self._high > high) | ((self._high == high) & (self._low >= low))
+            else:
+                kept = (self._high < high) | ((self._high == high) & (self._low <= low))
+            kept &= self._known
+            for row, pair in self._later.items():
+                kept[row] = self._reaches(pair, least_, bound)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[least_, bound] = kept
         return kept
+
+    def _bound(self, least_: bool, bound: float) -> tuple[int, int]:
+        return _pair(least(bound, self._parts) if least_ else most(bound, self._parts))
+
+    def _reaches(self, pair: tuple[int, int], least_: bool, bound: float) -> bool:
+        """Tell whether one number is known and within a bound."""
+        limit = self._bound(least_, bound)
+        return pair != _UNKNOWN and (pair >= limit if least_ else pair <= limit)
 
     def _set(self, high: list[int], low: list[int]) -> None:
         self._high, self._low = np.array(high, np.int64), np.array(low, np.int64)
         self._known = self._low != _UNKNOWN[1]
         self._high += self._low // NANOS  # of a negative amount, which has both parts negative
         self._low %= NANOS
-
-    def _keep(self, key: tuple[bool, float], mask: Mask) -> Mask:
-        mask &= self._known
-        if len(self._kept) >= _KEPT:
-            self._kept.clear()
-        self._kept[key] = mask
-        return mask
 
 
 class BareColumn:
@@ -109,34 +142,78 @@ class BareColumn:
         found: Mask = self._numbers <= bound
         return found
 
+    def updated(self, numbers: Mapping[int, float]) -> "BareColumn":
+        """Return the column with other numbers at some rows."""
+        later = BareColumn(())
+        later._numbers = patched(self._numbers, list(numbers), list(numbers.values()))
+        return later
+
 
 class AmountMasks:
     """Prices, values and margins of `rows`, each compared in the currency of `exchange`."""
 
-    def __init__(self, rows: Sequence[Row], exchange: Exchange) -> None:
+    def __init__(self, rows: Sequence[Row | None], exchange: Exchange) -> None:
         self.exchange = exchange
         self._rows = rows
+
+    def updated(self, changes: Iterable[RowChange], rows: Sequence[Row | None]) -> "AmountMasks":
+        """Return the same after changes of rows."""
+        later = AmountMasks(rows, self.exchange)
+        after = {
+            change.row: change.after
+            for change in changes
+            if _amounts(change.before) != _amounts(change.after)
+        }
+        for name in ("prices", "values", "margins"):
+            column: Column | None = self.__dict__.get(name)
+            if column is not None:
+                number = getattr(later, f"_{name[:-1]}")
+                numbers = {row: number(entry) for row, entry in after.items()}
+                later.__dict__[name] = column.updated(numbers) if numbers else column
+        return later
 
     @cached_property
     def prices(self) -> Column:
         """Return the prices."""
-        if self.exchange.bare:
-            return BareColumn(bare_amount(row.price) for row in self._rows)
-        return ExactColumn.of_amounts((row.price for row in self._rows), self.exchange)
+        return self._column(self._price, lambda row: row.price)
 
     @cached_property
     def values(self) -> Column:
         """Return the values."""
-        if self.exchange.bare:
-            return BareColumn(bare_amount(row.value) for row in self._rows)
-        return ExactColumn.of_amounts((row.value for row in self._rows), self.exchange)
+        return self._column(self._value, lambda row: row.value)
 
     @cached_property
     def margins(self) -> Column:
         """Return the values as shares of the prices."""
         if self.exchange.bare:
-            return BareColumn(bare_margin(row) for row in self._rows)
-        return ExactColumn((self.exchange.margin(row) for row in self._rows), SHARE)
+            return BareColumn([self._margin(row) for row in self._rows])
+        return ExactColumn([self._margin(row) for row in self._rows], SHARE)
+
+    def _column(
+        self, number: Callable[[Row | None], Any], money: Callable[[Row], Money | None]
+    ) -> Column:
+        if self.exchange.bare:
+            return BareColumn(map(number, self._rows))
+        amounts = (None if row is None else money(row) for row in self._rows)
+        return ExactColumn.of_amounts(amounts, self.exchange)
+
+    def _price(self, row: Row | None) -> float | int | None:
+        return self._amount(None if row is None else row.price)
+
+    def _value(self, row: Row | None) -> float | int | None:
+        return self._amount(None if row is None else row.value)
+
+    def _amount(self, money: Money | None) -> float | int | None:
+        return bare_amount(money) if self.exchange.bare else self.exchange.nanos(money)
+
+    def _margin(self, row: Row | None) -> Any:
+        if row is None:
+            return math.nan if self.exchange.bare else None
+        return bare_margin(row) if self.exchange.bare else self.exchange.margin(row)
+
+
+def _amounts(row: Row | None) -> tuple[Money | None, Money | None]:
+    return (None, None) if row is None else (row.price, row.value)
 
 
 def _pair(number: int) -> tuple[int, int]:

@@ -1,42 +1,63 @@
 """Which rows of a catalogue a selector is about, as masks: a policy's rules look at all offers.
 
-Each value of each field is looked up once, as the rows that have it, so that a mask costs a few
-microseconds however many offers there are.
+The rows that have a value of a field are known beforehand, so that a mask costs a few microseconds
+however many offers there are.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.domain.catalogue import Item, Offer, Row, offer_id
+from models.domain.catalogue import Row, offer_id
 from models.domain.exchange import Exchange
-from models.domain.selectors import Selector
-from models.numeric.array_types import NO_ROWS, Mask, Rows
+from models.domain.row_changes import RowChange
+from models.domain.selectors import Selector, selects
+from models.numeric.array_types import Mask
+from models.numeric.patches import patched
 from models.policy.amount_masks import AmountMasks
+from models.policy.row_terms import CLASS, FEATURE, GROUP, SENSITIVITY, RowTerms
 
 KEPT = 256  # masks of a policy's selectors
 EXCHANGES = 4  # that amounts are kept for: a policy and those that it is compared with
+FEW = 64  # changes of rows that kept masks are patched for; of more, masks are made anew
 
 
 class SelectorMasks:
-    """Answers for the `rows` of one index; row k of it is row k there."""
+    """Answers for the `rows` of one index; row k of it is row k there, None where it is nobody's.
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    `row_of` tells the row of an offer, `terms` are those of the rows; without them they are made.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row | None],
+        row_of: Callable[[str], int | None] | None = None,
+        terms: RowTerms | None = None,
+    ) -> None:
         self._rows = rows
+        self._row_of = _places(rows) if row_of is None else row_of
+        self._terms = RowTerms(rows) if terms is None else terms
         self._kept: dict[int, tuple[Selector, Mask]] = {}
         self._amounts: tuple[AmountMasks, ...] = ()
 
-    def updated(self, rows: Sequence[Row]) -> "SelectorMasks":
-        """Return the same for rows of the same ids, sharing what their change leaves true."""
-        later = SelectorMasks(rows)
-        if all(
-            new is old or _said(new) == _said(old)
-            for new, old in zip(rows, self._rows, strict=True)
-        ):
+    def updated(
+        self,
+        changes: Sequence[RowChange],
+        rows: Sequence[Row | None],
+        row_of: Callable[[str], int | None],
+        terms: RowTerms,
+    ) -> "SelectorMasks":
+        """Return the same after changes of rows, sharing what they leave true."""
+        later = SelectorMasks(rows, row_of, terms)
+        later._amounts = tuple(one.updated(changes, rows) for one in self._amounts)
+        said = [one for one in changes if _said(one.before) != _said(one.after)]
+        if not said:
             later._kept = self._kept
-            if "_having" in self.__dict__:
-                later.__dict__["_having"] = self._having
+        elif len(said) <= FEW:
+            at = [one.row for one in said]
+            for key, (selector, mask) in list(self._kept.items()):
+                chosen = [one.after is not None and selects(selector, one.after) for one in said]
+                later._kept[key] = selector, patched(mask, at, chosen)
         return later
 
     def mask(self, selector: Selector) -> Mask:
@@ -53,19 +74,20 @@ class SelectorMasks:
     def select(self, selector: Selector) -> Mask:
         """Return the rows that a selector is about."""
         fields: list[tuple[str, tuple[str, ...]]] = [
-            ("id", selector.offers),
-            ("group", selector.groups),
-            ("class", selector.classes),
-            ("sensitivity", selector.sensitivities),
-            *((f"feature {name}", values) for name, values in selector.features.items()),
+            (GROUP, selector.groups),
+            (CLASS, selector.classes),
+            (SENSITIVITY, selector.sensitivities),
+            *((FEATURE + name, values) for name, values in selector.features.items()),
         ]
         chosen = np.ones(len(self._rows), np.bool_)
-        for field, values in fields:
+        for kind, values in fields:
             if values:
-                having = np.zeros(len(self._rows), np.bool_)
-                for value in values:
-                    having[self._having.get((field, value), NO_ROWS)] = True
-                chosen &= having
+                chosen &= self._terms.mask(kind, values)
+        if selector.offers:
+            named = np.zeros(len(self._rows), np.bool_)
+            found = map(self._row_of, selector.offers)
+            named[[row for row in found if row is not None]] = True
+            chosen &= named
         return chosen
 
     def amounts(self, exchange: Exchange) -> AmountMasks:
@@ -78,26 +100,14 @@ class SelectorMasks:
         self._amounts = (found, *self._amounts[: EXCHANGES - 1])
         return found
 
-    @cached_property
-    def _having(self) -> dict[tuple[str, str], Rows]:
-        found: dict[tuple[str, str], list[int]] = {}
-        for at, row in enumerate(self._rows):
-            for key in _keys(row):
-                found.setdefault(key, []).append(at)
-        return {key: np.array(rows, np.int64) for key, rows in found.items()}
+
+def _places(rows: Sequence[Row | None]) -> Callable[[str], int | None]:
+    """Return where each offer stands among `rows`."""
+    return {offer_id(row): at for at, row in enumerate(rows) if row is not None}.get
 
 
-def _keys(row: Row) -> Iterator[tuple[str, str]]:
-    yield "id", offer_id(row)
-    yield "class", row.offer_class
-    if row.sensitivity:
-        yield "sensitivity", row.sensitivity
-    for group in row.groups:
-        yield "group", group
-    for name, values in row.features.items():
-        for value in values:
-            yield f"feature {name}", value
-
-
-def _said(row: Item | Offer) -> tuple[object, ...]:
+def _said(row: Row | None) -> tuple[object, ...] | None:
+    """Return what selectors look at."""
+    if row is None:
+        return None
     return row.offer_class, row.sensitivity, row.groups, row.features

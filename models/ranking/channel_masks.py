@@ -1,12 +1,10 @@
 """Which offers a channel may not show: those made for others, and those it has no creative for."""
 
-import numpy as np
-
-from models.domain.catalogue import Catalogue
 from models.numeric.array_types import Mask
-from models.ranking.offer_rows import OfferRows
+from models.policy.row_terms import ANY, CHANNEL, CREATIVE, RowTerms
 
 CHANNELS_KEPT = 64  # channels whose masks are kept
+KINDS = frozenset({CHANNEL, CREATIVE})  # the terms that these masks are made of
 
 
 class ChannelMasks:
@@ -15,9 +13,8 @@ class ChannelMasks:
     Default offers of items are for every channel and have no creatives.
     """
 
-    def __init__(self, catalogue: Catalogue, offers: OfferRows) -> None:
-        self._catalogue = catalogue
-        self._offers = offers
+    def __init__(self, terms: RowTerms) -> None:
+        self._terms = terms
         self._kept: dict[str, tuple[Mask, Mask]] = {}
 
     def kept_from(self, channel: str) -> Mask:
@@ -31,12 +28,12 @@ class ChannelMasks:
     def _masks(self, channel: str) -> tuple[Mask, Mask]:
         found = self._kept.get(channel)
         if found is None:
-            elsewhere, without = np.zeros((2, len(self._offers)), np.bool_)
-            for row, offer_id in enumerate(self._offers.set_ids, self._offers.item_count):
-                offer = self._catalogue.offers[offer_id]
-                elsewhere[row] = bool(offer.channels) and channel not in offer.channels
-                without[row] = bool(offer.creatives) and channel not in offer.creatives
-            found = elsewhere, without
+            found = self._without(CHANNEL, channel), self._without(CREATIVE, channel)
             if len(self._kept) < CHANNELS_KEPT:
                 self._kept[channel] = found
         return found
+
+    def _without(self, kind: str, channel: str) -> Mask:
+        mask = self._terms.mask(kind, (ANY,))
+        mask[self._terms.rows(kind, channel)] = False
+        return mask

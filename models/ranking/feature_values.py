@@ -19,20 +19,23 @@ class _Column(NamedTuple):
 class FeatureValues:
     """Answers for all offers of one catalogue; what it was asked before is kept."""
 
-    def __init__(self, entries: Sequence[Row]) -> None:
-        """Look at the `entries` (rows,) of the catalogue."""
+    def __init__(self, entries: Sequence[Row | None]) -> None:
+        """Look at the `entries` (rows,) of the catalogue; None: a row that is nobody's."""
         self._entries = entries
         self._kept: dict[str, dict[int, str]] = {}  # by feature, then row
         self._columns: dict[str, _Column] = {}  # by feature
 
-    def updated(self, entries: Sequence[Row]) -> "FeatureValues":
-        """Return the same for rows of the same ids, sharing what their change leaves true."""
+    def updated(self, entries: Sequence[Row | None], changed: Sequence[int]) -> "FeatureValues":
+        """Return the same over later entries, where the features of `changed` rows differ."""
         later = FeatureValues(entries)
-        if self._columns and all(
-            new is old or new.features == old.features
-            for new, old in zip(entries, self._entries, strict=True)
-        ):
-            later._columns = self._columns
+        if not changed:
+            later._kept, later._columns = self._kept, self._columns
+            return later
+        for feature, column in list(self._columns.items()):
+            numbers, rows = dict(column.numbers), column.rows.copy()
+            for row in changed:
+                rows[row] = numbers.setdefault(later._first(row, feature), len(numbers))
+            later._columns[feature] = _Column(numbers, rows)
         return later
 
     def first(self, row: int, feature: str) -> str:
@@ -40,8 +43,7 @@ class FeatureValues:
         kept = self._kept.setdefault(feature, {})
         value = kept.get(row)
         if value is None:
-            values = self._entries[row].features.get(feature, ())
-            value = kept[row] = next(iter(values), "")
+            value = kept[row] = self._first(row, feature)
         return value
 
     def among(self, feature: str, values: Collection[str]) -> Mask:
@@ -56,8 +58,12 @@ class FeatureValues:
 
     def _column(self, feature: str) -> _Column:
         numbers: dict[str, int] = {}
-        rows = [
-            numbers.setdefault(next(iter(entry.features.get(feature, ())), ""), len(numbers))
-            for entry in self._entries
-        ]
+        rows = [numbers.setdefault(_value(entry, feature), len(numbers)) for entry in self._entries]
         return _Column(numbers, np.array(rows, np.int64))
+
+    def _first(self, row: int, feature: str) -> str:
+        return _value(self._entries[row], feature)
+
+
+def _value(entry: Row | None, feature: str) -> str:
+    return "" if entry is None else next(iter(entry.features.get(feature, ())), "")

@@ -1,25 +1,31 @@
 """The offers of a catalogue, placed in a release's space and made searchable.
 
 `OfferIndex` joins one release with one catalogue. It holds a part for each thing that is asked of
-offers; all parts speak of offers by the same row numbers.
+offers; all parts speak of offers by the same row numbers. The index of a later catalogue shares all
+but what changed, and answers as one that is made afresh: where rows stand is no part of an answer.
 """
 
 from collections.abc import Sequence
 from copy import copy
+from typing import NamedTuple
 
 import numpy as np
 
 from models.domain.catalogue import Catalogue, Row
+from models.domain.row_changes import RowChange
+from models.numeric.array_types import Doubles
+from models.policy.row_terms import RowTerms
 from models.policy.selector_masks import SelectorMasks
 from models.ranking.availability import Availability
-from models.ranking.channel_masks import ChannelMasks
+from models.ranking.channel_masks import KINDS, ChannelMasks
 from models.ranking.feature_values import FeatureValues
 from models.ranking.offer_members import OfferMembers
 from models.ranking.offer_rows import OfferRows
 from models.ranking.offer_vectors import OfferVectors
 from models.ranking.popularity import Popularity
 from models.ranking.release_items import ReleaseItems
-from models.recommender.new_items import NewItems
+from models.recommender.new_items import FeatureChange, Features, NewItems
+from models.recommender.vector_search import Levels
 from models.release.release import Release
 
 
@@ -37,69 +43,187 @@ class OfferIndex:
 
     What each change of the catalogue may decide anew:
 
+    - `terms`: which rows have what rules and channels look for
     - `selections`: which rows a selector is about
     - `availability`: what may be shown at a moment, and where there is stock
     - `channels`: what a channel may not show
     - `feature_values`: the value of a feature
     """
 
-    def __init__(self, release: Release, catalogue: Catalogue) -> None:
+    def __init__(
+        self, release: Release, catalogue: Catalogue, levels: Levels | None = None
+    ) -> None:
+        """Look at all of a catalogue; `levels` are those of the release, if they are made."""
         self.release = release
         self.catalogue = catalogue
+        self._levels = Levels(release.vectors) if levels is None else levels
         self.rows = OfferRows(catalogue)
         self.release_items = ReleaseItems(release, self.rows)
         self.members = OfferMembers(catalogue, self.rows, self.release_items.weights)
-        self.vectors = OfferVectors(release, catalogue, self.rows, self.release_items, self.members)
-        self.popularity = Popularity(release, self.release_items)
-        self.new_items = _new_items(release, catalogue, self.rows, self.release_items)
-        entries = self.rows.entries(catalogue)
-        self.selections = SelectorMasks(entries)
-        self.feature_values = FeatureValues(entries)
-        self._read(entries)
+        self.vectors = OfferVectors(
+            release, catalogue, self.rows, self.release_items, self.members, self._levels
+        )
+        self.popularity = Popularity(release, self.release_items, self.rows)
+        view = self.rows.entries(catalogue)
+        entries = list(view)
+        self._fits = self._new_items(entries)
+        self.terms = RowTerms(entries)
+        self.selections = SelectorMasks(view, self.rows.row_of, self.terms)
+        self.availability = Availability(
+            view, self.terms, self.rows, self.release_items, self.members
+        )
+        self.channels = ChannelMasks(self.terms)
+        self.feature_values = FeatureValues(view)
+
+    @property
+    def new_items(self) -> NewItems | None:
+        """Return how items that the release does not know fit a customer."""
+        return self._fits if len(self.release_items.new_rows) else None
 
     def update(self, catalogue: Catalogue) -> "OfferIndex":
-        """Return the index of a later catalogue.
+        """Return the index of a later catalogue; it costs what changed.
 
         A change of price, stock or validity leaves every id, feature and membership as it was:
-        then all that these decide is shared.
+        then all that these decide is shared. Where the vacant rows are used up, all is made anew.
         """
-        if not _same_offers(self.catalogue, catalogue):
-            return OfferIndex(self.release, catalogue)
+        changed = _changed(self, catalogue)
+        if changed is None:
+            return OfferIndex(self.release, catalogue, self._levels)
         index = copy(self)
         index.catalogue = catalogue
-        entries = self.rows.entries(catalogue)
-        index.selections = self.selections.updated(entries)
-        index.feature_values = self.feature_values.updated(entries)
-        index._read(entries)
+        if changed.taking_items or changed.taking_sets:
+            rows = self.rows.taking(changed.taking_items, changed.taking_sets)
+            if rows is None or not index._take(rows, changed.taking_items):
+                return OfferIndex(self.release, catalogue, self._levels)
+        changes = _row_changes(self, index, changed)
+        index._read(self, changes)
         return index
 
-    def _read(self, entries: Sequence[Row]) -> None:
-        """Make anew what any change of the catalogue may decide; `entries` are what it says."""
-        self.availability = Availability(entries, self.rows, self.release_items, self.members)
-        self.channels = ChannelMasks(self.catalogue, self.rows)
+    def _take(self, rows: OfferRows, items: Sequence[str]) -> bool:
+        """Take over rows that are new; return whether all parts can."""
+        before = self.rows
+        moved = [row for item in items if (row := before.row_of_item(item)) is not None]
+        self.rows = rows
+        self.release_items = self.release_items.taking(rows, before.items_taken)
+        self.members = self.members.taking(
+            self.catalogue, rows, self.release_items.weights, before.sets_taken
+        )
+        vectors = self.vectors.taking(
+            self.catalogue,
+            rows,
+            self.release_items,
+            self.members,
+            before,
+            np.array(moved, np.int64),
+        )
+        if vectors is None:
+            return False
+        self.vectors = vectors
+        self.popularity = self.popularity.taking(self.release_items, rows)
+        return True
+
+    def _read(self, before: "OfferIndex", changes: Sequence[RowChange]) -> None:
+        """Make anew what changes of rows decide."""
+        view = self.rows.entries(self.catalogue)
+        self.terms, kinds = before.terms.updated(changes)
+        self.selections = before.selections.updated(changes, view, self.rows.row_of, self.terms)
+        self.availability = before.availability.updated(
+            changes, view, self.terms, self.rows, self.release_items, self.members
+        )
+        if kinds & KINDS:
+            self.channels = ChannelMasks(self.terms)
+        features = [
+            change for change in changes if _features(change.before) != _features(change.after)
+        ]
+        self.feature_values = before.feature_values.updated(view, [row for row, _, _ in features])
+        if self._fits is not None:
+            told = [
+                FeatureChange(row, _features(was), _features(is_), self._buyers_of(row))
+                for row, was, is_ in features
+                if row < self.rows.item_count
+            ]
+            if told:
+                self._fits = self._fits.updated(told, self.release_items.new_rows)
+
+    def _buyers_of(self, row: int) -> float:
+        there = self.release_items.row_of_item[row]
+        buyers = self.release.buyers
+        return float(buyers[there]) if there >= 0 and buyers is not None else 0.0
+
+    def _new_items(self, entries: Sequence[Row | None]) -> NewItems | None:
+        bought = self.release.buyers
+        if bought is None:
+            return None
+        there = self.release_items.row_of_item
+        buyers: Doubles = np.where(there >= 0, bought[there], 0.0)
+        features = [_features(entry) for entry in entries[: self.rows.item_count]]
+        return NewItems(features, buyers, self.release_items.new_rows)
 
 
-def _new_items(
-    release: Release, catalogue: Catalogue, offers: OfferRows, release_items: ReleaseItems
-) -> NewItems | None:
-    stage = release.second_stage
-    if stage is None or not len(release_items.new_rows):
+def _features(row: Row | None) -> Features | None:
+    return None if row is None else row.features
+
+
+class _Changed(NamedTuple):
+    """Ids of items and explicit offers that changed, and of those that take a new row."""
+
+    items: Sequence[str]
+    sets: Sequence[str]
+    taking_items: Sequence[str]
+    taking_sets: Sequence[str]
+
+
+def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
+    """Return what differs; None where ids are gone, so that no row stands for what it did."""
+    before = index.catalogue
+    items, sets = before.items.changed_in(later.items), before.offers.changed_in(later.offers)
+    new_items = [item for item in items if item not in before.items]
+    new_sets = [name for name in sets if name not in before.offers]
+    if len(later.items) != len(before.items) + len(new_items):
         return None
-    known = release_items.known
-    buyers = np.zeros(offers.item_count)
-    buyers[known] = stage.retrieval.buyers[release_items.row_of_item[known]]
-    features = [catalogue.items[item_id].features for item_id in offers.item_ids]
-    return NewItems(features, buyers, release_items.new_rows)
-
-
-def _same_offers(before: Catalogue, after: Catalogue) -> bool:
-    """Tell whether no id, feature of an item, or membership differs."""
-    if before.items.keys() != after.items.keys() or before.offers.keys() != after.offers.keys():
-        return False
-    return all(
-        row is before.items[key] or row.features == before.items[key].features
-        for key, row in after.items.items()
-    ) and all(
-        row is before.offers[key] or row.items == before.offers[key].items
-        for key, row in after.offers.items()
+    if len(later.offers) != len(before.offers) + len(new_sets):
+        return None
+    # What the release knows lies where it has learnt, whatever its features are.
+    moved = {
+        item
+        for item in items
+        if item in before.items
+        and item not in index.release.item_row
+        and before.items[item].features != later.items[item].features
+    }
+    taking = sorted(moved.union(new_items))
+    placed_anew = set(new_sets)
+    placed_anew.update(
+        name
+        for name in sets
+        if name in before.offers and before.offers[name].items != later.offers[name].items
     )
+    for item in taking:
+        placed_anew.update(
+            name
+            for name in index.members.naming(item)
+            if (offer := later.offers.get(name)) is not None and item in offer.items
+        )
+    return _Changed(items, sets, taking, sorted(placed_anew))
+
+
+def _row_changes(before: OfferIndex, after: OfferIndex, changed: _Changed) -> list[RowChange]:
+    found: list[RowChange] = []
+    for item in changed.items:
+        was, is_ = before.catalogue.items.get(item), after.catalogue.items[item]
+        new = after.rows.row_of_item(item)
+        old = new if after.rows is before.rows else before.rows.row_of_item(item)
+        found += _change(old, new, was, is_)
+    for name in dict.fromkeys((*changed.sets, *changed.taking_sets)):
+        had, has = before.catalogue.offers.get(name), after.catalogue.offers[name]
+        found += _change(before.rows.row_of(name), after.rows.row_of(name), had, has)
+    return found
+
+
+def _change(old: int | None, new: int | None, was: Row | None, is_: Row) -> list[RowChange]:
+    """Return the change of a row, or of the two where somebody moves."""
+    assert new is not None, "every id of a later catalogue has a row"
+    if old == new:
+        return [RowChange(new, was, is_)]
+    left = [] if old is None else [RowChange(old, was, None)]
+    return [*left, RowChange(new, None, is_)]

@@ -1,51 +1,207 @@
 """Which offer stands in which row: all arrays over a catalogue are in the order of these numbers.
 
 Default offers of items come first, so that the row of an item and of its offer are the same number.
+Behind the items, and behind the explicit offers, a few rows are vacant: what is new is put there,
+and so is what changes so much that its old row cannot stand for it. All states of a catalogue share
+one table of rows. A state never looks at rows that were taken after it.
 """
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Row
-from models.numeric.array_types import Rows
+from models.numeric.array_types import Mask
+from models.recommender.vector_search import Allowed, allow
+
+VACANT_SHARE = 16  # one row is left vacant for so many that are taken
+_RANKS = 1 << 61  # tie ranks are spread over so many: there is room between those of neighbours
+_FEW = 1 << 16
+
+
+class _Table:
+    """What all states share: rows are added to it and never taken away."""
+
+    def __init__(self, item_ids: list[str], set_ids: list[str]) -> None:
+        items, sets = len(item_ids), len(set_ids)
+        vacant_items, vacant_sets = items // VACANT_SHARE, sets // VACANT_SHARE
+        self.item_count, self.set_count = items + vacant_items, sets + vacant_sets
+        self.item_ids = item_ids + [""] * vacant_items
+        self.ids = [DEFAULT_PREFIX + item_id for item_id in item_ids]
+        self.ids += [""] * vacant_items + set_ids + [""] * vacant_sets
+        self.item_row = {item_id: row for row, item_id in enumerate(item_ids)}
+        self.set_row = {name: row for row, name in enumerate(set_ids, self.item_count)}
+        self.earlier: dict[int, int] = {}  # the row that an id had before this one
+        self.order = sorted(self.ids[:items] + set_ids)
+        self.taken = items, sets
+        # Which state followed that of so many taken rows: the first that asked.
+        self.claims: dict[tuple[int, int], object] = {}
+
+    def row_of(self, offer_id: str) -> int | None:
+        """Return the newest row of an offer."""
+        if offer_id.startswith(DEFAULT_PREFIX):
+            return self.item_row.get(offer_id[len(DEFAULT_PREFIX) :])
+        return self.set_row.get(offer_id)
 
 
 class OfferRows:
     """The offers of a catalogue by row; immutable.
 
-    Rows 0 to `item_count` - 1 are the items of `item_ids` and their default offers, the rows after
-    them the explicit offers of `set_ids`, each over one item or several; both are in the order of
-    their ids. `ids` are the ids of all offers by row. `tie_ranks` (rows,) are the places of these
-    ids in their order: of equal scores the lesser stands first.
+    Rows 0 to `item_count` - 1 are those of items and their default offers, the rows after them
+    those of explicit offers, each over one item or several. `ids` are the ids of all offers by row,
+    `item_ids` those of the items. `tie_ranks` (rows,) are in the order of the ids: of equal scores
+    the lesser stands first. `items` and `sets` are how many items and explicit offers there are;
+    `items_taken` and `sets_taken` how many rows are not vacant.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self.item_ids = sorted(catalogue.items)
-        self.set_ids = sorted(catalogue.offers)
-        self.item_count = len(self.item_ids)
-        self.ids = [*(DEFAULT_PREFIX + item_id for item_id in self.item_ids), *self.set_ids]
-        self.item_row = {item_id: row for row, item_id in enumerate(self.item_ids)}
-        self._set_row = {name: row for row, name in enumerate(self.set_ids, self.item_count)}
-        self.tie_ranks = _places_in_order(self.ids)
+        self._table = _Table(sorted(catalogue.items), sorted(catalogue.offers))
+        self.ids, self.item_ids = self._table.ids, self._table.item_ids
+        self.item_count = self._table.item_count
+        self.items_taken, self.sets_taken = self._table.taken
+        self.items, self.sets = self._table.taken
+        self._newer: list[str] = []  # ids that are not in the order of the table, sorted
+        self.tie_ranks = np.zeros(len(self.ids), np.int64)
+        self._rank_anew()
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def row_of(self, offer_id: str) -> int | None:
         """Return the row of an offer, or None where the catalogue does not have it."""
-        if offer_id.startswith(DEFAULT_PREFIX):
-            return self.item_row.get(offer_id.removeprefix(DEFAULT_PREFIX))
-        return self._set_row.get(offer_id)
+        return self._taken(self._table.row_of(offer_id))
 
-    def entries(self, catalogue: Catalogue) -> list[Row]:
-        """Return what `catalogue`, of the same ids, says of each row: an item, or an offer."""
-        return [
-            *(catalogue.items[item_id] for item_id in self.item_ids),
-            *(catalogue.offers[offer_id] for offer_id in self.set_ids),
-        ]
+    @property
+    def some_moved(self) -> bool:
+        """Tell whether somebody has moved to another row, now or at a later state."""
+        return bool(self._table.earlier)
+
+    def row_of_item(self, item_id: str) -> int | None:
+        """Return the row of an item, or None where the catalogue does not have it."""
+        return self._taken(self._table.item_row.get(item_id))
+
+    def allow(self, mask: Mask) -> Allowed:
+        """Return what `mask` (rows,) allows a search among the items."""
+        return allow(mask, self.item_count, self.items)
+
+    def entries(self, catalogue: Catalogue) -> "Entries":
+        """Return what `catalogue`, whose rows these are, says of each row."""
+        return Entries(catalogue, self)
+
+    def taking(self, item_ids: Sequence[str], set_ids: Sequence[str]) -> "OfferRows | None":
+        """Return these rows with vacant ones taken for items and explicit offers, in their order.
+
+        Who has a row already moves to the new one. None where too few are vacant, or another state
+        has taken them.
+        """
+        table = self._table
+        taken = self.items_taken + len(item_ids), self.sets_taken + len(set_ids)
+        if taken[0] > table.item_count or taken[1] > table.set_count:
+            return None
+        claim = object()
+        if table.claims.setdefault((self.items_taken, self.sets_taken), claim) is not claim:
+            return None
+        later = OfferRows.__new__(OfferRows)
+        later.__dict__.update(self.__dict__)
+        later.items_taken, later.sets_taken = taken
+        later._newer = list(self._newer)
+        new: list[tuple[str, int]] = []
+        for row, item_id in enumerate(item_ids, self.items_taken):
+            table.item_ids[row] = item_id
+            new.append((DEFAULT_PREFIX + item_id, row))
+        new += [(name, row) for row, name in enumerate(set_ids, self.item_count + self.sets_taken)]
+        for name, row in new:
+            later._take(name, row)
+        return later
+
+    def _take(self, name: str, row: int) -> None:
+        table = self._table
+        before = table.row_of(name)
+        table.ids[row] = name
+        if before is not None:
+            table.earlier[row] = before
+            self.tie_ranks[row] = self.tie_ranks[before]
+        # The rank and the row before are in place when the new one can be found.
+        if name.startswith(DEFAULT_PREFIX):
+            table.item_row[table.item_ids[row]] = row
+            self.items += before is None
+        else:
+            table.set_row[name] = row
+            self.sets += before is None
+        if before is None:
+            self._rank(name, row)
+
+    def _rank(self, name: str, row: int) -> None:
+        """Give a new id its rank, between those of its neighbours."""
+        order = self._table.order
+        below: int | None = None
+        above: int | None = None
+        for ids in (order, self._newer):
+            at = bisect_left(ids, name)
+            if at > 0:
+                rank = self._rank_of(ids[at - 1])
+                below = rank if below is None else max(below, rank)
+            if at < len(ids):
+                rank = self._rank_of(ids[at])
+                above = rank if above is None else min(above, rank)
+        insort(self._newer, name)
+        if below is None:
+            found = 0 if above is None else above - self._gap
+        elif above is None:
+            found = below + self._gap
+        else:
+            # Ids often arrive in ascending order: what is left goes above rather than below.
+            found = below + min((above - below) // 2, self._gap >> 16)
+        if found in (below, above) or abs(found) >= 2**62:
+            self._rank_anew()
+        else:
+            self.tie_ranks[row] = found
+
+    def _rank_of(self, name: str) -> int:
+        row = self._table.row_of(name)
+        assert row is not None, "every id in order has a row"
+        return int(self.tie_ranks[row])
+
+    def _rank_anew(self) -> None:
+        """Rank all ids, in an array of their own: states before this one go on with theirs."""
+        names = sorted([*self._table.order, *self._newer]) if self._newer else self._table.order
+        ranks = np.zeros(len(self.ids), np.int64)
+        rows = np.fromiter(map(self._table.row_of, names), np.int64, len(names))
+        self._gap = _RANKS // max(len(names), _FEW)
+        ranks[rows] = np.arange(len(names)) * self._gap
+        self.tie_ranks = ranks
+
+    def _taken(self, row: int | None) -> int | None:
+        """Return the row, or the one that its offer had at this state; None: not in it."""
+        while row is not None:
+            if row < self.items_taken or 0 <= row - self.item_count < self.sets_taken:
+                return row
+            row = self._table.earlier.get(row)
+        return None
 
 
-def _places_in_order(ids: list[str]) -> Rows:
-    """Return the place of each id among all of them, sorted."""
-    places = np.empty(len(ids), np.int64)
-    places[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
-    return places
+class Entries(Sequence[Row | None]):
+    """What a catalogue says of each row of its index: None where the row is nobody's."""
+
+    def __init__(self, catalogue: Catalogue, rows: OfferRows) -> None:
+        self._catalogue = catalogue
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row):  # type: ignore[no-untyped-def]
+        name = self._rows.ids[row]
+        if not name or self._rows.row_of(name) != row:
+            return None
+        return self._catalogue.row(name)
+
+    def __iter__(self) -> Iterator[Row | None]:
+        rows, catalogue = self._rows, self._catalogue
+        if rows.some_moved:
+            return map(self.__getitem__, range(len(self)))
+        # Whoever has a row has one alone, and of what came later the catalogue knows nothing.
+        items = map(catalogue.items.get, rows.item_ids)
+        return chain(items, map(catalogue.offers.get, rows.ids[rows.item_count :]))

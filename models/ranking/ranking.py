@@ -11,7 +11,7 @@ import numpy as np
 
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows
 from models.numeric.compiled import compiled
-from models.numeric.fixed import ONE, top_by_score
+from models.numeric.fixed import top_by_score
 from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
 from models.ranking.scorers import Scorer
@@ -117,7 +117,7 @@ def base_candidates(
     absent.
     """
     closed = scope.closed[scope.eligible.mask[scope.closed]]
-    if not index.rows.set_ids:
+    if not index.rows.sets:
         return np.concatenate([scorer.candidates, closed])
     open_sets = scope.eligible.mask.copy()
     open_sets[closed] = False
@@ -134,10 +134,9 @@ def backfill_candidates(ranker: OfferRanker, allowed: Allowed, limit: int) -> Ro
 
 def _nearest_sets(index: OfferIndex, scorer: Scorer, limit: int, allowed: Mask) -> Rows:
     """Return up to `limit` rows of explicit offers that promise most among `allowed`."""
-    if not index.rows.set_ids:
+    if not index.rows.sets:
         return NO_ROWS
-    point = (scorer.vector / ONE).astype(np.float32)
-    return index.vectors.nearest_sets(point, limit, allowed)
+    return index.vectors.nearest_sets(scorer.vector, limit, allowed)
 
 
 @compiled("Tuple((int64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1])")

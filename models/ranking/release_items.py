@@ -1,8 +1,11 @@
 """A release's items and a catalogue's: each has rows of its own, and these arrays join them."""
 
+from copy import copy
+
 import numpy as np
 
-from models.numeric.array_types import Mask
+from models.numeric.array_types import Mask, Rows
+from models.numeric.patches import patched
 from models.ranking.offer_rows import OfferRows
 from models.release.release import Release
 
@@ -11,21 +14,27 @@ class ReleaseItems:
     """Which row of the release each item of the catalogue has, and the other way round; immutable.
 
     `row_of_item` (items,) is the release's row of each item of the catalogue, `item_of_row` (the
-    release's items,) the catalogue's row of each of those; -1 for none. `known` (items,) marks the
-    items that the release knows, `new_rows` are the rows of the others. `weights` (items,) float32
-    grow with popularity and are positive; what the release does not know has the least there is.
+    release's items,) the catalogue's row of each of those; -1 for none. `new_rows` are the rows of
+    items that the release does not know, those that were left for another row among them.
+    `weights` (items,) float32 grow with popularity and are positive; what the release does not know
+    has the least there is.
     """
 
     def __init__(self, release: Release, rows: OfferRows) -> None:
-        self.row_of_item = np.array(
-            [release.item_row.get(item_id, -1) for item_id in rows.item_ids], np.int64
-        )
-        self.known = self.row_of_item >= 0
-        self.new_rows = np.flatnonzero(~self.known)
-        self.item_of_row = np.full(len(release.items), -1, np.int64)
-        self.item_of_row[self.row_of_item[self.known]] = np.flatnonzero(self.known)
+        self._release = release
+        self.row_of_item = np.full(rows.item_count, -1, np.int64)
         self.weights = np.full(rows.item_count, release.item_weights.min(), np.float32)
-        self.weights[self.known] = release.item_weights[self.row_of_item[self.known]]
+        self.item_of_row = np.full(len(release.items), -1, np.int64)
+        self.new_rows = np.empty(0, np.int64)
+        here, there = self._join(rows, 0)
+        self.item_of_row[there] = here
+
+    def taking(self, rows: OfferRows, since: int) -> "ReleaseItems":
+        """Return the same with the items of `rows` from the row `since` on."""
+        later = copy(self)
+        here, there = later._join(rows, since)
+        later.item_of_row = patched(self.item_of_row, there.tolist(), here.tolist())
+        return later
 
     def among(self, mask: Mask) -> Mask:
         """Return which of the release's items (its items,) `mask` (rows,) marks."""
@@ -33,3 +42,16 @@ class ReleaseItems:
         here = self.item_of_row >= 0
         found[here] = mask[self.item_of_row[here]]
         return found
+
+    def _join(self, rows: OfferRows, since: int) -> tuple[Rows, Rows]:
+        """Look the items up; return the rows of those that the release knows, here and there."""
+        # Rows from `since` on are looked at by nobody yet: only what others look at is copied.
+        row_of, until = self._release.item_row, rows.items_taken
+        found = [row_of.get(item_id, -1) for item_id in rows.item_ids[since:until]]
+        self.row_of_item[since:until] = found
+        here: Rows = np.flatnonzero(self.row_of_item[since:until] >= 0) + since
+        there = self.row_of_item[here]
+        self.weights[here] = self._release.item_weights[there]
+        new = np.flatnonzero(self.row_of_item[since:until] < 0) + since
+        self.new_rows = np.concatenate([self.new_rows, new]) if len(new) else self.new_rows
+        return here, there

@@ -167,5 +167,5 @@ def scorer_for(
 
 
 def _bought(index: OfferIndex, view: View, eligible: Mask) -> Rows:
-    rows = {index.rows.item_row.get(entry.item, -1) for entry in view.lanes.get(PURCHASE, ())}
-    return np.array(sorted(row for row in rows if row >= 0 and eligible[row]), np.int64)
+    rows = {index.rows.row_of_item(entry.item) for entry in view.lanes.get(PURCHASE, ())}
+    return np.array(sorted(row for row in rows if row is not None and eligible[row]), np.int64)

@@ -9,62 +9,177 @@ everybody buys would speak for all its kind; by whether they are bought at all, 
 than one with a single buyer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from models.domain.persistent_map import PersistentMap
 from models.numeric.array_types import Doubles, Rows
+from models.numeric.fixed import ONE
+from models.numeric.patches import patched
 
 SHRINK = 20.0  # purchases of everybody that a customer's few interactions are seen among
 FEW = 5.0  # items like all others that those with a feature are seen among
 _NEVER = 1e-9  # purchases of what nobody bought: only ratios to it are used
 
+Features = Mapping[str, Sequence[str]]
+
+
+class FeatureChange(NamedTuple):
+    """An item, by its row, whose features were `before` and are `after`; None: it was or is none.
+
+    `buyers` is how many bought it.
+    """
+
+    row: int
+    before: Features | None
+    after: Features | None
+    buyers: float
+
 
 class NewItems:
-    """How the items in `rows` (n,) of a catalogue fit a customer by their features alone."""
+    """How items of a catalogue that nobody bought fit a customer by their features; immutable.
+
+    All sums over items are of whole numbers: the order in which items came does not count. A value
+    of a feature has a number, by which what is counted of it lies in arrays.
+    """
 
     def __init__(
-        self, features: Sequence[Mapping[str, Sequence[str]]], buyers: Doubles, rows: Rows
+        self,
+        features: Sequence[Features | None],
+        buyers: Doubles,
+        rows: Rows,
     ) -> None:
-        """Count features; `features` and `buyers`, how many bought it, are of all (items,)."""
-        names: dict[str, int] = {}
-        values: dict[tuple[str, str], int] = {}
-        owners: list[int] = []
-        held: list[int] = []
-        of_name: list[int] = []
-        for item, said in enumerate(features):
-            for name, given in said.items():
-                for value in given:
-                    number = values.setdefault((name, value), len(values))
-                    if number == len(of_name):
-                        of_name.append(names.setdefault(name, len(names)))
-                    owners.append(item)
-                    held.append(number)
+        """Count `features` (items,), None where a row is no item's, and `buyers` (items,).
+
+        `rows` (n,) are those of the items that are new.
+        """
         self.rows = rows
-        self._held, self._of_name = np.array(held, np.int64), np.array(of_name, np.int64)
-        owner, size = np.array(owners, np.int64), len(values)
-        self._starts = np.searchsorted(owner, np.arange(len(features) + 1))
-        with_it = np.bincount(self._held, minlength=size)
-        roots = np.sqrt(buyers + _NEVER)
-        ratio = np.bincount(self._held, roots[owner], size) / roots.mean()
-        self._rates = 2.0 * np.log((ratio + FEW) / (with_it + FEW))
-        sold = np.bincount(self._held, buyers[owner], size) + _NEVER
-        self._shares = sold / np.bincount(self._of_name, sold)[self._of_name]
-        places = np.full(len(features), -1, np.int64)
-        places[rows] = np.arange(len(rows))
-        mine = places[owner] >= 0
-        self._new_held, self._new_owner = self._held[mine], places[owner[mine]]
+        self._values: PersistentMap[tuple[str, str], int] = PersistentMap()
+        self._names: dict[str, int] = {}
+        added: dict[tuple[str, str], int] = {}
+        held: list[int] = []
+        sizes = np.zeros(len(features), np.int64)
+        for row, said in enumerate(features):
+            if said:
+                found = self._numbers(said, added)
+                held += found
+                sizes[row] = len(found)
+        self._held = np.array(held, np.int64)
+        self._sizes, self._starts = sizes, np.cumsum(sizes) - sizes
+        self._items = len(features) - sum(said is None for said in features)
+        roots = _roots(buyers)
+        here = np.array([said is not None for said in features], np.bool_)
+        self._all_roots = int(roots[here].sum())
+        owner = np.repeat(np.arange(len(features)), sizes)
+        self._of_name = self._with_it = self._roots = self._sold = np.empty(0, np.int64)
+        self._grow(added)
+        np.add.at(self._with_it, self._held, 1)
+        np.add.at(self._roots, self._held, roots[owner])
+        np.add.at(self._sold, self._held, buyers[owner].astype(np.int64))
+
+    def updated(self, changes: Iterable[FeatureChange], rows: Rows) -> "NewItems":
+        """Return the same after items changed or came; `rows` (n,) are those that are new now."""
+        later = copy(self)
+        for name in ("_totals", "_of_new"):
+            later.__dict__.pop(name, None)
+        later.rows = rows
+        places: list[tuple[int, int, int]] = []  # of each row, where its values begin, how many
+        more: list[int] = []
+        counted: list[tuple[int, int, int, int]] = []  # value, items, roots, buyers
+        added: dict[tuple[str, str], int] = {}
+        for row, before, after, buyers in changes:
+            root, sold = int(_roots(np.array(buyers))), int(buyers)
+            for said, sign in ((before, -1), (after, 1)):
+                if said is not None:
+                    held = self._numbers(said, added)
+                    counted += [(value, sign, sign * root, sign * sold) for value in held]
+                    later._items += sign
+                    later._all_roots += sign * root
+            if after is not None:
+                places.append((row, len(self._held) + len(more), len(held)))
+                more += held
+        if counted:
+            later._grow(added)
+            value, items, roots, sold_ = np.array(counted, np.int64).T
+            np.add.at(later._with_it, value, items)
+            np.add.at(later._roots, value, roots)
+            np.add.at(later._sold, value, sold_)
+        if more:
+            later._held = np.concatenate([self._held, np.array(more, np.int64)])
+        at = [row for row, _, _ in places]
+        later._starts = patched(self._starts, at, [start for _, start, _ in places])
+        later._sizes = patched(self._sizes, at, [size for _, _, size in places])
+        return later
 
     def scores(self, items: Rows, counts: Doubles) -> Doubles:
         """Return a score (n,) for a customer who interacted with `items` (m,) so often each.
 
         It is the log of how much likelier the customer turns to an item for its features.
         """
-        starts, sizes = self._starts[items], np.diff(self._starts)[items]
-        at = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-        own = np.bincount(self._held[at], np.repeat(counts, sizes), len(self._shares))
+        rates, shares = self._totals
+        sizes = self._sizes[items]
+        own = np.bincount(
+            self._held[self._places(items)], np.repeat(counts, sizes), len(self._of_name)
+        )
         of_name = np.bincount(self._of_name, own)[self._of_name]
-        lifts = np.log((own + SHRINK * self._shares) / ((of_name + SHRINK) * self._shares))
-        total = self._rates + lifts
-        found = np.bincount(self._new_owner, total[self._new_held], len(self.rows))
-        return found.astype(np.float64)
+        lifts = np.log((own + SHRINK * shares) / ((of_name + SHRINK) * shares))
+        total = rates + lifts
+        held, owner = self._of_new
+        return np.bincount(owner, total[held], len(self.rows)).astype(np.float64)
+
+    @cached_property
+    def _totals(self) -> tuple[Doubles, Doubles]:
+        """Return the log rate of each value, and its share among those of its feature."""
+        mean = self._all_roots / max(self._items, 1)
+        rates = 2.0 * np.log((self._roots / mean + FEW) / (self._with_it + FEW))
+        # A value that no item has any more says nothing, and is no part of its feature.
+        sold = np.where(self._with_it > 0, self._sold + _NEVER, 0.0)
+        of_name = np.bincount(self._of_name, self._sold)[self._of_name]
+        values = np.bincount(self._of_name, self._with_it > 0)[self._of_name]
+        shares = sold / np.where(values > 0, of_name + values * _NEVER, 1.0)
+        return rates, np.where(self._with_it > 0, shares, 1.0)
+
+    @cached_property
+    def _of_new(self) -> tuple[Rows, Rows]:
+        """Return the values that new items have, and the place of the item of each."""
+        return self._held[self._places(self.rows)], np.repeat(
+            np.arange(len(self.rows)), self._sizes[self.rows]
+        )
+
+    def _places(self, rows: Rows) -> Rows:
+        """Return the places of the values of all `rows`, one row after the other."""
+        starts, sizes = self._starts[rows], self._sizes[rows]
+        found: Rows = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        return found
+
+    def _numbers(self, features: Features, added: dict[tuple[str, str], int]) -> list[int]:
+        """Return the values of an item, each as often as it has it; new ones are put in `added`."""
+        found = []
+        for name, said in features.items():
+            for value in said:
+                number = self._values.get((name, value))
+                if number is None:
+                    number = added.setdefault((name, value), len(self._values) + len(added))
+                found.append(number)
+        return found
+
+    def _grow(self, added: Mapping[tuple[str, str], int]) -> None:
+        """Copy what is counted of each value, with room for those that are new."""
+        self._values = self._values.updated(added)
+        self._names = dict(self._names)
+        more = [self._names.setdefault(name, len(self._names)) for name, _ in added]
+        self._of_name = np.concatenate([self._of_name, np.array(more, np.int64)])
+        none = np.zeros(len(more), np.int64)
+        self._with_it = np.concatenate([self._with_it, none])
+        self._roots = np.concatenate([self._roots, none])
+        self._sold = np.concatenate([self._sold, none])
+
+
+def _roots(buyers: Doubles) -> Rows:
+    """Return the roots of numbers of buyers, in units of 2^-20."""
+    found: Rows = np.rint(np.sqrt(buyers + _NEVER) * ONE).astype(np.int64)
+    return found

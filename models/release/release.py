@@ -1,11 +1,13 @@
 """A release in memory: what training hands over, and what decides once it is loaded."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numeric.array_types import Doubles
 from models.numeric.fixed import BIAS_LIMIT, to_fixed
 from models.recommender.ranker import SecondStage
 from models.release.manifest import Manifest, Vocabulary
@@ -54,6 +56,11 @@ class Release:
         self.item_feature_row: Mapping[str, int] = row_numbers(content.vocabulary.item_features)
         self.user_feature_row: Mapping[str, int] = row_numbers(content.vocabulary.user_features)
         self.segment_row: Mapping[str, int] = row_numbers(content.vocabulary.segments)
+
+    @cached_property
+    def buyers(self) -> Doubles | None:
+        """Return how many customers bought each item (items,); None without a second stage."""
+        return None if self.second_stage is None else self.second_stage.retrieval.buyers
 
     @property
     def dimensions(self) -> int:

@@ -92,6 +92,60 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         if withdrawn:
             output().print(f"Of these {withdrawn:,} stay withdrawn; --restore offers them again")
 
+    @app.command(
+        "sync",
+        help=f"Make the {kind}s those of a full feed: what is new or changed is stored, what the "
+        "file does not have is withdrawn. The service checks all of it first. A feed that would "
+        "withdraw more than a fifth of what is offered is refused with exit code 65.",
+    )
+    def sync_rows(
+        file: File,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+        ] = False,
+        allow_shrink: Annotated[
+            bool, typer.Option("--allow-shrink", help="Withdraw however many are missing.")
+        ] = False,
+        restore: Annotated[
+            bool, typer.Option("--restore", help="Offer again what is withdrawn and in the file.")
+        ] = False,
+        server: Server = DEFAULT_SERVER,
+        timeout: Timeout = 30.0,
+    ) -> None:
+        from models.errors import BadDataset
+        from service.client import connect
+        from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_sync import SHRINK, carry_out, check, plan, told_lines
+        from service.commands.parsing import json_lines
+        from service.commands.terminal import output
+
+        calls = CALLS[kind]
+        feed = json_lines(file, calls.message)
+        with connect(server, timeout) as client:
+            found = plan(client, calls, feed)
+            refused = found.shrinks > SHRINK and not allow_shrink
+            still = check(client, calls, found, restore)
+            if dry_run:
+                for line in told_lines(found, calls):
+                    output().print(line, highlight=False)
+            if refused:
+                raise BadDataset(
+                    f"{file}: would withdraw {len(found.missing):,} {kind}s, "
+                    f"{found.shrinks:.0%} of those offered; nothing was changed; "
+                    f"more than {SHRINK:.0%} needs --allow-shrink"
+                )
+            if dry_run:
+                output().print("Nothing was changed: a dry run")
+            else:
+                done = carry_out(client, calls, found, restore)
+                still = done.still_withdrawn
+                output().print(
+                    f"Stored {len(found.new):,} new and {len(found.changed):,} changed, withdrew "
+                    f"{done.withdrawn:,}, left {found.unchanged:,} as they are"
+                )
+        if still:
+            output().print(f"Of these {still:,} stay withdrawn; --restore offers them again")
+
     @app.command("withdraw", help=withdraw_help)
     def withdraw_rows(
         ids: Annotated[list[str], typer.Argument(help=f"The ids of the {kind}s.")],

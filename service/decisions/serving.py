@@ -18,6 +18,7 @@ from models.policy.schema import BUILT_IN, Policy
 from models.release.histories import Pointer
 from models.release.registry import BadPolicyFile, Registry
 from service.config.clock import Clock
+from service.decisions.collector import LongLived
 from service.decisions.mixed_currencies import MixedCurrencies
 from service.decisions.preparation import load_index, warm_policy, warm_release
 from service.decisions.serving_snapshot import Refused, ServingSnapshot
@@ -39,6 +40,7 @@ class Serving:
         self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
         self._swapping = threading.Lock()  # held while the next snapshot is made of the present one
         self._mixed = MixedCurrencies()
+        self._long_lived = LongLived()
         self._policy_known = True  # False: what may be said is not known, so nothing decides
         self.release_swaps = 0  # releases taken over
         self.release_refusals = 0  # releases that were not fit for it
@@ -71,6 +73,7 @@ class Serving:
                 if index is not None:
                     self._mixed.look(snapshot.policy, catalogue)
                 self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
+                self._long_lived.add(snapshot.catalogue.rows_changed_in(catalogue))
                 _log.debug("catalogue", revision=catalogue.revision)
             self.catalogue_checked = time.monotonic()
             return catalogue
@@ -109,6 +112,7 @@ class Serving:
                 pointer = commit()
                 self._mixed.look(before.policy, before.catalogue)
                 self._snapshot = replace(before, index=index, refused_release=instead_of)
+                self._long_lived.add(len(index.rows))
             self.release_swaps += before.release_id != release_id
             self._log_serving()
             return pointer

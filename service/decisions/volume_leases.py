@@ -37,29 +37,20 @@ class VolumeLeases:
         self._clock = clock
         self._leases: dict[str, _Lease] = {}
         self._lock = threading.Lock()
-        self._limited: tuple[Catalogue | None, dict[str, int]] = (None, {})
 
     def limited(self, catalogue: Catalogue) -> Mapping[str, int]:
         """Return the volume of each offer of a catalogue that has one."""
-        known, limited = self._limited
-        if known is not catalogue:
-            limited = {
-                name: offer.volume
-                for name, offer in catalogue.offers.items()
-                if offer.volume is not None and not offer.withdrawn
-            }
-            self._limited = (catalogue, limited)
-        return limited
+        return catalogue.volumes
 
     def exhausted(self, catalogue: Catalogue) -> frozenset[str]:
         """Return the offers whose volume was exhausted when a block was last asked for."""
-        now = self._clock()
+        now, limited = self._clock(), self.limited(catalogue)
         with self._lock:
             return frozenset(
                 name
                 for name, lease in self._leases.items()
-                if lease.left == 0 and now < lease.over_until
-            ) & frozenset(self.limited(catalogue))
+                if lease.left == 0 and now < lease.over_until and name in limited
+            )
 
     def claim(self, offers: Iterable[str], catalogue: Catalogue) -> frozenset[str]:
         """Take a piece of each of `offers`, all or none; return those that are exhausted.

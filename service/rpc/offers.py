@@ -61,6 +61,11 @@ class OfferServicer(OfferServiceServicer):
             rows = changed_rows(changes, catalogue.items) if wholes is None else wholes
             return keep_withdrawn(rows, catalogue.items, request.restore)
 
+        if request.validate_only:
+            catalogue = self._catalogue
+            return pb.UpsertItemsResponse(
+                revision=catalogue.revision, still_withdrawn=_withdrawn(change(catalogue))
+            )
         written = self._write(change, request)
         return pb.UpsertItemsResponse(
             revision=written.revision, still_withdrawn=_withdrawn(written.rows)
@@ -84,7 +89,9 @@ class OfferServicer(OfferServiceServicer):
     ) -> pb.ListItemsResponse:
         """List live items by id, a page at a time."""
         size, after = _page_asked_for(request, "items")
-        items, token = _page(self._catalogue.items, after, size, item_message, "items")
+        catalogue = self._catalogue
+        ids = catalogue.item_ids
+        items, token = _page(catalogue.items, ids, after, size, item_message, "items")
         return pb.ListItemsResponse(items=items, next_page_token=token)
 
     def WithdrawItems(  # noqa: N802
@@ -110,6 +117,11 @@ class OfferServicer(OfferServiceServicer):
             rows = changed_rows(changes, catalogue.offers) if wholes is None else wholes
             return keep_withdrawn(rows, catalogue.offers, request.restore)
 
+        if request.validate_only:
+            catalogue = self._catalogue
+            return pb.UpsertOffersResponse(
+                revision=catalogue.revision, still_withdrawn=_withdrawn(change(catalogue))
+            )
         written = self._write(change, request)
         return pb.UpsertOffersResponse(
             revision=written.revision, still_withdrawn=_withdrawn(written.rows)
@@ -133,7 +145,9 @@ class OfferServicer(OfferServiceServicer):
     ) -> pb.ListOffersResponse:
         """List live explicit offers by id, a page at a time."""
         size, after = _page_asked_for(request, "offers")
-        offers, token = _page(self._catalogue.offers, after, size, offer_message, "offers")
+        catalogue = self._catalogue
+        ids = catalogue.offer_ids
+        offers, token = _page(catalogue.offers, ids, after, size, offer_message, "offers")
         return pb.ListOffersResponse(offers=offers, next_page_token=token)
 
     def WithdrawOffers(  # noqa: N802
@@ -179,21 +193,23 @@ def _page_asked_for(request: _PageRequest, kind: str) -> tuple[int, str]:
 
 def _page(
     rows: Mapping[str, RowT],
+    ids: Sequence[str],
     after: str,
     size: int,
     to_message: Callable[[RowT], MessageT],
     kind: str,
 ) -> tuple[list[MessageT], str]:
-    """Return the live rows after an id, and the token of the next page or ""."""
-    ids = sorted(key for key, row in rows.items() if not row.withdrawn)
+    """Return the live ones of the rows `ids`, in order, after an id, and the next page's token."""
     page: list[MessageT] = []
-    total = 0
-    start = bisect_right(ids, after) if after else 0
-    for row_id in ids[start:]:
+    last, total = "", 0
+    for at in range(bisect_right(ids, after) if after else 0, len(ids)):
+        row = rows[ids[at]]
+        if row.withdrawn:
+            continue
         if len(page) == size or total > limits.PAGE_BYTES:
-            return page, page_token(kind, ids[start + len(page) - 1])
-        page.append(to_message(rows[row_id]))
-        total += page[-1].ByteSize()
+            return page, page_token(kind, last)
+        page.append(to_message(row))
+        last, total = row.id, total + page[-1].ByteSize()
     return page, ""
 
 

@@ -21,6 +21,7 @@ from service.config.keys import load_key
 from service.config.settings import ConfigurationError, Settings
 from service.contract.errors import NoRelease
 from service.decisions.active_release import ActiveRelease
+from service.decisions.collector import loading
 from service.decisions.volume_leases import VolumeLeases
 from service.metrics.export import serve_metrics
 from service.metrics.server_metrics import Metrics
@@ -118,8 +119,9 @@ def running_server(
         closing.callback(server.stop, settings.drain_seconds)
         active_release = ActiveRelease(store, registry, clock)
         metrics.on_refresh(MetricsWatch(metrics.exported, store, active_release).observe)
-        active_release.refresh_catalogue()
-        active_release.load_in_force()
+        with loading():
+            active_release.refresh_catalogue()
+            active_release.load_in_force()
         if shared is not None:
             if (
                 shared.others_decide

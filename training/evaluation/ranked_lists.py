@@ -17,7 +17,6 @@ from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
 from models.ranking.ranking import OfferRanker
 from models.ranking.scorers import scorer_for
-from models.recommender.vector_search import allow
 from models.release.release import Release
 from training.progress import Progress, no_progress
 from training.splits.eval_cases import EvalCase, RankedLists
@@ -37,11 +36,12 @@ def release_lists(
     It chooses among the default offers of all items, with no policy, no stock and no cool-down.
     """
     index = OfferIndex(release, Catalogue(1, {item: Item(id=item) for item in release.items}))
+    row_of = {item: row for row, item in enumerate(sorted(release.items))}
     lists = np.full((len(eval_cases), limit), -1, np.int64)
-    all_items = allow(np.ones(index.rows.item_count, np.bool_), index.rows.item_count)
+    all_items = index.rows.allow(np.arange(index.rows.item_count) < index.rows.items)
     candidate_limit = max(limit, BUILT_IN.candidates.items)
     for at, eval_case in enumerate(eval_cases):
-        masked = np.array(sorted(masked_rows(eval_case, index.rows.item_row)), np.int64)
+        masked = np.array(sorted(masked_rows(eval_case, row_of)), np.int64)
         scope = CandidateScope(candidate_limit, all_items, masked)
         scorer = scorer_for(index, eval_case.view, intent, eval_case.minute, scope)
         rows = OfferRanker(index, NO_ROWS, scorer).rank(scorer.candidates).rows[:limit]

@@ -91,7 +91,7 @@ def offer_items(log: Log, row_of: Mapping[str, int], weights: Floats) -> dict[st
     the popularity of an item.
     """
     rows_of = {
-        offer.id: top_members(rows, weights)
+        offer.id: top_members(rows, weights, np.arange(len(weights)))
         for offer in log.offers
         if (rows := {row_of[item] for item in offer.items if item in row_of})
     }

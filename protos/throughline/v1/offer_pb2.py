@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.v1 import common_pb2 as throughline_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1athroughline/v1/offer.proto\x12\x0ethroughline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\x1f\n\rFeatureValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x86\x04\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x34\n\x08\x66\x65\x61tures\x18\x03 \x03(\x0b\x32\".throughline.v1.Item.FeaturesEntry\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05value\x18\x05 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05stock\x18\x06 \x03(\x0b\x32\x15.throughline.v1.Stock\x12.\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bprice_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boffer_class\x18\n \x01(\x0e\x32\x1a.throughline.v1.OfferClass\x12\x13\n\x0bsensitivity\x18\x0b \x01(\t\x12\x0e\n\x06groups\x18\x0c \x03(\t\x1aN\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.throughline.v1.FeatureValues:\x02\x38\x01\"\xb8\x05\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x35\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32#.throughline.v1.Offer.FeaturesEntry\x12$\n\x05price\x18\x05 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05value\x18\x06 \x01(\x0b\x32\x15.throughline.v1.Money\x12.\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63hannels\x18\t \x03(\t\x12$\n\x05stock\x18\n \x03(\x0b\x32\x15.throughline.v1.Stock\x12/\n\x0bprice_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boffer_class\x18\x0c \x01(\x0e\x32\x1a.throughline.v1.OfferClass\x12\x13\n\x0bsensitivity\x18\r \x01(\t\x12\x0e\n\x06groups\x18\x0e \x03(\t\x12\x37\n\tcreatives\x18\x0f \x03(\x0b\x32$.throughline.v1.Offer.CreativesEntry\x12\x13\n\x06volume\x18\x10 \x01(\x03H\x00\x88\x01\x01\x1aN\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.throughline.v1.FeatureValues:\x02\x38\x01\x1a\x30\n\x0e\x43reativesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_volume\"\xb1\x01\n\x12UpsertItemsRequest\x12#\n\x05items\x18\x01 \x03(\x0b\x32\x14.throughline.v1.Item\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0f\n\x07restore\x18\x04 \x01(\x08\x42\x14\n\x12_expected_revision\"@\n\x13UpsertItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x17\n\x0fstill_withdrawn\x18\x02 \x01(\x05\"!\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"G\n\x0fGetItemResponse\x12\"\n\x04item\x18\x01 \x01(\x0b\x32\x14.throughline.v1.Item\x12\x10\n\x08revision\x18\x02 \x01(\x04\"9\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x11ListItemsResponse\x12#\n\x05items\x18\x01 \x03(\x0b\x32\x14.throughline.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WithdrawItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"<\n\x15WithdrawItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\twithdrawn\x18\x02 \x01(\x05\"\xb4\x01\n\x13UpsertOffersRequest\x12%\n\x06offers\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Offer\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0f\n\x07restore\x18\x04 \x01(\x08\x42\x14\n\x12_expected_revision\"A\n\x14UpsertOffersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x17\n\x0fstill_withdrawn\x18\x02 \x01(\x05\"#\n\x0fGetOfferRequest\x12\x10\n\x08offer_id\x18\x01 \x01(\t\"J\n\x10GetOfferResponse\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x15.throughline.v1.Offer\x12\x10\n\x08revision\x18\x02 \x01(\x04\":\n\x11ListOffersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x12ListOffersResponse\x12%\n\x06offers\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Offer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x15WithdrawOffersRequest\x12\x11\n\toffer_ids\x18\x01 \x03(\t\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"=\n\x16WithdrawOffersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\twithdrawn\x18\x02 \x01(\x05*|\n\nOfferClass\x12\x1b\n\x17OFFER_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15OFFER_CLASS_MARKETING\x10\x01\x12\x17\n\x13OFFER_CLASS_SERVICE\x10\x02\x12\x1d\n\x19OFFER_CLASS_TRANSACTIONAL\x10\x03\x32\xc2\x05\n\x0cOfferService\x12V\n\x0bUpsertItems\x12\".throughline.v1.UpsertItemsRequest\x1a#.throughline.v1.UpsertItemsResponse\x12J\n\x07GetItem\x12\x1e.throughline.v1.GetItemRequest\x1a\x1f.throughline.v1.GetItemResponse\x12P\n\tListItems\x12 .throughline.v1.ListItemsRequest\x1a!.throughline.v1.ListItemsResponse\x12\\\n\rWithdrawItems\x12$.throughline.v1.WithdrawItemsRequest\x1a%.throughline.v1.WithdrawItemsResponse\x12Y\n\x0cUpsertOffers\x12#.throughline.v1.UpsertOffersRequest\x1a$.throughline.v1.UpsertOffersResponse\x12M\n\x08GetOffer\x12\x1f.throughline.v1.GetOfferRequest\x1a .throughline.v1.GetOfferResponse\x12S\n\nListOffers\x12!.throughline.v1.ListOffersRequest\x1a\".throughline.v1.ListOffersResponse\x12_\n\x0eWithdrawOffers\x12%.throughline.v1.WithdrawOffersRequest\x1a&.throughline.v1.WithdrawOffersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1athroughline/v1/offer.proto\x12\x0ethroughline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"\x1f\n\rFeatureValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x86\x04\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x34\n\x08\x66\x65\x61tures\x18\x03 \x03(\x0b\x32\".throughline.v1.Item.FeaturesEntry\x12$\n\x05price\x18\x04 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05value\x18\x05 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05stock\x18\x06 \x03(\x0b\x32\x15.throughline.v1.Stock\x12.\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bprice_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boffer_class\x18\n \x01(\x0e\x32\x1a.throughline.v1.OfferClass\x12\x13\n\x0bsensitivity\x18\x0b \x01(\t\x12\x0e\n\x06groups\x18\x0c \x03(\t\x1aN\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.throughline.v1.FeatureValues:\x02\x38\x01\"\xb8\x05\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x35\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32#.throughline.v1.Offer.FeaturesEntry\x12$\n\x05price\x18\x05 \x01(\x0b\x32\x15.throughline.v1.Money\x12$\n\x05value\x18\x06 \x01(\x0b\x32\x15.throughline.v1.Money\x12.\n\nvalid_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63hannels\x18\t \x03(\t\x12$\n\x05stock\x18\n \x03(\x0b\x32\x15.throughline.v1.Stock\x12/\n\x0bprice_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boffer_class\x18\x0c \x01(\x0e\x32\x1a.throughline.v1.OfferClass\x12\x13\n\x0bsensitivity\x18\r \x01(\t\x12\x0e\n\x06groups\x18\x0e \x03(\t\x12\x37\n\tcreatives\x18\x0f \x03(\x0b\x32$.throughline.v1.Offer.CreativesEntry\x12\x13\n\x06volume\x18\x10 \x01(\x03H\x00\x88\x01\x01\x1aN\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.throughline.v1.FeatureValues:\x02\x38\x01\x1a\x30\n\x0e\x43reativesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_volume\"\xc8\x01\n\x12UpsertItemsRequest\x12#\n\x05items\x18\x01 \x03(\x0b\x32\x14.throughline.v1.Item\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0f\n\x07restore\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x42\x14\n\x12_expected_revision\"@\n\x13UpsertItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x17\n\x0fstill_withdrawn\x18\x02 \x01(\x05\"!\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"G\n\x0fGetItemResponse\x12\"\n\x04item\x18\x01 \x01(\x0b\x32\x14.throughline.v1.Item\x12\x10\n\x08revision\x18\x02 \x01(\x04\"9\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x11ListItemsResponse\x12#\n\x05items\x18\x01 \x03(\x0b\x32\x14.throughline.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14WithdrawItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"<\n\x15WithdrawItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\twithdrawn\x18\x02 \x01(\x05\"\xcb\x01\n\x13UpsertOffersRequest\x12%\n\x06offers\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Offer\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0f\n\x07restore\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x42\x14\n\x12_expected_revision\"A\n\x14UpsertOffersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x17\n\x0fstill_withdrawn\x18\x02 \x01(\x05\"#\n\x0fGetOfferRequest\x12\x10\n\x08offer_id\x18\x01 \x01(\t\"J\n\x10GetOfferResponse\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x15.throughline.v1.Offer\x12\x10\n\x08revision\x18\x02 \x01(\x04\":\n\x11ListOffersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x12ListOffersResponse\x12%\n\x06offers\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Offer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x15WithdrawOffersRequest\x12\x11\n\toffer_ids\x18\x01 \x03(\t\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"=\n\x16WithdrawOffersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\twithdrawn\x18\x02 \x01(\x05*|\n\nOfferClass\x12\x1b\n\x17OFFER_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15OFFER_CLASS_MARKETING\x10\x01\x12\x17\n\x13OFFER_CLASS_SERVICE\x10\x02\x12\x1d\n\x19OFFER_CLASS_TRANSACTIONAL\x10\x03\x32\xc2\x05\n\x0cOfferService\x12V\n\x0bUpsertItems\x12\".throughline.v1.UpsertItemsRequest\x1a#.throughline.v1.UpsertItemsResponse\x12J\n\x07GetItem\x12\x1e.throughline.v1.GetItemRequest\x1a\x1f.throughline.v1.GetItemResponse\x12P\n\tListItems\x12 .throughline.v1.ListItemsRequest\x1a!.throughline.v1.ListItemsResponse\x12\\\n\rWithdrawItems\x12$.throughline.v1.WithdrawItemsRequest\x1a%.throughline.v1.WithdrawItemsResponse\x12Y\n\x0cUpsertOffers\x12#.throughline.v1.UpsertOffersRequest\x1a$.throughline.v1.UpsertOffersResponse\x12M\n\x08GetOffer\x12\x1f.throughline.v1.GetOfferRequest\x1a .throughline.v1.GetOfferResponse\x12S\n\nListOffers\x12!.throughline.v1.ListOffersRequest\x1a\".throughline.v1.ListOffersResponse\x12_\n\x0eWithdrawOffers\x12%.throughline.v1.WithdrawOffersRequest\x1a&.throughline.v1.WithdrawOffersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OFFER_FEATURESENTRY']._serialized_options = b'8\001'
   _globals['_OFFER_CREATIVESENTRY']._loaded_options = None
   _globals['_OFFER_CREATIVESENTRY']._serialized_options = b'8\001'
-  _globals['_OFFERCLASS']._serialized_start=2719
-  _globals['_OFFERCLASS']._serialized_end=2843
+  _globals['_OFFERCLASS']._serialized_start=2765
+  _globals['_OFFERCLASS']._serialized_end=2889
   _globals['_FEATUREVALUES']._serialized_start=142
   _globals['_FEATUREVALUES']._serialized_end=173
   _globals['_ITEM']._serialized_start=176
@@ -55,37 +55,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OFFER_CREATIVESENTRY']._serialized_start=1334
   _globals['_OFFER_CREATIVESENTRY']._serialized_end=1382
   _globals['_UPSERTITEMSREQUEST']._serialized_start=1396
-  _globals['_UPSERTITEMSREQUEST']._serialized_end=1573
-  _globals['_UPSERTITEMSRESPONSE']._serialized_start=1575
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=1639
-  _globals['_GETITEMREQUEST']._serialized_start=1641
-  _globals['_GETITEMREQUEST']._serialized_end=1674
-  _globals['_GETITEMRESPONSE']._serialized_start=1676
-  _globals['_GETITEMRESPONSE']._serialized_end=1747
-  _globals['_LISTITEMSREQUEST']._serialized_start=1749
-  _globals['_LISTITEMSREQUEST']._serialized_end=1806
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1808
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1889
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1891
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1985
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=1987
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2047
-  _globals['_UPSERTOFFERSREQUEST']._serialized_start=2050
-  _globals['_UPSERTOFFERSREQUEST']._serialized_end=2230
-  _globals['_UPSERTOFFERSRESPONSE']._serialized_start=2232
-  _globals['_UPSERTOFFERSRESPONSE']._serialized_end=2297
-  _globals['_GETOFFERREQUEST']._serialized_start=2299
-  _globals['_GETOFFERREQUEST']._serialized_end=2334
-  _globals['_GETOFFERRESPONSE']._serialized_start=2336
-  _globals['_GETOFFERRESPONSE']._serialized_end=2410
-  _globals['_LISTOFFERSREQUEST']._serialized_start=2412
-  _globals['_LISTOFFERSREQUEST']._serialized_end=2470
-  _globals['_LISTOFFERSRESPONSE']._serialized_start=2472
-  _globals['_LISTOFFERSRESPONSE']._serialized_end=2556
-  _globals['_WITHDRAWOFFERSREQUEST']._serialized_start=2558
-  _globals['_WITHDRAWOFFERSREQUEST']._serialized_end=2654
-  _globals['_WITHDRAWOFFERSRESPONSE']._serialized_start=2656
-  _globals['_WITHDRAWOFFERSRESPONSE']._serialized_end=2717
-  _globals['_OFFERSERVICE']._serialized_start=2846
-  _globals['_OFFERSERVICE']._serialized_end=3552
+  _globals['_UPSERTITEMSREQUEST']._serialized_end=1596
+  _globals['_UPSERTITEMSRESPONSE']._serialized_start=1598
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=1662
+  _globals['_GETITEMREQUEST']._serialized_start=1664
+  _globals['_GETITEMREQUEST']._serialized_end=1697
+  _globals['_GETITEMRESPONSE']._serialized_start=1699
+  _globals['_GETITEMRESPONSE']._serialized_end=1770
+  _globals['_LISTITEMSREQUEST']._serialized_start=1772
+  _globals['_LISTITEMSREQUEST']._serialized_end=1829
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1831
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1912
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1914
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=2008
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=2010
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2070
+  _globals['_UPSERTOFFERSREQUEST']._serialized_start=2073
+  _globals['_UPSERTOFFERSREQUEST']._serialized_end=2276
+  _globals['_UPSERTOFFERSRESPONSE']._serialized_start=2278
+  _globals['_UPSERTOFFERSRESPONSE']._serialized_end=2343
+  _globals['_GETOFFERREQUEST']._serialized_start=2345
+  _globals['_GETOFFERREQUEST']._serialized_end=2380
+  _globals['_GETOFFERRESPONSE']._serialized_start=2382
+  _globals['_GETOFFERRESPONSE']._serialized_end=2456
+  _globals['_LISTOFFERSREQUEST']._serialized_start=2458
+  _globals['_LISTOFFERSREQUEST']._serialized_end=2516
+  _globals['_LISTOFFERSRESPONSE']._serialized_start=2518
+  _globals['_LISTOFFERSRESPONSE']._serialized_end=2602
+  _globals['_WITHDRAWOFFERSREQUEST']._serialized_start=2604
+  _globals['_WITHDRAWOFFERSREQUEST']._serialized_end=2700
+  _globals['_WITHDRAWOFFERSRESPONSE']._serialized_start=2702
+  _globals['_WITHDRAWOFFERSRESPONSE']._serialized_end=2763
+  _globals['_OFFERSERVICE']._serialized_start=2892
+  _globals['_OFFERSERVICE']._serialized_end=3598
 # @@protoc_insertion_point(module_scope)

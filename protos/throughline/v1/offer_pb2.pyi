@@ -351,6 +351,7 @@ class UpsertItemsRequest(_message.Message):
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     RESTORE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     expected_revision: _builtins.int
     """The revision that the change was made on: where the catalogue stands at another one, nothing is
     changed and the call is ABORTED. Default: any.
@@ -358,6 +359,10 @@ class UpsertItemsRequest(_message.Message):
     restore: _builtins.bool
     """Whether those of them that are withdrawn are offered again. Default: they stay withdrawn, with
     their fields changed.
+    """
+    validate_only: _builtins.bool
+    """Whether nothing is to be stored: the call is answered, or refused, as one that stores, by the
+    catalogue as this server knows it. Default: it is stored.
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
@@ -378,10 +383,11 @@ class UpsertItemsRequest(_message.Message):
         expected_revision: _builtins.int | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         restore: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "items", b"items", "restore", b"restore", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "items", b"items", "restore", b"restore", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
     _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
@@ -587,6 +593,7 @@ class UpsertOffersRequest(_message.Message):
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     RESTORE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     expected_revision: _builtins.int
     """The revision that the change was made on: where the catalogue stands at another one, nothing is
     changed and the call is ABORTED. Default: any.
@@ -594,6 +601,10 @@ class UpsertOffersRequest(_message.Message):
     restore: _builtins.bool
     """Whether those of them that are withdrawn are offered again. Default: they stay withdrawn, with
     their fields changed.
+    """
+    validate_only: _builtins.bool
+    """Whether nothing is to be stored: the call is answered, or refused, as one that stores, by the
+    catalogue as this server knows it. Default: it is stored.
     """
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
@@ -614,10 +625,11 @@ class UpsertOffersRequest(_message.Message):
         expected_revision: _builtins.int | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         restore: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offers", b"offers", "restore", b"restore", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "offers", b"offers", "restore", b"restore", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
     _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015

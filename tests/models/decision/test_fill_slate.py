@@ -19,6 +19,7 @@ from models.domain.catalogue import Catalogue, Item, Offer, Row
 from models.domain.decisions import WITHHELD_MOST, Flag, Intent, Request
 from models.domain.events import Event
 from models.domain.reasons import Reason
+from models.numeric.array_types import Rows
 from models.policy.schema import AtMost, CandidateCounts, Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.release import Release
@@ -60,6 +61,11 @@ def test_few_classes_cost_no_walk_over_the_catalogue(items: int) -> None:
     assert encode(replay(record, world.index.release, policy)) == encode(answer)
 
 
+def taken(index: OfferIndex) -> Rows:
+    """Return the rows of an index that are somebody's."""
+    return np.array([row for row, offer in enumerate(index.rows.ids) if offer], np.int64)
+
+
 @st.composite
 def catalogues(draw: st.DrawFn) -> Catalogue:
     """Draw a catalogue of items with few brands and sizes, some without."""
@@ -96,12 +102,12 @@ def test_the_search_shows_what_a_walk_over_everything_shows(
     stages = run_stages(DecisionInputs(profile(*events), SharedInputs(index, policy), asked, NOW))
     slow = SlateBuilder(stages.filled.rules)
     slow.add_ranking(stages.scored.base_ranking, tier=0)
-    rest = np.setdiff1d(np.arange(len(index.rows)), stages.scored.base_ranking.rows)
+    rest = np.setdiff1d(taken(index), stages.scored.base_ranking.rows)
     slow.add_ranking(stages.scored.ranker.rank(rest), tier=1)
     shown = [place.offer for place in stages.filled.shown]
     assert shown == [place.offer for place in slow.filled().shown]
     for row, offer in enumerate(index.rows.ids):
-        if not stages.filled.full and offer not in shown:
+        if offer and not stages.filled.full and offer not in shown:
             outcome = offer_outcome(stages, offer)
             assert outcome.stage == Stage.CHANNEL
             assert outcome.exclusion == (
@@ -135,7 +141,7 @@ def test_sets_keep_to_the_classes_of_what_leads_them(
     assert max(map(classes.count, classes), default=0) <= 2
     assert len({place.lead for place in shown}) == len(shown)
     if not stages.filled.full:
-        rest = np.setdiff1d(np.arange(len(index.rows)), [place.row for place in shown])
+        rest = np.setdiff1d(taken(index), [place.row for place in shown])
         ranking = stages.scored.ranker.rank(rest)
         for row, lead in zip(ranking.rows.tolist(), ranking.leads.tolist(), strict=True):
             closed = index.rows.ids[row] in stages.gathered.closed

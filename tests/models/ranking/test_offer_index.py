@@ -7,7 +7,9 @@ import numpy as np
 from msgspec import structs
 
 from models.domain.catalogue import Catalogue, Item, Money, Offer, Row, Stock
+from models.numeric.fixed import to_fixed
 from models.ranking.offer_index import OfferIndex
+from models.ranking.offer_rows import OfferRows
 from tests.support.small_release import small_catalogue, small_release
 
 
@@ -20,15 +22,21 @@ def make(items: int = 400) -> OfferIndex:
 INDEX = make()
 
 
+def row_of(rows: OfferRows, item_id: str) -> int:
+    """Return the row of an item that the catalogue has."""
+    row = rows.row_of_item(item_id)
+    assert row is not None
+    return row
+
+
 def test_a_set_lies_at_the_weighted_mean_of_its_items() -> None:
     """The vector of an offer over a set is the popularity-weighted mean of its members'."""
     members = INDEX.members.of(INDEX.rows.row_of("coupon:many") or 0)
     rows = INDEX.release_items.row_of_item[members]
     weights = INDEX.release.item_weights[rows]
     mean = (weights[:, None] * INDEX.release.vectors[rows]).sum(axis=0) / weights.sum()
-    np.testing.assert_allclose(
-        INDEX.vectors.sets[INDEX.rows.set_ids.index("coupon:many")], mean, rtol=1e-4
-    )
+    number = (INDEX.rows.row_of("coupon:many") or 0) - INDEX.rows.item_count
+    np.testing.assert_allclose(INDEX.vectors.sets[number], mean, rtol=1e-4)
 
 
 def test_a_large_set_is_judged_by_its_most_popular_items() -> None:
@@ -48,9 +56,10 @@ def test_new_items_stand_by_their_features_and_unknown_ones_last() -> None:
     """An item not learnt gets its features' vector; one without features the least bias of all."""
     rows = [Item(id="a", features={"category": ["a"]}), Item(id="b", features={"shape": ["?"]})]
     index = OfferIndex(INDEX.release, Catalogue().apply(1, rows))
-    np.testing.assert_array_equal(index.vectors.items[0], INDEX.release.feature_vectors[0])
-    assert index.vectors.items[1, -1] == INDEX.release.vectors[:, -1].min()
-    assert not index.vectors.items[1, :-1].any()
+    vectors = index.vectors.fixed
+    np.testing.assert_array_equal(vectors[0], to_fixed(INDEX.release.feature_vectors)[0])
+    assert vectors[1, -1] == to_fixed(INDEX.release.vectors)[:, -1].min()
+    assert not vectors[1, :-1].any()
 
 
 def test_validity_is_exact() -> None:
@@ -94,7 +103,7 @@ def test_what_is_eligible_is_kept_and_right_in_any_order_of_asking() -> None:
 def test_popular_items_are_in_order() -> None:
     """The order by popularity is by descending mean log share, then row."""
     scores, order = INDEX.popularity.ranked([0, 1])
-    assert sorted(order.tolist()) == list(range(INDEX.rows.item_count))
+    assert sorted(order.tolist()) == list(range(INDEX.rows.items))
     pairs = [(-int(scores[row]), row) for row in order.tolist()]
     assert pairs == sorted(pairs)
 
@@ -134,10 +143,12 @@ def test_another_member_makes_another_index() -> None:
     coupon = structs.replace(INDEX.catalogue.offers["coupon:one"], items=("item4",))
     later = INDEX.update(INDEX.catalogue.apply(2, [coupon]))
     row = later.rows.row_of("coupon:one") or 0
-    assert later.members.of(row).tolist() == [later.rows.item_row["item4"]]
-    assert later.members.of(later.rows.item_row["item4"]).tolist() == [later.rows.item_row["item4"]]
-    number = later.rows.set_ids.index("coupon:one")
-    assert (later.vectors.sets[number] != INDEX.vectors.sets[number]).any()
+    item = later.rows.row_of_item("item4")
+    assert item is not None
+    assert later.members.of(row).tolist() == later.members.of(item).tolist() == [item]
+    before = INDEX.rows.row_of("coupon:one") or 0
+    there, here = before - INDEX.rows.item_count, row - later.rows.item_count
+    assert (later.vectors.sets[here] != INDEX.vectors.sets[there]).any()
 
 
 def test_creatives_and_channels_are_looked_up_by_channel() -> None:
@@ -159,13 +170,13 @@ def test_items_of_the_release_and_of_the_catalogue_are_joined_both_ways() -> Non
     """Each item's row leads to its row in the release and back; a new item has none there."""
     joined, rows = INDEX.release_items, INDEX.rows
     for item_id in ("item0", "item7", "item399"):
-        here, there = rows.item_row[item_id], INDEX.release.item_row[item_id]
+        here, there = row_of(rows, item_id), INDEX.release.item_row[item_id]
         assert joined.row_of_item[here] == there
         assert joined.item_of_row[there] == here
-    new = rows.item_row["new"]
+    new = row_of(rows, "new")
     assert joined.new_rows.tolist() == [new]
     assert joined.row_of_item[new] == -1
     assert joined.weights[new] == INDEX.release.item_weights.min()
     mask = np.zeros(len(rows), np.bool_)
-    mask[[new, rows.item_row["item7"]]] = True
+    mask[[new, row_of(rows, "item7")]] = True
     assert np.flatnonzero(joined.among(mask)).tolist() == [INDEX.release.item_row["item7"]]

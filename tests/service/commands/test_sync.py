@@ -1,0 +1,160 @@
+"""`items sync` and `offers sync`: a full feed, its dry run, and the guard against shrinking."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from throughline.v1.offer_pb2 import Item
+
+from service import cli
+from service.commands import catalogue_calls
+from service.commands.catalogue_calls import parts
+from tests.support.in_process import Running, running
+
+Sync = Callable[..., tuple[int, str, str]]
+CATALOGUE = [
+    {
+        "item_id": f"i{number}",
+        "title": f"Title {number}",
+        "features": {"category": {"values": ["a"]}},
+        "price": {"currency": "EUR", "units": str(number)},
+        "stock": [{"place": "north", "quantity": "3"}],
+    }
+    for number in range(20)
+]
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Running]:
+    """One server, with a small catalogue of its own."""
+    with capture_logs(), running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def sync(
+    live: Running,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Sync:
+    """Run `items sync` with these rows against the server; returns exit code, stdout, stderr."""
+
+    def run(rows: Sequence[object], *options: str, kind: str = "items") -> tuple[int, str, str]:
+        path = tmp_path / "feed.jsonl"
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+        server = f"127.0.0.1:{live.server.port}"
+        arguments = ["throughline", kind, "sync", str(path), *options, "--server", server]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def offered(live: Running) -> dict[str, str]:
+    """Return the title of each item that the server offers."""
+    catalogue = live.server.dependencies.active_release.snapshot.catalogue
+    return {name: item.title for name, item in catalogue.items.items() if not item.withdrawn}
+
+
+@pytest.mark.machine
+def test_a_feed_makes_the_catalogue_its_own(sync: Sync, live: Running) -> None:
+    """What is new or changed is stored, what is missing withdrawn, and again there is nothing."""
+    before = len(offered(live))
+    code, out, err = sync(CATALOGUE, "--allow-shrink")
+    assert code == 0, err
+    assert out.startswith(f"Stored 20 new and 0 changed, withdrew {before}, left 0 as they are")
+    assert offered(live) == {f"i{number}": f"Title {number}" for number in range(20)}
+    assert "Stored 0 new and 0 changed, withdrew 0, left 20 as they are" in sync(CATALOGUE)[1]
+    later = [*CATALOGUE[1:19], {**CATALOGUE[19], "title": "Other"}, {"item_id": "more"}]
+    code, out, _ = sync(later)
+    assert (code, out) == (0, "Stored 1 new and 1 changed, withdrew 1, left 18 as they are\n")
+    assert offered(live).keys() == {*(f"i{number}" for number in range(1, 20)), "more"}
+    assert offered(live)["i19"] == "Other"
+    _, out, _ = sync([CATALOGUE[0], *later])
+    assert "Of these 1 stay withdrawn; --restore offers them again" in out
+    sync([CATALOGUE[0], *later], "--restore")
+    assert "i0" in offered(live)
+
+
+@pytest.mark.machine
+def test_a_dry_run_says_what_would_change_and_changes_nothing(sync: Sync, live: Running) -> None:
+    """Counts, and the ids of the first few, of each way."""
+    sync(CATALOGUE, "--allow-shrink")
+    revision = live.server.dependencies.active_release.snapshot.catalogue.revision
+    new = [{"item_id": f"new{number}"} for number in range(7)]
+    code, out, _ = sync([*CATALOGUE[1:19], {**CATALOGUE[19], "title": "Other"}, *new], "--dry-run")
+    assert code == 0
+    assert [line.split(maxsplit=2) for line in out.splitlines()[:4]] == [
+        ["new", "7", "new0, new1, new2, new3, new4, ..."],
+        ["changed", "1", "i19"],
+        ["withdrawn", "1", "i0"],
+        ["unchanged", "18"],
+    ]
+    assert live.server.dependencies.active_release.snapshot.catalogue.revision == revision
+
+
+@pytest.mark.machine
+def test_a_feed_that_lost_a_part_is_refused(sync: Sync, live: Running) -> None:
+    """One that would withdraw more than a fifth ends with 65 and changes nothing; so does none."""
+    sync(CATALOGUE, "--allow-shrink")
+    revision = live.server.dependencies.active_release.snapshot.catalogue.revision
+    for options in ((), ("--dry-run",)):
+        code, _, err = sync([*CATALOGUE[:15], {"item_id": "more"}], *options)
+        assert code == os.EX_DATAERR
+        assert "would withdraw 5 items, 25% of those offered; nothing was changed" in err
+    assert sync([], "--allow-shrink")[0] == os.EX_DATAERR
+    assert live.server.dependencies.active_release.snapshot.catalogue.revision == revision
+    assert sync(CATALOGUE[:16])[0] == 0
+
+
+@pytest.mark.machine
+def test_of_a_bad_feed_nothing_is_stored(
+    sync: Sync, live: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that the service refuses, in whichever call, a row twice, or no JSON: all stays."""
+    sync(CATALOGUE, "--allow-shrink")
+    monkeypatch.setattr(catalogue_calls, "PAGE", 10)
+    revision = live.server.dependencies.active_release.snapshot.catalogue.revision
+    many = [{"item_id": f"more{number}"} for number in range(15)]
+    code, _, err = sync([*CATALOGUE, *many, {"item_id": "bad", "title": "x" * 300}])
+    assert code == os.EX_DATAERR
+    assert "counted from 'more10', nothing was changed: items[5].title" in err
+    code, _, err = sync([*CATALOGUE, CATALOGUE[3]])
+    assert code == os.EX_DATAERR
+    assert "row 21 of the feed: item_id 'i3' again" in err
+    assert sync([*CATALOGUE, {"item_id": "z", "colour": 1}])[0] == os.EX_DATAERR
+    assert live.server.dependencies.active_release.snapshot.catalogue.revision == revision
+
+
+@pytest.mark.machine
+def test_offers_are_synced_as_items_are(sync: Sync, live: Running) -> None:
+    """`offers sync` leaves items alone."""
+    items = offered(live)
+    feed = [{"offer_id": "o1", "item_ids": ["item1"], "offer_class": "OFFER_CLASS_SERVICE"}]
+    code, _, err = sync(feed, "--allow-shrink", kind="offers")
+    assert code == 0, err
+    assert "left 1 as they are" in sync(feed, kind="offers")[1]
+    catalogue = live.server.dependencies.active_release.snapshot.catalogue
+    assert [name for name, offer in catalogue.offers.items() if not offer.withdrawn] == ["o1"]
+    assert offered(live) == items
+
+
+def test_calls_are_bounded_by_rows_and_by_bytes() -> None:
+    """No call has more than 1,000 rows or 3 MiB of them, and together they have every row once."""
+    rows = [Item(item_id=f"i{at}", title="x" * (200_000 if at % 7 == 0 else 1)) for at in range(99)]
+    rows += [Item(item_id=f"j{at}") for at in range(2_500)]
+    calls = list(parts(rows))
+    assert [row for call in calls for row in call] == rows
+    assert all(len(call) <= 1_000 for call in calls)
+    assert all(sum(row.ByteSize() for row in call) <= catalogue_calls.CALL_BYTES for call in calls)
+    huge = [Item(item_id="a", title="x" * 4_000_000), Item(item_id="b")]
+    assert [len(call) for call in parts(huge)] == [1, 1]
+    assert list(parts([])) == []
