@@ -100,7 +100,7 @@ def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
     for row, line in _lines(path):
         try:
             given = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadDataset(f"{path}: row {row}: not JSON: {error}") from None
         if not isinstance(given, dict):
             raise BadDataset(f"{path}: row {row}: want one JSON object a line")
@@ -125,7 +125,14 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise BadDataset(
+            f"{path}: row {row}: not UTF-8; convert it, such as by iconv -f ENCODING -t UTF-8"
+        ) from None
     for row, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             yield row, line

@@ -124,6 +124,8 @@ def _neighbours(weights: sparse.csr_matrix) -> sparse.csr_matrix:
     """Return cosines (items, items): of each item those of its `NEIGHBOURS` nearest others."""
     squares = np.asarray(weights.multiply(weights).sum(axis=0)).ravel()
     seen = np.flatnonzero(squares)
+    if not len(seen):
+        return sparse.csr_matrix((weights.shape[1],) * 2)
     scaled = (weights[:, seen] @ sparse.diags(1.0 / np.sqrt(squares[seen]))).tocsc()
     transposed = scaled.T.tocsr()
     cells = []

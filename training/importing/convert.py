@@ -174,7 +174,7 @@ def _source(rows: RowFilter, field: Field, key: str) -> pl.Series:
     """Return what a time is made of: the typed raw column, or text."""
     if field.column is None or field.map is not None:
         return text(rows, field, key)
-    return rows.raw(field.column, key)
+    return rows.plain(field.column, key)
 
 
 def _lists(rows: RowFilter, field: Field, key: str) -> pl.Series:

@@ -64,13 +64,16 @@ class RowFilter:
     def text(self, column: str, key: str) -> pl.Series:
         """Return a raw column as text, null where it is empty.
 
-        Raises `BadInput` naming `key` of the mapping where the file has no such column, or one of
-        lists or structs.
+        Raises `BadInput` naming `key` of the mapping where the file has no such column, or one that
+        holds what is no text: lists, structs, durations, bytes.
         """
+        return as_text(self.plain(column, key))
+
+    def plain(self, column: str, key: str) -> pl.Series:
+        """Return a raw column as the file has it; raises as `text` does."""
         series = self.raw(column, key)
-        if series.dtype.is_nested():
-            raise BadInput(f"{self.key}.{key}", f"column {column!r} holds {series.dtype}, not text")
-        return as_text(series)
+        _check_plain(series, f"{self.key}.{key}")
+        return series
 
     def raw(self, column: str, key: str) -> pl.Series:
         """Return a raw column as the file has it.
@@ -120,6 +123,8 @@ class RowFilter:
         taken = sorted(set(added) & set(self.frame.columns))
         if taken:
             raise BadInput(f"{self.key}.join", f"both files have {taken}; choose with `columns`")
+        for name in keys.values():
+            _check_plain(right[name], f"{self.key}.join")
         on = [f"\0{index}" for index in range(len(keys))]
         left = self.frame.with_columns(
             self.text(name, "join").alias(key) for key, name in zip(on, keys, strict=True)
@@ -169,6 +174,12 @@ class RowFilter:
         unclear = numbers.is_null() & values.is_not_null()
         self.reject(unclear, column, "not a number", values)
         return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
+
+
+def _check_plain(series: pl.Series, key: str) -> None:
+    dtype = series.dtype
+    if dtype.is_nested() or isinstance(dtype, pl.Duration | pl.Binary | pl.Object):
+        raise BadInput(key, f"column {series.name!r} holds {dtype}, not text")
 
 
 def as_text(series: pl.Series) -> pl.Series:

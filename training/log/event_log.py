@@ -207,8 +207,8 @@ def _counted_once(events: list[Event]) -> list[Event]:
 def _items(frame: pl.DataFrame, customers: tuple[Customer, ...]) -> dict[str, Item]:
     """Return all items of the table, and those that only events name, by id."""
     result = {
-        name: Item(id=name, features=_features(features))
-        for name, features in frame.select("item", "features").iter_rows()
+        name: Item(id=name, features=_features("items", row, features))
+        for row, (name, features) in enumerate(frame.select("item", "features").iter_rows(), 1)
     }
     for customer in customers:
         for event in customer.events:
@@ -221,20 +221,24 @@ def _offers(frame: pl.DataFrame | None) -> tuple[Offer, ...]:
     if frame is None:
         return ()
     columns = ("offer", "items", "features", "valid_from", "valid_until")
+    numbered = frame.with_row_index("row", 1).sort("offer")
     return tuple(
         Offer(
             id=name,
             items=tuple(items),
-            features=_features(features),
+            features=_features("offers", row, features),
             valid_from=None if start is None else microseconds(start),
             valid_until=None if end is None else microseconds(end),
         )
-        for name, items, features, start, end in frame.sort("offer").select(columns).iter_rows()
+        for row, name, items, features, start, end in numbered.select("row", *columns).iter_rows()
     )
 
 
-def _features(text: str | None) -> dict[str, list[str]]:
+def _features(table: str, row: int, text: str | None) -> dict[str, list[str]]:
     if not text:
         return {}
-    features = msgspec.json.decode(text, type=dict[str, str | list[str]])
+    try:
+        features = msgspec.json.decode(text, type=dict[str, str | list[str]])
+    except msgspec.MsgspecError as error:
+        raise BadDataset(f"{table}.parquet: row {row}: column features: {error}") from None
     return {name: [value] if isinstance(value, str) else value for name, value in features.items()}

@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 from models.errors import BadInput
 from models.numeric.array_types import Floats, Rows
 from models.recommender.feature_group import Feature
+from models.recommender.trees import MOST_LEAVES
 from training.ranking.groups import CandidateGroups
 
 _LEAVES = re.compile(r"^leaf_value=(.*)$", re.MULTILINE)
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
+Many = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
 _NUMBER = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _BEGIN, _END = "Tree=0\n", "end of trees"
 _BAG_SEED_STEP = 1_000_003  # between the seeds of two bags
@@ -42,15 +46,15 @@ class RankerSettings:
     """
 
     bags: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
-    trees: int = 100
-    leaves: int = 31
-    learning_rate: float = 0.08
-    negatives: int = 60
-    least_rows: int = 50
-    column_share: float = 0.7
-    row_share: float = 0.8
-    ridge: float = 10.0
-    bins: int = 127
+    trees: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    leaves: Annotated[int, msgspec.Meta(ge=2, le=MOST_LEAVES)] = 31
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.08
+    negatives: Many = 60
+    least_rows: Many = 50
+    column_share: Share = 0.7
+    row_share: Share = 0.8
+    ridge: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    bins: Annotated[int, msgspec.Meta(ge=2, le=255)] = 127
     unused: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
     by_group: bool = False

@@ -1,6 +1,7 @@
 """Settings of the second stage: of each intent, and those that they share."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -18,8 +19,8 @@ class IntentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     quotas: Quotas = DEFAULT_QUOTAS
     ranker: RankerSettings = RankerSettings()
-    hidden: int = 0
-    hidden_folds: int = 5
+    hidden: Annotated[int, msgspec.Meta(ge=0)] = 0
+    hidden_folds: Annotated[int, msgspec.Meta(ge=2)] = 5
 
 
 class DiscoveryConfig(IntentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,9 @@ negatives finds them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from lightfm import LightFM
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ from training.progress import Progress, no_progress
 from training.retrieval.examples import Examples
 
 Floats = NDArray[np.float32]
+
+_Many = Annotated[int, msgspec.Meta(ge=1)]
+_Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +37,14 @@ class StageOneSettings:
     """
 
     dimensions: int = 64
-    epochs: int = 30
-    learning_rate: float = 0.05
-    most_draws: int = 20
-    least_rows: int = 3
-    least_items: int = 3
-    feature_weight: float = 1.0
-    attribute_weight: float = 1.0
-    regularisation: float = 0.0
+    epochs: _Many = 30
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05
+    most_draws: _Many = 20
+    least_rows: _Many = 3
+    least_items: _Many = 3
+    feature_weight: _Weight = 1.0
+    attribute_weight: _Weight = 1.0
+    regularisation: _Weight = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,15 +28,15 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     everything once it is measured.
     """
 
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     split: SplitConfig = SplitConfig()
     stage_one: StageOneSettings = StageOneSettings()
     default: IntentConfig = IntentConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
-    folds: int = 5
-    windows: int = 2
-    remembered: int = 300
+    folds: Annotated[int, msgspec.Meta(ge=2)] = 5
+    windows: Annotated[int, msgspec.Meta(ge=1)] = 2
+    remembered: Annotated[int, msgspec.Meta(ge=1)] = 300
     trend: TrendConfig | None = None
     responses: ResponseConfig | None = None
     refit: bool = False

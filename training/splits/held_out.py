@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from models.errors import BadDataset
 from training.log.event_log import Log
 from training.splits.cases import Split
 from training.splits.protocols import last_item_out, last_out, last_share_out, split_by_kind
@@ -30,7 +31,7 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
     mask: tuple[str, ...] = ()
     pair: bool = False
-    test_days: int | None = None
+    test_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] | None = None
     newcomers: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
@@ -40,7 +41,8 @@ def held_out(
     """Return the split that `config` asks for.
 
     `dataset` is the directory of the tables, `targets` are the event types to predict. Raises
-    `BadDataset` where the truth file is malformed, or the log has no order that the protocol needs.
+    `BadDataset` where the truth file is malformed, the log has no order that the protocol needs, or
+    nothing is left to learn from.
     """
     if config.protocol == "truth":
         cases = tuple(read_truth(dataset / TRUTH, log, None))
@@ -51,7 +53,15 @@ def held_out(
         split = last_item_out(log, frozenset(targets), seed)
     else:
         split = window_out(log, targets, config, seed)
-    return _without_targets(split) if config.pair else split
+    split = _without_targets(split) if config.pair else split
+    types = frozenset(targets)
+    learnt = (event for customer in split.training.customers for event in customer.events)
+    if not any(event.item and event.type in types for event in learnt):
+        raise BadDataset(
+            f"events.parquet: no event is left to learn from: {split.meaning}; want events of "
+            "several days, or a `split` that holds out less"
+        )
+    return split
 
 
 def window_out(log: Log, targets: tuple[str, ...], config: SplitConfig, seed: int) -> Split:

@@ -15,7 +15,7 @@ import numpy as np
 from models.clock_time import DAY
 from models.domain.event_types import PURCHASE
 from models.domain.events import Event
-from models.errors import BadDataset
+from models.errors import BadDataset, BadInput
 from training.log.event_log import EPOCH, Customer, Log, microseconds
 from training.log.order import Bound, bound_of, ordered_across_customers
 from training.splits.cases import Case, Split, Target
@@ -47,7 +47,10 @@ def target_types(log: Log) -> tuple[str, ...]:
 def split_by_kind(
     log: Log, targets: Iterable[str], seed: int, test_days: int | None = None
 ) -> Split:
-    """Split `log` as its kind asks; `test_days` is the window of a timed one (28 by default)."""
+    """Split `log` as its kind asks; `test_days` is the window of a timed one (28 by default).
+
+    Raises `BadInput` where that is the whole log.
+    """
     types = frozenset(targets)
     if log.metadata.kind in ("timed", "mixed"):
         return _by_time(log, types, test_days)
@@ -79,6 +82,12 @@ def _by_time(log: Log, types: frozenset[str], test_days: int | None) -> Split:
     first, end = min(times), max(times) + 1
     days = TEST_DAYS if test_days is None else test_days
     start = _days_before(end, days, log.metadata.zone)
+    if test_days is not None and start <= first:
+        raise BadInput(
+            "split.test_days",
+            f"the last {test_days} days are all {(end - first) / DAY:.1f} days of the log; "
+            "want fewer, so that some are left to learn from",
+        )
     if test_days is None:
         start = max(start, end - max(1, (end - first) // SHORTEST_SHARE))
     cases = []

@@ -70,6 +70,22 @@ def test_json_lines_take_identifiers_as_text(tmp_path: Path) -> None:
     assert second.quantity == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1", "utf-32"])
+def test_a_file_of_another_encoding_is_told_by_its_row(tmp_path: Path, encoding: str) -> None:
+    """What is not UTF-8 is refused in one line that names the row, whatever it is instead."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes('{"type": "view"}\n{"item_id": "caf\xe9"}\n'.encode(encoding))
+    with pytest.raises(BadDataset, match=r"events\.jsonl: row [12]: not (UTF-8; convert|JSON)"):
+        parsing.json_lines(path, Event)
+
+
+def test_the_mark_of_utf_8_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """A file that begins with a byte order mark, as Windows writes it, is read."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes('{"item_id": "caf\xe9"}\n'.encode("utf-8-sig"))
+    assert parsing.json_lines(path, Event) == [Event(item_id="caf\xe9")]
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     """A file without rows is a mistake, not a success."""
     path = tmp_path / "events.jsonl"

@@ -1,13 +1,17 @@
 """Reading files of events that others wrote, damaged ones among them."""
 
 import csv
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.errors import BadInput
 from tests.support.imports import ABOUT, EVENTS, HEADER, rejects, run
 
 
@@ -83,3 +87,25 @@ def test_every_row_is_accounted_for(
     assert tally.read == 1 + len(rows)
     assert tally.kept == dataset.events.height
     assert tally.rejected == imported.rejects.rejected == len(rejects(folder))
+
+
+@pytest.mark.parametrize("column", ["who", "what", "at", "thing"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [timedelta(1), timedelta(2)],
+        [b"1", b"\xff"],
+        [["x"], ["y"]],
+        [{"a": 1}, {"a": 2}],
+        pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2)),
+    ],
+    ids=["duration", "bytes", "list", "struct", "array"],
+)
+def test_a_column_of_no_text_is_told(tmp_path: Path, column: str, values: Sequence[Any]) -> None:
+    """A Parquet column that can be neither text nor time is refused by its key and its type."""
+    good = {name: ["1", "2"] for name in ("who", "what", "at", "thing")}
+    pl.DataFrame({**good, column: values}).write_parquet(tmp_path / "events.parquet")
+    key = {"who": "identifier", "what": "type", "at": "time", "thing": "item"}[column]
+    told = rf"^events\[0\]\.{key}: column '{column}' holds .*, not text"
+    with pytest.raises(BadInput, match=told):
+        run(tmp_path, ABOUT + EVENTS, {})
