@@ -12,6 +12,8 @@ import grpc
 from service.contract.errors import DeadlineTooShort
 from service.rpc.admission import Bulkhead
 
+LEAST_PART_SECONDS = 0.01  # that a part is thought to take
+
 
 class CallContext:
     """The context that gRPC gave, but for a `time_remaining` of `longest` seconds at most."""
@@ -43,3 +45,23 @@ def next_part(context: grpc.ServicerContext) -> None:
     give_way(context)
     if not context.is_active() or context.time_remaining() <= 0:
         raise DeadlineTooShort("deadline: too short")
+
+
+class Parts:
+    """Work on one call that is done in parts of much the same size, such as customers."""
+
+    def __init__(self, context: grpc.ServicerContext) -> None:
+        self._context = context
+        self._begun = time.monotonic()
+        self._longest = LEAST_PART_SECONDS
+
+    def another(self) -> bool:
+        """Give way; tell whether somebody waits who can be answered after a part more.
+
+        That takes twice as long as the longest so far at most.
+        """
+        give_way(self._context)
+        begun, self._begun = self._begun, time.monotonic()
+        self._longest = max(self._longest, self._begun - begun)
+        left = self._context.time_remaining()
+        return self._context.is_active() and left >= 2 * self._longest

@@ -28,15 +28,13 @@ from service.contract.validation import Check
 from service.decisions.decider import Decider, DecisionCall
 from service.decisions.replayer import difference
 from service.metrics.stage_timer import StageTimer
-from service.rpc.call_context import give_way, next_part
+from service.rpc.call_context import Parts, next_part
 from service.rpc.dependencies import Dependencies
 from service.store.commits import RequestKey
 from service.store.customers.customer_lookup import CustomerLookup
 
 # A call with a very short deadline must not make a store that answers look dead.
 MIN_READ_SECONDS = 0.02
-# What is left of a batch's time when no further customer is begun, so that the rest is answered.
-MIN_CUSTOMER_SECONDS = 0.02
 
 
 class RecommendationServicer(RecommendationServiceServicer):
@@ -77,10 +75,10 @@ class RecommendationServicer(RecommendationServiceServicer):
         shared = self._dependencies.active_release.snapshot.shared_inputs()
         response = pb.RecommendBatchResponse()
         away = False
+        parts = Parts(context)
         for message in request.requests:
-            give_way(context)
             result = response.results.add()
-            if not context.is_active() or context.time_remaining() < MIN_CUSTOMER_SECONDS:
+            if not parts.another():
                 result.outcome.code = code_number(grpc.StatusCode.DEADLINE_EXCEEDED)
                 result.outcome.detail = "deadline: too short; not decided, ask again"
                 continue
