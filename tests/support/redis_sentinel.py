@@ -51,6 +51,10 @@ class RedisSentinel:
         port = int(self._about()[b"port"])
         return next(server for server in self.servers if server.port == port)
 
+    def fail_over(self) -> None:
+        """Have the sentinel make the replica the primary."""
+        assert eventually(self._ordered)
+
     def empty(self) -> None:
         """Forget everything."""
         with self.primary().client() as client:
@@ -64,6 +68,14 @@ class RedisSentinel:
             self._process.wait(PATIENCE)
         for server in self.servers:
             server.kill()
+
+    def _ordered(self) -> bool:
+        with redis.Redis(port=self._port, socket_timeout=PATIENCE) as client:
+            try:
+                client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+            except redis.ResponseError:
+                return False  # it does not know yet how far the replica is
+        return True
 
     def _about(self) -> dict[bytes, bytes]:
         with redis.Redis(port=self._port, socket_timeout=PATIENCE) as client:

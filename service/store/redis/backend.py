@@ -78,7 +78,6 @@ class RedisBackend:
         try:
             self._plate = DoorPlate(self._calls)
             self._watch = ServerWatch(self._calls, self._plate)
-            self._watch.check_rights()
             self._watch.look()
             indexed = self.setting(EVENT_IDS_SETTING) == INDEXED
         except BaseException:

@@ -21,6 +21,7 @@ from service.store.database.format import (
 from service.store.redis.answers import to_bytes
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.layout import LAYOUT, SETTINGS_KEY, RedisKeys
+from service.store.redis.rights import check_rights
 
 LOOK_SECONDS = 2.0  # that a server of layout 1 goes by what it saw here
 MIGRATING_SETTING = "migrating"
@@ -57,13 +58,19 @@ class DoorPlate:
     """The settings by which a store in Redis is known."""
 
     def __init__(self, calls: RedisCalls) -> None:
-        """Make the store where there is none; raises `UnknownStoreFormat` before that."""
+        """Make the store where there is none.
+
+        Before that it raises `UnknownStoreFormat`, and `BadInput` where the user lacks a right.
+        """
         self._calls = calls
         found = self._found()
         check_format(found[FORMAT_SETTING])
         check_layout(found[_LAYOUT_SETTING], LAYOUT)
+        identity = found[IDENTITY_SETTING] or secrets.token_hex(IDENTITY_BYTES)
+        former = found[_SHARDS_SETTING] is not None and found[_LAYOUT_SETTING] is None
+        check_rights(calls, RedisKeys("" if former else identity, SHARDS), SHARDS)
         if found[IDENTITY_SETTING] is None or found[_SHARDS_SETTING] is None:
-            self._make()
+            self._make(identity)
             found = self._found()
         self.identity = found[IDENTITY_SETTING] or ""
         self.shards = int(found[_SHARDS_SETTING] or SHARDS)
@@ -108,8 +115,8 @@ class DoorPlate:
         """Return the names that the keys have in the layout of today."""
         return RedisKeys(self.identity, self.shards)
 
-    def _make(self) -> None:
-        args = (SHARDS, LAYOUT, INDEXED.encode(), secrets.token_hex(IDENTITY_BYTES).encode())
+    def _make(self, identity: str) -> None:
+        args = (SHARDS, LAYOUT, INDEXED.encode(), identity.encode())
         call = ScriptCall((SETTINGS_KEY,), args)
         self._calls.run(_MAKE, [call], lambda answers: _word(answers[0], b"made"))
 
