@@ -300,6 +300,8 @@ class RedisBackend:
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless a server takes writes; look at all servers again."""
+        self._plate.look()
+        _ = self._keys  # raises while they are renamed
         lineage = self._watch.lineage
         self._watch.look()
         if self._watch.lineage != lineage:

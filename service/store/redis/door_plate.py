@@ -95,6 +95,11 @@ class DoorPlate:
             )
         return seen.keys
 
+    @property
+    def keys_to_check(self) -> RedisKeys:
+        """Return the same for a health check, which is no part of what is renamed."""
+        return self.keys_anew() if self._seen.barred else self._seen.keys
+
     def look(self) -> _Seen:
         """Look at the plate again; raises `StoreUnavailable`."""
         if self._seen.former:

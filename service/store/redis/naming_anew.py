@@ -16,9 +16,11 @@ from service.store.redis.streams import PAGE
 # After the bar is up: until each server has looked, and what it had sent before is done.
 WAIT_SECONDS = LOOK_SECONDS + 3.0
 
+# ARGV: 1 for what a health check wrote, which takes the place of another such.
 # A key may be gone meanwhile, by its time to live. The answer holds what was asked, and how it is.
 _RENAME = b"""
 if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1], 1} end
+if ARGV[1] == '1' then redis.call('RENAME', KEYS[1], KEYS[2]) return {KEYS[1], 1} end
 return {KEYS[1], redis.call('RENAMENX', KEYS[1], KEYS[2])}
 """
 
@@ -44,7 +46,10 @@ def name_anew(calls: RedisCalls, plate: DoorPlate, progress: Callable[[int], Non
             names = keys[start : start + PAGE]
             done = calls.run(
                 _RENAME,
-                [ScriptCall((name, prefix + name), ()) for name in names],
+                [
+                    ScriptCall((name, prefix + name), (int(name.endswith(b"alive")),))
+                    for name in names
+                ],
                 lambda answers, names=names: [  # type: ignore[misc]
                     _renamed(*pair) for pair in zip(answers, names, strict=True)
                 ],

@@ -51,6 +51,7 @@ def missing_rights(calls: RedisCalls, node: RedisNode, key: bytes) -> list[str]:
         ("INCR", key),
         ("INCRBY", key, 1),
         ("EXISTS", key),
+        ("RENAME", key, key),
         ("RENAMENX", key, key),
         ("XADD", key, "*", "e", b""),
         ("XRANGE", key, "-", "+"),

@@ -49,9 +49,8 @@ class ServerWatch:
 
     def look(self) -> None:
         """Look at each server; raises `StoreUnavailable` unless one takes writes."""
-        self._plate.look()
         self._calls.look_again()
-        keys = first_keys(self._calls, self._plate.keys, self._plate.shards)
+        keys = first_keys(self._calls, self._plate.keys_to_check, self._plate.shards)
 
         def questions(node: RedisNode) -> Sequence[Command]:
             # A replica, or a Redis that is full, answers everything but a write.
