@@ -19,8 +19,10 @@ COMMAND = shutil.which("redis-server") or "/usr/bin/redis-server"
 class RedisServer:
     """A redis-server that keeps every write on disk in a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: str) -> None:
+        """`settings` are more of its own, underscores for dashes."""
         self._directory = directory
+        self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,6 +38,7 @@ class RedisServer:
             "save": "",
             "enable-debug-command": "yes",
             "hz": "1",
+            **self._settings,
         }
         arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL)

@@ -82,7 +82,6 @@ class RedisBackend(RedisSettings):
         try:
             self._plate = DoorPlate(self._calls, make, identity)
             self._watch = ServerWatch(self._calls, self._plate)
-            self._watch.check_rights()
             self._watch.look()
             indexed = self.setting(EVENT_IDS_SETTING) == INDEXED
         except BaseException:
@@ -298,6 +297,8 @@ class RedisBackend(RedisSettings):
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless a server takes writes; look at all servers again."""
+        self._plate.look()
+        _ = self._keys  # raises while they are renamed
         lineage = self._watch.lineage
         self._watch.look()
         if self._watch.lineage != lineage:

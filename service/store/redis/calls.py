@@ -139,6 +139,11 @@ class RedisCalls:
                 answers[at] = answer
         return self.read(answers, read)
 
+    def ask_node(self, node: RedisNode, commands: Sequence[Command]) -> list[Any]:
+        """Send commands to one server; an answer may be an error of Redis."""
+        self._begin(node.name)
+        return node.exchange(commands)
+
     def each_node(
         self, commands: Callable[[RedisNode], Sequence[Command]]
     ) -> Iterator[tuple[RedisNode, list[Any] | StoreUnavailable]]:
@@ -147,9 +152,8 @@ class RedisCalls:
         An answer may be an error of Redis.
         """
         for node in self._servers.nodes:
-            self._begin(node.name)
             try:
-                yield node, node.exchange(commands(node))
+                yield node, self.ask_node(node, commands(node))
             except StoreUnavailable as error:
                 yield node, error
 
@@ -158,8 +162,7 @@ class RedisCalls:
         for node in self._servers.nodes:
             cursor = b"0"
             while True:
-                self._begin(node.name)
-                answers = node.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", count)])
+                answers = self.ask_node(node, [("SCAN", cursor, "MATCH", pattern, "COUNT", count)])
                 cursor, keys = self.read(answers, _page)
                 yield keys
                 if cursor == b"0":

@@ -21,6 +21,7 @@ from service.store.database.format import (
 from service.store.redis.answers import to_bytes
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.layout import LAYOUT, SETTINGS_KEY, RedisKeys
+from service.store.redis.rights import check_rights
 
 LOOK_SECONDS = 2.0  # that a server of layout 1 goes by what it saw here
 MIGRATING_SETTING = "migrating"
@@ -57,7 +58,7 @@ class DoorPlate:
     """The settings by which a store in Redis is known."""
 
     def __init__(self, calls: RedisCalls, make: bool = True, identity: str = "") -> None:
-        """Raises `UnknownStoreFormat` before anything is written.
+        """Raises `UnknownStoreFormat`, and `BadInput` where the user lacks a right.
 
         `make`: where there is no store, one is made, under `identity` if one is given.
         """
@@ -65,8 +66,11 @@ class DoorPlate:
         found = self._found()
         check_format(found[FORMAT_SETTING])
         check_layout(found[_LAYOUT_SETTING], LAYOUT)
+        identity = found[IDENTITY_SETTING] or identity or secrets.token_hex(IDENTITY_BYTES)
+        former = found[_SHARDS_SETTING] is not None and found[_LAYOUT_SETTING] is None
+        check_rights(calls, RedisKeys("" if former else identity, SHARDS), SHARDS)
         if make and (found[IDENTITY_SETTING] is None or found[_SHARDS_SETTING] is None):
-            self._make(identity or secrets.token_hex(IDENTITY_BYTES))
+            self._make(identity)
             found = self._found()
         self.identity = found[IDENTITY_SETTING] or ""
         self.shards = int(found[_SHARDS_SETTING] or SHARDS)
@@ -90,6 +94,11 @@ class DoorPlate:
                 f"store: being migrated; if `{MIGRATE}` was interrupted, run it again"
             )
         return seen.keys
+
+    @property
+    def keys_to_check(self) -> RedisKeys:
+        """Return the same for a health check, which is no part of what is renamed."""
+        return self.keys_anew() if self._seen.barred else self._seen.keys
 
     def look(self) -> _Seen:
         """Look at the plate again; raises `StoreUnavailable`."""

@@ -5,7 +5,9 @@ and run again: until it has come to its end, the servers are barred from the key
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from service.store.database.backend import LayoutReport
 from service.store.redis.calls import RedisCalls, ScriptCall
@@ -16,9 +18,11 @@ from service.store.redis.streams import PAGE
 # After the bar is up: until each server has looked, and what it had sent before is done.
 WAIT_SECONDS = LOOK_SECONDS + 3.0
 
+# ARGV: 1 for what a health check wrote, which takes the place of another such.
 # A key may be gone meanwhile, by its time to live. The answer holds what was asked, and how it is.
 _RENAME = b"""
 if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1], 1} end
+if ARGV[1] == '1' then redis.call('RENAME', KEYS[1], KEYS[2]) return {KEYS[1], 1} end
 return {KEYS[1], redis.call('RENAMENX', KEYS[1], KEYS[2])}
 """
 
@@ -44,16 +48,22 @@ def name_anew(calls: RedisCalls, plate: DoorPlate, progress: Callable[[int], Non
             names = keys[start : start + PAGE]
             done = calls.run(
                 _RENAME,
-                [ScriptCall((name, prefix + name), ()) for name in names],
-                lambda answers, names=names: [  # type: ignore[misc]
-                    _renamed(*pair) for pair in zip(answers, names, strict=True)
-                ],
+                [_call(name, prefix) for name in names],
+                partial(_all_renamed, names),
             )
             left.update(name for name, one in zip(names, done, strict=True) if not one)
             renamed += sum(done)
             progress(renamed)
     plate.name_anew()
     return LayoutReport(renamed, tuple(sorted(name.decode() for name in left)))
+
+
+def _call(name: bytes, prefix: bytes) -> ScriptCall:
+    return ScriptCall((name, prefix + name), (int(name.endswith(b"alive")),))
+
+
+def _all_renamed(names: Sequence[bytes], answers: Sequence[Any]) -> list[bool]:
+    return [_renamed(*pair) for pair in zip(answers, names, strict=True)]
 
 
 def _renamed(answer: object, name: bytes) -> bool:

@@ -21,7 +21,8 @@ from service.store.redis.time_budget import TimeBudget
 Command = tuple[bytes | str | int, ...]
 
 _NO_ANSWER = (redis.ConnectionError, redis.TimeoutError, OSError)
-_WAIT_SHARE = 0.8  # of the time left, for a replica to confirm; the rest is for the answer's way
+# Seconds of what is left that no replica is waited for: Redis looks at the time every tenth of one.
+_WAIT_LESS = 0.12
 
 
 class RedisNode:
@@ -48,7 +49,7 @@ class RedisNode:
         """Send commands, and leave the answers to be waited for."""
         confirmed = confirmed and self.replicas > 0
         if confirmed:
-            milliseconds = max(1, int(_WAIT_SHARE * 1000 * self.budget.left_to_connect()))
+            milliseconds = max(1, int(1000 * (self.budget.left_to_connect() - _WAIT_LESS)))
             commands = [*commands, ("WAIT", 1, milliseconds)]
         return self._begin(None, commands, len(commands), confirmed)
 
@@ -143,8 +144,18 @@ class Exchange:
     def answers(self) -> list[Any]:
         """Wait for all answers; raises `StoreUnavailable`, then what was done is not known."""
         node, read = self._node, self._read
+        answers: list[Any] = []
         try:
-            answers = [read() for _ in range(self._count)]
+            for _ in range(self._count):
+                answers.append(read())
+        except redis.TimeoutError as error:
+            node.let_go(self.connection)
+            if self._confirmed and len(answers) == self._count - 1:
+                # The server answers; it is its replica that is waited for.
+                node.breaker.leave(self._probing, None)
+                raise self._unconfirmed() from None
+            node.breaker.leave(self._probing, error)
+            raise node.failure(error) from error
         except BaseException as error:
             node.let_go(self.connection)
             node.breaker.leave(self._probing, error)
@@ -156,8 +167,11 @@ class Exchange:
         if self._confirmed:
             replicas = answers.pop()
             if not isinstance(replicas, int) or replicas < 1:
-                raise StoreUnavailable("written, and not confirmed by a replica", node.name)
+                raise self._unconfirmed()
         return answers
+
+    def _unconfirmed(self) -> StoreUnavailable:
+        return StoreUnavailable("not confirmed by a replica", self._node.name)
 
     def give_up(self) -> None:
         """Wait for no answer."""

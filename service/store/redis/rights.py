@@ -5,17 +5,41 @@ right, by the keys of the store, and does nothing.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from redis.exceptions import NoPermissionError
 
+from models.errors import BadInput
+from service.store.redis.calls import RedisCalls
+from service.store.redis.layout import RedisKey, RedisKeys
 from service.store.redis.node import Command, RedisNode
 from service.store.redis.refusals import lacking
 
 _WHATEVER = "0" * 40
 
 
-def missing_rights(node: RedisNode, key: bytes) -> list[str]:
+def check_rights(calls: RedisCalls, keys: RedisKeys, shards: int) -> None:
+    """Raise `BadInput` where the user lacks a right on a server, by name."""
+    for node, key in first_keys(calls, keys, shards).items():
+        missing = missing_rights(calls, node, key)
+        if missing:
+            raise BadInput(
+                "store",
+                f"its user lacks {', '.join(missing)} on {node.name}; permit it with ACL SETUSER",
+            )
+
+
+def first_keys(calls: RedisCalls, keys: RedisKeys, shards: int) -> dict[RedisNode, bytes]:
+    """Return a key of each server that has one: that of its first shard."""
+    found: dict[RedisNode, bytes] = {}
+    for shard in range(shards):
+        key = keys.of(RedisKey.ALIVE, shard)
+        found.setdefault(calls.node_of(key), key)
+        if len(found) == len(calls.nodes):
+            break
+    return found
+
+
+def missing_rights(calls: RedisCalls, node: RedisNode, key: bytes) -> list[str]:
     """Return the commands that the user lacks, in capitals; `key` is one of the node's.
 
     Raises `StoreUnavailable`.
@@ -27,6 +51,7 @@ def missing_rights(node: RedisNode, key: bytes) -> list[str]:
         ("INCR", key),
         ("INCRBY", key, 1),
         ("EXISTS", key),
+        ("RENAME", key, key),
         ("RENAMENX", key, key),
         ("XADD", key, "*", "e", b""),
         ("XRANGE", key, "-", "+"),
@@ -45,7 +70,7 @@ def missing_rights(node: RedisNode, key: bytes) -> list[str]:
         ("INFO", "server"),
         ("WAIT", 0, 1),
     )
-    answers: list[Any] = node.exchange([("MULTI",), *asked, ("DISCARD",)])
+    answers = calls.ask_node(node, [("MULTI",), *asked, ("DISCARD",)])
     if isinstance(answers[0], NoPermissionError):
         return ["MULTI"]
     found = dict.fromkeys(

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from models.errors import BadInput, StoreUnavailable
+from models.errors import StoreUnavailable
 from service.store.database.backend import Durability
 from service.store.database.format import MIGRATE
 from service.store.redis.answers import to_nothing
 from service.store.redis.calls import RedisCalls
 from service.store.redis.door_plate import DoorPlate
-from service.store.redis.layout import RedisKey
 from service.store.redis.node import Command, RedisNode
-from service.store.redis.rights import missing_rights
+from service.store.redis.rights import first_keys
 from service.store.redis.server_state import QUESTIONS, ServerState, state_of
 
 
@@ -48,29 +47,15 @@ class ServerWatch:
             found += self._states[name].remarks()
         return found + self._calls.remarks()
 
-    def check_rights(self) -> None:
-        """Raise `BadInput` where the user of the URL lacks a right, by name."""
-        keys = self._alive_keys()
-        for node in self._calls.nodes:
-            if node not in keys:
-                continue
-            missing = missing_rights(node, keys[node])
-            if missing:
-                raise BadInput(
-                    "store",
-                    f"its user lacks {', '.join(missing)} on {node.name}; "
-                    "permit it with ACL SETUSER",
-                )
-
     def look(self) -> None:
         """Look at each server; raises `StoreUnavailable` unless one takes writes."""
-        self._plate.look()
         self._calls.look_again()
-        keys = self._alive_keys()
+        keys = first_keys(self._calls, self._plate.keys_to_check, self._plate.shards)
 
         def questions(node: RedisNode) -> Sequence[Command]:
             # A replica, or a Redis that is full, answers everything but a write.
-            return [("SET", keys[node], b""), *QUESTIONS]
+            alive = [("SET", keys[node], b"")] if node in keys else [("ECHO", "OK")]
+            return [*alive, *QUESTIONS]
 
         states: dict[str, ServerState] = {}
         failures: dict[str, StoreUnavailable] = {}
@@ -93,14 +78,3 @@ class ServerWatch:
         self._away = {name: str(error) for name, error in failures.items()}
         if failures and len(failures) == len(self._calls.nodes):
             raise next(iter(failures.values()))
-
-    def _alive_keys(self) -> dict[RedisNode, bytes]:
-        """Return a key of each server: that of its first shard."""
-        keys: dict[RedisNode, bytes] = {}
-        names = self._plate.keys
-        for shard in range(self._plate.shards):
-            key = names.of(RedisKey.ALIVE, shard)
-            keys.setdefault(self._calls.node_of(key), key)
-            if len(keys) == len(self._calls.nodes):
-                break
-        return keys

@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import redis
 
 from models.codec import FORMAT, READ
 from service.store.database.format import UnknownStoreFormat
 from service.store.database.location import DATABASE
 from service.store.opening import open_store
+from service.store.redis.calls import RedisCalls
 from service.store.redis.layout import SETTINGS_KEY
 from service.store.store import Store
 from tests.support.backends import STORE_KEY, backend_of
@@ -93,5 +93,5 @@ def forget_format(url: str) -> None:
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("DELETE FROM meta WHERE key = 'format'")
         return
-    with closing(redis.Redis.from_url(url, socket_timeout=PATIENCE)) as client:
-        client.hdel(SETTINGS_KEY.decode(), "format")
+    with closing(RedisCalls(url, PATIENCE)) as calls:
+        calls.command(("HDEL", SETTINGS_KEY, "format"), int)

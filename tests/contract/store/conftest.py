@@ -1,0 +1,71 @@
+"""The suite of a store runs over each kind: SQLite, one Redis, a cluster, and under Sentinel.
+
+Over a cluster and under Sentinel the core runs in `make test`, and all of it in `make prove`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.redis_cluster import RedisCluster
+from tests.support.redis_sentinel import RedisSentinel
+from tests.support.redis_server import require_redis
+
+CORE = {"test_store", "test_decision_writes"}
+SEVERAL = ("redis_cluster", "redis_sentinel")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make prove` what is not the core."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        several = call is not None and call.params.get("store_url") in SEVERAL
+        module = Path(str(item.path)).stem
+        if several and module not in CORE:
+            item.add_marker(pytest.mark.prove)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """The one cluster that tests share; they must not stop it."""
+    require_redis()
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
+    cluster.start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def redis_cluster(shared_cluster: RedisCluster) -> RedisCluster:
+    """The shared cluster, emptied."""
+    shared_cluster.empty()
+    return shared_cluster
+
+
+@pytest.fixture(scope="session")
+def shared_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
+    """A primary, a replica and a sentinel that tests share; they must not stop one."""
+    require_redis()
+    sentinel = RedisSentinel(tmp_path_factory.mktemp("sentinel"))
+    sentinel.start()
+    yield sentinel
+    sentinel.kill()
+
+
+@pytest.fixture
+def redis_sentinel(shared_sentinel: RedisSentinel) -> RedisSentinel:
+    """The same, emptied."""
+    shared_sentinel.empty()
+    return shared_sentinel
+
+
+@pytest.fixture(params=["sqlite", "redis", *SEVERAL])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, once for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'store'}"
+    name = {"redis": "redis_server"}.get(request.param, request.param)
+    url: str = request.getfixturevalue(name).url
+    return url
