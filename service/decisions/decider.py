@@ -28,7 +28,7 @@ from service.metrics.stage_timer import StageTimer
 from service.store.commits import AlreadyAnswered, RequestKey, VersionConflict
 from service.store.customers.customer_lookup import CustomerLookup
 from service.store.customers.optimistic_writes import ATTEMPTS, back_off
-from service.store.database.backend import OutOfTime, RefusedByDatabase
+from service.store.database.backend import OutOfTime, WritesRefused
 from service.store.store import Store
 
 WRITE_SECONDS = 0.25  # how long a decision waits for what it uses up to be stored
@@ -218,7 +218,7 @@ class Decider:
         try:
             with store.within(min(WRITE_SECONDS, store.time_left() - ANSWER_SECONDS)):
                 done = store.commit(draft.record, customer.profile, draft.events, call.key)
-        except (RefusedByDatabase, OutOfTime):
+        except (WritesRefused, OutOfTime):
             self._volumes.put_back(draft.claimed)  # certainly granted to nobody
             raise
         if isinstance(done, VersionConflict | AlreadyAnswered):

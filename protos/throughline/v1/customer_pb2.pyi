@@ -247,7 +247,9 @@ class LinkIdentifiersRequest(_message.Message):
 
     @_builtins.property
     def b(self) -> _common_pb2.Identifier:
-        """The other identifier. Required; equal to the first it is a no-op."""
+        """The other identifier. Required; equal to the first it is a no-op. A customer has at most 50
+        identifiers.
+        """
 
     def __init__(
         self,

@@ -65,7 +65,9 @@ class CustomerServiceServicer:
 
     def LinkIdentifiers(self, request, context):
         """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
-        under either identifier uses the history of both.
+        under either identifier uses the history of both. FAILED_PRECONDITION, with nothing changed, when
+        the customer would have more than 50 identifiers: what many people share (a till, a kiosk, a
+        family's device) is no identifier of a customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

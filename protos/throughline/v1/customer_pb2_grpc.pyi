@@ -37,7 +37,9 @@ class CustomerServiceStub:
     """Returns what is known of a customer: an agent's screen, or the customer's own question."""
     LinkIdentifiers: _grpc.UnaryUnaryMultiCallable[_customer_pb2.LinkIdentifiersRequest, _customer_pb2.LinkIdentifiersResponse]
     """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
-    under either identifier uses the history of both.
+    under either identifier uses the history of both. FAILED_PRECONDITION, with nothing changed, when
+    the customer would have more than 50 identifiers: what many people share (a till, a kiosk, a
+    family's device) is no identifier of a customer.
     """
     UnlinkIdentifiers: _grpc.UnaryUnaryMultiCallable[_customer_pb2.UnlinkIdentifiersRequest, _customer_pb2.UnlinkIdentifiersResponse]
     """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
@@ -54,7 +56,9 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     """Returns what is known of a customer: an agent's screen, or the customer's own question."""
     LinkIdentifiers: _aio.UnaryUnaryMultiCallable[_customer_pb2.LinkIdentifiersRequest, _customer_pb2.LinkIdentifiersResponse]  # type: ignore[assignment]
     """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
-    under either identifier uses the history of both.
+    under either identifier uses the history of both. FAILED_PRECONDITION, with nothing changed, when
+    the customer would have more than 50 identifiers: what many people share (a till, a kiosk, a
+    family's device) is no identifier of a customer.
     """
     UnlinkIdentifiers: _aio.UnaryUnaryMultiCallable[_customer_pb2.UnlinkIdentifiersRequest, _customer_pb2.UnlinkIdentifiersResponse]  # type: ignore[assignment]
     """Takes back what links two identifiers, whoever stated it. Idempotent. From its OK on, unless
@@ -80,7 +84,9 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_pb2.LinkIdentifiersResponse, _abc.Awaitable[_customer_pb2.LinkIdentifiersResponse]]:
         """States that two identifiers belong to one customer. Idempotent. From its OK on, every decision
-        under either identifier uses the history of both.
+        under either identifier uses the history of both. FAILED_PRECONDITION, with nothing changed, when
+        the customer would have more than 50 identifiers: what many people share (a till, a kiosk, a
+        family's device) is no identifier of a customer.
         """
 
     @_abc_1.abstractmethod
