@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-from math import inf
 
 import grpc
 from throughline.v1 import event_pb2 as pb
@@ -61,9 +60,7 @@ class EventServicer(EventServiceServicer):
                     pace.give_way()
                 read.append(read_event(message, dependencies.names, dependencies.key, now))
         events = [event for event in read if isinstance(event, Event)]
-        left = context.time_remaining()
-        with dependencies.store.within(inf if left is None else left):
-            stored = dependencies.store.record(events, now, pace) if events else []
+        stored = dependencies.store.record(events, now, pace) if events else []
         failures = [outcome for outcome in stored if isinstance(outcome, StoreUnavailable)]
         if failures and len(failures) == len(stored):
             dependencies.metrics.events.unavailable(len(read))

@@ -8,6 +8,7 @@ the caller gets a reference to the log. Every call that is let in is counted by 
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ Behaviour = Callable[..., Any]
 
 WATCHES = 100  # of health that may be open at once: every change is sent to each of them
 ARRIVAL_SECONDS = 10.0  # from the head of a call to its whole request
+ANSWER_SECONDS = 0.005  # of a caller's time, to answer in when the rest is over
 STREAM_SECONDS = 30.0  # how long a stream with a thread of its own may be open
 MIN_SECONDS_LEFT = 0.001  # no method answers faster: with less left, work would be for nobody
 
@@ -73,6 +75,8 @@ class InterceptingServer:
         self._calls = calls
         self._admission = admission
         server.add_generic_rpc_handlers((_Unknown(calls),))
+        # Bounds, by the caller's deadline, what a method asks of the store.
+        self.within: Callable[[float], AbstractContextManager[None]] = lambda seconds: nullcontext()
         self._watches = OpenCalls(WATCHES, inf)
         self._arriving = OpenCalls(inf, ARRIVAL_SECONDS)
         self._streams = OpenCalls(inf, STREAM_SECONDS)  # each has a thread: that bounds them
@@ -125,7 +129,9 @@ class InterceptingServer:
             watch.experimental_non_blocking = True  # type: ignore[attr-defined]
             watch.experimental_thread_pool = bulkhead  # type: ignore[attr-defined]
             return grpc.unary_stream_rpc_method_handler(watch, safe, serializer)
-        bounded = _bounded(cast(Behaviour, handler.unary_unary), bulkhead, LONGEST[kind])
+        bounded = _bounded(
+            cast(Behaviour, handler.unary_unary), bulkhead, LONGEST[kind], self.within
+        )
         unary = _intercepted(bounded, message, method, calls, self._arriving)
         unary.experimental_thread_pool = bulkhead  # type: ignore[attr-defined]
         # To gRPC it is a stream of one request, which says the same on the wire: so the request is
@@ -162,11 +168,21 @@ def _safely(parse: Callable[[bytes], Message], calls: MethodMetrics) -> Callable
     return parsed
 
 
-def _bounded(behaviour: Behaviour, bulkhead: Bulkhead, longest: float) -> Behaviour:
-    """Return a behaviour whose context bounds its time to `longest` seconds and can give way."""
+def _bounded(
+    behaviour: Behaviour,
+    bulkhead: Bulkhead,
+    longest: float,
+    within: Callable[[float], AbstractContextManager[None]],
+) -> Behaviour:
+    """Return a behaviour whose context bounds its time to `longest` seconds and can give way.
+
+    What it asks `within` its time ends before that, so that there is time to say so.
+    """
 
     def bounded(request: object, context: grpc.ServicerContext) -> Any:
-        return behaviour(request, CallContext(context, bulkhead, longest))
+        call = CallContext(context, bulkhead, longest)
+        with within(max(0.0, call.time_remaining() - ANSWER_SECONDS)):
+            return behaviour(request, call)
 
     return bounded
 

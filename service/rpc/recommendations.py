@@ -1,8 +1,6 @@
 """RecommendationService: reads the customer, decides, records the decision, answers."""
 
 import hashlib
-from contextlib import AbstractContextManager
-from math import inf
 
 import grpc
 from msgspec.structs import replace
@@ -56,13 +54,12 @@ class RecommendationServicer(RecommendationServiceServicer):
         timer.end("parse")
         shared = snapshot.shared_inputs()
         response = pb.RecommendResponse()
-        with self._within_deadline(context):
-            try:
-                customer = self._read(call)
-            except StoreUnavailable:
-                customer = None
-            timer.end("read")
-            self._decide(response, call, shared, customer, timer)
+        try:
+            customer = self._read(call)
+        except StoreUnavailable:
+            customer = None
+        timer.end("read")
+        self._decide(response, call, shared, customer, timer)
         return response
 
     def RecommendBatch(  # noqa: N802
@@ -93,19 +90,18 @@ class RecommendationServicer(RecommendationServiceServicer):
             timer.end("parse")
             customer = None
             result.outcome.SetInParent()
-            with self._within_deadline(context):
-                try:
-                    # One wait for a store that is away is enough for all two hundred.
-                    customer = None if away else self._read(call)
-                except StoreUnavailable as error:
-                    away = not isinstance(error, Unreadable)
-                timer.end("read")
-                try:
-                    self._decide(result.response, call, shared, customer, timer)
-                except ThroughlineError as error:
-                    result.ClearField("response")
-                    result.outcome.code = failure_kind(error).code.value[0]
-                    result.outcome.detail = told(error)
+            try:
+                # One wait for a store that is away is enough for all two hundred.
+                customer = None if away else self._read(call)
+            except StoreUnavailable as error:
+                away = not isinstance(error, Unreadable)
+            timer.end("read")
+            try:
+                self._decide(result.response, call, shared, customer, timer)
+            except ThroughlineError as error:
+                result.ClearField("response")
+                result.outcome.code = failure_kind(error).code.value[0]
+                result.outcome.detail = told(error)
         return response
 
     def ExplainDecision(  # noqa: N802
@@ -210,11 +206,6 @@ class RecommendationServicer(RecommendationServiceServicer):
         digest = hashlib.blake2b(message.SerializeToString(deterministic=True), digest_size=16)
         key = RequestKey(hashes[0], name, digest.digest()) if name else None
         return DecisionCall(request, hashes, key, message.dry_run)
-
-    def _within_deadline(self, context: grpc.ServicerContext) -> AbstractContextManager[None]:
-        """Bound what the store is asked in the block by the caller's deadline."""
-        left = context.time_remaining()
-        return self._dependencies.store.within(inf if left is None else left)
 
     def _read(self, call: DecisionCall) -> CustomerLookup:
         """Return the customer; raises `StoreUnavailable` while there is still time to decide."""

@@ -118,6 +118,7 @@ class Server:
     def start(self, dependencies: Dependencies) -> None:
         """Begin to answer calls."""
         self.dependencies = dependencies
+        self._intercepting.within = dependencies.store.within
         self._add_services(dependencies)
         self.update_health()
         self._server.start()

@@ -25,6 +25,7 @@ _NOTHING_WRITTEN = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 )
+_NOT_GROWN = sqlite3.SQLITE_IOERR_WRITE  # beyond what a process may write, as on a full disk
 
 _JOURNAL_BYTES = 16 << 20  # that the file of the WAL is cut to once all of it is in the database
 
@@ -107,7 +108,8 @@ class Connections:
             try:
                 return self._writer.submit(job, self.limit.left())
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _NOTHING_WRITTEN:
+                code = error.sqlite_errorcode
+                if code & 0xFF not in _NOTHING_WRITTEN and code != _NOT_GROWN:
                     raise
                 self.errors.add(REFUSED)
                 raise WritesRefused(str(error), str(self._path)) from None
