@@ -13,7 +13,7 @@ done.
 import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Any
 
@@ -28,6 +28,7 @@ from service.store.database.backend import (
     LayoutReport,
     LogMarks,
     SealedDecision,
+    WritesRefused,
 )
 from service.store.database.decision_ids import parse_decision_id
 from service.store.redis.answers import to_bytes, to_done, to_nothing
@@ -78,7 +79,8 @@ class RedisBackend:
         try:
             self._plate = DoorPlate(self._calls)
             self._watch = ServerWatch(self._calls, self._plate)
-            self._watch.look()
+            with suppress(WritesRefused):
+                self._watch.look()
             indexed = self.setting(EVENT_IDS_SETTING) == INDEXED
         except BaseException:
             self._calls.close()
@@ -279,6 +281,9 @@ class RedisBackend:
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
+        found = self.setting(key)
+        if found is not None:
+            return found  # whatever is full or a replica says that much
         self._calls.command(("HSETNX", SETTINGS_KEY, key, value), int)
         return self._calls.command(
             ("HGET", SETTINGS_KEY, key), lambda found: to_bytes(found).decode()
