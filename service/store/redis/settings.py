@@ -27,6 +27,9 @@ class RedisSettings:
 
     def put_if_absent(self, key: str, value: str) -> str:
         """Return the value kept under `key`, which is `value` if there was none."""
+        found = self.setting(key)
+        if found is not None:
+            return found  # a Redis that is full, or a replica, says that much
         self._calls.command(("HSETNX", SETTINGS_KEY, key, value), int)
         return self._calls.command(
             ("HGET", SETTINGS_KEY, key), lambda found: to_bytes(found).decode()

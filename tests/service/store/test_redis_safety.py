@@ -158,6 +158,10 @@ def test_refused_writes_are_told_apart(own_redis: RedisServer, backend: RedisBac
         with pytest.raises(WritesRefused, match="OOM"):
             write()
     assert backend.get(ANN) == blob(1)
+    again = RedisBackend(own_redis.url, TIMEOUT)
+    assert again.get(ANN) == blob(1)
+    assert again.put_if_absent("shards", "7") == "1024"
+    again.close()
 
 
 def test_no_time_left_is_told_apart(backend: RedisBackend) -> None:

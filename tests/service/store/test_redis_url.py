@@ -5,6 +5,7 @@ import re
 import pytest
 
 from models.errors import BadInput
+from service.config.settings import ConfigurationError, read_settings
 from service.store.database.redis_url import RedisUrl, is_redis, parse_redis_url
 from service.store.opening import open_store
 from tests.support.backends import STORE_KEY
@@ -69,3 +70,11 @@ def test_another_scheme_is_no_redis(url: str) -> None:
     assert not is_redis(url)
     with pytest.raises(BadInput, match="want sqlite:DIR or redis://"):
         open_store(url, key=STORE_KEY)
+
+
+def test_a_setting_that_is_wrong_shows_no_password() -> None:
+    """Whatever a person wrote for the store, the line that refuses it quotes nothing of it."""
+    for url in BAD:
+        with pytest.raises(ConfigurationError, match=r"^store: ") as refused:
+            read_settings(None, store=url)
+        assert "geheim" not in str(refused.value)
