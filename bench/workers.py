@@ -3,7 +3,7 @@
     python -m bench.workers [--store sqlite --store redis] [--rounds 7] [--calls 3000]
 
 Both servers run at once and are loaded in turn by h2load (Debian: nghttp2-client), which costs next
-to nothing beside them, over 64 connections with one call each in flight. Nothing is pinned: on two
+to nothing beside them, over 24 connections with one call each in flight. Nothing is pinned: on two
 cores two workers share them with the load generator and, where it is the store, Redis. Where they
 leave next to nothing of the machine idle, that is the limit and not the service; it is then said,
 and the exit code is 2, as when the rounds differ too much to say.
@@ -30,7 +30,7 @@ from bench.speed import NOISE, STORES
 
 TARGET = 1.6
 FULL = 0.15  # idle share of the machine, waits for the disk included: less, and it is full
-CONNECTIONS = 64
+CONNECTIONS = 24  # fewer than one worker lets in at once: none is refused
 _METHOD = "throughline.v1.RecommendationService/Recommend"
 
 

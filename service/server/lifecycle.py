@@ -51,7 +51,7 @@ CERTIFICATE_SECONDS = 1.0
 STUCK_SECONDS = 60.0  # beyond the drain: whoever has not ended by then never will
 # For how long a thread that computes keeps the others from the interpreter: by Python's default of
 # 5 ms a decision, which asks for it several times, would wait several times as long as it takes.
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0005
 METRICS_SECONDS = 1.0  # how late a parent may see what a worker has counted
 
 
