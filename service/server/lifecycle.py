@@ -190,6 +190,8 @@ def _open_store(settings: Settings, key: bytes, clock: Clock, closing: ExitStack
     except (WrongKey, UnknownStoreFormat) as error:
         raise ConfigurationError(str(error)) from None
     closing.callback(_close, store)
+    for remark in store.remarks:
+        _log.warning("the store's database", remark=remark)
     if store.format != FORMAT:
         _log.warning(
             "the store is of the format before; it is served, and to be migrated",

@@ -84,6 +84,11 @@ class Store:
         return format_of(self._backend)
 
     @property
+    def remarks(self) -> Sequence[str]:
+        """What a person should know of the database, each with what to do."""
+        return self._backend.remarks()
+
+    @property
     def epoch(self) -> int:
         """How often the store was found older than it was; what was read before may be gone."""
         return self._watch.epoch
