@@ -43,6 +43,7 @@ VOLUME = 150
 SECONDS = 4.0  # of traffic before, while and after the store is bad
 OLDER = common_pb2.FLAG_STORE_OLDER
 MEGABYTE = 1 << 20
+REPLICAS: list[RedisServer] = []  # that took the place of a primary: they live on with the server
 Make = Callable[["Ground"], AbstractContextManager[None]]
 
 
@@ -209,6 +210,7 @@ def failed_over(ground: Ground) -> Iterator[None]:
     ground.proxy.target = other.port
     ground.proxy.set(Fault(reset=True))
     ground.proxy.set(HEALTHY)
+    REPLICAS.append(other)
     yield
     time.sleep(1.0)
 
@@ -323,6 +325,8 @@ def test_a_bad_store_costs_no_truth(tmp_path: Path, proof: Proof, bad: Bad) -> N
                 url = f"redis://127.0.0.1:{proxy.port}/0"
                 _lived_through(tmp_path, proof, bad, url, redis, proxy)
     finally:
+        while REPLICAS:
+            REPLICAS.pop().kill()
         if redis is not None:
             redis.kill()
 

@@ -5,8 +5,9 @@ from typing import Final
 
 from service.store.database.backend import RefusedByDatabase, WritesRefused
 
-# Reads go on: out of memory, a replica, a snapshot or an append that failed, too few replicas.
-_NO_WRITES: Final = frozenset({"OOM", "READONLY", "MISCONF", "NOREPLICAS"})
+# Reads may go on: out of memory, a replica, a snapshot or an append that failed, too few replicas,
+# a right that was taken away.
+_NO_WRITES: Final = frozenset({"OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM"})
 
 # Redis before 7 wraps what a command in a script was answered in an error of its own.
 _IN_SCRIPT: Final = re.compile(r"Error running script.*? -([A-Z]+)\b", re.DOTALL)
