@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from service.server.server import Server
+from service.server.server import ALIVE, Server
 
 BEAT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0  # that a call to itself may take
@@ -31,7 +30,7 @@ class Heartbeat:
         address = f"unix:{self._directory.name}/self"
         server.bind_also(address)
         self._channel = grpc.insecure_channel(address)
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        self._ask: Any = self._channel.unary_unary(ALIVE)
         self._ended = 0
 
     def __enter__(self) -> Self:
@@ -53,8 +52,7 @@ class Heartbeat:
         if deciding.inside and deciding.ended == ended:
             return
         try:
-            request = health_pb2.HealthCheckRequest(service=health.SERVICE_NAME)
-            self._health.Check(request, timeout=ANSWER_SECONDS)
+            self._ask(b"", timeout=ANSWER_SECONDS)
         except grpc.RpcError:
             return
         self._tell()

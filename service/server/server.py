@@ -48,6 +48,7 @@ RECOMMENDATION, EVENT, CUSTOMER, OFFER, RELEASE, POLICY = (
         (policy_pb2, "PolicyService"),
     )
 )
+ALIVE = "/throughline.self/Alive"  # what a server asks itself
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -103,8 +104,16 @@ class Server:
             raise ConfigurationError(f"listen: cannot bind to {self._listen}") from None
 
     def bind_also(self, address: str) -> None:
-        """Listen on a further address, without TLS: one that nobody else can reach."""
+        """Listen on a further address, without TLS: one that nobody else can reach.
+
+        `ALIVE` answers nothing, and is counted nowhere.
+        """
         self._server.add_insecure_port(address)
+        service, method = ALIVE.strip("/").split("/")
+        answer: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+            lambda request, context: b""
+        )
+        self._server.add_registered_method_handlers(service, {method: answer})
 
     @property
     def deciding(self) -> Bulkhead:
