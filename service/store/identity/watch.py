@@ -10,7 +10,7 @@ from threading import Lock
 import structlog
 
 from models.errors import StoreUnavailable
-from service.store.database.backend import Backend
+from service.store.database.backend import Backend, PartAway
 from service.store.identity.judgement import (
     PULSE,
     Found,
@@ -75,7 +75,10 @@ class StoreWatch:
             lineage = backend.lineage()
             if lineage != self._lineage:
                 self._lineage, self._unproven = lineage, True
-            found = look(backend)
+            try:
+                found = look(backend)
+            except PartAway:
+                return  # of several servers that with the settings; the others go on as they were
             self._judge(found)
         gate.pass_through()
         if found.pulse < self._pulse or self._unproven:

@@ -1,6 +1,7 @@
 """The connections to the file of an embedded store: many that read, one that writes."""
 
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ _NOTHING_WRITTEN = (
 )
 _NOT_GROWN = sqlite3.SQLITE_IOERR_WRITE  # beyond what a process may write, as on a full disk
 
+MAKING_SECONDS = 0.01  # until it is looked again whether another process has made the file
 _JOURNAL_BYTES = 16 << 20  # that the file of the WAL is cut to once all of it is in the database
 
 T = TypeVar("T")
@@ -81,8 +83,7 @@ class Connections:
             try:
                 connection = self._readers.pop()
             except IndexError:
-                connection = self._connect()
-                connection.execute("PRAGMA query_only = ON")
+                connection = self._open_reader()
             try:
                 yield connection
             except BaseException:
@@ -124,8 +125,30 @@ class Connections:
             self._path, self._busy, isolation_level=None, check_same_thread=False
         )
 
+    def _open_reader(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        moved = self.moved()
+        if moved:
+            # By its name it would be read together with the log of writes of the one that was here.
+            connection.close()
+            raise StoreUnavailable("not the one that was opened", moved)
+        return connection
+
     def _open_writer(self) -> Writer:
         """Open a connection that writes, with the tables made where there are none."""
+        until = time.monotonic() + self._busy
+        while True:
+            try:
+                return self._prepare_writer()
+            except sqlite3.OperationalError as error:
+                # Who makes the file at the same moment is not waited for by SQLite itself.
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+            time.sleep(MAKING_SECONDS)
+
+    def _prepare_writer(self) -> Writer:
         connection = self._connect()
         try:
             check_format(_format(connection))

@@ -127,7 +127,7 @@ def test_a_key_of_another_kind_fails_alone(redis_server: RedisServer, opened: Op
     store = opened(redis_server.url)
     store.record([event("e1", BOB)], NOW)
     with redis_server.client() as client:
-        (key,) = client.keys("{*}c:*")
+        (key,) = client.keys("*{*}c:*")
         client.delete(key)
         client.lpush(key, "not ours")
     outcomes = store.record([event("e2", who) for who in (ANN, BOB, CAT, DAN)], NOW)

@@ -320,11 +320,14 @@ def test_nothing_of_a_request_is_exported(made: tuple[Mix, Scraped]) -> None:
         assert text not in scraped.text
 
 
+UNITS = {"seconds", "bytes", "info", "queued", "revision", "workers", "epoch"}
+
+
 def test_every_metric_says_what_it_is(made: tuple[Mix, Scraped]) -> None:
     """Each metric has a sentence of help and a name that ends in its unit."""
     _, scraped = made
     ours = [name for name in scraped.families if name.startswith("throughline_")]
-    assert len(ours) == 25
+    assert len(ours) == 30
     for name in ours:
         family = scraped.families[name]
         assert family.documentation.endswith(".")
@@ -332,7 +335,7 @@ def test_every_metric_says_what_it_is(made: tuple[Mix, Scraped]) -> None:
             assert f"# TYPE {name}_total counter" in scraped.text
         else:
             unit = name.rpartition("_")[2]
-            assert unit in {"seconds", "bytes", "info", "queued", "revision", "workers"}
+            assert unit in UNITS or any(verb in name for verb in ("_is_", "_refuses_"))
 
 
 def test_every_error_has_a_reason_of_the_closed_list() -> None:
