@@ -5,9 +5,9 @@ from typing import Final
 
 from service.store.database.backend import RefusedByDatabase, WritesRefused
 
-# Reads may go on: out of memory, a replica, a snapshot or an append that failed, too few replicas,
-# a right that was taken away.
-_NO_WRITES: Final = frozenset({"OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM"})
+# Reads go on: out of memory, a replica, a snapshot or an append that failed, too few replicas, and
+# where no script may be run any more, by which all is written.
+_NO_WRITES: Final = frozenset({"OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM, EVALSHA"})
 
 # Redis before 7 wraps what a command in a script was answered in an error of its own.
 _IN_SCRIPT: Final = re.compile(r"Error running script.*? -([A-Z]+)\b", re.DOTALL)
@@ -17,8 +17,9 @@ _COMMAND: Final = re.compile(r"permissions to run the '([a-z|]+)' command")
 
 def refusal(name: str, error: Exception) -> RefusedByDatabase:
     """Return an answer of Redis that is an error, of the server called `name`, as one of ours."""
-    kind = WritesRefused if code_of(error) in _NO_WRITES else RefusedByDatabase
-    return kind(told(error), name)
+    text = told(error)
+    kind = WritesRefused if text in _NO_WRITES else RefusedByDatabase
+    return kind(text, name)
 
 
 def code_of(error: Exception) -> str:
