@@ -36,7 +36,7 @@ def check(store: StoreUrl = None, key_file: KeyFile = None, config: Config = Non
     fits = {None: "no key at hand, or no store", True: "fits", False: "another key's"}
     rows = [
         ("store", described(settings.store)),
-        ("holds", found.verdict.value),
+        ("holds", found.verdict.value if found.known or said.identity else "no store yet"),
         ("identity", f"{said.identity or 'none'} (known: {known})"),
         ("epoch", f"{said.epoch} ({'not accepted' if said.is_older else 'accepted'})"),
         ("format", "none" if found.format is None else str(found.format)),

@@ -165,6 +165,8 @@ def accept_store(url: str, *, key: bytes, timeout: float, known: KnownStoreFile)
         verdict = Verdict.EMPTY
     identity = "" if before is None or verdict is not Verdict.EMPTY else before.identity
     with closing(connect(url, timeout, make=True, identity=identity)) as backend:
-        accept(backend, file, verdict)
+        if identity:
+            backend.put_if_absent(IDENTITY_SETTING, identity)
         _make(backend, key)
+        accept(backend, file, verdict)
     return verdict

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from models.domain.identifiers import key_fingerprint
 from service.store.database.backend import Backend, Durability
-from service.store.database.format import FINGERPRINT_SETTING, IDENTITY_SETTING, format_of
+from service.store.database.format import FINGERPRINT_SETTING, format_of
 from service.store.identity.judgement import (
     ACCEPTED,
     EPOCH,
@@ -55,7 +55,7 @@ def survey(backend: Backend, key: bytes | None, known: KnownStoreFile | None) ->
 
 
 def accept(backend: Backend, known: KnownStoreFile, verdict: Verdict) -> None:
-    """Take what a database holds for the store of `known`, to which it is `verdict`.
+    """Take what a database holds for the store of `known`, to which it was `verdict`.
 
     Older: somebody has taken note, and answers are no longer flagged. Empty: the store begins anew,
     under the identity that it had. Another: that is the one known from now on; servers that run
@@ -66,7 +66,6 @@ def accept(backend: Backend, known: KnownStoreFile, verdict: Verdict) -> None:
     if verdict is Verdict.ANOTHER or before is None:
         known.write(KnownStore(found.identity or "", found.epoch, found.pulse))
     elif verdict is Verdict.EMPTY:
-        backend.put_if_absent(IDENTITY_SETTING, before.identity)
         _note(backend, known, before, raise_epoch(backend, found, before.epoch))
     elif verdict is Verdict.OLDER:
         went_back = not found.is_older

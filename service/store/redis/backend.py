@@ -13,7 +13,7 @@ done.
 import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
@@ -28,7 +28,6 @@ from service.store.database.backend import (
     LayoutReport,
     LogMarks,
     SealedDecision,
-    WritesRefused,
 )
 from service.store.database.decision_ids import parse_decision_id
 from service.store.redis.answers import to_bytes, to_done, to_nothing
@@ -83,8 +82,7 @@ class RedisBackend(RedisSettings):
         try:
             self._plate = DoorPlate(self._calls, make, identity)
             self._watch = ServerWatch(self._calls, self._plate)
-            with suppress(WritesRefused):
-                self._watch.look()
+            self._watch.look(writing=False)
             indexed = self.setting(EVENT_IDS_SETTING) == INDEXED
         except BaseException:
             self._calls.close()

@@ -129,7 +129,8 @@ class DoorPlate:
         return self._calls.command(("HMGET", SETTINGS_KEY, *_FIELDS), _settings)
 
     def _judged(self, found: dict[str, str | None]) -> _Seen:
-        former = found[_LAYOUT_SETTING] is None
+        # A database with neither holds no store yet.
+        former = found[_SHARDS_SETTING] is not None and found[_LAYOUT_SETTING] is None
         keys = RedisKeys("" if former else self.identity, self.shards)
         return _Seen(time.monotonic(), former, found[MIGRATING_SETTING] is not None, keys)
 

@@ -47,14 +47,15 @@ class ServerWatch:
             found += self._states[name].remarks()
         return found + self._calls.remarks()
 
-    def look(self) -> None:
-        """Look at each server; raises `StoreUnavailable` unless one takes writes."""
+    def look(self, *, writing: bool = True) -> None:
+        """Look at each server; raises `StoreUnavailable` unless one answers, or takes writes."""
         self._calls.look_again()
         keys = first_keys(self._calls, self._plate.keys_to_check, self._plate.shards)
 
         def questions(node: RedisNode) -> Sequence[Command]:
             # A replica, or a Redis that is full, answers everything but a write.
-            alive = [("SET", keys[node], b"")] if node in keys else [("ECHO", "OK")]
+            written = writing and node in keys
+            alive = [("SET", keys[node], b"")] if written else [("ECHO", "OK")]
             return [*alive, *QUESTIONS]
 
         states: dict[str, ServerState] = {}
