@@ -16,7 +16,7 @@ from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Row
 from models.numeric.array_types import Mask
 from models.recommender.vector_search import Allowed, allow
 
-VACANT_SHARE = 16  # one row is left vacant for so many that are taken
+VACANT_SHARE = 8  # one row is left vacant for so many that are taken
 _RANKS = 1 << 61  # tie ranks are spread over so many: there is room between those of neighbours
 _FEW = 1 << 16
 

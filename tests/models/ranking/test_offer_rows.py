@@ -70,7 +70,7 @@ def test_who_moves_stands_elsewhere_from_then_on() -> None:
 
 def test_no_row_is_taken_twice() -> None:
     """Of two states that follow the same one only the first takes rows, and none too many."""
-    before = rows_of({f"i{number:02}" for number in range(32)})
+    before = rows_of({f"i{number:02}" for number in range(16)})
     first = before.taking(["a"], [])
     assert first is not None
     assert before.taking(["b"], []) is None
