@@ -34,8 +34,8 @@ from service.store.redis.answers import to_bytes, to_done, to_nothing
 from service.store.redis.calls import RedisCalls, ScriptCall
 from service.store.redis.catalogue import CHANGES, PUT, changes, changes_call, put_call
 from service.store.redis.commits import COMMIT, TAKE, commit_args, committed, taken
-from service.store.redis.door_plate import EVENT_IDS_SETTING, INDEXED, DoorPlate
 from service.store.redis.event_log import LOG_LINES, log_args
+from service.store.redis.key_renaming import count_of_layout_1, rename_keys
 from service.store.redis.layout import (
     RedisKey,
     RedisKeys,
@@ -43,9 +43,9 @@ from service.store.redis.layout import (
     decision_id_of,
 )
 from service.store.redis.logged_events import LoggedEvents
-from service.store.redis.naming_anew import count_of_layout_1, name_anew
 from service.store.redis.node import Command
 from service.store.redis.settings import RedisSettings, text_or_none
+from service.store.redis.store_header import EVENT_IDS_SETTING, INDEXED, StoreHeader
 from service.store.redis.streams import PAGE, entries
 from service.store.redis.watch import ServerWatch
 
@@ -80,17 +80,17 @@ class RedisBackend(RedisSettings):
         self.errors, self.gate = self._calls.errors, self._calls.gate
         self.call_seconds = timeout
         try:
-            self._plate = DoorPlate(self._calls, make, identity)
-            self._watch = ServerWatch(self._calls, self._plate)
+            self._header = StoreHeader(self._calls, make, identity)
+            self._watch = ServerWatch(self._calls, self._header)
             self._watch.look(writing=False)
             indexed = self.setting(EVENT_IDS_SETTING) == INDEXED
         except BaseException:
             self._calls.close()
             raise
-        self.identity = self._plate.identity
-        self.shards = self._plate.shards
+        self.identity = self._header.identity
+        self.shards = self._header.shards
         self.refuses_known_ids = indexed
-        self._logged = LoggedEvents(self._calls, self._plate, indexed)
+        self._logged = LoggedEvents(self._calls, self._header, indexed)
         self._counts: dict[str, int] = {}  # the highest that was seen of each counter
 
     @property
@@ -101,7 +101,7 @@ class RedisBackend(RedisSettings):
     @property
     def former_layout(self) -> bool:
         """Tell whether the keys are named as a version before did."""
-        return self._plate.former
+        return self._header.former
 
     def lineage(self) -> str:
         """Return what is another as soon as another process, or other data, may answer.
@@ -211,11 +211,11 @@ class RedisBackend(RedisSettings):
 
     def bring_layout_on(self, progress: Callable[[int], None], dry_run: bool) -> LayoutReport:
         """Rename the keys of a store of the layout before, or tell how many there are."""
-        if not self._plate.former:
+        if not self._header.former:
             return LayoutReport(0)
         if dry_run:
             return LayoutReport(count_of_layout_1(self._calls))
-        return name_anew(self._calls, self._plate, progress)
+        return rename_keys(self._calls, self._header, progress)
 
     def customers(self) -> Iterator[bytes]:
         """Yield the ids of all customers, in no order."""
@@ -297,7 +297,7 @@ class RedisBackend(RedisSettings):
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless a server takes writes; look at all servers again."""
-        self._plate.look()
+        self._header.look()
         _ = self._keys  # raises while they are renamed
         lineage = self._watch.lineage
         self._watch.look()
@@ -312,7 +312,7 @@ class RedisBackend(RedisSettings):
 
     @property
     def _keys(self) -> RedisKeys:
-        return self._plate.keys
+        return self._header.keys
 
     def _scan(self, kind: RedisKey) -> Iterator[list[bytes]]:
         """Yield pages of the keys of a kind."""

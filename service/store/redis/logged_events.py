@@ -13,10 +13,10 @@ from service.store.database.backend import EventQuery, LogMarks
 from service.store.database.decision_ids import shard_of
 from service.store.redis.answers import to_bytes
 from service.store.redis.calls import RedisCalls
-from service.store.redis.door_plate import DoorPlate
 from service.store.redis.known_ids import KNOWN, known, known_calls
 from service.store.redis.layout import LOG_HEADER, RedisKey
 from service.store.redis.node import Command
+from service.store.redis.store_header import StoreHeader
 from service.store.redis.streams import PAGE, after, entries
 
 _NO_EVENT = event_key("").to_bytes(8, "big")  # in the entry of a link or an unlink
@@ -25,20 +25,20 @@ _NO_EVENT = event_key("").to_bytes(8, "big")  # in the entry of a link or an unl
 class LoggedEvents:
     """The logs of all shards of a store in Redis."""
 
-    def __init__(self, calls: RedisCalls, plate: DoorPlate, indexed: bool) -> None:
+    def __init__(self, calls: RedisCalls, header: StoreHeader, indexed: bool) -> None:
         """`indexed`: the ids of all events that were ever logged are in the index."""
         self._calls = calls
-        self._plate = plate
-        self._shards = plate.shards
+        self._header = header
+        self._shards = header.shards
         self._indexed = indexed
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
-        plate = self._plate.keys
+        names_of = self._header.keys
         homes = {shard_of(owner, self._shards): owner for owner in owners}.values()
         names = [event_key(query.event_id).to_bytes(8, "big") for query in queries]
         identifiers = {query.identifier for query in queries}
-        keys = {one: [plate.event_ids(one, owner) for owner in homes] for one in identifiers}
+        keys = {one: [names_of.event_ids(one, owner) for owner in homes] for one in identifiers}
         ids = list(dict.fromkeys(names))
         calls = [
             call for shard in zip(*keys.values(), strict=True) for call in known_calls(shard, ids)
@@ -80,7 +80,7 @@ class LoggedEvents:
         for shard, last in self._ends(range(self._shards)):
             found = self._entries(shard, b"-", last)
             while page := list(islice(found, PAGE)):
-                names = self._plate.keys
+                names = self._header.keys
                 commands: list[Command] = [
                     ("HSETNX", names.event_ids_of(entry, shard), entry[16:24], entry[24:28])
                     for _, entry in page
@@ -106,7 +106,7 @@ class LoggedEvents:
                 yield shard, last
 
     def _stream(self, shard: int) -> bytes:
-        return self._plate.keys.of(RedisKey.LOG, shard)
+        return self._header.keys.of(RedisKey.LOG, shard)
 
     def _entries(self, shard: int, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         return entries(self._calls, partial(self._stream, shard), first, last, LOG_HEADER.size)

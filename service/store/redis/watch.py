@@ -7,18 +7,18 @@ from service.store.database.backend import Durability
 from service.store.database.format import MIGRATE
 from service.store.redis.answers import to_nothing
 from service.store.redis.calls import RedisCalls
-from service.store.redis.door_plate import DoorPlate
 from service.store.redis.node import Command, RedisNode
 from service.store.redis.rights import first_keys
 from service.store.redis.server_state import QUESTIONS, ServerState, state_of
+from service.store.redis.store_header import StoreHeader
 
 
 class ServerWatch:
     """What was seen of the servers at the last look."""
 
-    def __init__(self, calls: RedisCalls, plate: DoorPlate) -> None:
+    def __init__(self, calls: RedisCalls, header: StoreHeader) -> None:
         self._calls = calls
-        self._plate = plate
+        self._header = header
         self._states: dict[str, ServerState] = {}
         self._away: dict[str, str] = {}
 
@@ -37,7 +37,7 @@ class ServerWatch:
     def remarks(self) -> list[str]:
         """Return what a person should know of the servers."""
         found = []
-        if self._plate.former:
+        if self._header.former:
             found.append(
                 "the keys do not say whose they are, as in versions before; the store is served, "
                 f"and to be migrated: `{MIGRATE}`"
@@ -50,7 +50,7 @@ class ServerWatch:
     def look(self, *, writing: bool = True) -> None:
         """Look at each server; raises `StoreUnavailable` unless one answers, or takes writes."""
         self._calls.look_again()
-        keys = first_keys(self._calls, self._plate.keys_to_check, self._plate.shards)
+        keys = first_keys(self._calls, self._header.keys_to_check, self._header.shards)
 
         def questions(node: RedisNode) -> Sequence[Command]:
             # A replica, or a Redis that is full, answers everything but a write.

@@ -27,7 +27,7 @@ from service.decisions.replayer import Replayer
 from service.store.database.backend import SHARDS, Backend
 from service.store.migration import MigrationReport, migrate_store
 from service.store.opening import open_database, open_store
-from service.store.redis import door_plate, naming_anew
+from service.store.redis import key_renaming, store_header
 from service.store.redis.layout import SETTINGS_KEY, RedisKeys
 from service.store.store import Store
 from tests.support.backends import Interrupted, crash
@@ -46,8 +46,8 @@ LATE = time.time_ns() // 1000  # later than all that is in the store
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every server look soon at whether it is barred, so that a migration waits less."""
-    monkeypatch.setattr(door_plate, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(naming_anew, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(store_header, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(key_renaming, "WAIT_SECONDS", 0.5)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

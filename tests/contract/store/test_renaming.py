@@ -15,7 +15,7 @@ from models.domain.catalogue import Item
 from models.errors import StoreUnavailable
 from service.store.customers.planning import EventOutcome
 from service.store.migration import MigrationReport, migrate_store
-from service.store.redis import door_plate, naming_anew
+from service.store.redis import key_renaming, store_header
 from service.store.redis.backend import RedisBackend
 from service.store.redis.layout import SETTINGS_KEY
 from service.store.store import Store
@@ -35,8 +35,8 @@ Contents = dict[bytes, tuple[bytes, int]]  # what DUMP says of each key, and whe
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every server look soon at whether it is barred, so that a migration waits less."""
-    monkeypatch.setattr(door_plate, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(naming_anew, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(store_header, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(key_renaming, "WAIT_SECONDS", 1.0)
 
 
 def fill(store: Store) -> None:
@@ -122,17 +122,17 @@ def test_what_is_there_by_both_names_stays(former: RedisServer) -> None:
 KILLED = """
 import os, signal
 from service.store.migration import migrate_store
-from service.store.redis import door_plate, naming_anew
+from service.store.redis import store_header, key_renaming
 from service.store.redis.calls import RedisCalls
 
 url, key, at, before = {asked!r}
-naming_anew.WAIT_SECONDS = 0.0
-naming_anew.PAGE = 5
+key_renaming.WAIT_SECONDS = 0.0
+key_renaming.PAGE = 5
 run, runs = RedisCalls.run, 0
 
 def killed(self, script, *args, **options):
     global runs
-    ours = script in (naming_anew._RENAME, door_plate._LAYOUT_DONE)
+    ours = script in (key_renaming._RENAME, store_header._LAYOUT_DONE)
     runs += ours
     if ours and runs == at and before:
         os.kill(os.getpid(), signal.SIGKILL)

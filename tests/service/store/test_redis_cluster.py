@@ -139,7 +139,7 @@ def test_slots_may_move_while_they_are_used(cluster: RedisCluster, store: Store)
     one = next(person for person in PEOPLE if node_of(person) == 0)
     store.record([event("e1", one)], NOW)
     backend = RedisBackend(cluster.url, TIMEOUT)
-    slot = key_slot(backend._plate.keys.customer(one))
+    slot = key_slot(backend._header.keys.customer(one))
     with cluster.nodes[0].client() as source, cluster.nodes[2].client() as target:
         ids = [client.execute_command("CLUSTER MYID").decode() for client in (source, target)]
         target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])

@@ -211,7 +211,7 @@ def test_a_counter_that_fell_is_raised_again(own_redis: RedisServer, backend: Re
     """A process that saw a counter higher goes by that; what was given back may be taken."""
     assert backend.take("volume", 60, 100) == 60
     backend.give_back("volume", 10)
-    taken_key, _ = backend._plate.keys.counter("volume")
+    taken_key, _ = backend._header.keys.counter("volume")
     with own_redis.client() as client:
         client.set(taken_key, 20)
     assert backend.take("volume", 60, 100) == 50
@@ -278,5 +278,5 @@ def test_a_primary_that_was_demoted_is_left(sentinel: RedisSentinel) -> None:
     assert eventually(written, 20.0)
     assert backend.write([CustomerWrite(ANN, 1, blob(2))]) == [True]
     with sentinel.primary().client() as client:
-        assert client.get(backend._plate.keys.customer(ANN)) == blob(2)
+        assert client.get(backend._header.keys.customer(ANN)) == blob(2)
     backend.close()

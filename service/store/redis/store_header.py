@@ -46,7 +46,7 @@ return {'done'}
 
 
 class _Seen(NamedTuple):
-    """What stood on the plate at a moment of the monotonic clock."""
+    """What stood in the header at a moment of the monotonic clock."""
 
     at: float
     former: bool
@@ -54,7 +54,7 @@ class _Seen(NamedTuple):
     keys: RedisKeys
 
 
-class DoorPlate:
+class StoreHeader:
     """The settings by which a store in Redis is known."""
 
     def __init__(self, calls: RedisCalls, make: bool = True, identity: str = "") -> None:
@@ -101,7 +101,7 @@ class DoorPlate:
         return self.keys_anew() if self._seen.barred else self._seen.keys
 
     def look(self) -> _Seen:
-        """Look at the plate again; raises `StoreUnavailable`."""
+        """Look at the header again; raises `StoreUnavailable`."""
         if self._seen.former:
             self._seen = self._judged(self._found())
         return self._seen
@@ -110,7 +110,7 @@ class DoorPlate:
         """Bar all servers from the keys of layout 1."""
         self._calls.command(("HSET", SETTINGS_KEY, MIGRATING_SETTING, "1"), int)
 
-    def name_anew(self) -> None:
+    def say_renamed(self) -> None:
         """Say that all keys are named as in the layout of today, and let the servers in."""
         call = ScriptCall((SETTINGS_KEY,), (LAYOUT,))
         self._calls.run(_LAYOUT_DONE, [call], lambda answers: _word(answers[0], b"done"))

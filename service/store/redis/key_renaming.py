@@ -11,8 +11,8 @@ from typing import Any
 
 from service.store.database.backend import LayoutReport
 from service.store.redis.calls import RedisCalls, ScriptCall
-from service.store.redis.door_plate import LOOK_SECONDS, DoorPlate
 from service.store.redis.layout import EVERY_OF_LAYOUT_1, is_of_layout_1
+from service.store.redis.store_header import LOOK_SECONDS, StoreHeader
 from service.store.redis.streams import PAGE
 
 # After the bar is up: until each server has looked, and what it had sent before is done.
@@ -33,14 +33,16 @@ def count_of_layout_1(calls: RedisCalls) -> int:
     return len({key for page in pages for key in page if is_of_layout_1(key)})
 
 
-def name_anew(calls: RedisCalls, plate: DoorPlate, progress: Callable[[int], None]) -> LayoutReport:
+def rename_keys(
+    calls: RedisCalls, header: StoreHeader, progress: Callable[[int], None]
+) -> LayoutReport:
     """Bar the servers, rename all keys, and let the servers in; raises `StoreUnavailable`.
 
     `progress` is told how many keys were renamed. A key that is there by both names stays so.
     """
-    plate.bar()
+    header.bar()
     time.sleep(WAIT_SECONDS)
-    prefix = plate.keys_anew().prefix
+    prefix = header.keys_anew().prefix
     renamed, left = 0, set[bytes]()
     for page in calls.scan(EVERY_OF_LAYOUT_1, 10 * PAGE):
         keys = sorted({key for key in page if is_of_layout_1(key)} - left)
@@ -54,7 +56,7 @@ def name_anew(calls: RedisCalls, plate: DoorPlate, progress: Callable[[int], Non
             left.update(name for name, one in zip(names, done, strict=True) if not one)
             renamed += sum(done)
             progress(renamed)
-    plate.name_anew()
+    header.say_renamed()
     return LayoutReport(renamed, tuple(sorted(name.decode() for name in left)))
 
 
