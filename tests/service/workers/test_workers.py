@@ -22,7 +22,7 @@ from tests.support.waiting import PATIENCE, Pool, eventually
 
 pytestmark = pytest.mark.machine
 
-CONNECTIONS = 8  # that none of them is of the other worker: once in 128
+CONNECTIONS = 16  # that none of them is of the other worker: once in 32,768
 
 
 @pytest.fixture(scope="module")
