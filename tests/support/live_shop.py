@@ -1,5 +1,6 @@
 """A shop as its channels see it: a served process, asked over gRPC alone, with much going on."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from service.client import Client
 from tests.support.channels import clients
 from tests.support.in_process import event
 from tests.support.server_processes import KEY, prepared, served
+
+RECORDED_SECONDS = 0.5  # a server keeps the record of a decision to itself for some 50 ms
 
 OTHERS = 1_000  # other events between two steps of a story
 _TYPES = ("view", "click", "impression")
@@ -57,6 +60,8 @@ class Shop:
         request = pb.CheckOfferRequest(decision_id=decision, offer_id=offer, channel=channel)
         if who:
             request.identifiers.append(identifier(who))
+        if decision:
+            time.sleep(RECORDED_SECONDS)
         answer = self.client.recommendations.CheckOffer(request)
         if answer.HasField("alternative"):
             self.decisions.append(answer.alternative.decision_id)
