@@ -17,7 +17,7 @@ from tests.support.channels import clients
 from tests.support.in_process import event
 from tests.support.server_processes import KEY, prepared, served
 
-RECORDED_SECONDS = 0.5  # a server keeps the record of a decision to itself for some 50 ms
+SETTLED_SECONDS = 0.6  # a decision's record is kept after 50 ms, a change is polled every 200 ms
 
 OTHERS = 1_000  # other events between two steps of a story
 _TYPES = ("view", "click", "impression")
@@ -60,8 +60,6 @@ class Shop:
         request = pb.CheckOfferRequest(decision_id=decision, offer_id=offer, channel=channel)
         if who:
             request.identifiers.append(identifier(who))
-        if decision:
-            time.sleep(RECORDED_SECONDS)
         answer = self.client.recommendations.CheckOffer(request)
         if answer.HasField("alternative"):
             self.decisions.append(answer.alternative.decision_id)
@@ -74,7 +72,7 @@ class Shop:
         return name
 
     def others(self, *who: str) -> None:
-        """Record a thousand other events, of other things, under these identifiers in turn."""
+        """Record a thousand other events under these identifiers; let what was before settle."""
         first = next(self._numbers)
         self._record(
             [
@@ -89,6 +87,7 @@ class Shop:
                 for number in range(OTHERS)
             ]
         )
+        time.sleep(SETTLED_SECONDS)
 
     def link(self, one: str, other: str) -> None:
         """Say that two identifiers are one customer."""
