@@ -7,14 +7,16 @@ from errno import EIO
 from pathlib import Path
 
 
-def replace_durably(path: Path, text: bytes) -> None:
+def replace_durably(path: Path, text: bytes, mode: int = 0o666) -> None:
     """Replace what is at `path`, or put it there, in one step that is on disk on return.
 
-    Raises `OSError` naming `path`; what was there is then still there.
+    `mode` is that of the file, less what the umask takes away. Raises `OSError` naming `path`; what
+    was there is then still there.
     """
     scratch = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        with scratch.open("wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(scratch, flags, mode), "wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -5,13 +5,14 @@ exchanged or restored from an older copy is told from the one that was served be
 """
 
 import os
-import secrets
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from models.errors import ThroughlineError
+from models.release.durable_files import replace_durably
+from service.store.database.private_files import OWNER_ONLY
 
 FILE = "store.json"
 
@@ -51,20 +52,9 @@ class KnownStoreFile:
 
     def write(self, known: KnownStore) -> None:
         """Replace what is known, durably; raises `OSError`, and leaves then what there was."""
-        directory = self.path.parent
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = directory / f".{FILE}.{secrets.token_hex(4)}"
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(_Stored(*known))) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-        _sync(directory)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        text = msgspec.json.format(msgspec.json.encode(_Stored(*known))) + b"\n"
+        replace_durably(self.path, text, OWNER_ONLY)
 
     def advance(self, known: KnownStore) -> None:
         """Write what is known unless the file knows of a later moment of that store already."""
@@ -82,11 +72,3 @@ class _Stored(msgspec.Struct, frozen=True):
     @property
     def known(self) -> KnownStore:
         return KnownStore(self.identity, self.epoch, self.pulse)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
