@@ -6,12 +6,14 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from models.domain.profile import IDENTIFIERS_MOST, Link, Profile
-from models.errors import TooManyIdentifiers
+from models.codec import encode
+from models.domain.fold import fold
+from models.domain.profile import IDENTIFIERS_MOST, LARGE, Compartment, Link, Profile
+from models.errors import TooManyIdentifiers, Unreadable
 from service.store.customers.linking import link
 from service.store.customers.optimistic_writes import replace_profile
-from service.store.customers.planning import Arrival
-from service.store.database.backend import Backend
+from service.store.customers.planning import Arrival, EventOutcome
+from service.store.database.backend import Backend, CustomerWrite
 from service.store.outcomes import LoadCounts
 from service.store.store import Store
 from tests.support.backends import Interrupted, store_over
@@ -171,3 +173,20 @@ def test_a_load_leaves_out_links_beyond_the_bound(backend: Backend) -> None:
     assert store.load([], links, Arrival(NOW)) == LoadCounts(2, 0, 2)
     assert store.load([], links, Arrival(NOW)) == LoadCounts(0, 2, 2)
     assert sizes(store, people) == [IDENTIFIERS_MOST]
+
+
+def test_a_compartment_that_cannot_be_read_is_told_alone(backend: Backend) -> None:
+    """An event for it is refused as unreadable, those of other people are not; nothing is lost."""
+    broken, sound, other = (identifier(number) for number in (1, 2, 3))
+    sent = [event(f"e{n}", sound, n, item="x" * 600) for n in range(150)]
+    parts = {broken: ["no lanes"], sound: fold(Compartment(), sent)}
+    blob = encode({"type": 1, "customer": broken, "version": 1, "compartments": parts}, 1)
+    assert len(blob) > LARGE
+    assert backend.write([CustomerWrite(broken, 0, blob)]) == [True]
+    store = store_over(backend)
+    said = [event("new", who, 999) for who in (broken, other)]
+    for _ in range(2):
+        refused, stored = store.record(said, NOW)
+        assert isinstance(refused, Unreadable)
+        assert isinstance(stored, EventOutcome)
+        assert backend.get(broken) == blob
