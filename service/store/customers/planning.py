@@ -106,27 +106,23 @@ class _Logged:
     ) -> None:
         self._profile = profile
         self._content: dict[tuple[bytes, str], int] = {}
-        unsure: list[tuple[bytes, Event]] = []
+        unsure: list[EventQuery] = []
         # Of who was never linked all ids are where the write looks: it refuses what is known.
         sure = backend.refuses_known_ids and not arrival.refused and len(profile.owners) == 1
         compartments = at_hand(profile.compartments)
         for event in events:
-            key = event_key(event.event_id)
+            key, not_before = event_key(event.event_id), _not_before(event, arrival.now)
             for identifier, compartment in compartments.items():
                 known = known_content(compartment, key)
                 if known is not None:
                     self._content[identifier, event.event_id] = known
                 elif not sure and has_forgotten_ids(compartment):
-                    unsure.append((identifier, event))
+                    unsure.append(EventQuery(identifier, event.event_id, not_before))
         if unsure and (arrival.look_up or arrival.refused):
-            queries = [
-                EventQuery(identifier, event.event_id, _not_before(event, arrival.now))
-                for identifier, event in unsure
-            ]
-            found = backend.seen(sorted(profile.owners), queries)
-            for (identifier, event), content in zip(unsure, found, strict=True):
+            found = backend.seen(sorted(profile.owners), unsure)
+            for (identifier, event_id, _), content in zip(unsure, found, strict=True):
                 if content is not None:
-                    self._content[identifier, event.event_id] = content
+                    self._content[identifier, event_id] = content
 
     def content(self, event: Event) -> int | None:
         """Return the content hash that is stored under the id of an event, None where none is."""
