@@ -28,6 +28,11 @@ class StoredCompartment(msgspec.Struct, frozen=True, array_like=True):
     lost: msgspec.Raw = _MAP
     likes: msgspec.Raw = _MAP
 
+    @property
+    def has_facts(self) -> bool:
+        """Tell whether a lane let go of anything that was kept as facts."""
+        return self.facts not in (_NONE, _MAP)
+
 
 class Compartments(Mapping[bytes, T], Generic[T]):
     """Compartments by identifier, like a dictionary that never changes."""
@@ -98,18 +103,19 @@ def at_hand(compartments: Mapping[bytes, T]) -> Mapping[bytes, T | StoredCompart
 def joined(first: Mapping[bytes, T], second: Mapping[bytes, T]) -> Mapping[bytes, T]:
     """Return the compartments of both, of an identifier of both that of `second`."""
     parts = {**at_hand(first), **at_hand(second)}
-    return _like(first if isinstance(first, Compartments) else second, parts)
+    return like(first if isinstance(first, Compartments) else second, parts)
 
 
 def only(compartments: Mapping[bytes, T], identifiers: Collection[bytes]) -> Mapping[bytes, T]:
     """Return the compartments of those of some identifiers that have one."""
     parts = {one: part for one, part in at_hand(compartments).items() if one in identifiers}
-    return _like(compartments, parts)
+    return like(compartments, parts)
 
 
-def _like(
+def like(
     compartments: Mapping[bytes, T], parts: dict[bytes, T | StoredCompartment]
 ) -> Mapping[bytes, T]:
+    """Return parts as compartments that are decoded as others are, where these have to be."""
     if isinstance(compartments, Compartments):
         # A profile without any leaves them out of its stored form only where they are a dictionary.
         return compartments.of_parts(parts) if parts else {}

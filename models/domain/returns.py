@@ -68,18 +68,17 @@ def _take_latest(
     One pass over both: of each thing a stack holds the acts up to the return at hand, and who is
     spent is popped for good. A customer may have thousands of either.
     """
-    stacks: dict[tuple[bool, str], list[int]] = {}
+    stacks: dict[tuple[bool, str], list[int]] = {_named(taken): [] for taken in returns}
     coming = iter(acts)
     ahead = next(coming, None)
     for taken in returns:
         while ahead is not None and (ahead.rank, ahead.at) <= (taken.rank, taken.at):
             for thing in ((True, ahead.item), (False, ahead.offer)):
-                stacks.setdefault(thing, []).append(ahead.key)
+                if thing in stacks:
+                    stacks[thing].append(ahead.key)
             ahead = next(coming, None)
-        named = (True, taken.item) if taken.item else (False, taken.offer)
-        stack = stacks.get(named, [])
         quantity = taken.quantity
-        for key in _unspent(stack, left):
+        for key in _unspent(stacks[_named(taken)], left):
             if not quantity:
                 left[key] = 0
                 break
@@ -88,6 +87,11 @@ def _take_latest(
             quantity -= part
             if quantity <= 0:
                 break
+
+
+def _named(taken: Entry) -> tuple[bool, str]:
+    """Return the item that a return names, True, or the offer, False."""
+    return (True, taken.item) if taken.item else (False, taken.offer)
 
 
 def _unspent(stack: list[int], left: dict[int, int | float]) -> Iterator[int]:
