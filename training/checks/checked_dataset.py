@@ -1,0 +1,77 @@
+"""A dataset as the checks look at it: its tables, and what several of them ask of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from models.domain.dataset import Metadata
+from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES, RETURNED
+from training.log.dataset import empty
+
+CUSTOMER = ("namespace", "identifier")
+_ENDS = (("namespace_a", "identifier_a"), ("namespace_b", "identifier_b"))
+
+
+@dataclass(frozen=True)
+class CheckedDataset:
+    """The tables of a dataset with the columns declared; `now` is the moment of the check, UTC."""
+
+    metadata: Metadata
+    tables: Mapping[str, pl.DataFrame]
+    now: datetime
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table; one that is not there is empty."""
+        return self.tables.get(name, empty(name))
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """The events, in no order to be relied on."""
+        return self.tables["events"]
+
+    @cached_property
+    def timed(self) -> pl.DataFrame:
+        """The events that have a time."""
+        return self.events.filter(pl.col("time").is_not_null())
+
+    @cached_property
+    def interactions(self) -> pl.DataFrame:
+        """What customers did themselves: no contacts, no attributes, no returns."""
+        likes = {name: name for name in EVENT_TYPES} | self.metadata.event_types
+        own = [name for name, like in likes.items() if _is_interaction(like)]
+        return self.events.filter(pl.col("type").is_in(own))
+
+    @cached_property
+    def ids(self) -> pl.DataFrame:
+        """Each id once: `kind` (a namespace, "item" or "offer"), `id`, and in how many `rows`.
+
+        Identifiers that are keyed hashes are not among them: they have no form of their own.
+        """
+        columns = [
+            *((pl.lit("item"), name, "item") for name in ("events", "items")),
+            *((pl.lit("offer"), name, "offer") for name in ("events", "offers")),
+        ]
+        if self.metadata.identifiers == "plain":
+            columns += [
+                (pl.col(CUSTOMER[0]), name, CUSTOMER[1]) for name in ("events", "customers")
+            ]
+            columns += [(pl.col(kind), "links", name) for kind, name in _ENDS]
+        counted = [
+            self.table(name)
+            .select(kind.cast(pl.String).alias("kind"), pl.col(column).alias("id"))
+            .drop_nulls()
+            .group_by("kind", "id")
+            .len("rows")
+            for kind, name, column in columns
+        ]
+        return (
+            pl.concat(counted).group_by("kind", "id").agg(pl.col("rows").sum()).sort("kind", "id")
+        )
+
+
+def _is_interaction(like: str) -> bool:
+    type_ = EVENT_TYPES.get(like)
+    return type_ is not None and type_.lane not in (ATTRIBUTE, RETURNED, *CONTACT_LANES)
