@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
@@ -11,6 +11,11 @@ from models.domain.dataset import Metadata
 from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES, RETURNED
 from training.log.dataset import empty
 
+# Nobody kept events of single customers before. What is older is a default (1900, 1970) or a number
+# in another unit.
+EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
+# Clocks of tills and telephones run ahead, and zones are mistaken; neither by more than a day.
+AHEAD = timedelta(days=1)
 CUSTOMER = ("namespace", "identifier")
 _ENDS = (("namespace_a", "identifier_a"), ("namespace_b", "identifier_b"))
 
@@ -43,6 +48,18 @@ class CheckedDataset:
         likes = {name: name for name in EVENT_TYPES} | self.metadata.event_types
         own = [name for name, like in likes.items() if _is_interaction(like)]
         return self.events.filter(pl.col("type").is_in(own))
+
+    @cached_property
+    def days(self) -> pl.DataFrame:
+        """The local `day` (since 1970), `channel` and `type` of each event at a plausible time."""
+        local = pl.col("time").dt.convert_time_zone(self.metadata.zone).dt.date()
+        plausible = self.timed.filter(pl.col("time").is_between(EARLIEST, self.now + AHEAD))
+        return plausible.select(local.cast(pl.Int32).alias("day"), "channel", "type")
+
+    @cached_property
+    def items_of_events(self) -> pl.DataFrame:
+        """Each `item` that events name once, and in how many events (`len`)."""
+        return self.events.group_by("item").len().drop_nulls().sort("item")
 
     @cached_property
     def ids(self) -> pl.DataFrame:

@@ -1,18 +1,12 @@
 """Times that cannot be: in a wrong unit, before there were records, after the present, far off."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from training.checks.checked_dataset import CheckedDataset
+from training.checks.checked_dataset import AHEAD, EARLIEST, CheckedDataset
 from training.checks.finding import Found
 
-# Nobody kept events of single customers before. What is older is a default (1900, 1970) or a number
-# in another unit.
-EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
-# Clocks of tills and telephones run ahead, and zones are mistaken; neither by more than a day.
-AHEAD = timedelta(days=1)
 # Epochs in seconds, milliseconds and microseconds are this much apart.
 UNITS = {
     1_000.0: "1,000 times too early: seconds read as milliseconds, or these as microseconds",

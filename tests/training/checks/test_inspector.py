@@ -64,6 +64,6 @@ def test_a_strict_training_learns_nothing_from_data_in_doubt(
     assert refused(lambda: app(arguments, standalone_mode=False)) == os.EX_DATAERR
     told = capsys.readouterr().err
     assert "id-float" in told
-    assert "few-cases" in told
+    assert "case-few" in told
     assert told.splitlines()[-1] == "throughline: --strict: data in doubt: id-float"
     assert not list(registry.glob("*"))
