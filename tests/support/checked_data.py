@@ -59,7 +59,7 @@ def articles(features: str | None = '{"brand": "b"}') -> Rows:
 
 
 def checked(
-    events: Sequence[Mapping[str, Any]], kind: Kind = "timed", **tables: Rows
+    events: Sequence[Mapping[str, Any]], kind: Kind = "timed", zone: str = "UTC", **tables: Rows
 ) -> CheckedDataset:
     """Return a dataset of rows by column name, to be checked at `NOW`."""
     rows = {"events": events, "items": tables.pop("items", articles()), **tables}
@@ -70,7 +70,7 @@ def checked(
         )
         for name, part in rows.items()
     }
-    return CheckedDataset(Metadata(kind=kind, source="test"), frames, NOW)
+    return CheckedDataset(Metadata(kind=kind, source="test", zone=zone), frames, NOW)
 
 
 def findings(dataset: CheckedDataset) -> dict[str, Finding]:

@@ -38,7 +38,7 @@ def test_an_import_tells_what_it_doubts(tmp_path: Path) -> None:
     assert line.split()[0] == "warning"
     assert "ids of user end in .0" in line
     assert " 12 " in line
-    assert "export the column as text" in line
+    assert "export as text or whole numbers" in line
     assert (tmp_path / "out").is_dir()
 
 
