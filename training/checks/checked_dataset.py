@@ -17,6 +17,7 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 # Clocks of tills and telephones run ahead, and zones are mistaken; neither by more than a day.
 AHEAD = timedelta(days=1)
 CUSTOMER = ("namespace", "identifier")
+_ASKED = (*CUSTOMER, "type", "channel", "time", "item")
 _ENDS = (("namespace_a", "identifier_a"), ("namespace_b", "identifier_b"))
 
 
@@ -39,22 +40,26 @@ class CheckedDataset:
 
     @cached_property
     def timed(self) -> pl.DataFrame:
-        """The events that have a time."""
-        return self.events.filter(pl.col("time").is_not_null())
+        """The events that have a time, without what no check asks of them."""
+        return self.events.select(_ASKED).filter(pl.col("time").is_not_null())
 
     @cached_property
     def interactions(self) -> pl.DataFrame:
         """What customers did themselves: no contacts, no attributes, no returns."""
         likes = {name: name for name in EVENT_TYPES} | self.metadata.event_types
         own = [name for name, like in likes.items() if _is_interaction(like)]
-        return self.events.filter(pl.col("type").is_in(own))
+        return self.events.select(_ASKED).filter(pl.col("type").is_in(own))
 
     @cached_property
     def days(self) -> pl.DataFrame:
-        """The local `day` (since 1970), `channel` and `type` of each event at a plausible time."""
+        """How many events (`len`) of each `channel` and `type` are on each local `day` since 1970.
+
+        Only plausible times count.
+        """
         local = pl.col("time").dt.convert_time_zone(self.metadata.zone).dt.date()
         plausible = self.timed.filter(pl.col("time").is_between(EARLIEST, self.now + AHEAD))
-        return plausible.select(local.cast(pl.Int32).alias("day"), "channel", "type")
+        day = local.cast(pl.Int32).alias("day")
+        return plausible.group_by(day, "channel", "type").len().sort("day", "channel", "type")
 
     @cached_property
     def items_of_events(self) -> pl.DataFrame:

@@ -50,13 +50,14 @@ def _silent_feeds(dataset: CheckedDataset) -> Iterator[tuple[Found, Silence]]:
     days = dataset.days
     if not days.height:
         return
-    end = days["day"].quantile(LATEST, "lower")
+    up_to = days["len"].cum_sum()
+    end = int(days["day"].filter(up_to >= LATEST * up_to[-1])[0])
     told: list[tuple[tuple[str, ...], Silence]] = []
     for columns in ((), ("channel",), ("channel", "type")):
         keys = pl.concat_list(columns) if columns else pl.lit([], dtype=pl.List(pl.String))
         feeds = days.select("day", keys.alias("feed")).unique().group_by("feed").agg("day")
         for feed, active in feeds.sort("feed").iter_rows():
-            for silence in silences(np.array(active), int(end or 0)):
+            for silence in silences(np.array(active), end):
                 if not any(_within(tuple(feed), silence, *wider) for wider in told):
                     told.append((tuple(feed), silence))
                     yield _found(feed, silence), silence
