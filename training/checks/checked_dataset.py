@@ -43,6 +43,10 @@ class CheckedDataset:
         """The events that have a time, without what no check asks of them."""
         return self.events.select(_ASKED).filter(pl.col("time").is_not_null())
 
+    def plausible(self) -> pl.Expr:
+        """Return what tells the events at a plausible time; others have no day in a zone."""
+        return pl.col("time").is_between(EARLIEST, self.now + AHEAD)
+
     @cached_property
     def interactions(self) -> pl.DataFrame:
         """What customers did themselves: no contacts, no attributes, no returns."""
@@ -57,14 +61,15 @@ class CheckedDataset:
         Only plausible times count.
         """
         local = pl.col("time").dt.convert_time_zone(self.metadata.zone).dt.date()
-        plausible = self.timed.filter(pl.col("time").is_between(EARLIEST, self.now + AHEAD))
+        plausible = self.timed.filter(self.plausible())
         day = local.cast(pl.Int32).alias("day")
         return plausible.group_by(day, "channel", "type").len().sort("day", "channel", "type")
 
     @cached_property
     def items_of_events(self) -> pl.DataFrame:
         """Each `item` that events name once, and in how many events (`len`)."""
-        return self.events.group_by("item").len().drop_nulls().sort("item")
+        # Training reads an empty item as none.
+        return self.events.filter(pl.col("item") != "").group_by("item").len().sort("item")
 
     @cached_property
     def ids(self) -> pl.DataFrame:

@@ -10,7 +10,21 @@ from training.checks.finding import Found
 
 # What programs write for nothing. No number is among them: 0 is the first item of many tables.
 NOTHING = frozenset(
-    ("null", "(null)", "none", "nil", "nan", "na", "n/a", "#n/a", "undefined", "unknown", "-", "?")
+    (
+        "",
+        "null",
+        "(null)",
+        "none",
+        "nil",
+        "nan",
+        "na",
+        "n/a",
+        "#n/a",
+        "undefined",
+        "unknown",
+        "-",
+        "?",
+    )
 )
 FLOAT = r"^-?[0-9]+\.0+$"
 # With its sign, as spreadsheets write it: 1E5 may be somebody's article.
@@ -61,4 +75,4 @@ def _found(
     for (kind,), part in dataset.ids.filter(wrong).group_by("kind", maintain_order=True):
         count = int(part["rows"].sum()) if count_rows else part.height
         subject = f"rows whose id of {kind}" if count_rows else f"ids of {kind}"
-        yield Found(f"{subject} {what}", count, part["id"][0])
+        yield Found(f"{subject} {what}", count, part["id"][0].strip() or "(blank)")

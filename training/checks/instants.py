@@ -36,7 +36,7 @@ def crowds(dataset: CheckedDataset) -> Iterator[Found]:
 
 
 def _timed(dataset: CheckedDataset) -> pl.DataFrame:
-    return dataset.interactions.filter(pl.col("time").is_not_null())
+    return dataset.interactions.filter(dataset.plausible())
 
 
 def _feeds(dataset: CheckedDataset) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from training.checks.finding import WARNING, Finding
 def findings_table(findings: Sequence[Finding]) -> Table:
     """Return findings as an aligned table, one row each."""
     warnings = sum(finding.severity == WARNING for finding in findings)
-    title = f"Checks of the data: {warnings} warn, {len(findings) - warnings} to note"
+    notes = len(findings) - warnings
+    title = f"Checks of the data: {_counted(warnings, 'warning')}, {_counted(notes, 'note')}"
     made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     made.add_column("")
     made.add_column("found", overflow="fold")
@@ -40,3 +41,7 @@ def refuse_warnings(findings: Sequence[Finding]) -> None:
 def as_data(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Return findings as plain data for JSON."""
     return [asdict(finding) for finding in findings]
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"

@@ -43,7 +43,7 @@ def in_future(dataset: CheckedDataset) -> Iterator[Found]:
 
 def far_off(dataset: CheckedDataset) -> Iterator[Found]:
     """Find few events that a long silence keeps apart from all others."""
-    plausible = dataset.timed.filter(pl.col("time").is_between(EARLIEST, dataset.now + AHEAD))
+    plausible = dataset.timed.filter(dataset.plausible())
     days = plausible.group_by(pl.col("time").dt.date().alias("day")).len().sort("day")
     if days.height < 2:
         return

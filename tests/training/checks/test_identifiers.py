@@ -12,6 +12,7 @@ from training.checks.checked_dataset import CheckedDataset
     [
         ("id-nothing", "NULL"),
         ("id-nothing", " n/a "),
+        ("id-nothing", " "),
         ("id-float", "12345.0"),
         ("id-rounded", "1.2E+05"),
         ("id-rounded", "9e+05"),
