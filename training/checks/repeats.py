@@ -8,7 +8,7 @@ from models.domain.dataset import TABLES
 from training.checks.checked_dataset import CUSTOMER, CheckedDataset
 from training.checks.finding import Found
 
-# An article that is scanned twice, or a page that is loaded twice within a second, is fewer.
+# Pages that are loaded twice within a second are fewer.
 REPEATED_SHARE, FEWEST_REPEATED = 0.005, 10
 # Two people do the same thing at the same moment now and then; not most of what they do.
 TWIN_EVENTS, TWIN_SHARE = 5, 0.5
@@ -16,16 +16,29 @@ CROWD = 4  # what more do at one moment tells nothing of any two
 
 
 def rows(dataset: CheckedDataset) -> Iterator[Found]:
-    """Find rows that differ by their id alone; without time and order, nothing tells them apart."""
+    """Find what customers did at one moment told twice, all of it: a feed that was read twice.
+
+    Without time and order nothing tells two rows apart; and of a receipt, one line may stand twice.
+    """
     placed = dataset.events.filter(pl.col("time").is_not_null() | pl.col("sequence").is_not_null())
     columns = [column.name for column in TABLES["events"] if column.name != "event_id"]
     used = [name for name in columns if placed[name].null_count() < placed.height]
     if not placed.height:
         return
     again = placed.filter(~placed.select(pl.struct(used).is_first_distinct()).to_series())
-    if again.height >= max(FEWEST_REPEATED, REPEATED_SHARE * placed.height):
-        example = " ".join(filter(None, again.select("type", "item").row(0)))
-        yield Found("events that an earlier row tells, too", again.height, example)
+    fewest = max(FEWEST_REPEATED, REPEATED_SHARE * placed.height)
+    if again.height < fewest:
+        return
+    moment = [*CUSTOMER, "time", "sequence"]
+    told = placed.join(again.select(moment).unique(), on=moment, how="semi", nulls_equal=True)
+    each = told.group_by(used).len("times")
+    place = [name for name in moment if name in used]
+    whole = each.filter(pl.col("times").min().over(place) > 1).sort(used)
+    count = int((whole["times"] - 1).sum())
+    if count >= fewest:
+        first = whole.row(0, named=True)
+        example = f"{first['type']} {first.get('item') or ''}".strip()
+        yield Found("events that are told twice", count, example)
 
 
 def twins(dataset: CheckedDataset) -> Iterator[Found]:

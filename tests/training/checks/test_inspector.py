@@ -1,14 +1,17 @@
 """What commands tell of the checks, and how they stop."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from service.config.exit_codes import run_and_report
 from tests.support.imports import ABOUT, EVENTS, HEADER
+from tests.support.small_release import write_small_release
 from training.commands import app
 
 SPOILT = HEADER + "".join(f"{at}.0,buy,2026-01-0{1 + at % 7},t{at % 3}\n" for at in range(12))
@@ -67,3 +70,26 @@ def test_a_strict_training_learns_nothing_from_data_in_doubt(
     assert "case-few" in told
     assert told.splitlines()[-1] == "throughline: --strict: data in doubt: id-float"
     assert not list(registry.glob("*"))
+
+
+def test_a_measurement_tells_what_it_doubts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`evaluate` tells doubts of histories and truth, in its JSON too, and --strict stops it."""
+    assert CliRunner().invoke(app, importing(tmp_path)).exit_code == 0
+    _, release = write_small_release(tmp_path / "registry")
+    truth = tmp_path / "truth.parquet"
+    rows = {"customer": ["user:1.0", "user:no one"], "item": ["t1", "nothing"]}
+    pl.DataFrame(rows).write_parquet(truth)
+    arguments = ["evaluate", str(release), "--truth", str(truth)]
+    arguments += ["--histories", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    told = {check["check"]: check for check in json.loads(result.stdout)["checks"]}
+    assert {"id-float", "case-few", "case-customer-unknown", "case-item-unknown"} <= set(told)
+    assert told["case-customer-unknown"]["count"] == 1
+    assert all(name in result.stderr for name in told)
+    assert refused(lambda: app([*arguments, "--strict"], standalone_mode=False)) == os.EX_DATAERR
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("throughline: --strict: data in doubt: case-")

@@ -1,6 +1,6 @@
 """What happened once and is told twice."""
 
-from tests.support.checked_data import Rows, checked, event, findings, shop
+from tests.support.checked_data import ITEMS, Rows, checked, event, findings, shop
 
 
 def again(rows: Rows, **columns: object) -> Rows:
@@ -15,6 +15,19 @@ def test_rows_that_differ_by_their_id_alone_are_told() -> None:
     assert set(found) == {"repeated-rows"}
     assert found["repeated-rows"].count == 30
     assert findings(checked([*rows, *again(rows[:5])])) == {}
+
+
+def test_a_line_that_stands_twice_on_a_receipt_is_no_repeat() -> None:
+    """Of receipts with other lines, one line twice is two of that article."""
+    rows = shop()
+    others = [
+        row
+        | {"event_id": f"b-{row['event_id']}", "item": f"I{(int(row['item'][1:]) + 1) % ITEMS:03}"}
+        for row in rows
+    ]
+    assert findings(checked([*rows, *others, *again(rows[:40])])) == {}
+    found = findings(checked([*rows, *others, *again(rows[:40]), *again(others[:40])]))
+    assert found["repeated-rows"].count == 80
 
 
 def test_equal_rows_without_an_order_are_no_repeats() -> None:
