@@ -75,7 +75,7 @@ def _named_targets(cases: Sequence[tuple[str, set[str]]]) -> list[tuple[str, str
     """
     counts: tuple[dict[str, Counter[str]], ...] = (defaultdict(Counter), defaultdict(Counter))
     for at, (value, items) in enumerate(cases):
-        counts[at % 2][value].update(items)
+        counts[at % 2][value].update(sorted(items))  # so that ties fall the same way
     likeliest = [
         {value: items.most_common(1)[0][0] for value, items in half.items()} for half in counts
     ]

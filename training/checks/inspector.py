@@ -15,7 +15,7 @@ from training.checks.finding import Finding, run
 from training.checks.report import findings_table, refuse_warnings
 from training.checks.split_checks import SPLIT_CHECKS
 from training.log.dataset import read_dataset
-from training.log.event_log import Log
+from training.log.event_log import TABLES, Log
 from training.splits.cases import Case, Split
 
 
@@ -39,7 +39,7 @@ class Inspector:
 
     def dataset(self, directory: Path) -> None:
         """Check the dataset in `directory`, and tell; raises `BadDataset` where it is damaged."""
-        read = read_dataset(directory)
+        read = read_dataset(directory, TABLES)
         self._check_tables(read.metadata, read.tables)
         self.tell()
 

@@ -35,7 +35,8 @@ def refuse_warnings(findings: Sequence[Finding]) -> None:
     """Raise `BadDataset` naming the checks that warn; notes pass."""
     names = sorted({finding.check for finding in findings if finding.severity == WARNING})
     if names:
-        raise BadDataset(f"--strict: data in doubt: {', '.join(names)}")
+        told = ", ".join(names)
+        raise BadDataset(f"data in doubt: {told}; mend it as told above, or leave --strict out")
 
 
 def as_data(findings: Sequence[Finding]) -> list[dict[str, object]]:

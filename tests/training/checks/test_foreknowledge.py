@@ -111,7 +111,9 @@ def test_an_attribute_of_who_buys_next_is_told(clean: CheckedSplit) -> None:
 
 def test_an_attribute_that_is_the_next_item_is_told(clean: CheckedSplit) -> None:
     """An attribute whose value is an item of the test, or a code of it, names the target."""
-    items = dict(sorted(clean.targets))
+    bought = Counter(item for _, item in clean.targets)
+    # The best known of what each customer buys next.
+    items = dict(sorted(clean.targets, key=lambda target: (bought[target[1]], target)))
     for code in ("", "code of "):
         found = told(with_attribute(clean, {at: code + item for at, item in items.items()}))
         assert "attribute-names-target" in found, code
