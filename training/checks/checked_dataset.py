@@ -1,6 +1,6 @@
 """A dataset as the checks look at it: its tables, and what several of them ask of these."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -8,7 +8,7 @@ from functools import cached_property
 import polars as pl
 
 from models.domain.dataset import Metadata
-from models.domain.event_types import ATTRIBUTE, CONTACT_LANES, EVENT_TYPES, RETURNED
+from models.domain.event_types import EVENT_TYPES, INTERACTION_LANES
 from training.log.dataset import empty
 
 # Nobody kept events of single customers before. What is older is a default (1900, 1970) or a number
@@ -17,7 +17,7 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 # Clocks of tills and telephones run ahead, and zones are mistaken; neither by more than a day.
 AHEAD = timedelta(days=1)
 CUSTOMER = ("namespace", "identifier")
-_ASKED = (*CUSTOMER, "type", "channel", "time", "item")
+_ASKED = (*CUSTOMER, "type", "channel", "time", "sequence", "item", "receipt")
 _ENDS = (("namespace_a", "identifier_a"), ("namespace_b", "identifier_b"))
 
 
@@ -50,9 +50,14 @@ class CheckedDataset:
     @cached_property
     def interactions(self) -> pl.DataFrame:
         """What customers did themselves: no contacts, no attributes, no returns."""
-        likes = {name: name for name in EVENT_TYPES} | self.metadata.event_types
-        own = [name for name, like in likes.items() if _is_interaction(like)]
+        own = self.types_in(INTERACTION_LANES)
         return self.events.select(_ASKED).filter(pl.col("type").is_in(own))
+
+    def types_in(self, lanes: Iterable[str]) -> list[str]:
+        """Return the event types, declared ones among them, that profiles remember in `lanes`."""
+        likes = {name: name for name in EVENT_TYPES} | self.metadata.event_types
+        known = {name: EVENT_TYPES[like] for name, like in likes.items() if like in EVENT_TYPES}
+        return [name for name, type_ in known.items() if type_.lane in lanes]
 
     @cached_property
     def days(self) -> pl.DataFrame:
@@ -97,8 +102,3 @@ class CheckedDataset:
         return (
             pl.concat(counted).group_by("kind", "id").agg(pl.col("rows").sum()).sort("kind", "id")
         )
-
-
-def _is_interaction(like: str) -> bool:
-    type_ = EVENT_TYPES.get(like)
-    return type_ is not None and type_.lane not in (ATTRIBUTE, RETURNED, *CONTACT_LANES)

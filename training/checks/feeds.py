@@ -1,9 +1,10 @@
 """Feeds that fell silent: days without events where there were some nearly every such day.
 
-A feed is all of a log, a channel of it, or the events of one type on a channel. How surprising a
-silence is follows from the feed's other weeks: with p the share of silent days among its other
-Mondays, Tuesdays, ..., it had the chance of the product of p over its days. So a shop that is shut
-on Sundays, and mail that goes out twice a month, surprise nobody.
+A feed is what customers do of their own accord: all of it, on one channel, or of one type on a
+channel. Contacts and responses are none, as campaigns come and go. How surprising a silence is
+follows from the feed's other weeks: with p the share of silent days among its other Mondays,
+Tuesdays, ..., it had the chance of the product of p over its days. So a shop that is shut on
+Sundays surprises nobody.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.domain.event_types import BROWSE, CART, PURCHASE
 from training.checks.checked_dataset import CheckedDataset
 from training.checks.finding import Found
 
@@ -52,10 +54,11 @@ def _silent_feeds(dataset: CheckedDataset) -> Iterator[tuple[Found, Silence]]:
         return
     up_to = days["len"].cum_sum()
     end = int(days["day"].filter(up_to >= LATEST * up_to[-1])[0])
+    own = days.filter(pl.col("type").is_in(dataset.types_in((BROWSE, CART, PURCHASE))))
     told: list[tuple[tuple[str, ...], Silence]] = []
     for columns in ((), ("channel",), ("channel", "type")):
         keys = pl.concat_list(columns) if columns else pl.lit([], dtype=pl.List(pl.String))
-        feeds = days.select("day", keys.alias("feed")).unique().group_by("feed").agg("day")
+        feeds = own.select("day", keys.alias("feed")).unique().group_by("feed").agg("day")
         for feed, active in feeds.sort("feed").iter_rows():
             for silence in silences(np.array(active), end):
                 if not any(_within(tuple(feed), silence, *wider) for wider in told):

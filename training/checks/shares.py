@@ -11,9 +11,12 @@ FEWEST_EVENTS = 1_000  # of which a share is looked at
 # Of all events: one customer of that share moves a figure by as much as its interval is wide. And
 # so many times what the busiest twentieth do: people differ by much less.
 CUSTOMER_SHARE, CUSTOMER_TIMES, BUSIEST = 0.03, 5, 0.95
-# Of the events of a type, and so many times the third item: bestsellers fall off by much less, and
-# what stands on each receipt (postage, a bag, a deposit) may be two lines.
-ITEM_SHARE, ITEM_TIMES, ITEM_PLACE, FEWEST_ITEMS = 0.05, 5, 2, 20
+# Of the receipts of several items: what stands on that many, so many times as often as the third
+# item, as such lines may be two, and is hardly ever alone on one.
+LINE_SHARE, LINE_TIMES, LINE_ALONE, THIRD = 0.3, 3, 0.1, 2
+# Of the events of a type where there are no receipts: bestsellers of small shops reach 0.4.
+ITEM_SHARE, FEWEST_ITEMS = 0.5, 20
+_RECEIPT = (*CUSTOMER, "type", "time", "sequence", "receipt")
 
 
 def customers(dataset: CheckedDataset) -> Iterator[Found]:
@@ -32,16 +35,33 @@ def customers(dataset: CheckedDataset) -> Iterator[Found]:
 
 
 def items(dataset: CheckedDataset) -> Iterator[Found]:
-    """Find items that far more events of a type are about than about others."""
-    named = dataset.interactions.filter(pl.col("item").is_not_null())
-    counts = named.group_by("type", "item").len().sort("type", "len", "item", descending=True)
-    for (type_,), part in counts.group_by("type", maintain_order=True):
-        total = int(part["len"].sum())
-        if total < FEWEST_EVENTS or part.height < FEWEST_ITEMS:
+    """Find items that half of all events of a type are about, and lines of nearly every receipt."""
+    named = dataset.interactions.filter(pl.col("item") != "")
+    for (type_,), part in named.group_by("type", maintain_order=True):
+        counts = part.group_by("item").len().sort("len", "item", descending=True)
+        if part.height < FEWEST_EVENTS or counts.height < FEWEST_ITEMS:
             continue
-        usual = part["len"][ITEM_PLACE]
-        large = part.filter(
-            pl.col("len") >= ITEM_SHARE * total, pl.col("len") >= ITEM_TIMES * usual
-        )
-        for _, item, count in large.iter_rows():
-            yield Found(f"{type_} events of one item, {count / total:.0%} of all", count, item)
+        item, count = counts.row(0)
+        share = count / part.height
+        if share >= ITEM_SHARE:
+            yield Found(f"{type_} events of one item, {share:.0%} of all", count, item)
+    yield from _lines(named.filter(pl.col("time").is_not_null() | pl.col("sequence").is_not_null()))
+
+
+def _lines(placed: pl.DataFrame) -> Iterator[Found]:
+    lines = placed.select(*_RECEIPT, "item").unique()
+    lines = lines.with_columns(pl.len().over(_RECEIPT).alias("lines"))
+    receipts = lines.filter(pl.col("lines") > 1).select(_RECEIPT).n_unique()
+    if receipts < FEWEST_EVENTS:
+        return
+    alone = (pl.col("lines") == 1).sum().alias("alone")
+    counts = lines.group_by("item").agg((pl.col("lines") > 1).sum().alias("beside"), alone)
+    counts = counts.sort("beside", "item", descending=True)
+    usual = counts["beside"][min(THIRD, counts.height - 1)]
+    large = counts.filter(
+        pl.col("beside") >= LINE_SHARE * receipts,
+        pl.col("beside") >= LINE_TIMES * usual,
+        pl.col("alone") <= LINE_ALONE * (pl.col("alone") + pl.col("beside")),
+    )
+    for item, count, _ in large.iter_rows():
+        yield Found(f"receipts with one item beside others, {count / receipts:.0%}", count, item)

@@ -48,6 +48,14 @@ def test_a_feed_that_ends_before_the_log_is_told() -> None:
     assert "feed-stops" not in findings(checked([*shop(), late]))
 
 
+@pytest.mark.parametrize("type_", ["sent", "impression", "click"])
+def test_campaigns_come_and_go(type_: str) -> None:
+    """Contacts and responses that stop, or pause, are no feeds that broke."""
+    for days in (range(30), [*range(25), *range(40, DAYS)]):
+        mail = [event(at, day * 1440 + at, type=type_) for day in days for at in range(3)]
+        assert findings(checked([*shop(), *mail])) == {}
+
+
 def test_what_is_usual_surprises_nobody() -> None:
     """Shut Sundays, mail twice a month, a feast and a trial before the start are no gaps."""
     days = np.arange(20_000, 20_200)

@@ -38,16 +38,30 @@ def test_what_stands_on_each_receipt_is_told(lines: int) -> None:
         if row["type"] == "purchase"
         for item in postage
     ]
-    items = [*articles(), *({"item": item, "features": "{}"} for item in postage)]
+    items = [*articles(), *({"item": item, "features": '{"brand": "b"}'} for item in postage)]
     found = findings(checked(rows, items=items))
+    assert set(found) == {"item-share"}
     assert found["item-share"].count == DAYS * 30
-    assert "purchase events of one item" in found["item-share"].what
+    assert found["item-share"].what == "receipts with one item beside others, 100%"
+
+
+def test_one_item_for_all_is_told() -> None:
+    """Where most views are about one item, that is told though there are no receipts."""
+    rows = [
+        row | {"item": "I000"} if row["type"] == "view" and at % 5 else row
+        for at, row in enumerate(shop())
+    ]
+    found = findings(checked(rows))
+    assert set(found) == {"item-share"}
+    assert found["item-share"].what == "view events of one item, 80% of all"
+    assert found["item-share"].example == "I000"
 
 
 def test_a_bestseller_is_an_article() -> None:
-    """An item that sells three times as often as the next is no postage."""
-    rows = [
-        *shop(),
-        *(event(at % 80, 30 * at, item="I001") for at in range(2 * DAYS * 30 // ITEMS)),
+    """An item that sells ten times as often as others, alone or beside them, is no postage."""
+    rows = shop()
+    rows += [
+        row | {"event_id": f"{row['event_id']}-2", "item": "I001"} for row in shop()[:: ITEMS // 10]
     ]
+    rows += [event(at % 80, 30 * at, item="I001") for at in range(10 * DAYS * 30 // ITEMS)]
     assert findings(checked(rows)) == {}
