@@ -13,6 +13,10 @@ from models.errors import BadInput
 
 app = typer.Typer(no_args_is_help=True, help="Data and training.")
 
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop, with exit code 65, where a check of the data warns.")
+]
+
 
 @app.callback()
 def group() -> None:
@@ -36,13 +40,15 @@ def import_(
         Path | None,
         typer.Option(help="Where the files of the mapping are.", show_default="its folder"),
     ] = None,
+    strict: Strict = False,
 ) -> None:
     """Bring tables in your own schema (CSV, JSON Lines, Parquet) into a dataset.
 
     A bad row does not stop it: it goes to the reject file with file, row, column and reason, and is
-    counted at the end. If more than --max-rejects of the rows are bad, nothing but that file is
-    written.
+    counted at the end. If more than --max-rejects of the rows are bad, or with --strict a check
+    warns, nothing but that file is written.
     """
+    from training.checks.inspector import Inspector
     from training.importing.import_dataset import import_dataset
     from training.importing.report import import_report
     from training.terminal import errors, output, progress_bar
@@ -50,6 +56,7 @@ def import_(
     reject_file = rejects or out.with_name(out.name + ".rejects.csv")
     try:
         with progress_bar() as bar:
+            inspector = Inspector(bar.console, strict)
             task = bar.add_task("reading", total=None)
             imported = import_dataset(
                 mapping,
@@ -58,6 +65,7 @@ def import_(
                 reject_file=reject_file,
                 max_rejects=max_rejects,
                 progress=lambda step: bar.update(task, description=step),
+                inspect=inspector.tables,
             )
     except BadInput as error:
         errors().print(f"throughline: {mapping}: {error}", markup=False, soft_wrap=True)
@@ -68,6 +76,7 @@ def import_(
     if imported.rejects.rejected:
         console.print(f"The rejected rows are in {reject_file}.", markup=False, soft_wrap=True)
     console.print(f"The dataset is in {out}.", markup=False, soft_wrap=True)
+    inspector.tell()
 
 
 @app.command()
@@ -134,6 +143,7 @@ def train(
             min=0.001, max=1.0, help="Learn from this share of the customers.", show_default="all"
         ),
     ] = None,
+    strict: Strict = False,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
 
@@ -141,10 +151,11 @@ def train(
     customers. The release is entered in the registry and decides nothing until it is promoted:
     throughline releases promote. With --responses it learns who responds to what was shown or
     sent, so that policies can weigh offers by what they are worth. Same data, configuration and
-    seed: the same release.
+    seed: the same release. What looks wrong with the data is told before anything is learnt.
     """
     import msgspec
 
+    from training.checks.inspector import Inspector
     from training.response.contacts import ResponseConfig
     from training.run.config import TrainConfig, read_config
     from training.run.report import report_tables
@@ -169,7 +180,10 @@ def train(
             bar.update(task, description=step, completed=0, total=None)
             return lambda done, of: bar.update(task, completed=done, total=of)
 
-        trained = run(dataset, registry, chosen, steps)
+        inspector = Inspector(bar.console, strict)
+        steps("checking the dataset")
+        inspector.dataset(dataset)
+        trained = run(dataset, registry, chosen, steps, inspector.split)
     console, pipeline = output(), trained.pipeline
     console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
     for part in report_tables(pipeline):
@@ -212,6 +226,7 @@ def evaluate(
         Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Where a release's id is looked up.")
     ] = Path("var/registry"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    strict: Strict = False,
 ) -> None:
     """Measure a release against what customers turned to, slice by slice.
 
@@ -222,6 +237,8 @@ def evaluate(
     from models.recommender.ranker import RANKED
     from models.release.loader import load_release
     from models.release.registry import Registry
+    from training.checks.inspector import Inspector
+    from training.checks.report import as_data
     from training.evaluation.evaluate_release import as_json as figures
     from training.evaluation.evaluate_release import evaluate_release
     from training.evaluation.report import metrics_table
@@ -241,12 +258,15 @@ def evaluate(
         at = at.replace(tzinfo=UTC)
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
+        inspector = Inspector(bar.console, strict)
+        inspector.dataset(histories)
         log = read_log(histories)
         masked = [name for name in mask.split(",") if name]
         for name in masked:
             if name not in log.event_types:
                 raise typer.BadParameter(f"{name}: not an event type", param_hint="--mask")
         cases = read_truth(truth, log, at)
+        inspector.cases(log, cases)
         bar.update(task, description="ranking")
         measured = evaluate_release(
             loaded,
@@ -258,7 +278,8 @@ def evaluate(
             intent,
         )
     if as_json:
-        typer.echo(json.dumps(figures(measured)))
+        checks = as_data(inspector.findings)
+        typer.echo(json.dumps({**figures(measured), "checks": checks}))
     else:
         output().print(metrics_table(measured))
 

@@ -64,12 +64,13 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("response", "evaluation", "ranking", "retrieval", "counting", "splits", "log"),
             *("progress", "terminal"),
         },
+        "checks": {"splits", "log"},
         "importing": {"log", "terminal"},
         "simulation": {"log"},
-        "train": {"run", "evaluation", "ranking", "log", "progress"},
+        "train": {"run", "evaluation", "ranking", "splits", "log", "progress"},
         "commands": {
             *("train", "run", "response", "evaluation", "splits", "log", "importing"),
-            *("simulation", "terminal"),
+            *("simulation", "checks", "terminal"),
         },
     },
 }
