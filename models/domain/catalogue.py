@@ -7,11 +7,15 @@ withdrawn row stays as a tombstone against uploads that come late.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from models.domain.persistent_map import PersistentMap
+from models.domain.row_map import RowMap
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays, nested, part
 
 DEFAULT_PREFIX = "item:"
 
@@ -123,8 +127,39 @@ class Catalogue:
         self, revision: int = 0, items: Mapping[str, Item] = {}, offers: Mapping[str, Offer] = {}
     ) -> None:
         self.revision = revision
-        self.items = PersistentMap.of(items)
-        self.offers = PersistentMap.of(offers)
+        self.items = RowMap.of(items, Item)
+        self.offers = RowMap.of(offers, Offer)
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Catalogue":
+        """Return the catalogue whose `arrays` these are."""
+        items = RowMap.of_arrays(part("items", arrays), Item)
+        offers = RowMap.of_arrays(part("offers", arrays), Offer)
+        found = cls(int(arrays["revision"][0]), items, offers)
+        currencies = StringTable.of_arrays(part("currencies", arrays))
+        found._amounts = dict(zip(currencies, arrays["amounts"].tolist(), strict=True))
+        ids = map(offers.ordered_ids().__getitem__, arrays["limited"].tolist())
+        found.volumes = dict(zip(ids, arrays["volumes"].tolist(), strict=True))
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that the catalogue is made of; it must be `packed`."""
+        return {
+            "revision": np.array([self.revision], np.int64),
+            **dict(nested("items", self.items.arrays())),
+            **dict(nested("offers", self.offers.arrays())),
+            **dict(nested("currencies", StringTable(self._amounts).arrays())),
+            "amounts": np.array([*self._amounts.values()], np.int64),
+            "limited": np.array([*map(self.offers.number, self.volumes)], np.int64),
+            "volumes": np.array([*self.volumes.values()], np.int64),
+        }
+
+    def packed(self) -> "Catalogue":
+        """Return the same with every row packed."""
+        found = Catalogue(self.revision, self.items.packed(), self.offers.packed())
+        found._amounts = self._amounts
+        found._keep(self, {})
+        return found
 
     @cached_property
     def currencies(self) -> frozenset[str]:
@@ -148,18 +183,18 @@ class Catalogue:
     @cached_property
     def item_ids(self) -> Sequence[str]:
         """The ids of all items, tombstones included, in order."""
-        return sorted(self.items)
+        return self.items.ordered_ids()
 
     @cached_property
     def offer_ids(self) -> Sequence[str]:
         """The ids of all explicit offers, tombstones included, in order."""
-        return sorted(self.offers)
+        return self.offers.ordered_ids()
 
     @cached_property
     def _amounts(self) -> dict[str, int]:
         """How many prices and values there are in each currency."""
         counts: dict[str, int] = {}
-        rows: Iterable[Row] = chain(self.items.values(), self.offers.values())
+        rows: Iterable[Row] = chain(self.items.rows(), self.offers.rows())
         for row in rows:
             _count(counts, row, 1)
         return counts
@@ -189,9 +224,9 @@ class Catalogue:
         return catalogue
 
     def rows_changed_in(self, later: "Catalogue") -> int:
-        """Return how many rows of a later catalogue are other ones than here."""
+        """Return how many objects of rows a later catalogue has that are not here."""
         items, offers = self.items.changed_in(later.items), self.offers.changed_in(later.offers)
-        return len(items) + len(offers)
+        return len(items or ()) + len(offers or ())
 
     def _keep(self, before: "Catalogue", changed: Mapping[str, Offer]) -> None:
         """Take over what is known of the catalogue before, as far as it still holds."""

@@ -14,6 +14,7 @@ import numpy as np
 from models.domain.catalogue import Catalogue, Row
 from models.domain.row_changes import RowChange
 from models.numeric.array_types import Doubles
+from models.policy.amount_columns import AmountColumns
 from models.policy.row_terms import RowTerms
 from models.policy.selector_masks import SelectorMasks
 from models.ranking.availability import Availability
@@ -44,6 +45,7 @@ class OfferIndex:
     What each change of the catalogue may decide anew:
 
     - `terms`: which rows have what rules and channels look for
+    - `amounts`: the price and the value of each row
     - `selections`: which rows a selector is about
     - `availability`: what may be shown at a moment, and where there is stock
     - `channels`: what a channel may not show
@@ -68,12 +70,13 @@ class OfferIndex:
         entries = list(view)
         self._fits = self._new_items(entries)
         self.terms = RowTerms(entries)
-        self.selections = SelectorMasks(view, self.rows.row_of, self.terms)
+        self.amounts = AmountColumns(entries)
+        self.selections = SelectorMasks(view, self.rows.row_of, self.terms, self.amounts)
         self.availability = Availability(
             view, self.terms, self.rows, self.release_items, self.members
         )
         self.channels = ChannelMasks(self.terms)
-        self.feature_values = FeatureValues(view)
+        self.feature_values = FeatureValues(view, self.terms)
 
     @property
     def new_items(self) -> NewItems | None:
@@ -126,7 +129,10 @@ class OfferIndex:
         """Make anew what changes of rows decide."""
         view = self.rows.entries(self.catalogue)
         self.terms, kinds = before.terms.updated(changes)
-        self.selections = before.selections.updated(changes, view, self.rows.row_of, self.terms)
+        self.amounts = before.amounts.updated(changes)
+        self.selections = before.selections.updated(
+            changes, view, self.rows.row_of, self.terms, self.amounts
+        )
         self.availability = before.availability.updated(
             changes, view, self.terms, self.rows, self.release_items, self.members
         )
@@ -135,7 +141,9 @@ class OfferIndex:
         features = [
             change for change in changes if _features(change.before) != _features(change.after)
         ]
-        self.feature_values = before.feature_values.updated(view, [row for row, _, _ in features])
+        self.feature_values = before.feature_values.updated(
+            view, self.terms, [row for row, _, _ in features]
+        )
         if self._fits is not None:
             told = [
                 FeatureChange(row, _features(was), _features(is_), self._buyers_of(row))
@@ -174,9 +182,12 @@ class _Changed(NamedTuple):
 
 
 def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
-    """Return what differs; None where ids are gone, so that no row stands for what it did."""
+    """Return what differs; None where that is too much, or rows would not stand for what they did.
+    """
     before = index.catalogue
     items, sets = before.items.changed_in(later.items), before.offers.changed_in(later.offers)
+    if items is None or sets is None:
+        return None
     new_items = [item for item in items if item not in before.items]
     new_sets = [name for name in sets if name not in before.offers]
     if len(later.items) != len(before.items) + len(new_items):

@@ -18,7 +18,7 @@ from models.numeric.array_types import NO_ROWS, Mask
 from models.numeric.fixed import to_fixed
 from models.policy.eligibility import offers_having
 from models.policy.schema import AtMost, Eligibility, Policy
-from models.ranking import offer_rows
+from models.ranking import row_ids
 from models.ranking.offer_index import OfferIndex
 from tests.support.decisions import NOW, event, index, profile
 
@@ -165,7 +165,7 @@ def test_a_changed_index_answers_as_a_fresh_one(
 
     And an index that a request holds goes on to answer as it did.
     """
-    monkeypatch.setattr(offer_rows, "VACANT_SHARE", share)
+    monkeypatch.setattr(row_ids, "VACANT_SHARE", share)
 
     @settings(max_examples=40, deadline=None)
     @given(st.lists(items | offers, max_size=20), batches)
