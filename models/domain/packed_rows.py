@@ -1,8 +1,4 @@
-"""Rows of a catalogue as bytes: each is read when it is asked for, and there is no object till then.
-
-1,000,000 items take 150 MB as bytes where they take 900 MB as objects, which the garbage collector
-would have to walk.
-"""
+"""Rows of a catalogue as bytes: each is read when it is asked for, and is no object till then."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
@@ -23,8 +19,9 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class PackedRows(Mapping[str, R], Generic[R]):
-    """Rows by id, in the order of the ids; immutable. A row that is asked for again may be equal
-    to the one of before, and another object.
+    """Rows by id, in the order of the ids; immutable.
+
+    A row that is asked for again is equal to the one of before, and may be another object.
     """
 
     def __init__(self, rows: Mapping[str, R], type_: type[R]) -> None:

@@ -51,9 +51,7 @@ class RowMap(Mapping[str, R], Generic[R]):
         """Return the same with every row packed."""
         if not self._changed:
             return self
-        return self._of(
-            PackedRows(dict(self._every()), self._type), PersistentMap(), self._type
-        )
+        return self._of(PackedRows(dict(self._every()), self._type), PersistentMap(), self._type)
 
     def __getitem__(self, name: str) -> R:
         found = self._changed.get(name)

@@ -6,7 +6,7 @@ than those of who made the slots makes its own (workers of one server are starte
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -71,14 +71,12 @@ class StringTable(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         text, ends = bytes(self._text), self._ends_.tolist()
-        return (text[a:b].decode() for a, b in zip(ends, ends[1:], strict=False))
+        return (text[a:b].decode() for a, b in pairwise(ends))
 
     def __contains__(self, string: object) -> bool:
         return isinstance(string, str) and self.number(string) is not None
 
-    def _set(
-        self, text: NDArray[Any], ends: NDArray[Any], slots: NDArray[np.int32] | None
-    ) -> None:
+    def _set(self, text: NDArray[Any], ends: NDArray[Any], slots: NDArray[np.int32] | None) -> None:
         self._text_, self._ends_ = text, ends
         self._text, self._ends = memoryview(text), memoryview(ends)
         if slots is None:

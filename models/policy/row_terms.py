@@ -126,9 +126,7 @@ class RowTerms:
         later._changed = self._changed.updated(postings)
         return later, frozenset(kind for kind, _ in postings)
 
-    def _set(
-        self, size: int, names: StringTable, rows: Postings, ends: NDArray[np.int64]
-    ) -> None:
+    def _set(self, size: int, names: StringTable, rows: Postings, ends: NDArray[np.int64]) -> None:
         self._size, self._names, self._rows, self._ends = size, names, rows, ends
         self._changed: PersistentMap[Term, Postings] = PersistentMap()
 

@@ -5,14 +5,17 @@ offers; all parts speak of offers by the same row numbers. The index of a later 
 but what changed, and answers as one that is made afresh: where rows stand is no part of an answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.catalogue import Catalogue, Row
 from models.domain.row_changes import RowChange
+from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Doubles
 from models.policy.amount_columns import AmountColumns
 from models.policy.row_terms import RowTerms
@@ -71,10 +74,64 @@ class OfferIndex:
         self._fits = self._new_items(entries)
         self.terms = RowTerms(entries)
         self.amounts = AmountColumns(entries)
-        self.selections = SelectorMasks(view, self.rows.row_of, self.terms, self.amounts)
         self.availability = Availability(
             view, self.terms, self.rows, self.release_items, self.members
         )
+        self._ask(view)
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], release: Release, catalogue: Catalogue
+    ) -> "OfferIndex":
+        """Return the index of a release and a catalogue whose `arrays` these are."""
+        index = cls.__new__(cls)
+        index.release, index.catalogue = release, catalogue
+        index._levels = Levels.of_arrays(part("levels", arrays), release.vectors)
+        index.rows = OfferRows.of_arrays(part("rows", arrays), catalogue)
+        index.release_items = ReleaseItems.of_arrays(part("release_items", arrays), release)
+        index.members = OfferMembers.of_arrays(part("members", arrays), index.rows)
+        index.vectors = OfferVectors.of_arrays(
+            part("vectors", arrays), release, index.rows, index._levels
+        )
+        index.popularity = Popularity(release, index.release_items, index.rows)
+        new_items = part("new_items", arrays)
+        index._fits = NewItems.of_arrays(new_items) if new_items else None
+        view = index.rows.entries(catalogue)
+        index.terms = RowTerms.of_arrays(part("terms", arrays))
+        index.amounts = AmountColumns.of_arrays(part("amounts", arrays))
+        index.availability = Availability.of_arrays(
+            part("availability", arrays),
+            view,
+            index.terms,
+            index.rows,
+            index.release_items,
+            index.members,
+        )
+        index._ask(view)
+        return index
+
+    def arrays(self) -> Arrays:
+        """Return all that the index is made of but release and catalogue.
+
+        The catalogue must be packed, and the index made of it as it is.
+        """
+        parts: dict[str, Any] = {
+            "levels": self._levels,
+            "rows": self.rows,
+            "release_items": self.release_items,
+            "members": self.members,
+            "vectors": self.vectors,
+            "terms": self.terms,
+            "amounts": self.amounts,
+            "availability": self.availability,
+        }
+        if self._fits is not None:
+            parts["new_items"] = self._fits
+        return dict(chain.from_iterable(nested(name, one.arrays()) for name, one in parts.items()))
+
+    def _ask(self, view: Sequence[Row | None]) -> None:
+        """Make what keeps only what it was asked for."""
+        self.selections = SelectorMasks(view, self.rows.row_of, self.terms, self.amounts)
         self.channels = ChannelMasks(self.terms)
         self.feature_values = FeatureValues(view, self.terms)
 
@@ -182,8 +239,7 @@ class _Changed(NamedTuple):
 
 
 def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
-    """Return what differs; None where that is too much, or rows would not stand for what they did.
-    """
+    """Return what differs; None where that is too much, or rows would not stand for what they did."""
     before = index.catalogue
     items, sets = before.items.changed_in(later.items), before.offers.changed_in(later.offers)
     if items is None or sets is None:

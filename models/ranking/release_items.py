@@ -1,9 +1,13 @@
 """A release's items and a catalogue's: each has rows of its own, and these arrays join them."""
 
+from collections.abc import Mapping
 from copy import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.numeric.array_file import Arrays
 from models.numeric.array_types import Mask, Rows
 from models.numeric.patches import patched
 from models.ranking.offer_rows import OfferRows
@@ -28,6 +32,24 @@ class ReleaseItems:
         self.new_rows = np.empty(0, np.int64)
         here, there = self._join(rows, 0)
         self.item_of_row[there] = here
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], release: Release) -> "ReleaseItems":
+        """Return what joins a release with a catalogue, whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found._release = release
+        found.row_of_item, found.item_of_row = arrays["row_of_item"], arrays["item_of_row"]
+        found.weights, found.new_rows = arrays["weights"], arrays["new_rows"]
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known."""
+        return {
+            "row_of_item": self.row_of_item,
+            "item_of_row": self.item_of_row,
+            "weights": self.weights,
+            "new_rows": self.new_rows,
+        }
 
     def taking(self, rows: OfferRows, since: int) -> "ReleaseItems":
         """Return the same with the items of `rows` from the row `since` on."""
