@@ -80,6 +80,6 @@ class PackedRows(Mapping[str, R], Generic[R]):
     ) -> None:
         self.ids = ids
         self._blobs_, self._ends_ = blobs, ends
-        self._blobs, self._ends = memoryview(blobs), memoryview(ends)
+        self._blobs, self._ends = blobs.data, ends.data
         self._decoder = msgspec.msgpack.Decoder(type_)
         self._kept: dict[str, R] = {}

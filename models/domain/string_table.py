@@ -78,11 +78,11 @@ class StringTable(Sequence[str]):
 
     def _set(self, text: NDArray[Any], ends: NDArray[Any], slots: NDArray[np.int32] | None) -> None:
         self._text_, self._ends_ = text, ends
-        self._text, self._ends = memoryview(text), memoryview(ends)
+        self._text, self._ends = text.data, ends.data
         if slots is None:
             count = len(ends) - 1
             slots = _slots(np.fromiter(map(hash, self), np.int64, count))
-        self._slots_, self._slots = slots, memoryview(slots)
+        self._slots_, self._slots = slots, slots.data
         self._mask = len(slots) - 1
         self._kept: dict[str, int] = {}
 

@@ -41,7 +41,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         file.write(header)
         for entry, array in zip(entries, arrays.values(), strict=True):
             file.write(b"\0" * (begin + entry.offset - file.tell()))
-            file.write(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def map_arrays(path: Path) -> Arrays:

@@ -39,10 +39,7 @@ class AmountColumns:
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "AmountColumns":
         """Return the columns whose `arrays` these are."""
         columns = cls.__new__(cls)
-        prices, values = (
-            MoneyColumn(**part(name, arrays))  # type: ignore[arg-type]
-            for name in ("prices", "values")
-        )
+        prices, values = (MoneyColumn(**part(name, arrays)) for name in ("prices", "values"))
         columns._set(StringTable.of_arrays(part("currencies", arrays)), prices, values)
         return columns
 

@@ -49,7 +49,7 @@ class FeatureValues:
     def first(self, row: int, feature: str) -> str:
         """Return the first value that the offer, or item, in `row` has of a feature; "" without."""
         column = self._column(feature)
-        return column.values[column.rows[row]]
+        return column.values[int(column.rows[row])]
 
     def among(self, feature: str, values: Collection[str]) -> Mask:
         """Return which rows have one of `values` first of a feature; "" is that of none."""

@@ -5,7 +5,7 @@ offers; all parts speak of offers by the same row numbers. The index of a later 
 but what changed, and answers as one that is made afresh: where rows stand is no part of an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any, NamedTuple
@@ -45,6 +45,8 @@ class OfferIndex:
     - `popularity`: items by popularity in segments
     - `new_items`: how items that the release does not know fit; None without any, or a second stage
 
+    `made_at` is the revision of the catalogue at which all of it was looked at last.
+
     What each change of the catalogue may decide anew:
 
     - `terms`: which rows have what rules and channels look for
@@ -61,6 +63,7 @@ class OfferIndex:
         """Look at all of a catalogue; `levels` are those of the release, if they are made."""
         self.release = release
         self.catalogue = catalogue
+        self.made_at = catalogue.revision
         self._levels = Levels(release.vectors) if levels is None else levels
         self.rows = OfferRows(catalogue)
         self.release_items = ReleaseItems(release, self.rows)
@@ -85,7 +88,7 @@ class OfferIndex:
     ) -> "OfferIndex":
         """Return the index of a release and a catalogue whose `arrays` these are."""
         index = cls.__new__(cls)
-        index.release, index.catalogue = release, catalogue
+        index.release, index.catalogue, index.made_at = release, catalogue, catalogue.revision
         index._levels = Levels.of_arrays(part("levels", arrays), release.vectors)
         index.rows = OfferRows.of_arrays(part("rows", arrays), catalogue)
         index.release_items = ReleaseItems.of_arrays(part("release_items", arrays), release)
@@ -140,24 +143,32 @@ class OfferIndex:
         """Return how items that the release does not know fit a customer."""
         return self._fits if len(self.release_items.new_rows) else None
 
-    def update(self, catalogue: Catalogue) -> "OfferIndex":
+    def update(
+        self, catalogue: Catalogue, anew: "Callable[[Catalogue], OfferIndex] | None" = None
+    ) -> "OfferIndex":
         """Return the index of a later catalogue; it costs what changed.
 
         A change of price, stock or validity leaves every id, feature and membership as it was:
-        then all that these decide is shared. Where the vacant rows are used up, all is made anew.
+        then all that these decide is shared. Where much changed since the index was made, or the
+        vacant rows are used up, all is made anew, by `anew` if it is given.
         """
+        if anew is None:
+            anew = self._anew
         changed = _changed(self, catalogue)
         if changed is None:
-            return OfferIndex(self.release, catalogue, self._levels)
+            return anew(catalogue)
         index = copy(self)
         index.catalogue = catalogue
         if changed.taking_items or changed.taking_sets:
             rows = self.rows.taking(changed.taking_items, changed.taking_sets)
             if rows is None or not index._take(rows, changed.taking_items):
-                return OfferIndex(self.release, catalogue, self._levels)
+                return anew(catalogue)
         changes = _row_changes(self, index, changed)
         index._read(self, changes)
         return index
+
+    def _anew(self, catalogue: Catalogue) -> "OfferIndex":
+        return OfferIndex(self.release, catalogue, self._levels)
 
     def _take(self, rows: OfferRows, items: Sequence[str]) -> bool:
         """Take over rows that are new; return whether all parts can."""
@@ -239,7 +250,7 @@ class _Changed(NamedTuple):
 
 
 def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
-    """Return what differs; None where that is too much, or rows would not stand for what they did."""
+    """Return what differs; None where it is much, or rows would not stand for what they did."""
     before = index.catalogue
     items, sets = before.items.changed_in(later.items), before.offers.changed_in(later.offers)
     if items is None or sets is None:

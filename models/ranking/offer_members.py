@@ -105,7 +105,7 @@ class OfferMembers:
     def _add(
         self, catalogue: Catalogue, offers: OfferRows, weights: NDArray[np.float32], since: int
     ) -> dict[str, list[int]]:
-        """Add explicit offers from number `since` on; return the rows of those that name an item."""
+        """Add explicit offers from number `since` on; return by item the rows that name it."""
         members: list[Rows] = []
         naming: dict[str, list[int]] = {}
         first = self._item_count + since
