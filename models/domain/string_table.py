@@ -5,9 +5,10 @@ the slot of its hash on, up to one that is free. A process whose hashes of strin
 than those of who made the slots makes its own (workers of one server are started with one seed).
 """
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, overload
+from typing import Any, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from models.numeric.array_file import Arrays
 
 KEPT = 8_192  # strings whose numbers were asked for, and are kept by these
+D = TypeVar("D")
+
 _FREE = -1
 _PROBE = "throughline"  # its hash tells which seed hashes are made with
 
@@ -56,15 +59,18 @@ class StringTable(Sequence[str]):
         return None
 
     @overload
-    def __getitem__(self, number: int) -> str: ...
+    def __getitem__(self, number: SupportsIndex) -> str: ...
 
     @overload
     def __getitem__(self, number: slice) -> list[str]: ...
 
-    def __getitem__(self, number: int | slice) -> str | list[str]:
+    def __getitem__(self, number: SupportsIndex | slice) -> str | list[str]:
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
-        return str(self._text[self._ends[number] : self._ends[number + 1]], "utf-8")
+        at = operator.index(number)
+        if at < 0:
+            at += len(self)
+        return str(self._text[self._ends[at] : self._ends[at + 1]], "utf-8")
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -76,6 +82,11 @@ class StringTable(Sequence[str]):
     def __contains__(self, string: object) -> bool:
         return isinstance(string, str) and self.number(string) is not None
 
+    @property
+    def numbers(self) -> "Numbers":
+        """Return the number of each string, as a mapping."""
+        return Numbers(self)
+
     def _set(self, text: NDArray[Any], ends: NDArray[Any], slots: NDArray[np.int32] | None) -> None:
         self._text_, self._ends_ = text, ends
         self._text, self._ends = text.data, ends.data
@@ -85,6 +96,40 @@ class StringTable(Sequence[str]):
         self._slots_, self._slots = slots, slots.data
         self._mask = len(slots) - 1
         self._kept: dict[str, int] = {}
+
+
+class Numbers(Mapping[str, int]):
+    """The number of each string of a table."""
+
+    def __init__(self, table: StringTable) -> None:
+        self._table = table
+        self._number = table.number
+
+    def __getitem__(self, string: str) -> int:
+        number = self._number(string)
+        if number is None:
+            raise KeyError(string)
+        return number
+
+    @overload
+    def get(self, string: str, /) -> int | None: ...
+
+    @overload
+    def get(self, string: str, /, default: int | D) -> int | D: ...
+
+    def get(self, string: str, /, default: int | D | None = None) -> int | D | None:
+        """Return the number of a string, or `default` where it is not in the table."""
+        number = self._number(string)
+        return default if number is None else number
+
+    def __contains__(self, string: object) -> bool:
+        return string in self._table
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
 
 
 def _slots(hashes: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -24,12 +24,16 @@ from service.decisions.release_trial import try_release
 T = TypeVar("T")
 
 
-def load_index(directory: Path, make: Callable[[Release], OfferIndex]) -> OfferIndex:
-    """Return what `make` makes of a release, tried in a child process; raises `BadRelease`."""
+def try_and_load(directory: Path) -> Release:
+    """Return a release that was tried in a child process; raises `BadRelease`."""
     if not directory.is_dir():
         raise BadRelease("release: not in the registry")
     try_release(directory)
-    release = load_release(directory)
+    return load_release(directory)
+
+
+def place_offers(release: Release, make: Callable[[Release], OfferIndex]) -> OfferIndex:
+    """Return the index that `make` makes of a release; raises `BadRelease`."""
     return _prepared("release", lambda: make(release))
 
 

@@ -23,9 +23,14 @@ from models.release.release import Release
 from service.config.clock import Clock
 from service.decisions.collector import LongLived
 from service.decisions.mixed_currencies import MixedCurrencies
-from service.decisions.preparation import load_index, warm_policy, warm_release
+from service.decisions.preparation import (
+    place_offers,
+    try_and_load,
+    warm_policy,
+    warm_release,
+)
 from service.decisions.serving_snapshot import Refused, ServingSnapshot
-from service.decisions.shared_index import ALONE, SharedIndexes
+from service.decisions.shared_index import ALONE, INDEX, RELEASE, SharedIndexes
 from service.store.catalogue_writes import catch_up
 from service.store.store import Store
 
@@ -105,7 +110,7 @@ class Serving:
         Where another worker has made one later than `before`, it is that, brought up to date.
         """
         epoch = self._catalogue_epoch
-        with self._shared.alone():
+        with self._shared.alone(INDEX):
             found = self._shared.index(release, epoch)
             if found is None or (before is not None and found.made_at <= before.made_at):
                 return self._shared.share(release, catalogue, epoch)
@@ -135,10 +140,12 @@ class Serving:
             try:
                 # Not under the lock: changes of the catalogue need not wait for a load.
                 if index is None or index.release.id != release_id:
-                    index = load_index(
-                        self.registry.path(release_id),
-                        partial(self._made, catalogue=tried.catalogue),
-                    )
+                    with self._shared.alone(RELEASE):
+                        release = self._shared.release(release_id)
+                        if release is None:
+                            found = try_and_load(self.registry.path(release_id))
+                            release = self._shared.share_release(found)
+                    index = place_offers(release, partial(self._made, catalogue=tried.catalogue))
                 if index is not tried.index:
                     warm_release(index, tried.policy, self._clock.now())
             except BadRelease:

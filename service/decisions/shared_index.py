@@ -1,8 +1,8 @@
-"""The index that one worker of a machine makes of a catalogue, and that all of them map.
+"""What one worker of a machine makes and all of them map: releases, and indexes of the catalogue.
 
-A file holds the catalogue and the index of one release at one revision. It lies in a directory of
-the workers' parent, which nobody else can enter and which ends with it. Who needs an index made
-anew takes a lock first: mostly another one has made it meanwhile.
+A file holds a release, or the catalogue and its index under one release at one revision. It lies in
+a directory of the workers' parent, which nobody else can enter and which ends with it. Who needs
+one made takes a lock first: mostly another worker has made it meanwhile.
 """
 
 import fcntl
@@ -20,13 +20,14 @@ import models
 from models.domain.catalogue import Catalogue
 from models.numeric.array_file import Arrays, map_arrays, nested, part, write_arrays
 from models.ranking.offer_index import OfferIndex
+from models.release.packed_release import release_arrays, release_of_arrays
 from models.release.release import Release
 
 _log = structlog.get_logger(__name__)
 
 LOCK_SECONDS = 120.0  # who makes an index longer than that is not waited for
 _STEP_SECONDS = 0.02
-_LOCK = "lock"
+RELEASE, INDEX = "release", "index"  # kinds of file
 
 
 class SharedIndexes:
@@ -37,12 +38,12 @@ class SharedIndexes:
         self._code = "" if directory is None else _code_digest()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other worker make an index meanwhile."""
+    def alone(self, kind: str) -> Iterator[None]:
+        """Let no other worker make a file of a kind meanwhile."""
         if self._directory is None:
             yield
             return
-        with (self._directory / _LOCK).open("wb") as lock:
+        with (self._directory / f"{kind}.lock").open("wb") as lock:
             _wait_for(lock.fileno())
             yield
 
@@ -50,15 +51,13 @@ class SharedIndexes:
         """Return the latest catalogue of a store in `epoch` that was shared, None without one."""
         if self._directory is None:
             return None
-        files = sorted(self._directory.glob(self._name(epoch, "*")), key=os.path.getmtime)
-        arrays = self._map(files[-1]) if files else None
+        files = sorted(self._directory.glob(self._index(epoch, "*")), key=os.path.getmtime)
+        arrays = self._map(files[-1].name) if files else None
         return None if arrays is None else Catalogue.of_arrays(part("catalogue", arrays))
 
     def index(self, release: Release, epoch: int) -> OfferIndex | None:
         """Return the latest index of a release that was shared, None without one."""
-        if self._directory is None:
-            return None
-        arrays = self._map(self._directory / self._name(epoch, release.id))
+        arrays = self._map(self._index(epoch, release.id))
         if arrays is None:
             return None
         catalogue = Catalogue.of_arrays(part("catalogue", arrays))
@@ -73,31 +72,51 @@ class SharedIndexes:
             return OfferIndex(release, catalogue)
         catalogue = catalogue.packed()
         index = OfferIndex(release, catalogue)
-        path = self._directory / self._name(epoch, release.id)
-        written = path.with_suffix(".part")
         parts = [*nested("catalogue", catalogue.arrays()), *nested("index", index.arrays())]
+        self._write(self._index(epoch, release.id), dict(parts))
+        return self.index(release, epoch) or index
+
+    def release(self, release_id: str) -> Release | None:
+        """Return a release that was tried, loaded and shared, None without one."""
+        arrays = self._map(self._release(release_id))
+        return None if arrays is None else release_of_arrays(release_id, arrays)
+
+    def share_release(self, release: Release) -> Release:
+        """Put a release where others find it, and map it, as `share` does an index."""
+        if self._directory is None:
+            return release
+        self._write(self._release(release.id), release_arrays(release))
+        return self.release(release.id) or release
+
+    def _index(self, epoch: int, release_id: str) -> str:
+        return f"{INDEX}-{self._code}-{epoch}-{release_id}.arrays"
+
+    def _release(self, release_id: str) -> str:
+        return f"{RELEASE}-{self._code}-{release_id}.arrays"
+
+    def _write(self, name: str, arrays: Arrays) -> None:
+        """Put a file in the place of all others of its kind; who has mapped them keeps them."""
+        assert self._directory is not None
+        written = self._directory / f"{name}.part"
         try:
-            write_arrays(written, dict(parts))
-            for other in self._directory.glob("*.arrays"):
-                other.unlink(missing_ok=True)  # who has mapped it keeps it
-            written.replace(path)
+            write_arrays(written, arrays)
+            for other in self._directory.glob(f"{name.partition('-')[0]}-*.arrays"):
+                other.unlink(missing_ok=True)
+            written.replace(self._directory / name)
         except OSError as error:
             with suppress(OSError):
                 written.unlink(missing_ok=True)
-            _log.warning("index not shared between workers", reason=error.strerror)
-            return index
-        return self.index(release, epoch) or index
+            _log.warning("not shared between workers", what=name, reason=error.strerror)
 
-    def _name(self, epoch: int, release_id: str) -> str:
-        return f"{self._code}-{epoch}-{release_id}.arrays"
-
-    def _map(self, path: Path) -> Arrays | None:
+    def _map(self, name: str) -> Arrays | None:
+        if self._directory is None:
+            return None
         try:
-            return map_arrays(path)
+            return map_arrays(self._directory / name)
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("shared index not mapped", reason=error.strerror)
+            _log.warning("not mapped", what=name, reason=error.strerror)
             return None
 
 
@@ -112,7 +131,7 @@ def _wait_for(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                _log.warning("shared index not waited for", seconds=LOCK_SECONDS)
+                _log.warning("other worker not waited for", seconds=LOCK_SECONDS)
                 return
             time.sleep(_STEP_SECONDS)
         else:
