@@ -154,6 +154,11 @@ class Catalogue:
             "volumes": np.array([*self.volumes.values()], np.int64),
         }
 
+    @property
+    def loose(self) -> bool:
+        """Tell whether many rows are not packed."""
+        return self.items.loose or self.offers.loose
+
     def packed(self) -> "Catalogue":
         """Return the same with every row packed."""
         found = Catalogue(self.revision, self.items.packed(), self.offers.packed())
@@ -211,14 +216,16 @@ class Catalogue:
                 items[row.id] = row
             else:
                 offers[row.id] = row
-        catalogue = Catalogue(revision, self.items.updated(items), self.offers.updated(offers))
         counts = dict(self._amounts)
-        for item in items.values():
-            _count(counts, self.items.get(item.id), -1)
-            _count(counts, item, 1)
-        for offer in offers.values():
-            _count(counts, self.offers.get(offer.id), -1)
-            _count(counts, offer, 1)
+        new_items = sum(_recount(counts, self.items.get(name), row) for name, row in items.items())
+        new_offers = sum(
+            _recount(counts, self.offers.get(name), row) for name, row in offers.items()
+        )
+        catalogue = Catalogue(
+            revision,
+            self.items.updated(items, new_items),
+            self.offers.updated(offers, new_offers),
+        )
         catalogue._amounts = counts
         catalogue._keep(self, offers)
         return catalogue
@@ -231,9 +238,10 @@ class Catalogue:
     def _keep(self, before: "Catalogue", changed: Mapping[str, Offer]) -> None:
         """Take over what is known of the catalogue before, as far as it still holds."""
         known = before.__dict__
-        if "item_ids" in known and len(before.items) == len(self.items):
+        # Ids that are sorted already, as those of packed rows are, need not be kept.
+        if isinstance(known.get("item_ids"), list) and len(before.items) == len(self.items):
             self.item_ids = before.item_ids
-        if "offer_ids" in known and len(before.offers) == len(self.offers):
+        if isinstance(known.get("offer_ids"), list) and len(before.offers) == len(self.offers):
             self.offer_ids = before.offer_ids
         if "volumes" in known:
             told = {name: _volume(offer) for name, offer in changed.items()}
@@ -259,6 +267,18 @@ class Catalogue:
 
 def _volume(offer: Offer) -> int | None:
     return None if offer.withdrawn else offer.volume
+
+
+def _recount(counts: dict[str, int], before: Row | None, after: Row) -> bool:
+    """Count the currencies of a row instead of those of before; tell whether there was none."""
+    if before is None:
+        _count(counts, after, 1)
+        return True
+    amounts = before.price, before.value, before.withdrawn
+    if amounts != (after.price, after.value, after.withdrawn):
+        _count(counts, before, -1)
+        _count(counts, after, 1)
+    return False
 
 
 def _count(counts: dict[str, int], row: Row | None, by: int) -> None:

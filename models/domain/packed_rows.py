@@ -1,6 +1,6 @@
 """Rows of a catalogue as bytes: each is read when it is asked for, and is no object till then."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -27,16 +27,14 @@ class PackedRows(Mapping[str, R], Generic[R]):
     def __init__(self, rows: Mapping[str, R], type_: type[R]) -> None:
         names = sorted(rows)
         blobs = [_encoder.encode(rows[name]) for name in names]
-        ends = np.fromiter(accumulate(map(len, blobs), initial=0), np.int64, len(blobs) + 1)
-        self._set(StringTable(names), np.frombuffer(b"".join(blobs), np.uint8), ends, type_)
+        self._pack(StringTable(names), blobs, msgspec.msgpack.Decoder(type_))
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], type_: type[R]) -> "PackedRows[R]":
         """Return the rows whose `arrays` these are."""
         rows = cls.__new__(cls)
-        rows._set(
-            StringTable.of_arrays(part("ids", arrays)), arrays["blobs"], arrays["ends"], type_
-        )
+        ids, decoder = StringTable.of_arrays(part("ids", arrays)), msgspec.msgpack.Decoder(type_)
+        rows._set(ids, arrays["blobs"], arrays["ends"], decoder)
         return rows
 
     def arrays(self) -> Arrays:
@@ -46,6 +44,25 @@ class PackedRows(Mapping[str, R], Generic[R]):
             "blobs": self._blobs_,
             "ends": self._ends_,
         }
+
+    def merged(self, changed: Mapping[str, R]) -> "PackedRows[R]":
+        """Return these rows with those of `changed` in their places; the others stay bytes."""
+        every, ids = list(map(self._blob, range(len(self)))), self.ids
+        new: dict[str, bytes] = {}
+        for name, row in changed.items():
+            number, blob = ids.number(name), _encoder.encode(row)
+            if number is None:
+                new[name] = blob
+            else:
+                every[number] = blob
+        if new:
+            names = [*ids, *new]
+            every += new.values()
+            order = sorted(range(len(names)), key=names.__getitem__)
+            ids, every = StringTable(names[at] for at in order), [every[at] for at in order]
+        found = PackedRows.__new__(PackedRows)
+        found._pack(ids, every, self._decoder)
+        return found
 
     def __getitem__(self, name: str) -> R:
         found = self._kept.get(name)
@@ -73,13 +90,29 @@ class PackedRows(Mapping[str, R], Generic[R]):
         return map(self._read, range(len(self)))
 
     def _read(self, number: int) -> R:
-        return self._decoder.decode(self._blobs[self._ends[number] : self._ends[number + 1]])
+        return self._decoder.decode(self._blob(number))
+
+    def _blob(self, number: int) -> memoryview | bytes:
+        return self._blobs[self._ends[number] : self._ends[number + 1]]
+
+    def _pack(
+        self,
+        ids: StringTable,
+        blobs: Sequence[memoryview | bytes],
+        decoder: msgspec.msgpack.Decoder[R],
+    ) -> None:
+        ends = np.fromiter(accumulate(map(len, blobs), initial=0), np.int64, len(blobs) + 1)
+        self._set(ids, np.frombuffer(b"".join(blobs), np.uint8), ends, decoder)
 
     def _set(
-        self, ids: StringTable, blobs: NDArray[Any], ends: NDArray[Any], type_: type[R]
+        self,
+        ids: StringTable,
+        blobs: NDArray[Any],
+        ends: NDArray[Any],
+        decoder: msgspec.msgpack.Decoder[R],
     ) -> None:
         self.ids = ids
         self._blobs_, self._ends_ = blobs, ends
         self._blobs, self._ends = blobs.data, ends.data
-        self._decoder = msgspec.msgpack.Decoder(type_)
+        self._decoder = decoder
         self._kept: dict[str, R] = {}

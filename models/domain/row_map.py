@@ -1,7 +1,6 @@
 """The rows of a catalogue by id: packed ones, and beside them those that changed since.
 
-What changed is packed, too, once it is much beside what is packed already; so a change costs what
-changed, and rows that nobody looks at are no objects.
+So a change costs what changed, and rows that nobody looks at are no objects.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,8 @@ from models.numeric.array_file import Arrays
 
 R = TypeVar("R")
 
-FEW = 4_096  # rows that are not packed, however few there are beside them
-SHARE = 4  # nor those that are less than this part of all
+FEW = 4_096  # rows that are left unpacked, however few there are beside them
+SHARE = 2  # so are those that are less than this part of all
 
 
 class RowMap(Mapping[str, R], Generic[R]):
@@ -51,7 +50,12 @@ class RowMap(Mapping[str, R], Generic[R]):
         """Return the same with every row packed."""
         if not self._changed:
             return self
-        return self._of(PackedRows(dict(self._every()), self._type), PersistentMap(), self._type)
+        return self._of(self._packed.merged(self._changed), PersistentMap(), self._type)
+
+    @property
+    def loose(self) -> bool:
+        """Tell whether much of it is not packed."""
+        return len(self._changed) > max(FEW, self._size // SHARE)
 
     def __getitem__(self, name: str) -> R:
         found = self._changed.get(name)
@@ -91,13 +95,14 @@ class RowMap(Mapping[str, R], Generic[R]):
         """Yield all rows."""
         return (row for _, row in self._every())
 
-    def updated(self, changes: Mapping[str, R]) -> "RowMap[R]":
-        """Return this map with the entries of `changes` added or replaced."""
-        new = sum(name not in self for name in changes)
+    def updated(self, changes: Mapping[str, R], new: int | None = None) -> "RowMap[R]":
+        """Return this map with the entries of `changes` added or replaced; `new` are added."""
+        if new is None:
+            new = sum(name not in self for name in changes)
         later = self._of(self._packed, self._changed.updated(changes), self._type)
         later._size = self._size + new
-        much = len(later._changed) > max(FEW, later._size // SHARE)
-        return later.packed() if much else later
+        # What comes at once, as at a start, is no change of what there was.
+        return later.packed() if later.loose and len(changes) > self._size else later
 
     def changed_in(self, later: "RowMap[R]") -> list[str] | None:
         """Return the ids of `later` whose row is not the very one that it is here.

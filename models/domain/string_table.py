@@ -6,7 +6,7 @@ than those of who made the slots makes its own (workers of one server are starte
 """
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, SupportsIndex, TypeVar, overload
 
@@ -130,6 +130,10 @@ class Numbers(Mapping[str, int]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
+
+    def items(self) -> ItemsView[str, int]:
+        """Return strings and their numbers, at once."""
+        return {string: number for number, string in enumerate(self._table)}.items()
 
 
 def _slots(hashes: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.catalogue import Catalogue, Row
+from models.domain.catalogue import Catalogue, Item, Row
 from models.domain.row_changes import RowChange
 from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Doubles
@@ -167,6 +167,13 @@ class OfferIndex:
         index._read(self, changes)
         return index
 
+    def over(self, catalogue: Catalogue) -> "OfferIndex":
+        """Return the same over a catalogue that says the same, packed."""
+        index = copy(self)
+        index.catalogue = catalogue
+        index._read(self, ())
+        return index
+
     def _anew(self, catalogue: Catalogue) -> "OfferIndex":
         return OfferIndex(self.release, catalogue, self._levels)
 
@@ -241,9 +248,13 @@ def _features(row: Row | None) -> Features | None:
 
 
 class _Changed(NamedTuple):
-    """Ids of items and explicit offers that changed, and of those that take a new row."""
+    """Ids of items and explicit offers that changed, and of those that take a new row.
+
+    `were` are the items as they were, None where there was none.
+    """
 
     items: Sequence[str]
+    were: Sequence[Item | None]
     sets: Sequence[str]
     taking_items: Sequence[str]
     taking_sets: Sequence[str]
@@ -255,7 +266,8 @@ def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
     items, sets = before.items.changed_in(later.items), before.offers.changed_in(later.offers)
     if items is None or sets is None:
         return None
-    new_items = [item for item in items if item not in before.items]
+    was = [*map(before.items.get, items)]
+    new_items = [item for item, row in zip(items, was, strict=True) if row is None]
     new_sets = [name for name in sets if name not in before.offers]
     if len(later.items) != len(before.items) + len(new_items):
         return None
@@ -264,10 +276,10 @@ def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
     # What the release knows lies where it has learnt, whatever its features are.
     moved = {
         item
-        for item in items
-        if item in before.items
+        for item, row in zip(items, was, strict=True)
+        if row is not None
+        and row.features != later.items[item].features
         and item not in index.release.item_row
-        and before.items[item].features != later.items[item].features
     }
     taking = sorted(moved.union(new_items))
     placed_anew = set(new_sets)
@@ -282,13 +294,13 @@ def _changed(index: OfferIndex, later: Catalogue) -> _Changed | None:
             for name in index.members.naming(item)
             if (offer := later.offers.get(name)) is not None and item in offer.items
         )
-    return _Changed(items, sets, taking, sorted(placed_anew))
+    return _Changed(items, was, sets, taking, sorted(placed_anew))
 
 
 def _row_changes(before: OfferIndex, after: OfferIndex, changed: _Changed) -> list[RowChange]:
     found: list[RowChange] = []
-    for item in changed.items:
-        was, is_ = before.catalogue.items.get(item), after.catalogue.items[item]
+    for item, was in zip(changed.items, changed.were, strict=True):
+        is_ = after.catalogue.items[item]
         new = after.rows.row_of_item(item)
         old = new if after.rows is before.rows else before.rows.row_of_item(item)
         found += _change(old, new, was, is_)

@@ -7,7 +7,7 @@ one table of ids. A state never looks at rows that were taken after it.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -166,9 +166,18 @@ class OfferRows:
         """Rank all ids, in an array of their own: states before this one go on with theirs."""
         table = self._table
         names = [*map(DEFAULT_PREFIX.__add__, table.items), *table.sets, *self._newer]
-        names.sort()
+        first = self.item_count
+        found: Iterable[int | None] = chain(
+            range(len(table.items)),
+            range(first, first + len(table.sets)),
+            map(table.row_of, self._newer),
+        )
+        # Whoever has moved has the rank of its newest row.
+        if table.earlier:
+            found = map(table.row_of, names)
+        row_of = np.fromiter(found, np.int64, len(names))
         ranks = np.zeros(len(self.ids), np.int64)
-        rows = np.fromiter(map(self._table.row_of, names), np.int64, len(names))
+        rows = row_of[sorted(range(len(names)), key=names.__getitem__)]
         self._gap = _RANKS // max(len(names), _FEW)
         ranks[rows] = np.arange(len(names)) * self._gap
         self.tie_ranks = ranks

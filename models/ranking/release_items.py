@@ -68,7 +68,10 @@ class ReleaseItems:
     def _join(self, rows: OfferRows, since: int) -> tuple[Rows, Rows]:
         """Look the items up; return the rows of those that the release knows, here and there."""
         # Rows from `since` on are looked at by nobody yet: only what others look at is copied.
-        row_of, until = self._release.item_row, rows.items_taken
+        until = rows.items_taken
+        row_of = self._release.item_row
+        if until - since > len(row_of) // 8:
+            row_of = dict(row_of.items())  # soon made up for by so many
         found = [row_of.get(item_id, -1) for item_id in rows.item_ids[since:until]]
         self.row_of_item[since:until] = found
         here: Rows = np.flatnonzero(self.row_of_item[since:until] >= 0) + since

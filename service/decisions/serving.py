@@ -89,9 +89,11 @@ class Serving:
             if catalogue is not snapshot.catalogue:
                 index = snapshot.index
                 if index is not None:
-                    index = self._updated(index, catalogue)
+                    index = self._settled(self._updated(index, catalogue))
                     catalogue = index.catalogue
                     self._mixed.look(snapshot.policy, catalogue)
+                elif catalogue.loose:
+                    catalogue = catalogue.packed()
                 self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
                 self._long_lived.add(snapshot.catalogue.rows_changed_in(catalogue))
                 _log.debug("catalogue", revision=catalogue.revision)
@@ -101,6 +103,14 @@ class Serving:
     def _updated(self, index: OfferIndex, catalogue: Catalogue) -> OfferIndex:
         """Return the index of a later catalogue, or of one that came after that."""
         return index.update(catalogue, lambda later: self._made(index.release, later, index))
+
+    def _settled(self, index: OfferIndex) -> OfferIndex:
+        """Return an index of whose catalogue not many rows are objects of this process."""
+        if not index.catalogue.loose:
+            return index
+        if self._shared.by_others:
+            return self._made(index.release, index.catalogue, index)
+        return index.over(index.catalogue.packed())
 
     def _made(
         self, release: Release, catalogue: Catalogue, before: OfferIndex | None = None

@@ -37,6 +37,11 @@ class SharedIndexes:
         self._directory = directory
         self._code = "" if directory is None else _code_digest()
 
+    @property
+    def by_others(self) -> bool:
+        """Tell whether others map what this process makes."""
+        return self._directory is not None
+
     @contextmanager
     def alone(self, kind: str) -> Iterator[None]:
         """Let no other worker make a file of a kind meanwhile."""
@@ -68,10 +73,10 @@ class SharedIndexes:
 
         Where it cannot be written it is this process's alone.
         """
-        if self._directory is None:
-            return OfferIndex(release, catalogue)
-        catalogue = catalogue.packed()
+        catalogue = catalogue.packed() if catalogue.loose or self.by_others else catalogue
         index = OfferIndex(release, catalogue)
+        if self._directory is None:
+            return index
         parts = [*nested("catalogue", catalogue.arrays()), *nested("index", index.arrays())]
         self._write(self._index(epoch, release.id), dict(parts))
         return self.index(release, epoch) or index

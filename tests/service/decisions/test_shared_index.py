@@ -84,7 +84,7 @@ def test_a_further_worker_makes_nothing(
     read: list[int] = []
     changes = store.catalogue_changes
     monkeypatch.setattr(
-        store, "catalogue_changes", lambda since: read.append(since) or changes(since)
+        store, "catalogue_changes", lambda since: (read.append(since), changes(since))[1]
     )
     monkeypatch.setattr(serving, "try_and_load", forbid)
     monkeypatch.setattr(offer_index.OfferIndex, "__init__", forbid)
@@ -107,7 +107,7 @@ def test_what_one_makes_anew_the_others_take(
     made: list[int] = []
     share = SharedIndexes.share
     monkeypatch.setattr(
-        SharedIndexes, "share", lambda self, *args: made.append(1) or share(self, *args)
+        SharedIndexes, "share", lambda self, *args: (made.append(1), share(self, *args))[1]
     )
     for round_ in range(1, 4):
         rows = [Item(id=f"{round_}-{number}", title="new") for number in range(40 * round_)]
@@ -120,6 +120,27 @@ def test_what_one_makes_anew_the_others_take(
     assert len(list(directory.glob(f"{INDEX}-*.arrays"))) == 1
     assert len(list(directory.glob(f"{RELEASE}-*.arrays"))) == 1
     assert not list(directory.glob("*.part"))
+
+
+@pytest.mark.parametrize("lone", [False, True])
+def test_rows_that_changed_do_not_stay_objects(
+    store: Store, registry: Registry, directory: Path, lone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once much has changed it is packed, also where no release is in force; nothing is lost."""
+    monkeypatch.setattr(row_map, "FEW", 4)
+    worker = started(store, registry, None if lone else directory)
+    other = ActiveRelease(store, Registry(directory), Clock(None), SharedIndexes(None))
+    other.refresh_catalogue()
+    names = sorted(worker.snapshot.catalogue.items)
+    for at, name in enumerate(names):
+        store.put_catalogue([Item(id=name, price=Money("EUR", at))])
+        for one in (worker, other):
+            one.follow_catalogue()
+            assert not one.snapshot.catalogue.loose
+            items = one.snapshot.catalogue.items
+            assert [items[name].price for name in names[: at + 1]] == [
+                Money("EUR", units) for units in range(at + 1)
+            ]
 
 
 def test_workers_that_change_and_start_at_once_agree(
