@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from models.domain import row_map
-from models.domain.catalogue import Item, Money
+from models.domain.catalogue import Item, Money, Row
 from models.ranking import offer_index
 from models.ranking.offer_index import OfferIndex
 from models.release.registry import Registry
@@ -83,9 +84,12 @@ def test_a_further_worker_makes_nothing(
     store.put_catalogue([Item(id="item1", price=Money("EUR", 77))])
     read: list[int] = []
     changes = store.catalogue_changes
-    monkeypatch.setattr(
-        store, "catalogue_changes", lambda since: (read.append(since), changes(since))[1]
-    )
+
+    def counted(since: int) -> tuple[int, list[Row]]:
+        read.append(since)
+        return changes(since)
+
+    monkeypatch.setattr(store, "catalogue_changes", counted)
     monkeypatch.setattr(serving, "try_and_load", forbid)
     monkeypatch.setattr(offer_index.OfferIndex, "__init__", forbid)
     second = started(store, registry, directory)
@@ -106,9 +110,12 @@ def test_what_one_makes_anew_the_others_take(
     workers = [started(store, registry, directory) for _ in range(3)]
     made: list[int] = []
     share = SharedIndexes.share
-    monkeypatch.setattr(
-        SharedIndexes, "share", lambda self, *args: (made.append(1), share(self, *args))[1]
-    )
+
+    def counted(self: SharedIndexes, *args: Any) -> OfferIndex:
+        made.append(1)
+        return share(self, *args)
+
+    monkeypatch.setattr(SharedIndexes, "share", counted)
     for round_ in range(1, 4):
         rows = [Item(id=f"{round_}-{number}", title="new") for number in range(40 * round_)]
         store.put_catalogue(rows)
