@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import grpc
 from throughline.v1.event_pb2 import EventResult
 
-from service.contract.refusals import Refusal
+from models.domain.input.reasons import Refusal
 from service.contract.status import code_number
 from service.metrics.declared import EVENTS, UNRESOLVED_EVENTS, Exported
 from service.metrics.tally import Tally

@@ -11,6 +11,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
     "models": {
         "codec": {"errors"},
         "domain": {"clock_time", "codec", "errors"},
+        "domain/input": {"domain", "clock_time"},
         "policy": {"domain", "numeric", "clock_time", "errors"},
         "recommender": {"domain", "numeric", "clock_time", "errors"},
         "release": {*("recommender", "policy", "domain", "numeric"), *LEAVES - {"codec"}},

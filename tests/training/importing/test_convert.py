@@ -27,8 +27,8 @@ from tests.support.imports import ABOUT, EVENTS, HEADER, rejects, run
         (
             "UTC",
             ', format = "epoch_milliseconds"',
-            "12",
-            datetime(1970, 1, 1, 0, 0, 0, 12_000, UTC),
+            "1000000000012",
+            datetime(2001, 9, 9, 1, 46, 40, 12_000, UTC),
         ),
         ("UTC", ', format = "%d.%m.%Y"', "24.12.2025", datetime(2025, 12, 24, tzinfo=UTC)),
         ("UTC", ", plus_days = 1", "2025-12-31", datetime(2026, 1, 1, tzinfo=UTC)),

@@ -27,7 +27,7 @@ def test_a_bad_row_neither_stops_nor_vanishes(tmp_path: Path) -> None:
     assert rejects(tmp_path) == [
         ("events.csv", 2, "what", "not in the map of type"),
         ("events.csv", 3, "at", "not a time"),
-        ("events.csv", 4, "identifier", "missing"),
+        ("events.csv", 4, "identifier", "required"),
         ("events.csv", 5, "", "2 fields, the header has 4"),
     ]
     (tally,) = imported.rejects.tallies

@@ -1,0 +1,35 @@
+"""Rejects the mapped rows that break a rule for what comes in, each for the first of them."""
+
+import polars as pl
+
+from models.domain.dataset import TABLES
+from training.importing.mapping import Field, Source, as_field
+from training.importing.row_filter import RowFilter
+from training.importing.sources import COMPUTED
+from training.log.table_rules import Declared, findings
+
+
+def reject_findings(rows: RowFilter, table: str, block: Source, names: Declared) -> None:
+    """Reject what the rules find in the canonical columns of `table`; columns are the file's."""
+    frame = rows.frame.select(
+        pl.col(COMPUTED + column.name).alias(column.name) for column in TABLES[table]
+    )
+    left = pl.repeat(True, frame.height, eager=True)
+    for name, reasons in findings(table, frame, names):
+        shown = frame[name].cast(pl.String()) if not frame[name].dtype.is_nested() else None
+        values = pl.Series([None] * frame.height, dtype=pl.String()) if shown is None else shown
+        for reason in reasons.filter(left).unique().drop_nulls().sort().to_list():
+            bad = (reasons == reason).fill_null(False)
+            rows.reject(bad.filter(left), _source(block, name), reason, values.filter(left))
+            left &= ~bad
+
+
+def _source(block: Source, column: str) -> str:
+    """Return the columns of the file that a canonical one comes from; itself where from none."""
+    known = block.__struct_fields__
+    money = column.removesuffix("_units").removesuffix("_nanos")
+    name = column if column in known else money
+    spec = getattr(block, name) if name in known else None
+    if not isinstance(spec, str | Field):
+        return column
+    return "+".join(as_field(spec).columns()) or column
