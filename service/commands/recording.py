@@ -13,6 +13,7 @@ from throughline.v1.event_pb2 import (
     RecordEventsResponse,
 )
 
+from models.domain.input.warnings import Warned
 from service.client import Client
 from service.commands.terminal import error_console, output, print_json, table
 
@@ -69,6 +70,18 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
         + (f", {unresolved:,} about what is not in the catalogue (yet)" if unresolved else "")
         + (" (RELAXED: the store writes to disk later)" if relaxed else "")
     )
+    told = [
+        (str(row), Warned(warning).words)
+        for row, result in enumerate(results, start=1)
+        for warning in result.warnings
+        if warning in Warned.__members__.values()
+    ]
+    if told:
+        warned = len({row for row, _ in told})
+        shown = told[:MAX_REFUSED_ROWS]
+        console.print(
+            table(("row", "though it is stored"), shown, f"Warnings: {warned:,} of the events")
+        )
     if recorded.refused:
         rows = [
             (str(row), str(result.outcome.code), result.outcome.detail)

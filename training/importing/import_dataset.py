@@ -34,7 +34,7 @@ from training.importing.convert import (
 from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
-from training.importing.rule_rejects import reject_findings
+from training.importing.rule_rejects import note_countless, reject_findings
 from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 from training.log.table_rules import Declared, declared
@@ -143,6 +143,7 @@ def _tables(
         )
     if mapping.links:
         tables["links"] = collect_links(rows("links", mapping.links), rejects)
+    note_countless(tables["events"], names, rejects)
     _missing_items(tables, about, rejects)
     return tables
 

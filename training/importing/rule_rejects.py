@@ -3,7 +3,9 @@
 import polars as pl
 
 from models.domain.dataset import TABLES
+from models.domain.input.warnings import is_about_nothing
 from training.importing.mapping import Field, Source, as_field
+from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
 from training.importing.sources import COMPUTED
 from training.log.table_rules import Declared, findings
@@ -22,6 +24,17 @@ def reject_findings(rows: RowFilter, table: str, block: Source, names: Declared)
             bad = (reasons == reason).fill_null(False)
             rows.reject(bad.filter(left), _source(block, name), reason, values.filter(left))
             left &= ~bad
+
+
+def note_countless(events: pl.DataFrame, names: Declared, rejects: Rejects) -> None:
+    """Note how many events of each type are kept and count for nothing, since about nothing."""
+    kinds = [name for name, like in names.event_types.items() if is_about_nothing(like, False)]
+    nothing = events.filter(
+        pl.col("type").is_in(kinds), pl.col("item").is_null(), pl.col("offer").is_null()
+    )
+    for kind, count in sorted(nothing["type"].value_counts().iter_rows()):
+        nothing_said = "are about no item and no offer, and count for nothing"
+        rejects.notes.append(f"{count:,} events of type {kind} {nothing_said}")
 
 
 def _source(block: Source, column: str) -> str:
