@@ -98,7 +98,7 @@ def _check_whole(table: Table, column: str, limit: int) -> NDArray[np.bool_]:
 
 def _check_together(table: Table, names: Names) -> None:
     codes, types = table.distinct("type")
-    said = codes * 8 + table.given("of_event") * 4 + table.given("attributes")
+    said = codes * 8 + table.given("of_event") * 4 + table.given("attributes", but="{}")
     said = said + (table.given("item") | table.given("offer")) * 2
     for state, row in zip(*np.unique(said, return_index=True), strict=True):
         kind, of, about, attributes = state // 8, state & 4, state & 2, state & 1

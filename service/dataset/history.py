@@ -45,9 +45,9 @@ class EventTable:
     ) -> None:
         """Read and check every row; raises `BadDataset` naming file, row, column and reason."""
         table = self._table = Table(directory, "events")
-        _check_likeness(table, metadata, names.event_types)
         if metadata.identifiers == "plain":  # keyed, it is what a store has kept already
             check_events(table, names, now)
+        _check_likeness(table, metadata, names.event_types)
         self._codes, self._hashes = _hashed(
             table, ("namespace", "identifier"), metadata, key, names
         )

@@ -125,9 +125,12 @@ class Table:
         numbers = pc.fill_null(column, 0.0).to_numpy().astype(np.float64)
         return numbers, self.given(name)
 
-    def given(self, name: str) -> NDArray[np.bool_]:
-        """Return which rows of a column are not null."""
-        given: NDArray[np.bool_] = pc.is_valid(self._table[name]).to_numpy().astype(np.bool_)
+    def given(self, name: str, but: str = "") -> NDArray[np.bool_]:
+        """Return which rows of a column are not null, and not `but` where that is given."""
+        column = self._table[name]
+        if but:
+            column = pc.if_else(pc.equal(column, but), None, column)
+        given: NDArray[np.bool_] = pc.is_valid(column).to_numpy().astype(np.bool_)
         return given
 
     def first_rows(self, name: str) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from models.clock_time import LATEST
 from models.domain.dataset import TABLES, Metadata, check_free
+from models.domain.input.limits import ITEM_ID_BYTES
 from models.domain.input.nobody import BUILT_IN, Nobody
 from models.domain.input.reasons import Refusal
 from models.errors import BadDataset
@@ -240,9 +241,9 @@ def _missing_items(
     what = "added without features" if about.add_missing_items else "not in the items table"
     rejects.notes.append(f"{len(missing):,} items {what}; {event_count:,} events are about them")
     if about.add_missing_items:
-        tables["items"] = pl.concat([tables["items"], missing.to_frame()], how="diagonal").sort(
-            "item"
-        )
+        # An event may be about an item whose id is too long for one: no catalogue will have it.
+        added = missing.filter(missing.str.len_bytes() <= ITEM_ID_BYTES).to_frame()
+        tables["items"] = pl.concat([tables["items"], added], how="diagonal").sort("item")
 
 
 def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:

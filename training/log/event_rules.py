@@ -91,7 +91,7 @@ def _together(frame: pl.DataFrame, event_types: Mapping[str, EventType]) -> Colu
         "type",
         of=pl.col("of_event").is_not_null(),
         about=pl.any_horizontal(pl.col("item", "offer").is_not_null()),
-        attributes=pl.col("attributes").is_not_null(),
+        attributes=(pl.col("attributes") != "{}").fill_null(False),
     )
     states = said.unique()
     refused = [
