@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from models.clock_time import MINUTE
-from models.domain.catalogue import Catalogue
 from models.domain.events import Event
 from models.domain.input.warnings import Warned, content_warnings
 from models.errors import StoreUnavailable
 from service.contract.names import Names
+from service.decisions.serving_snapshot import ServingSnapshot
 from service.store.database.decision_ids import parse_decision_id
 from service.store.store import Store
 
@@ -29,9 +29,10 @@ class EventWarnings:
         self._names = names
         self._customer_of = lru_cache(REMEMBERED)(self._decided_about)
 
-    def of(self, event: Event, catalogue: Catalogue, now: int) -> Iterator[Warned]:
+    def of(self, event: Event, snapshot: ServingSnapshot, now: int) -> Iterator[Warned]:
         """Yield what an event that was stored `now` (microseconds) is warned of."""
-        yield from content_warnings(event, self._names.event_types.get(event.type), catalogue)
+        like, catalogue = self._names.event_types.get(event.type), snapshot.catalogue
+        yield from content_warnings(event, like, catalogue, snapshot.policy.contact.zone_attribute)
         if event.decision_id and self._store.time_left() > MIN_SECONDS:
             try:
                 yield from self._of_decision(event, now)

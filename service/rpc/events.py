@@ -68,16 +68,16 @@ class EventServicer(EventServiceServicer):
             dependencies.metrics.events.unavailable(len(read))
             raise failures[0]
         outcomes = iter(stored)
-        catalogue = dependencies.active_release.snapshot.catalogue
+        snapshot = dependencies.active_release.snapshot
         response = pb.RecordEventsResponse(durability=_DURABILITY[dependencies.store.durability])
         for event in read:
             result = response.results.add()
             if isinstance(event, RefusedEvent):
                 _refuse(result, event)
             else:
-                _fill(result, event, next(outcomes), catalogue)
+                _fill(result, event, next(outcomes), snapshot.catalogue)
                 if result.outcome.code == 0:
-                    warned = self._warnings.of(event, catalogue, now)
+                    warned = self._warnings.of(event, snapshot, now)
                     result.warnings.extend(int(warning) for warning in warned)  # type: ignore[misc]
         dependencies.metrics.events.add(response.results)
         return response

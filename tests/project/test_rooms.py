@@ -12,7 +12,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
         "codec": {"errors"},
         "domain": {"clock_time", "codec", "errors"},
         "domain/input": {"domain", "clock_time"},
-        "policy": {"domain", "numeric", "clock_time", "errors"},
+        "policy": {"domain/input", "domain", "numeric", "clock_time", "errors"},
         "recommender": {"domain", "numeric", "clock_time", "errors"},
         "release": {*("recommender", "policy", "domain", "numeric"), *LEAVES - {"codec"}},
         "ranking": {"release", "recommender", "policy", "domain", "numeric"},

@@ -1,7 +1,6 @@
 """Turn mapped columns into canonical values: text, names, times, numbers, money, lists, JSON."""
 
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import polars as pl
@@ -11,6 +10,7 @@ from models.domain.input.limits import MONEY_UNITS
 from models.domain.input.numbers import number_fault
 from models.domain.input.reasons import Refusal
 from models.domain.input.times import time_fault
+from models.domain.input.zones import zone_fault
 from models.errors import BadInput
 from training.importing.exact_amounts import units_and_nanos
 from training.importing.mapping import DatasetSection, Field, Spec, as_field
@@ -54,6 +54,8 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     source = _source(rows, field, name)
     shown = as_text(source)
     zone = field.zone or dataset.zone
+    if zone is not None:
+        check_zone(zone, f"{rows.key}.{name}.zone" if field.zone else "dataset.zone")
     moment, naive = _moments(source, field, f"{rows.key}.{name}")
     local = naive.is_not_null()
     if local.any():
@@ -146,10 +148,8 @@ def add_json(rows: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
 
 def check_zone(zone: str, key: str) -> None:
     """Raise `BadInput` unless `zone` is in the time zone database."""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput(key, f"{zone!r} is not a time zone, such as America/New_York") from None
+    if fault := zone_fault(zone):
+        raise BadInput(key, f"{zone!r} is {fault}")
 
 
 def _named(field: Field) -> str:
@@ -236,7 +236,6 @@ def _iso(values: pl.Series, days: str) -> tuple[pl.Series, pl.Series]:
 def _localised(naive: pl.Series, field: Field, zone: str | None, key: str) -> pl.Series:
     if zone is None:
         raise BadInput(key, "the times have no zone: say which, here or in dataset.zone")
-    check_zone(zone, key)
     place = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     if field.skipped_hour == "after":
         earlier = naive.dt.offset_by("-1h").dt.replace_time_zone(

@@ -35,7 +35,7 @@ from training.importing.convert import (
 from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
-from training.importing.rule_rejects import note_countless, reject_findings
+from training.importing.rule_rejects import note_countless, note_zones, reject_findings
 from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 from training.log.table_rules import Declared, declared
@@ -145,6 +145,9 @@ def _tables(
     if mapping.links:
         tables["links"] = collect_links(rows("links", mapping.links), rejects)
     note_countless(tables["events"], names, rejects)
+    for name in ("events", "customers"):
+        if name in tables:
+            note_zones(tables[name], rejects)
     _missing_items(tables, about, rejects)
     return tables
 

@@ -4,11 +4,15 @@ import polars as pl
 
 from models.domain.dataset import TABLES
 from models.domain.input.warnings import is_about_nothing
+from models.domain.input.zones import zone_fault
+from models.policy.schema import Contact
 from training.importing.mapping import Field, Source, as_field
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
 from training.importing.sources import COMPUTED
 from training.log.table_rules import Declared, findings
+
+ZONE_ATTRIBUTE = Contact().zone_attribute
 
 
 def reject_findings(rows: RowFilter, table: str, block: Source, names: Declared) -> None:
@@ -35,6 +39,14 @@ def note_countless(events: pl.DataFrame, names: Declared, rejects: Rejects) -> N
     for kind, count in sorted(nothing["type"].value_counts().iter_rows()):
         nothing_said = "are about no item and no offer, and count for nothing"
         rejects.notes.append(f"{count:,} events of type {kind} {nothing_said}")
+
+
+def note_zones(rows: pl.DataFrame, rejects: Rejects) -> None:
+    """Note how many rows state a time zone that there is not, under the name that policies know."""
+    zones = rows.select(zone=pl.col("attributes").str.json_path_match(f"$.{ZONE_ATTRIBUTE}"))
+    for zone, count in sorted(zones["zone"].drop_nulls().value_counts().iter_rows()):
+        if fault := zone_fault(zone):
+            rejects.notes.append(f"{count:,} rows with {ZONE_ATTRIBUTE} {zone!r}: {fault}")
 
 
 def _source(block: Source, column: str) -> str:

@@ -11,6 +11,7 @@ from typing import Self
 from models.domain.catalogue import Catalogue
 from models.domain.event_types import EventType
 from models.domain.events import Event
+from models.domain.input.zones import zone_fault
 
 
 class Warned(IntEnum):
@@ -30,6 +31,7 @@ class Warned(IntEnum):
     UNKNOWN_OFFER = 3, "about an offer that the catalogue does not have (yet)"
     UNKNOWN_DECISION = 4, "answers a decision that there is not, or no longer"
     FOREIGN_DECISION = 5, "answers a decision about another customer"
+    NOT_A_TIME_ZONE = 6, "states a time zone that there is not: the policy's holds instead"
 
 
 def is_about_nothing(like: EventType | None, about: bool) -> bool:
@@ -38,12 +40,18 @@ def is_about_nothing(like: EventType | None, about: bool) -> bool:
 
 
 def content_warnings(
-    event: Event, like: EventType | None, catalogue: Catalogue
+    event: Event, like: EventType | None, catalogue: Catalogue, zone_attribute: str
 ) -> Iterator[Warned]:
-    """Yield what an event by itself, and beside the catalogue, is warned of."""
+    """Yield what an event by itself, and beside the catalogue, is warned of.
+
+    `zone_attribute` is the attribute by which the policy knows the time zone of a customer.
+    """
     if is_about_nothing(like, bool(event.item or event.offer)):
         yield Warned.ABOUT_NOTHING
     if event.item and event.item not in catalogue.items:
         yield Warned.UNKNOWN_ITEM
     if event.offer and catalogue.offer(event.offer) is None:
         yield Warned.UNKNOWN_OFFER
+    zone = event.attributes.get(zone_attribute)
+    if zone and zone_fault(zone):
+        yield Warned.NOT_A_TIME_ZONE

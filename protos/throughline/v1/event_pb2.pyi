@@ -43,6 +43,10 @@ class _EventWarningEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventWar
     """
     EVENT_WARNING_FOREIGN_DECISION: _EventWarning.ValueType  # 5
     """The decision is about another customer than the event."""
+    EVENT_WARNING_NOT_A_TIME_ZONE: _EventWarning.ValueType  # 6
+    """The attribute that the policy takes for the customer's time zone names none: the policy's zone
+    holds. Zones are spelled as in the IANA database, such as Europe/Vienna.
+    """
 
 class EventWarning(_EventWarning, metaclass=_EventWarningEnumTypeWrapper):
     """Why an event that is kept counts for nothing, or for less than its sender may think."""
@@ -63,6 +67,10 @@ last minute are not looked for, as their records may be on the way.
 """
 EVENT_WARNING_FOREIGN_DECISION: EventWarning.ValueType  # 5
 """The decision is about another customer than the event."""
+EVENT_WARNING_NOT_A_TIME_ZONE: EventWarning.ValueType  # 6
+"""The attribute that the policy takes for the customer's time zone names none: the policy's zone
+holds. Zones are spelled as in the IANA database, such as Europe/Vienna.
+"""
 Global___EventWarning: _TypeAlias = EventWarning  # noqa: Y015
 
 class _Durability:

@@ -6,6 +6,7 @@
 | an item or an offer that the catalogue does not have | UNKNOWN_ITEM, UNKNOWN_OFFER |
 | a decision that there is not | UNKNOWN_DECISION |
 | a decision about another customer | FOREIGN_DECISION |
+| a time zone that there is not | NOT_A_TIME_ZONE |
 """
 
 from collections.abc import Iterator
@@ -85,6 +86,15 @@ def test_decisions_that_are_none(live: Running) -> None:
         customer_pb2.LinkIdentifiersRequest(a=loyalty("ann"), b=loyalty("ann2"), asserted_by="app")
     )
     assert warned(live, new("ann2", decision_id=decision, **about)) == [[]]
+
+
+@pytest.mark.parametrize("zone", ["america/new_york", "UTC-5", "CET+1"])
+def test_a_zone_that_there_is_not(live: Running, zone: str) -> None:
+    """A customer's time zone that is none is told, and the rest of the event is kept."""
+    asked = {"kind": "attributes_changed", "attributes": {"time_zone": zone, "plan": "gold"}}
+    assert warned(live, new("zone", **asked)) == [[Warned.NOT_A_TIME_ZONE]]
+    right = {**asked, "attributes": {"time_zone": "America/New_York"}}
+    assert warned(live, new("zone", **right)) == [[]]
 
 
 def test_warnings_are_counted(live: Running) -> None:
