@@ -17,6 +17,7 @@ from models.domain.input.warnings import Warned
 from service.client import Client
 from service.commands.terminal import error_console, output, print_json, table
 
+KNOWN_WARNINGS = frozenset(map(int, Warned))
 BATCH = 1000  # events that one call may hold
 MAX_REFUSED_ROWS = 20  # refusals that are listed one by one
 
@@ -74,7 +75,7 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
         (str(row), Warned(warning).words)
         for row, result in enumerate(results, start=1)
         for warning in result.warnings
-        if warning in Warned.__members__.values()
+        if int(warning) in KNOWN_WARNINGS  # a later service may have others
     ]
     if told:
         warned = len({row for row, _ in told})

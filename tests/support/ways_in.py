@@ -209,7 +209,7 @@ def _money(row: Mapping[str, Any], name: str) -> common_pb2.Money | None:
     units, nanos = row.get(f"{name}_units"), row.get(f"{name}_nanos")
     if units is None and nanos is None:
         return None
-    return common_pb2.Money(currency=row.get("currency") or "", units=units, nanos=nanos)
+    return common_pb2.Money(currency=row.get("currency") or "", units=units or 0, nanos=nanos or 0)
 
 
 def _fill_time(message: Any, microseconds: int) -> None:

@@ -11,6 +11,7 @@
 
 from collections.abc import Iterator
 from secrets import token_hex
+from typing import Any
 
 import pytest
 from throughline.v1 import customer_pb2, event_pb2
@@ -91,7 +92,10 @@ def test_decisions_that_are_none(live: Running) -> None:
 @pytest.mark.parametrize("zone", ["america/new_york", "UTC-5", "CET+1"])
 def test_a_zone_that_there_is_not(live: Running, zone: str) -> None:
     """A customer's time zone that is none is told, and the rest of the event is kept."""
-    asked = {"kind": "attributes_changed", "attributes": {"time_zone": zone, "plan": "gold"}}
+    asked: dict[str, Any] = {
+        "kind": "attributes_changed",
+        "attributes": {"time_zone": zone, "plan": "gold"},
+    }
     assert warned(live, new("zone", **asked)) == [[Warned.NOT_A_TIME_ZONE]]
     right = {**asked, "attributes": {"time_zone": "America/New_York"}}
     assert warned(live, new("zone", **right)) == [[]]

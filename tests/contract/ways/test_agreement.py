@@ -1,6 +1,7 @@
 """Whatever an event holds, what reads it from a call, an import and a dataset agree about it."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,10 +47,16 @@ numbers = st.floats() | st.sampled_from([0.0, -0.0, 1e9, math.nextafter(1e9, mat
 names = texts | st.sampled_from(["web", "Web", "e-mail", "view", "View", "x" * 64, "x" * 65])
 times = st.integers(NOW - 6 * 86_400_000_000, NOW + 400_000_000) | st.integers(-(2**61), 10**15)
 
+
+def under(name: str) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes of a value the change of one column."""
+    return lambda value: {name: value}
+
+
 changes = st.one_of(
-    *(ids.map(lambda text, name=name: {name: text}) for name in ("identifier", "event_id", "item")),
-    *(ids.map(lambda text, name=name: {name: text}) for name in ("offer", "place", "receipt")),
-    *(names.map(lambda text, name=name: {name: text}) for name in ("channel", "placement")),
+    *(ids.map(under(name)) for name in ("identifier", "event_id", "item")),
+    *(ids.map(under(name)) for name in ("offer", "place", "receipt")),
+    *(names.map(under(name)) for name in ("channel", "placement")),
     st.sampled_from(["email_sha256", "device", "passport", "Cookie"]).flatmap(
         lambda space: ids.map(lambda text: {"namespace": space, "identifier": text})
     ),
