@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ def import_(
     warns, nothing but that file is written.
     """
     from training.checks.inspector import Inspector
+    from training.importing.environment import nobody_by_environment
     from training.importing.import_dataset import import_dataset
     from training.importing.report import import_report
     from training.terminal import errors, output, progress_bar
@@ -66,6 +68,8 @@ def import_(
                 max_rejects=max_rejects,
                 progress=lambda step: bar.update(task, description=step),
                 inspect=inspector.tables,
+                nobody=nobody_by_environment(os.environ),
+                now=time.time_ns() // 1_000,
             )
     except BadInput as error:
         errors().print(f"throughline: {mapping}: {error}", markup=False, soft_wrap=True)

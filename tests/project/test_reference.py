@@ -30,6 +30,7 @@ from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, TYPE_WEIGHTS
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.identifiers import NAMESPACES
+from models.domain.input.warnings import Warned
 from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.view import view_of
 from models.policy import schema as policy
@@ -312,6 +313,15 @@ def test_each_value_of_a_closed_list_is_told(heading: str, values: Any, prefix: 
     """The table of a closed list of the contract has every value but the unused first one."""
     there = {name.removeprefix(prefix) for name in dict(values.items())} - {"UNSPECIFIED"}
     assert set(table_under("docs/contract.md", heading)) == there
+
+
+def test_each_warning_is_told() -> None:
+    """The table of warnings has those of the contract, which are those of the code."""
+    there = {name.removeprefix("EVENT_WARNING_") for name in dict(event_pb2.EventWarning.items())}
+    assert there - {"UNSPECIFIED"} == {warned.name for warned in Warned}
+    assert set(table_under("docs/input.md", "## Events that count for nothing")) == {
+        warned.name for warned in Warned
+    }
 
 
 def test_each_intent_is_told() -> None:

@@ -10,8 +10,9 @@ LEAVES = {"errors", "codec", "canonical", "clock_time"}
 ARROWS: dict[str, dict[str, set[str]]] = {
     "models": {
         "codec": {"errors"},
-        "domain": {"clock_time", "codec", "errors"},
-        "policy": {"domain", "numeric", "clock_time", "errors"},
+        "domain": {"numeric", "clock_time", "codec", "errors"},
+        "domain/input": {"domain", "clock_time"},
+        "policy": {"domain/input", "domain", "numeric", "clock_time", "errors"},
         "recommender": {"domain", "numeric", "clock_time", "errors"},
         "release": {*("recommender", "policy", "domain", "numeric"), *LEAVES - {"codec"}},
         "ranking": {"release", "recommender", "policy", "domain", "numeric"},

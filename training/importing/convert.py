@@ -1,12 +1,16 @@
 """Turn mapped columns into canonical values: text, names, times, numbers, money, lists, JSON."""
 
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import polars as pl
 
 from models.clock_time import EARLIEST, LATEST
+from models.domain.input.limits import MONEY_UNITS
+from models.domain.input.numbers import number_fault
+from models.domain.input.reasons import Refusal
+from models.domain.input.times import time_fault
+from models.domain.input.zones import zone_fault
 from models.errors import BadInput
 from training.importing.exact_amounts import units_and_nanos
 from training.importing.mapping import DatasetSection, Field, Spec, as_field
@@ -16,7 +20,6 @@ from training.importing.sources import COMPUTED, ROW
 _EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
 _ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$"
 _MICROS = 1_000_000
-_LARGEST = 1e12  # of an amount, in units, as in the contract
 _NAIVE = pl.Datetime("us")
 _UTC = pl.Datetime("us", "UTC")
 
@@ -39,13 +42,10 @@ def text(rows: RowFilter, spec: Spec, key: str) -> pl.Series:
     return mapped
 
 
-def add_text(rows: RowFilter, name: str, spec: Spec, allowed: frozenset[str] | None = None) -> None:
-    """Add text column `name`; where `allowed` is given, rejects other values."""
+def add_text(rows: RowFilter, name: str, spec: Spec) -> None:
+    """Add text column `name`."""
     values = text(rows, spec, name)
     rows.frame = rows.frame.with_columns(values.alias(COMPUTED + name))
-    if allowed is not None:
-        known = values.is_in(pl.Series(sorted(allowed)).implode())
-        rows.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
 
 
 def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
@@ -54,6 +54,8 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     source = _source(rows, field, name)
     shown = as_text(source)
     zone = field.zone or dataset.zone
+    if zone is not None:
+        check_zone(zone, f"{rows.key}.{name}.zone" if field.zone else "dataset.zone")
     moment, naive = _moments(source, field, f"{rows.key}.{name}")
     local = naive.is_not_null()
     if local.any():
@@ -62,7 +64,7 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     column = _named(field)
     number = moment.cast(pl.Int64())
     outside = ((number < EARLIEST) | (number > LATEST)).fill_null(False)
-    rows.reject(outside, column, "not of the years 1 to 9999", shown)
+    rows.reject(outside, column, time_fault(LATEST + 1), shown)
     moment, shown, local = (part.filter(~outside) for part in (moment, shown, local))
     nothing = moment.is_null() & shown.is_not_null()
     rows.reject(nothing & ~local, column, "not a time", shown)
@@ -72,14 +74,13 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
 
 
 def add_number(rows: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> None:
-    """Add column `name` of floats or whole numbers; rejects what is not a finite one."""
+    """Add column `name` of floats or whole numbers; rejects what is none."""
     field = as_field(spec)
     values = text(rows, spec, name)
     numbers = values.cast(dtype, strict=False)
     rows.frame = rows.frame.with_columns(numbers.alias(COMPUTED + name))
-    finite = numbers.is_finite() if dtype.is_float() else numbers.is_not_null()
     reason = "not a number" if dtype.is_float() else "not a whole number"
-    rows.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
+    rows.reject(values.is_not_null() & numbers.is_null(), _named(field), reason, values)
 
 
 def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
@@ -90,11 +91,15 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
         raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
     amount = text(rows, spec, name)
     rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
-    finite = amount.cast(pl.Float64(), strict=False).is_finite().fill_null(False)
-    rows.reject(amount.is_not_null() & ~finite, _named(field), "not a number", amount)
-    amount = rows.frame[COMPUTED + name]
-    too_large = amount.cast(pl.Float64()).abs() > _LARGEST
-    rows.reject(too_large, _named(field), "too large for an amount", amount)
+    number = amount.cast(pl.Float64(), strict=False)
+    rows.reject(amount.is_not_null() & number.is_null(), _named(field), "not a number", amount)
+    for bad, reason in (
+        (~pl.col(name).is_finite(), Refusal.NOT_FINITE),
+        (pl.col(name).abs() > MONEY_UNITS, number_fault(MONEY_UNITS + 1, MONEY_UNITS)),
+    ):
+        amount = rows.frame[COMPUTED + name]
+        number = amount.cast(pl.Float64()).alias(name)
+        rows.reject(number.to_frame().select(bad).to_series(), _named(field), reason, amount)
     amount = rows.frame[COMPUTED + name]
     units, nanos = units_and_nanos(amount)
     paid = pl.Series(COMPUTED + "currency", [currency], dtype=pl.String())
@@ -143,10 +148,8 @@ def add_json(rows: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
 
 def check_zone(zone: str, key: str) -> None:
     """Raise `BadInput` unless `zone` is in the time zone database."""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput(key, f"{zone!r} is not a time zone, such as America/New_York") from None
+    if fault := zone_fault(zone):
+        raise BadInput(key, f"{zone!r} is {fault}")
 
 
 def _named(field: Field) -> str:
@@ -233,7 +236,6 @@ def _iso(values: pl.Series, days: str) -> tuple[pl.Series, pl.Series]:
 def _localised(naive: pl.Series, field: Field, zone: str | None, key: str) -> pl.Series:
     if zone is None:
         raise BadInput(key, "the times have no zone: say which, here or in dataset.zone")
-    check_zone(zone, key)
     place = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     if field.skipped_hour == "after":
         earlier = naive.dt.offset_by("-1h").dt.replace_time_zone(
