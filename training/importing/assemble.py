@@ -12,10 +12,9 @@ from models.domain.dataset import TABLES, OrderOver
 from models.domain.events import event_key
 from models.domain.identifier_groups import IdentifierGroups
 from models.domain.profile import IDENTIFIERS_MOST
+from training.importing.files.names import COMPUTED, FILE
 from training.importing.rejects import Rejects
-from training.importing.sources import COMPUTED
 
-FILE = COMPUTED + "file"
 AT = COMPUTED + "row"
 ORDER = COMPUTED + "order"  # followed by an index: the columns that `order` names
 ONCE = COMPUTED + "once"

@@ -12,7 +12,6 @@ from models.domain.identifiers import HASHED_NAMESPACES
 from models.errors import BadDataset
 from training.importing.assemble import (
     AT,
-    FILE,
     ONCE,
     ORDER,
     assemble_events,
@@ -29,10 +28,10 @@ from training.importing.convert import (
     add_time,
     check_zone,
 )
+from training.importing.files.names import COMPUTED, FILE, ROW
 from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
-from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 
 MONEY = ("amount", "discount", "price", "value")
@@ -77,7 +76,8 @@ def import_dataset(
     if rejects.share > max_rejects:
         raise BadDataset(
             f"{mapping_path}: {rejects.rejected:,} of {rejects.rows_read:,} rows rejected "
-            f"({rejects.share:.2%}), more than {max_rejects:.2%}; see {reject_file}"
+            f"({rejects.share:.2%}), more than {max_rejects:.2%}, such as {rejects.usual()}; "
+            f"see {reject_file}"
         )
     if not tables["events"].height:
         raise BadDataset(f"{mapping_path}: no event is left; see {reject_file}")
@@ -193,7 +193,7 @@ def _finished(row_filter: RowFilter, table: str) -> pl.DataFrame:
             row_filter.reject(wrong, column.name, "not a SHA-256 in lower-case hex", values)
     carried = [name for name in row_filter.frame.columns if name.startswith((ORDER, ONCE))]
     return row_filter.frame.select(
-        pl.lit(row_filter.index, dtype=pl.Int64()).alias(FILE),
+        FILE,
         pl.col(ROW).alias(AT),
         *(pl.col(COMPUTED + column.name).alias(column.name) for column in columns),
         *carried,
@@ -251,8 +251,12 @@ def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) ->
             add_number(row_filter, "before", block.before, pl.Int64())
     for name in ("customer", "item"):
         _need(row_filter, name)
-    targets = row_filter.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
-    distinct = targets.unique().sort(columns)
-    row_filter.tally.kept = distinct.height
-    row_filter.tally.repeated += targets.height - distinct.height
-    return distinct
+    targets = row_filter.frame.select(
+        *(pl.col(COMPUTED + name).alias(name) for name in columns), FILE
+    )
+    distinct = targets.unique(columns, keep="first", maintain_order=True)
+    for tally in range(len(rejects.tallies)):
+        kept, all_ = ((frame[FILE] == tally).sum() for frame in (distinct, targets))
+        rejects.tallies[tally].kept += kept
+        rejects.tallies[tally].repeated += all_ - kept
+    return distinct.drop(FILE).sort(columns)

@@ -23,6 +23,7 @@ from models.domain.dataset import OrderOver
 from models.domain.event_types import EVENT_TYPES, OWN_TYPES
 from models.domain.identifiers import NAMESPACES
 from models.errors import BadInput
+from training.importing.files.file_format import FileFormat
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PART = re.compile(r"\{([^{}]*)\}")
@@ -46,11 +47,15 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     map: dict[str, str] | None = None
     default: str | None = None
     split: str | None = None
-    format: str = "iso"
+    format: str | list[str] = "guess"
     zone: str | None = None
     plus_days: int = 0
     skipped_hour: Literal["reject", "after"] = "reject"
     currency: str | None = None
+
+    def formats(self) -> list[str]:
+        """Return the formats to try, in turn."""
+        return [self.format] if isinstance(self.format, str) else self.format
 
     def columns(self) -> list[str]:
         """Return the names of the columns it reads."""
@@ -82,6 +87,7 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     on: str | dict[str, str]
     columns: list[str] | None = None
     many: bool = False
+    read: FileFormat = FileFormat()
 
     def keys(self) -> dict[str, str]:
         """Return the columns to join on, left to right."""
@@ -94,6 +100,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """  # noqa: D205
 
     file: str
+    read: FileFormat = FileFormat()
     join: list[Join] = []
     where: dict[str, Condition] = {}
     require: dict[str, Condition] = {}
