@@ -9,9 +9,10 @@ import polars as pl
 from models.clock_time import EARLIEST, LATEST
 from models.errors import BadInput
 from training.importing.decimals import UNCLEAR, plain_decimals
-from training.importing.exact_amounts import units_and_nanos
+from training.importing.exact_amounts import products, units_and_nanos
+from training.importing.field import Field, Spec, as_field
 from training.importing.files.names import COMPUTED, ROW
-from training.importing.mapping import DatasetSection, Field, Spec, as_field
+from training.importing.mapping import DatasetSection
 from training.importing.row_filter import RowFilter, as_text
 from training.importing.times import AMBIGUOUS, EPOCHS, moments, unit_of
 
@@ -104,6 +105,10 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
         raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
     amount = number_text(rows, spec, name)
     rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
+    if field.times is not None:
+        factor = number_text(rows, field.times, f"{name}.times")
+        amount = products(rows.frame[COMPUTED + name], factor)
+        rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
     finite = amount.cast(pl.Float64(), strict=False).is_finite().fill_null(False)
     rows.reject(amount.is_not_null() & ~finite, _named(field), "not a number", amount)
     amount = rows.frame[COMPUTED + name]

@@ -19,6 +19,7 @@ from training.importing.assemble import (
     collect_offers,
     distinct_rows,
 )
+from training.importing.below_zero import take_back
 from training.importing.convert import (
     add_json,
     add_list,
@@ -29,7 +30,8 @@ from training.importing.convert import (
     check_zone,
 )
 from training.importing.files.names import COMPUTED, FILE, ROW
-from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
+from training.importing.mapping import OF_ROWS, DatasetSection, Events, Mapping, Source, Truth
+from training.importing.read_mapping import read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
 from training.log.dataset import empty, write_dataset
@@ -145,7 +147,7 @@ def _mapped(
     types = {column.name: column.type for column in TABLES[table]}
     for name in block.__struct_fields__:
         spec = getattr(block, name)
-        if spec is None or name in Source.__struct_fields__ or name in ("order", "once"):
+        if spec is None or name in OF_ROWS:
             continue
         kind = types.get(name)
         if name in MONEY:
@@ -164,6 +166,7 @@ def _mapped(
             declared = "namespace" if name.startswith("namespace") else name
             add_text(row_filter, name, spec, known.get(declared))
     if isinstance(block, Events):
+        take_back(row_filter, block.below_zero, about.event_types)
         _add_order(row_filter, block)
         if about.kind == "timed":
             _need(row_filter, "time")

@@ -16,7 +16,7 @@ from models.errors import BadInput
 from training.importing.decimals import plain_decimals
 from training.importing.files.find import find_sources
 from training.importing.files.names import FILE, ROW
-from training.importing.mapping import Condition, Join, Source
+from training.importing.mapping import Condition, Join, RowTest, Source
 from training.importing.rejects import Rejects
 from training.importing.sources import read_sources
 
@@ -179,6 +179,8 @@ class RowFilter:
     def _holds(self, column: str, condition: Condition, key: str) -> pl.Series:
         """Return where `condition` holds; a value that cannot be compared is a reject."""
         values = self.text(column, key)
+        if isinstance(condition, RowTest):
+            return _passes(values, condition)
         if isinstance(condition, list):
             return values.is_in(pl.Series(condition, dtype=pl.String()).implode()).fill_null(False)
         if isinstance(condition, bool):
@@ -193,6 +195,19 @@ class RowFilter:
         unclear = numbers.is_null() & values.is_not_null()
         self.reject(unclear, column, "not a number", values)
         return _COMPARE[sign](numbers.filter(~unclear), number).fill_null(False)
+
+
+def _passes(values: pl.Series, test: RowTest) -> pl.Series:
+    """Return where all that a test says holds."""
+    holds = pl.repeat(True, len(values), eager=True)
+    if test.not_ is not None:
+        none = [test.not_] if isinstance(test.not_, str) else test.not_
+        holds &= ~values.is_in(pl.Series(none, dtype=pl.String()).implode()).fill_null(False)
+    if test.empty is not None:
+        holds &= values.is_null() if test.empty else values.is_not_null()
+    if test.matches is not None:
+        holds &= values.str.contains(test.matches).fill_null(False)
+    return holds
 
 
 def _called(paths: Sequence[Path], name: str) -> str:

@@ -15,8 +15,8 @@ class FileFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     delimiter: Annotated[
         str | None,
         Meta(
-            description="what stands between fields; without it the first of `,` `;` tab `|` "
-            "that divides the rows alike"
+            description="what stands between fields; without it the one of comma, semicolon, tab "
+            "and bar that divides the rows alike"
         ),
     ] = None
     quote: Annotated[str, Meta(description='what fields are quoted with; `""`: they are not')] = '"'
