@@ -1,5 +1,6 @@
 """The commands of training: each parses its options, calls, prints, and gives the exit code."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -21,10 +22,21 @@ def group() -> None:
 
 @app.command("import")
 def import_(
-    mapping: Annotated[
-        Path, typer.Argument(help="The mapping: which columns of which files become what.")
-    ],
-    out: Annotated[Path, typer.Option(help="The new directory for the dataset.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="MAPPING | --guess FILE... | --schema",
+            help="The mapping, which says what of your files becomes what; or the files.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The new directory for the dataset; with --guess, the new file for the mapping.",
+            show_default="with --guess, standard output",
+        ),
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(help="The CSV file for rejected rows.", show_default="OUT.rejects.csv"),
@@ -36,18 +48,80 @@ def import_(
         Path | None,
         typer.Option(help="Where the files of the mapping are.", show_default="its folder"),
     ] = None,
+    guess: Annotated[
+        bool,
+        typer.Option("--guess", help="Write a first mapping for files, folders or patterns."),
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print all that a mapping may say.")
+    ] = False,
 ) -> None:
-    """Bring tables in your own schema (CSV, JSON Lines, Parquet) into a dataset.
+    """Bring files in your own schema (text, JSON Lines, Parquet) into a dataset.
 
-    A bad row does not stop it: it goes to the reject file with file, row, column and reason, and is
-    counted at the end. If more than --max-rejects of the rows are bad, nothing but that file is
-    written.
+    Who has no mapping yet begins with --guess: throughline import --guess sales.csv --out
+    sales.toml writes one from the names and the values of the columns, which imports as it is, and
+    tells what it could not decide.
+
+    A bad row does not stop an import: it goes to the reject file with file, row, column and reason,
+    and is counted at the end. If more than --max-rejects of the rows are bad, nothing but that file
+    is written.
     """
+    if schema:
+        _print_schema()
+        return
+    if not files:
+        raise typer.BadParameter("want a mapping, or --guess with files", param_hint="MAPPING")
+    if guess:
+        _guess(files, out)
+        return
+    if len(files) > 1:
+        raise typer.BadParameter(
+            "want one mapping; for files of data, --guess writes one", param_hint="MAPPING"
+        )
+    if out is None:
+        raise typer.BadParameter("want a directory for the dataset", param_hint="--out")
+    _import(
+        files[0], out, rejects or out.with_name(out.name + ".rejects.csv"), max_rejects, source_dir
+    )
+
+
+def _print_schema() -> None:
+    from training.importing.schema import schema_report
+    from training.terminal import output
+
+    console = output()
+    for part in schema_report():
+        console.print(part)
+
+
+def _guess(files: list[Path], out: Path | None) -> None:
+    from training.importing.guess.guess import guess_mapping
+    from training.importing.report import guess_report
+    from training.terminal import errors, progress_bar
+
+    if out is not None and out.exists():
+        raise FileExistsError(errno.EEXIST, "is already there", str(out))
+    with progress_bar() as bar:
+        bar.add_task("looking at the files", total=None)
+        found = guess_mapping(map(str, files), Path() if out is None else out.parent)
+    if out is None:
+        typer.echo(found.text, nl=False)
+    else:
+        out.write_text(found.text, encoding="utf-8")
+    console = errors()
+    for line in guess_report(found):
+        console.print(line, markup=False, soft_wrap=True)
+    if out is not None:
+        console.print(f"The mapping is {out}.", markup=False, soft_wrap=True)
+
+
+def _import(
+    mapping: Path, out: Path, reject_file: Path, max_rejects: float, source_dir: Path | None
+) -> None:
     from training.importing.import_dataset import import_dataset
     from training.importing.report import import_report
     from training.terminal import errors, output, progress_bar
 
-    reject_file = rejects or out.with_name(out.name + ".rejects.csv")
     try:
         with progress_bar() as bar:
             task = bar.add_task("reading", total=None)

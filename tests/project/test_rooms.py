@@ -64,7 +64,7 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("response", "evaluation", "ranking", "retrieval", "counting", "splits", "log"),
             *("progress", "terminal"),
         },
-        "importing": {"importing/files", "log", "terminal"},
+        "importing": {"importing/files", "importing/guess", "log", "terminal"},
         "simulation": {"log"},
         "train": {"run", "evaluation", "ranking", "log", "progress"},
         "commands": {

@@ -60,6 +60,11 @@ def distinct_rows(
     return rows.sort(key).select(_columns(table))
 
 
+def first_of_each(rows: pl.DataFrame, key: Sequence[str], rejects: Rejects) -> pl.DataFrame:
+    """Keep the first row of each key; the others, whatever they say, are counted as repeats."""
+    return _drop_repeats(rows, rows.select(pl.struct(key).is_first_distinct()).to_series(), rejects)
+
+
 def collect_offers(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:
     """Return one row for each offer, with the items of all its rows, sorted."""
     rows = rows.with_columns(_content(rows, "offers", without="items"))

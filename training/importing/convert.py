@@ -64,7 +64,8 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     source = _source(rows, field, name)
     shown = as_text(source)
     zone = field.zone or dataset.zone
-    read = moments(source, field.formats(), field.plus_days, f"{rows.key}.{name}")
+    known = source if source.dtype.is_temporal() else shown
+    read = moments(known, field.formats(), field.plus_days, f"{rows.key}.{name}")
     moment, naive, column = read.instant, read.local, _named(field)
     local = naive.is_not_null()
     if local.any():

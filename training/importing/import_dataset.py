@@ -18,6 +18,7 @@ from training.importing.assemble import (
     collect_links,
     collect_offers,
     distinct_rows,
+    first_of_each,
 )
 from training.importing.below_zero import take_back
 from training.importing.convert import (
@@ -30,7 +31,16 @@ from training.importing.convert import (
     check_zone,
 )
 from training.importing.files.names import COMPUTED, FILE, ROW
-from training.importing.mapping import OF_ROWS, DatasetSection, Events, Mapping, Source, Truth
+from training.importing.mapping import (
+    OF_ROWS,
+    Customers,
+    DatasetSection,
+    Events,
+    Items,
+    Mapping,
+    Source,
+    Truth,
+)
 from training.importing.read_mapping import read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
@@ -38,6 +48,7 @@ from training.log.dataset import empty, write_dataset
 
 MONEY = ("amount", "discount", "price", "value")
 TRUTH = "truth.parquet"
+KEYS = {"items": ["item"], "customers": ["namespace", "identifier"]}
 
 Block = TypeVar("Block", bound=Source)
 
@@ -115,21 +126,24 @@ def _tables(
         for index, block in enumerate(blocks):
             progress(f"{table}: {block.file}")
             row_filter = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
-            frames.append(_mapped(row_filter, table, block, about, known))
+            mapped = _mapped(row_filter, table, block, about, known)
+            if isinstance(block, Items | Customers) and block.again == "first":
+                mapped = first_of_each(mapped, KEYS[table], rejects)
+            frames.append(mapped)
         return pl.concat(frames, how="diagonal")
 
     events = rows("events", mapping.events)
     tables = {"events": assemble_events(events, rejects, about.order_over)}
     tables["items"] = empty("items")
     if mapping.items:
-        tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)
+        tables["items"] = distinct_rows(
+            rows("items", mapping.items), "items", KEYS["items"], rejects
+        )
     if mapping.offers:
         tables["offers"] = collect_offers(rows("offers", mapping.offers), rejects)
     if mapping.customers:
         customers = rows("customers", mapping.customers)
-        tables["customers"] = distinct_rows(
-            customers, "customers", ["namespace", "identifier"], rejects
-        )
+        tables["customers"] = distinct_rows(customers, "customers", KEYS["customers"], rejects)
     if mapping.links:
         tables["links"] = collect_links(rows("links", mapping.links), rejects)
     _missing_items(tables, about, rejects)
@@ -259,7 +273,7 @@ def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) ->
     )
     distinct = targets.unique(columns, keep="first", maintain_order=True)
     for tally in range(len(rejects.tallies)):
-        kept, all_ = ((frame[FILE] == tally).sum() for frame in (distinct, targets))
+        kept, all_ = (int((frame[FILE] == tally).sum()) for frame in (distinct, targets))
         rejects.tallies[tally].kept += kept
         rejects.tallies[tally].repeated += all_ - kept
     return distinct.drop(FILE).sort(columns)

@@ -81,6 +81,24 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return {self.on: self.on} if isinstance(self.on, str) else self.on
 
 
+class Pivot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of a property a row becomes one of a thing a row, with a column for each property."""
+
+    by: Annotated[str, Meta(description="the column of the thing: rows of one value become one")]
+    name: Annotated[str, Meta(description="the column that names the property")]
+    value: Annotated[str, Meta(description="the column of its value")]
+    columns: Annotated[
+        list[str], Meta(description="the properties that become columns; others are left out")
+    ]
+    latest: Annotated[
+        str | None,
+        Meta(
+            description="a column of which the largest number, or the last text, says which value "
+            "of a property counts; without it the last row does"
+        ),
+    ] = None
+
+
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every block has."""
 
@@ -95,6 +113,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         FileFormat()
     )
     join: Annotated[list[Join], Meta(description="columns of other files, see below")] = []
+    pivot: Annotated[
+        Pivot | None, Meta(description="makes columns of a table of properties, see below")
+    ] = None
     where: Annotated[
         dict[str, Condition],
         Meta(description="which rows are meant; the others are skipped"),
@@ -173,6 +194,13 @@ class Items(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Items."""
 
     item: Annotated[Spec, Meta(description="the item's id")]
+    again: Annotated[
+        Literal["reject", "first"],
+        Meta(
+            description="a row of an item that an earlier row describes otherwise is rejected, or "
+            'the `"first"` one counts'
+        ),
+    ] = "reject"
     title: Annotated[Spec | None, Meta(description="what a person reads")] = None
     features: Annotated[
         dict[str, Spec] | None,
@@ -210,6 +238,13 @@ class Customers(Source, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     namespace: Annotated[Spec, Meta(description="of the identifier")]
     identifier: Annotated[Spec, Meta(description="its value")]
+    again: Annotated[
+        Literal["reject", "first"],
+        Meta(
+            description="a row of a customer that an earlier row describes otherwise is rejected, "
+            'or the `"first"` one counts'
+        ),
+    ] = "reject"
     attributes: Annotated[dict[str, Spec], Meta(description="where each attribute comes from")]
 
 
@@ -285,4 +320,4 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 # The keys of a block of events that are not columns of the table.
-OF_ROWS = frozenset({*Source.__struct_fields__, "order", "once", "below_zero"})
+OF_ROWS = frozenset({*Source.__struct_fields__, "order", "once", "below_zero", "again"})

@@ -16,7 +16,7 @@ from models.errors import BadInput
 from training.importing.decimals import plain_decimals
 from training.importing.files.find import find_sources
 from training.importing.files.names import FILE, ROW
-from training.importing.mapping import Condition, Join, RowTest, Source
+from training.importing.mapping import Condition, Join, Pivot, RowTest, Source
 from training.importing.rejects import Rejects
 from training.importing.sources import read_sources
 
@@ -52,6 +52,8 @@ class RowFilter:
         self.frame = read_sources(paths, directory, table, source.read, rejects)
         if source.duplicates == "drop":
             self._drop_duplicates()
+        if source.pivot is not None:
+            self._pivot(source.pivot)
         where = dict(source.where)
         for join in source.join:
             if join.many:  # rows that `where` skips need not be multiplied
@@ -116,6 +118,34 @@ class RowFilter:
         now, then = (dict(frame[FILE].value_counts().iter_rows()) for frame in (self.frame, before))
         for file in sorted(now.keys() | then.keys()):
             yield file, now.get(file, 0) - then.get(file, 0)
+
+    def _pivot(self, pivot: Pivot) -> None:
+        """Make one row of all that say something of one thing; the others count as repeated."""
+        texts = {
+            name: self.text(name, "pivot")
+            for name in (
+                pivot.by,
+                pivot.name,
+                pivot.value,
+                *([pivot.latest] if pivot.latest else ()),
+            )
+        }
+        before = self.frame
+        rows = before.select(FILE, ROW).with_columns(texts.values())
+        if pivot.latest is not None:
+            number = pl.col(pivot.latest).cast(pl.Float64(), strict=False)
+            rows = rows.sort(number, pivot.latest, nulls_last=False, maintain_order=True)
+        values = (
+            pl.col(pivot.value).filter(pl.col(pivot.name) == name).last().alias(name)
+            for name in pivot.columns
+        )
+        self.frame = (
+            rows.drop_nulls(pivot.by)
+            .group_by(pivot.by, maintain_order=True)
+            .agg(pl.col(FILE).first(), pl.col(ROW).first(), *values)
+        )
+        for file, count in self._change(before):
+            self.rejects.tallies[file].repeated -= count
 
     def _join(self, join: Join, directory: Path) -> None:
         rejects = self.rejects

@@ -18,6 +18,7 @@ from training.importing.mapping import (
     Join,
     Links,
     Offers,
+    Pivot,
     RowTest,
     Source,
     Truth,
@@ -31,6 +32,7 @@ PARTS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("Keys of `read`", FileFormat),
     ("Keys of a condition", RowTest),
     ("Keys of `join`", Join),
+    ("Keys of `pivot`", Pivot),
     ("Keys of `[[events]]`", Events),
     ("Keys of `[[items]]`", Items),
     ("Keys of `[[offers]]`", Offers),
@@ -47,6 +49,7 @@ _TYPES: dict[Any, str] = {
     list[Join]: "list of joins",
     dict[str, str]: "table of texts",
     FileFormat: "table",
+    Pivot: "table",
     Field: "column",
 }
 _MAPPINGS: dict[Any, str] = {Spec: "table of columns", Condition: "table of conditions"}
@@ -91,7 +94,7 @@ def _plain(text: str) -> str:
 
 
 def _meaning(hint: Any) -> str:
-    return next(meta.description for meta in hint.__metadata__ if meta.description)
+    return str(next(meta.description for meta in hint.__metadata__ if meta.description))
 
 
 def _type(hint: Any) -> str:
@@ -111,7 +114,7 @@ def _type(hint: Any) -> str:
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
-    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default  # type: ignore[operator]
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
     if default is None or default == [] or default == {} or isinstance(default, msgspec.Struct):
         return "none"
     text = msgspec.json.encode(default).decode()

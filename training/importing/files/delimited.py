@@ -24,10 +24,13 @@ from training.importing.files.unreadable import Unreadable
 CHUNK = 100_000
 
 
-def read_delimited(path: Path, written: FileFormat, reject: Unreadable) -> pl.DataFrame:
+def read_delimited(
+    path: Path, written: FileFormat, reject: Unreadable, limit: int | None = None
+) -> pl.DataFrame:
     """Return the rows of `path` as text; a row of another length, or that is damaged, is a reject.
 
-    Raises `BadDataset` for a header that cannot be, and for what is not of the file's encoding.
+    With `limit` only as many records are read. Raises `BadDataset` for a header that cannot be,
+    and for what is not of the file's encoding.
     """
     csv.field_size_limit(1 << 24)
     with opened(path, written.encoding) as file:
@@ -35,7 +38,7 @@ def read_delimited(path: Path, written: FileFormat, reject: Unreadable) -> pl.Da
         signs = _dialect(lines, written)
         records = _records(lines, signs)
         header = written.columns or _header(path, next(records, None))
-        return _read(path, lines, records, header, written, reject)
+        return _read(path, lines, islice(records, limit), header, written, reject)
 
 
 class _Lines:
@@ -158,3 +161,10 @@ def _chunk(header: list[str], rows: list[int], records: list[list[str]]) -> pl.D
         name: pl.Series(columns.get(name, []), dtype=pl.String()) for name in header if name != ROW
     }
     return pl.DataFrame({ROW: pl.Series(rows, dtype=pl.Int64()), **data})
+
+
+def first_record(path: Path, written: FileFormat) -> list[str]:
+    """Return the fields of the first row of a file; none where there is none that can be read."""
+    with opened(path, written.encoding) as file:
+        lines = _Lines(file)
+        return next(_records(lines, _dialect(lines, written)), None) or []

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 DELIMITERS = ",;\t|"
 SAMPLE = 64  # records looked at
@@ -36,13 +37,13 @@ def usual_fields(lines: Sequence[str], delimiter: str, quote: str) -> int:
 
 def _counts(lines: Sequence[str], delimiter: str, quote: str) -> list[int]:
     reader = csv.reader(lines, **dialect(delimiter, quote))
-    counts = []
+    counts: list[int] = []
     with suppress(csv.Error):  # what was read up to there tells enough
         counts.extend(len(fields) for fields in islice(reader, SAMPLE) if fields)
     return counts
 
 
-def dialect(delimiter: str, quote: str) -> dict[str, object]:
+def dialect(delimiter: str, quote: str) -> dict[str, Any]:
     """Return the arguments of `csv.reader` for these signs."""
     if not quote:
         return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE}

@@ -1,5 +1,6 @@
 """Files of JSON Lines: one object a line, values as text."""
 
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -11,14 +12,16 @@ from training.importing.files.opened import opened
 from training.importing.files.unreadable import Unreadable
 
 
-def read_json_lines(path: Path, written: FileFormat, reject: Unreadable) -> pl.DataFrame:
+def read_json_lines(
+    path: Path, written: FileFormat, reject: Unreadable, limit: int | None = None
+) -> pl.DataFrame:
     """Return the rows of `path` as text; a line that is not one JSON object is a reject."""
     decoder = msgspec.json.Decoder(dict[str, object])
     rows: list[int] = []
     kept: list[dict[str, str | None]] = []
     names: dict[str, None] = {}
     with opened(path, written.encoding) as file:
-        for row, line in enumerate((line for line in file if line.strip()), start=1):
+        for row, line in enumerate(islice(filter(str.strip, file), limit), start=1):
             try:
                 record = decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeError):

@@ -38,7 +38,7 @@ def opened(path: Path, encoding: str | None) -> Iterator[TextIO]:
     Raises `BadDataset` where it cannot be unpacked, or not be decoded at all.
     """
     try:
-        with _bytes(path) as file:
+        with unpacked(path) as file:
             encoding = encoding_of(path, encoding)
             text = io.TextIOWrapper(file, encoding, "surrogateescape", newline="")
             yield text
@@ -53,7 +53,7 @@ def opened(path: Path, encoding: str | None) -> Iterator[TextIO]:
 
 def encoding_of(path: Path, declared: str | None) -> str:
     """Return the declared encoding, or that of the mark a file begins with, or UTF-8."""
-    with _bytes(path) as file:
+    with unpacked(path) as file:
         start = file.read(4)
     marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if declared is None:
@@ -81,7 +81,8 @@ def undecoded(text: str) -> int | None:
     return None
 
 
-def _bytes(path: Path) -> BinaryIO:
+def unpacked(path: Path) -> BinaryIO:
+    """Open the bytes of a file, or of the one that is packed in it."""
     ending = path.suffix.lower()
     if ending == ".gz":
         return cast(BinaryIO, gzip.open(path))

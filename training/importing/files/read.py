@@ -16,8 +16,10 @@ from training.importing.files.unreadable import Unreadable
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
 
 
-def read_file(path: Path, written: FileFormat) -> tuple[pl.DataFrame, Unreadable]:
-    """Return the rows of a file that can be read, with `ROW`, and those that cannot.
+def read_file(
+    path: Path, written: FileFormat, limit: int | None = None
+) -> tuple[pl.DataFrame, Unreadable]:
+    """Return the rows of a file, or the first `limit`, with `ROW`, and those that cannot be read.
 
     Text gives texts alone, so that no value can stop the reading. They are without blanks around
     them; those that are empty, or mean nothing, are null.
@@ -25,11 +27,11 @@ def read_file(path: Path, written: FileFormat) -> tuple[pl.DataFrame, Unreadable
     reject = Unreadable()
     kind = kind_of(path)
     if kind == "parquet":
-        frame = read_parquet(path)
+        frame = read_parquet(path).head(limit) if limit else read_parquet(path)
     elif kind == "json_lines":
-        frame = read_json_lines(path, written, reject)
+        frame = read_json_lines(path, written, reject, limit)
     else:
-        frame = read_delimited(path, written, reject)
+        frame = read_delimited(path, written, reject, limit)
     texts = pl.col(pl.String())
     nothing = pl.Series(["", *written.null], dtype=pl.String())
     frame = frame.with_columns(texts.str.strip_chars(_BLANKS))
