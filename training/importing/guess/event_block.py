@@ -12,10 +12,10 @@ from training.importing.guess.tables import Table
 from training.importing.guess.words import (
     CHANNELS,
     CURRENCIES,
-    NAMESPACES,
     SERVICES,
     TYPES,
     meaning,
+    namespace_of,
     plain,
     tokens,
 )
@@ -107,7 +107,7 @@ def _put_customer(
 ) -> None:
     role = "customer" if "customer" in roles else "session"
     column = roles[role]
-    namespace = meaning(column.name, NAMESPACES) or "user"
+    namespace = namespace_of(column.name)
     draft.put("namespace.const", quoted(namespace), f"what {column.name} is an identifier of")
     draft.put("identifier", quoted(column.name), _why(roles, role))
     if role == "session":

@@ -9,7 +9,7 @@ from training.importing.guess.draft import Draft, inline, quoted, texts
 from training.importing.guess.event_block import Context, put_read
 from training.importing.guess.roles import Roles, follows
 from training.importing.guess.tables import Table
-from training.importing.guess.words import NAMESPACES, meaning, tokens
+from training.importing.guess.words import namespace_of, tokens
 
 MOST = 60  # features of an item
 _FLAGS = ({"0", "1"}, {"false", "true"}, {"n", "y"}, {"no", "yes"})
@@ -118,7 +118,7 @@ def customers_block(table: Table, roles: Roles) -> Draft:
     draft.head("[[customers]]")
     draft.put("file", quoted(table.name))
     put_read(draft, table)
-    draft.put("namespace.const", quoted(meaning(column.name, NAMESPACES) or "user"))
+    draft.put("namespace.const", quoted(namespace_of(column.name)))
     draft.put("identifier", quoted(column.name))
     if column.distinct < len(column.values):
         draft.put("again", quoted("first"), "some customers are described more than once")

@@ -190,6 +190,15 @@ def score(name: str, role: str) -> float:
     return max(best, 0.0)
 
 
+def namespace_of(name: str) -> str:
+    """Return the namespace of the identifiers in a column of that name."""
+    joined = "".join(tokens(name))
+    for namespace, words in NAMESPACES.items():
+        if any(word in joined for word in words):
+            return namespace
+    return "user"
+
+
 def meaning(value: str, vocabulary: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return what a value or a name says by a vocabulary, as a whole or by one of its words."""
     words = tokens(value)
