@@ -38,4 +38,5 @@ def read_sources(
 
 def _shown(path: Path, directory: Path) -> str:
     """Return how a file is called in what is told: its path below the folder of the sources."""
-    return str(path.relative_to(directory)) if path.is_relative_to(directory) else path.name
+    below = path.is_relative_to(directory) and ".." not in path.relative_to(directory).parts
+    return str(path.relative_to(directory)) if below else path.name

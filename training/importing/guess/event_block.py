@@ -7,6 +7,7 @@ import polars as pl
 
 from training.importing.guess.columns import Column, average
 from training.importing.guess.draft import Draft, inline, quoted, texts
+from training.importing.guess.order import order_columns
 from training.importing.guess.roles import Roles, clock_beside
 from training.importing.guess.tables import Table
 from training.importing.guess.words import (
@@ -93,7 +94,7 @@ def _put_where(draft: Draft, table: Table, where: dict[str, dict[str, str]]) -> 
         if "empty" in tests:
             share = empty / table.rows
             draft.decide(
-                f"{empty:,} of {table.rows:,} rows ({share:.1%}) have no {name} and are left out",
+                f"{empty:,} of {table.extent} ({share:.1%}) have no {name} and are left out",
                 table.short,
             )
         if "not" in tests:
@@ -249,36 +250,6 @@ def _put_order(
     _skip_empty(column, where)
 
 
-def order_columns(table: Table, roles: Roles) -> list[str]:
-    """Return the columns that number the rows of a customer, if there are any."""
-    words = {"sequence", "seq", "number", "position", "step", "rank", "order", "nr", "day", "week"}
-    free = [
-        column
-        for column in table.columns
-        if column.plain and column.whole and column.name not in roles.taken - _order_name(roles)
-    ]
-    last = next((c for c in free if words & set(tokens(c.name)[-1:]) and c.distinct > 1), None)
-    if last is None:
-        return []
-    # What numbers the events within something else, such as a visit, comes after that.
-    frame = pl.DataFrame([column.raw for column in free])
-    customer = roles["customer" if "customer" in roles else "session"].raw.alias("\0customer")
-    frame = frame.with_columns(customer)
-    for outer in free:
-        if outer is last or outer.filled < 1 or outer.unique:
-            continue
-        numbered = frame.drop_nulls(last.name).select("\0customer", outer.name, last.name)
-        within = numbered.n_unique() >= 0.98 * numbered.height
-        alone = frame.drop_nulls(last.name).select("\0customer", last.name)
-        if within and alone.n_unique() < 0.98 * alone.height and "id" in tokens(outer.name):
-            return [outer.name, last.name]
-    return [last.name]
-
-
-def _order_name(roles: Roles) -> set[str]:
-    return {roles["order"].name} if "order" in roles else set()
-
-
 def _put_item(
     draft: Draft, table: Table, roles: Roles, where: dict[str, dict[str, str]], kind: str | None
 ) -> None:
@@ -328,7 +299,7 @@ def _put_amounts(
         below = int((column.numbers < 0).sum())
         if below:
             draft.decide(
-                f"{below:,} of {table.rows:,} rows have a {column.name} below 0: what is bought "
+                f"{below:,} of {table.extent} have a {column.name} below 0: what is bought "
                 'comes back; below_zero = "reject" leaves them out',
                 table.short,
             )

@@ -7,7 +7,8 @@ from pathlib import Path
 from models.errors import BadDataset
 from training.importing.guess.columns import Column
 from training.importing.guess.draft import Draft, quoted
-from training.importing.guess.event_block import Context, currency_of, event_block, order_columns
+from training.importing.guess.event_block import Context, currency_of, event_block
+from training.importing.guess.order import order_columns
 from training.importing.guess.roles import Roles, roles_of
 from training.importing.guess.tables import Table, tables_of
 from training.importing.guess.thing_blocks import (
@@ -146,6 +147,8 @@ def _put_dataset(
     if context.kind == "timed" and any(roles[name]["time"].naive for name in events):
         draft.decide("times have no zone and are read in UTC: say which zone they are in")
         draft.put("zone", quoted("UTC"))
+    if context.kind == "undated":
+        draft.decide("no column of times or of an order was found: nothing comes before another")
     if context.currency is not None:
         draft.put("currency", quoted(context.currency), "as the column of money is called")
     draft.put("add_missing_items", "true", "items that only events name are items, too")

@@ -137,47 +137,82 @@ def _by_values(roles: Roles, columns: Sequence[Column]) -> None:
     """Give roles to columns without names, by what their values do beside each other."""
     free = [column for column in columns if column.name not in roles.taken]
     frame = pl.DataFrame({column.name: column.raw.cast(pl.String()) for column in columns})
-    ids = [
-        column
-        for column in free
-        if column.distinct >= 2
-        and not column.wordy
-        and (not column.number or (column.whole and not _counts(column)))
-        and (column.distinct > FEW or len(column.values) <= 5 * FEW)
-    ]
+    # Of few things there may be as few as there are numbers of pieces: they come second.
+    ids = [column for column in free if _names_things(column) and not _counts(column)]
+    if len(ids) < 2:
+        ids = [column for column in free if _names_things(column)]
     if "time" in roles:
         # A receipt has one moment, a customer and an item have many.
         when = roles["time"].name
-        spread = {column.name: _moments_of_each(frame, column.name, when) for column in ids}
+        spread = {column.name: _distinct_by_each(frame, column.name, when) for column in ids}
         repeated = [column for column in ids if spread[column.name] > 1.05]
         ids = repeated if len(repeated) >= 2 else ids
+    if len(ids) < 2:
+        return
+    bought = _bought(frame, roles)
     titled = [
         column
         for column in ids
         for other in free
         if other.wordy and follows(frame, column.name, other.name)
     ]
-    if len(ids) < 2:
-        return
     if titled:
         item = max(titled, key=lambda column: column.distinct)
         customer = next(column for column in ids if column is not item)
     else:
         customer = ids[0]
-        item = max(ids[1:], key=lambda column: column.distinct)
+        item = _shared(frame, bought, customer, free) or max(ids[1:], key=lambda c: c.distinct)
     roles["customer"], roles["item"] = customer, item
     roles.by_values |= {"customer", "item"}
     for role, fits in (("quantity", _counts), ("title", lambda column: column.wordy)):
-        found = next((c for c in free if c.name not in roles.taken and fits(c)), None)
+        known = [c for c in free if not bought[c.name].null_count() or role == "title"]
+        found = next((c for c in known if c.name not in roles.taken and fits(c)), None)
         if found is not None and (role != "title" or follows(frame, item.name, found.name)):
             roles[role] = found
             roles.by_values.add(role)
 
 
-def _moments_of_each(frame: pl.DataFrame, name: str, when: str) -> float:
-    """Return at how many moments each value of a column comes, in the mean."""
-    groups = frame.drop_nulls(name).group_by(name).agg(pl.col(when).n_unique().alias("\0moments"))
-    return average(groups["\0moments"])
+def _bought(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Return the rows that say that something was bought; all, where no row says what it is."""
+    if "type" not in roles:
+        return frame
+    types = roles["type"].values.unique()
+    sold = [value for value in types if meaning(value, TYPES) == "purchase"]
+    return frame.filter(pl.col(roles["type"].name).is_in(sold))
+
+
+def _shared(
+    frame: pl.DataFrame, bought: pl.DataFrame, customer: Column, free: Sequence[Column]
+) -> Column | None:
+    """Return the column of ids that customers have in common, as they have items.
+
+    Rows in which something was `bought` have an item.
+    """
+    named = [
+        column
+        for column in free
+        if column is not customer
+        and _names_things(column)
+        and bought[column.name].null_count() <= 0.1 * bought.height
+        and _distinct_by_each(frame, column.name, customer.name) > 1.01
+    ]
+    things = [column for column in named if not _counts(column)] or named
+    return max(things, key=lambda column: column.distinct, default=None)
+
+
+def _names_things(column: Column) -> bool:
+    """Tell whether values look like ids: whole numbers or codes, of enough things."""
+    if column.wordy or column.distinct < min(20, len(column.values) // 5) or column.distinct < 2:
+        return False
+    if column.number:
+        return column.whole
+    return column.distinct > FEW or average(column.values.str.contains(r"\d")) > 0.9
+
+
+def _distinct_by_each(frame: pl.DataFrame, name: str, other: str) -> float:
+    """Return with how many values of `other` each value of `name` comes, in the mean."""
+    pairs = frame.select(name, other).drop_nulls()
+    return pairs.n_unique() / max(1, pairs[name].n_unique())
 
 
 def _counts(column: Column) -> bool:

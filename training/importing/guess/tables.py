@@ -20,7 +20,7 @@ from training.importing.guess.columns import Column
 from training.importing.guess.encodings import guess_encoding
 from training.importing.guess.words import ROLES, TYPES, meaning, score
 
-SAMPLE = 300_000  # rows of a table that are looked at
+SAMPLE = 500_000  # rows of a table that are looked at
 FILES = 40  # of the files of one table
 
 
@@ -43,6 +43,11 @@ class Table:
     def short(self) -> str:
         """What the table is called where there is no need for its folder."""
         return Path(self.name).name
+
+    @property
+    def extent(self) -> str:
+        """How many rows were looked at, in words."""
+        return f"{self.rows:,} rows" if self.whole else f"the first {self.rows:,} rows"
 
     @property
     def rows(self) -> int:
