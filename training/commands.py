@@ -96,7 +96,7 @@ def _print_schema() -> None:
 
 def _guess(files: list[Path], out: Path | None) -> None:
     from training.importing.guess.guess import guess_mapping
-    from training.importing.report import guess_report
+    from training.importing.guess.report import guess_report
     from training.terminal import errors, progress_bar
 
     if out is not None and out.exists():

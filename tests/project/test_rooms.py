@@ -64,12 +64,13 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("response", "evaluation", "ranking", "retrieval", "counting", "splits", "log"),
             *("progress", "terminal"),
         },
-        "importing": {"importing/files", "importing/guess", "log", "terminal"},
+        "importing": {"importing/files", "log", "terminal"},
+        "importing/guess": {"importing", "importing/files"},
         "simulation": {"log"},
         "train": {"run", "evaluation", "ranking", "log", "progress"},
         "commands": {
             *("train", "run", "response", "evaluation", "splits", "log", "importing"),
-            *("simulation", "terminal"),
+            *("importing/guess", "simulation", "terminal"),
         },
     },
 }

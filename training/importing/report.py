@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from training.importing.guess.guess import Guess
 from training.importing.import_dataset import Imported
 from training.terminal import table
 
@@ -32,13 +31,3 @@ def import_report(imported: Imported) -> Iterator[Table | str]:
     if imported.truth_rows is not None:
         written.append(("truth", f"{imported.truth_rows:,}"))
     yield table("Written", ("table",), ("rows",), written)
-
-
-def guess_report(guess: Guess) -> Iterator[str]:
-    """Yield what a guessed mapping leaves to decide, and the tables that it does not use."""
-    yield from (f"Not used: {unused}." for unused in guess.unused)
-    if not guess.undecided:
-        yield "Nothing is left to decide."
-        return
-    yield f"To decide ({len(guess.undecided)}); it imports as it is, with what is said here:"
-    yield from (f"  {number}. {text}." for number, text in enumerate(guess.undecided, start=1))
