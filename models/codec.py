@@ -7,7 +7,7 @@ the CRC-32 of all other bytes. msgpack itself takes many a flipped bit for anoth
 
 import zlib
 from collections.abc import Container
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -21,9 +21,24 @@ EVER = range(2, FORMAT + 1)
 CHECKSUM_AT = 9
 HEADER_BYTES = 13
 
-_encoder = msgspec.msgpack.Encoder()
-
 T = TypeVar("T")
+
+
+@runtime_checkable
+class HasStoredForm(Protocol):
+    """What no type of msgspec is, and tells what is encoded in its place."""
+
+    def stored_form(self) -> object:
+        """Return that."""
+
+
+def _stored_form(value: object) -> object:
+    if not isinstance(value, HasStoredForm):
+        raise TypeError(f"{type(value).__name__}: cannot be stored")
+    return value.stored_form()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_stored_form)
 
 
 class UnknownFormat(Unreadable):

@@ -14,6 +14,10 @@ from models.errors import BadInput
 
 app = typer.Typer(no_args_is_help=True, help="Data and training.")
 
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop, with exit code 65, where a check of the data warns.")
+]
+
 
 @app.callback()
 def group() -> None:
@@ -55,6 +59,7 @@ def import_(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print all that a mapping may say.")
     ] = False,
+    strict: Strict = False,
 ) -> None:
     """Bring files in your own schema (text, JSON Lines, Parquet) into a dataset.
 
@@ -63,8 +68,8 @@ def import_(
     tells what it could not decide.
 
     A bad row does not stop an import: it goes to the reject file with file, row, column and reason,
-    and is counted at the end. If more than --max-rejects of the rows are bad, nothing but that file
-    is written.
+    and is counted at the end. If more than --max-rejects of the rows are bad, or with --strict a
+    check warns, nothing but that file is written.
     """
     if schema:
         _print_schema()
@@ -80,9 +85,8 @@ def import_(
         )
     if out is None:
         raise typer.BadParameter("want a directory for the dataset", param_hint="--out")
-    _import(
-        files[0], out, rejects or out.with_name(out.name + ".rejects.csv"), max_rejects, source_dir
-    )
+    reject_file = rejects or out.with_name(out.name + ".rejects.csv")
+    _import(files[0], source_dir, out, reject_file, max_rejects, strict)
 
 
 def _print_schema() -> None:
@@ -116,14 +120,21 @@ def _guess(files: list[Path], out: Path | None) -> None:
 
 
 def _import(
-    mapping: Path, out: Path, reject_file: Path, max_rejects: float, source_dir: Path | None
+    mapping: Path,
+    source_dir: Path | None,
+    out: Path,
+    reject_file: Path,
+    max_rejects: float,
+    strict: bool,
 ) -> None:
+    from training.checks.inspector import Inspector
     from training.importing.import_dataset import import_dataset
     from training.importing.report import import_report
     from training.terminal import errors, output, progress_bar
 
     try:
         with progress_bar() as bar:
+            inspector = Inspector(bar.console, strict)
             task = bar.add_task("reading", total=None)
             imported = import_dataset(
                 mapping,
@@ -132,6 +143,7 @@ def _import(
                 reject_file=reject_file,
                 max_rejects=max_rejects,
                 progress=lambda step: bar.update(task, description=step),
+                inspect=inspector.tables,
             )
     except BadInput as error:
         errors().print(f"throughline: {mapping}: {error}", markup=False, soft_wrap=True)
@@ -142,6 +154,7 @@ def _import(
     if imported.rejects.rejected:
         console.print(f"The rejected rows are in {reject_file}.", markup=False, soft_wrap=True)
     console.print(f"The dataset is in {out}.", markup=False, soft_wrap=True)
+    inspector.tell()
 
 
 @app.command()
@@ -208,6 +221,7 @@ def train(
             min=0.001, max=1.0, help="Learn from this share of the customers.", show_default="all"
         ),
     ] = None,
+    strict: Strict = False,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
 
@@ -215,10 +229,11 @@ def train(
     customers. The release is entered in the registry and decides nothing until it is promoted:
     throughline releases promote. With --responses it learns who responds to what was shown or
     sent, so that policies can weigh offers by what they are worth. Same data, configuration and
-    seed: the same release.
+    seed: the same release. What looks wrong with the data is told before anything is learnt.
     """
     import msgspec
 
+    from training.checks.inspector import Inspector
     from training.response.contacts import ResponseConfig
     from training.run.config import TrainConfig, read_config
     from training.run.report import report_tables
@@ -243,7 +258,10 @@ def train(
             bar.update(task, description=step, completed=0, total=None)
             return lambda done, of: bar.update(task, completed=done, total=of)
 
-        trained = run(dataset, registry, chosen, steps)
+        inspector = Inspector(bar.console, strict)
+        steps("checking the dataset")
+        inspector.dataset(dataset)
+        trained = run(dataset, registry, chosen, steps, inspector.split)
     console, pipeline = output(), trained.pipeline
     console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
     for part in report_tables(pipeline):
@@ -286,6 +304,7 @@ def evaluate(
         Path, typer.Option(envvar="THROUGHLINE_REGISTRY", help="Where a release's id is looked up.")
     ] = Path("var/registry"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    strict: Strict = False,
 ) -> None:
     """Measure a release against what customers turned to, slice by slice.
 
@@ -296,6 +315,8 @@ def evaluate(
     from models.recommender.ranker import RANKED
     from models.release.loader import load_release
     from models.release.registry import Registry
+    from training.checks.inspector import Inspector
+    from training.checks.report import as_data
     from training.evaluation.evaluate_release import as_json as figures
     from training.evaluation.evaluate_release import evaluate_release
     from training.evaluation.report import metrics_table
@@ -315,12 +336,15 @@ def evaluate(
         at = at.replace(tzinfo=UTC)
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
+        inspector = Inspector(bar.console, strict)
+        inspector.dataset(histories)
         log = read_log(histories)
         masked = [name for name in mask.split(",") if name]
         for name in masked:
             if name not in log.event_types:
                 raise typer.BadParameter(f"{name}: not an event type", param_hint="--mask")
         cases = read_truth(truth, log, at)
+        inspector.cases(log, cases)
         bar.update(task, description="ranking")
         measured = evaluate_release(
             loaded,
@@ -332,7 +356,8 @@ def evaluate(
             intent,
         )
     if as_json:
-        typer.echo(json.dumps(figures(measured)))
+        checks = as_data(inspector.findings)
+        typer.echo(json.dumps({**figures(measured), "checks": checks}))
     else:
         output().print(metrics_table(measured))
 

@@ -21,7 +21,7 @@ def output() -> Console:
 
 def errors() -> Console:
     """Return the console on stderr, for progress and complaints."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def table(

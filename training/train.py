@@ -22,6 +22,7 @@ from training.run.config import TrainConfig
 from training.run.pipeline import TrainedPipeline, train_pipeline
 from training.run.release import golden_requests, manifest_fields
 from training.run.report import report_figures
+from training.splits.cases import Inspect, no_inspection
 
 RESPONSES = "responses"
 
@@ -42,12 +43,14 @@ def train(
     registry: Path,
     config: TrainConfig,
     steps: Steps = no_steps,
+    inspect: Inspect = no_inspection,
 ) -> TrainingRun:
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 
     With `refit` the release is fitted again on everything, and its metrics remain those of the one
     fitted on the training part. The release in force is measured on the same cases, for the gate of
-    a promotion. Raises `BadDataset` for data that nothing can be learnt from.
+    a promotion. `inspect` is shown what is held out before anything is learnt, and may raise.
+    Raises `BadDataset` for data that nothing can be learnt from.
     """
     started = time.monotonic()
     releases = Registry(registry)
@@ -58,7 +61,7 @@ def train(
         log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
-    pipeline = train_pipeline(dataset, log, config, incumbent, steps)
+    pipeline = train_pipeline(dataset, log, config, incumbent, steps, inspect)
     fields = manifest_fields(
         log, pipeline.targets, pipeline.release.history, config, pipeline.meaning
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.codec import Damaged, encode
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
+from models.domain.compartments import StoredCompartment, at_hand, like
 from models.domain.decisions import (
     WITHHELD_MOST,
     Decision,
@@ -21,7 +22,6 @@ from models.domain.decisions import (
     KeptCandidates,
     WithheldOffer,
 )
-from models.domain.facts import Facts
 from models.domain.profile import Compartment, Profile, decode_customer
 from models.domain.reasons import Reason
 from models.numeric.array_types import Fixed, Mask, Rows
@@ -172,19 +172,26 @@ def recorded_candidates(decision: Decision, index: OfferIndex, rules: int) -> Re
 
 def profile_to_keep(profile: Profile, policy: Policy) -> bytes:
     """Return the customer as a record keeps it: without what no decision by `policy` looks at."""
-    heavy = any(one.facts for one in profile.compartments.values())
+    compartments = at_hand(profile.compartments)
+    heavy = {identifier for identifier, part in compartments.items() if _has_facts(part)}
     lanes = lanes_looked_at(policy) if heavy else frozenset()
-    compartments = {
-        identifier: replace(compartment, seen=b"", facts=_looked_at_facts(compartment, lanes))
-        for identifier, compartment in profile.compartments.items()
+    # Those without facts are neither decoded nor encoded for this.
+    kept: dict[bytes, Compartment | StoredCompartment] = {
+        identifier: _without_facts_but(profile.compartments[identifier], lanes)
+        if identifier in heavy
+        else replace(part, seen=b"")
+        for identifier, part in compartments.items()
     }
-    return encode(replace(profile, compartments=compartments, once_with=()))
+    return encode(replace(profile, compartments=like(profile.compartments, kept), once_with=()))
 
 
-def _looked_at_facts(compartment: Compartment, lanes: Container[str]) -> dict[str, Facts] | None:
-    if not compartment.facts:
-        return compartment.facts
-    return {lane: facts for lane, facts in compartment.facts.items() if lane in lanes}
+def _has_facts(part: Compartment | StoredCompartment) -> bool:
+    return part.has_facts if isinstance(part, StoredCompartment) else bool(part.facts)
+
+
+def _without_facts_but(compartment: Compartment, lanes: Container[str]) -> Compartment:
+    facts = {lane: facts for lane, facts in (compartment.facts or {}).items() if lane in lanes}
+    return replace(compartment, seen=b"", facts=facts)
 
 
 def recorded_profile(record: DecisionRecord) -> Profile:

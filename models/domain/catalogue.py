@@ -7,11 +7,15 @@ withdrawn row stays as a tombstone against uploads that come late.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from models.domain.persistent_map import PersistentMap
+from models.domain.row_map import RowMap
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays, nested, part
 
 DEFAULT_PREFIX = "item:"
 
@@ -123,8 +127,44 @@ class Catalogue:
         self, revision: int = 0, items: Mapping[str, Item] = {}, offers: Mapping[str, Offer] = {}
     ) -> None:
         self.revision = revision
-        self.items = PersistentMap.of(items)
-        self.offers = PersistentMap.of(offers)
+        self.items = RowMap.of(items, Item)
+        self.offers = RowMap.of(offers, Offer)
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Catalogue":
+        """Return the catalogue whose `arrays` these are."""
+        items = RowMap.of_arrays(part("items", arrays), Item)
+        offers = RowMap.of_arrays(part("offers", arrays), Offer)
+        found = cls(int(arrays["revision"][0]), items, offers)
+        currencies = StringTable.of_arrays(part("currencies", arrays))
+        found._amounts = dict(zip(currencies, arrays["amounts"].tolist(), strict=True))
+        ids = map(offers.ordered_ids().__getitem__, arrays["limited"].tolist())
+        found.volumes = dict(zip(ids, arrays["volumes"].tolist(), strict=True))
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that the catalogue is made of; it must be `packed`."""
+        return {
+            "revision": np.array([self.revision], np.int64),
+            **dict(nested("items", self.items.arrays())),
+            **dict(nested("offers", self.offers.arrays())),
+            **dict(nested("currencies", StringTable(self._amounts).arrays())),
+            "amounts": np.array([*self._amounts.values()], np.int64),
+            "limited": np.array([*map(self.offers.number, self.volumes)], np.int64),
+            "volumes": np.array([*self.volumes.values()], np.int64),
+        }
+
+    @property
+    def loose(self) -> bool:
+        """Tell whether many rows are not packed."""
+        return self.items.loose or self.offers.loose
+
+    def packed(self) -> "Catalogue":
+        """Return the same with every row packed."""
+        found = Catalogue(self.revision, self.items.packed(), self.offers.packed())
+        found._amounts = self._amounts
+        found._keep(self, {})
+        return found
 
     @cached_property
     def currencies(self) -> frozenset[str]:
@@ -148,18 +188,18 @@ class Catalogue:
     @cached_property
     def item_ids(self) -> Sequence[str]:
         """The ids of all items, tombstones included, in order."""
-        return sorted(self.items)
+        return self.items.ordered_ids()
 
     @cached_property
     def offer_ids(self) -> Sequence[str]:
         """The ids of all explicit offers, tombstones included, in order."""
-        return sorted(self.offers)
+        return self.offers.ordered_ids()
 
     @cached_property
     def _amounts(self) -> dict[str, int]:
         """How many prices and values there are in each currency."""
         counts: dict[str, int] = {}
-        rows: Iterable[Row] = chain(self.items.values(), self.offers.values())
+        rows: Iterable[Row] = chain(self.items.rows(), self.offers.rows())
         for row in rows:
             _count(counts, row, 1)
         return counts
@@ -176,29 +216,32 @@ class Catalogue:
                 items[row.id] = row
             else:
                 offers[row.id] = row
-        catalogue = Catalogue(revision, self.items.updated(items), self.offers.updated(offers))
         counts = dict(self._amounts)
-        for item in items.values():
-            _count(counts, self.items.get(item.id), -1)
-            _count(counts, item, 1)
-        for offer in offers.values():
-            _count(counts, self.offers.get(offer.id), -1)
-            _count(counts, offer, 1)
+        new_items = sum(_recount(counts, self.items.get(name), row) for name, row in items.items())
+        new_offers = sum(
+            _recount(counts, self.offers.get(name), row) for name, row in offers.items()
+        )
+        catalogue = Catalogue(
+            revision,
+            self.items.updated(items, new_items),
+            self.offers.updated(offers, new_offers),
+        )
         catalogue._amounts = counts
         catalogue._keep(self, offers)
         return catalogue
 
     def rows_changed_in(self, later: "Catalogue") -> int:
-        """Return how many rows of a later catalogue are other ones than here."""
+        """Return how many objects of rows a later catalogue has that are not here."""
         items, offers = self.items.changed_in(later.items), self.offers.changed_in(later.offers)
-        return len(items) + len(offers)
+        return len(items or ()) + len(offers or ())
 
     def _keep(self, before: "Catalogue", changed: Mapping[str, Offer]) -> None:
         """Take over what is known of the catalogue before, as far as it still holds."""
         known = before.__dict__
-        if "item_ids" in known and len(before.items) == len(self.items):
+        # Ids that are sorted already, as those of packed rows are, need not be kept.
+        if isinstance(known.get("item_ids"), list) and len(before.items) == len(self.items):
             self.item_ids = before.item_ids
-        if "offer_ids" in known and len(before.offers) == len(self.offers):
+        if isinstance(known.get("offer_ids"), list) and len(before.offers) == len(self.offers):
             self.offer_ids = before.offer_ids
         if "volumes" in known:
             told = {name: _volume(offer) for name, offer in changed.items()}
@@ -224,6 +267,18 @@ class Catalogue:
 
 def _volume(offer: Offer) -> int | None:
     return None if offer.withdrawn else offer.volume
+
+
+def _recount(counts: dict[str, int], before: Row | None, after: Row) -> bool:
+    """Count the currencies of a row instead of those of before; tell whether there was none."""
+    if before is None:
+        _count(counts, after, 1)
+        return True
+    amounts = before.price, before.value, before.withdrawn
+    if amounts != (after.price, after.value, after.withdrawn):
+        _count(counts, before, -1)
+        _count(counts, after, 1)
+    return False
 
 
 def _count(counts: dict[str, int], row: Row | None, by: int) -> None:

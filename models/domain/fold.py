@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from models.domain.compartments import StoredCompartment
 from models.domain.entry import Entry
 from models.domain.event_types import (
     ATTRIBUTE,
@@ -29,7 +30,7 @@ UNDATED_BUCKET = -1
 _SEEN = struct.Struct(">BqQI")  # rank, at, key, content hash
 
 
-def known_content(compartment: Compartment, key: int) -> int | None:
+def known_content(compartment: Compartment | StoredCompartment, key: int) -> int | None:
     """Return the content hash of the event of an id, given its `event_key`.
 
     None where the compartment does not remember one: where it has forgotten ids, only the log can
@@ -43,7 +44,7 @@ def known_content(compartment: Compartment, key: int) -> int | None:
     return None
 
 
-def has_forgotten_ids(compartment: Compartment) -> bool:
+def has_forgotten_ids(compartment: Compartment | StoredCompartment) -> bool:
     """Tell whether a compartment had more events than it remembers the ids of."""
     return compartment.floor is not None
 

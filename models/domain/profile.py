@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from models.codec import damaged, payload_of
+from models.codec import FORMAT, damaged, format_of, payload_of
+from models.domain.compartments import Compartments, StoredCompartment
 from models.domain.entry import Entry
 from models.domain.event_types import (
     BROWSE,
@@ -40,6 +41,10 @@ LANE_CAPACITY: Mapping[str, int] = {
 
 
 IDENTIFIERS_MOST = 50  # of one customer: a link that would make it more is refused
+
+# Bytes of a stored customer from which on compartments are decoded one by one: of smaller ones the
+# whole is decoded sooner than it is told apart.
+LARGE = 1 << 16
 
 
 class Attribute(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +112,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, tag=1, omit_defaults=Tr
 
     customer: bytes
     version: int = 0
-    compartments: dict[bytes, Compartment] = {}
+    compartments: Mapping[bytes, Compartment] = {}
     links: tuple[Link, ...] = ()
     absorbing: bytes = b""
     copied: int = 0
@@ -161,12 +166,57 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True, tag=2):
     to: bytes
 
 
-_stored: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
+class _LargeProfile(Profile, frozen=True, kw_only=True, tag=1):
+    """A profile as it is stored, its compartments as good as untouched."""
+
+    compartments: dict[bytes, StoredCompartment] = {}  # type: ignore[assignment]
+
+
+_customer: msgspec.msgpack.Decoder[Profile | Forward] = msgspec.msgpack.Decoder(Profile | Forward)
+_large: msgspec.msgpack.Decoder[_LargeProfile | Forward] = msgspec.msgpack.Decoder(
+    _LargeProfile | Forward
+)
+_lanes = msgspec.msgpack.Decoder(dict[str, tuple[Entry, ...]])
+_numbers = msgspec.msgpack.Decoder(dict[str, int])
+_attributes = msgspec.msgpack.Decoder(dict[str, Attribute])
+_facts: msgspec.msgpack.Decoder[dict[str, Facts] | None] = msgspec.msgpack.Decoder(
+    dict[str, Facts] | None
+)
+_likes = msgspec.msgpack.Decoder(dict[str, str])
 
 
 def decode_customer(data: bytes) -> Profile | Forward:
-    """Return the profile, or the forward, stored for a customer; raises as `codec.decode` does."""
+    """Return the profile, or the forward, stored for a customer; raises as `codec.decode` does.
+
+    A compartment of a large profile is decoded when it is looked at, and may raise `Damaged` then,
+    should the bytes be those that were stored and yet be no compartment.
+    """
+    # What the format before left out is written out where it is written anew.
+    whole = len(data) < LARGE or format_of(data) != FORMAT
     try:
-        return _stored.decode(payload_of(data))
+        if whole:
+            return _customer.decode(payload_of(data))
+        stored = _large.decode(payload_of(data))
+    except msgspec.DecodeError:
+        raise damaged() from None
+    if isinstance(stored, Forward):
+        return stored
+    values = msgspec.structs.asdict(stored)
+    return Profile(**{**values, "compartments": Compartments(stored.compartments, _decoded)})
+
+
+def _decoded(stored: StoredCompartment) -> Compartment:
+    """Return a compartment of a large profile."""
+    try:
+        return Compartment(
+            lanes=_lanes.decode(stored.lanes),
+            counts=_numbers.decode(stored.counts),
+            attributes=_attributes.decode(stored.attributes),
+            seen=stored.seen,
+            floor=stored.floor,
+            facts=_facts.decode(stored.facts),
+            lost=_numbers.decode(stored.lost),
+            likes=_likes.decode(stored.likes),
+        )
     except msgspec.DecodeError:
         raise damaged() from None

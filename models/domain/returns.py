@@ -8,7 +8,7 @@ latest redemptions, as one thing may have been both redeemed and bought. What is
 stays bought.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from models.domain.entry import Entry
 
@@ -31,9 +31,7 @@ def taken_back(
         for taken in standing:
             if taken.decision in left:
                 left[taken.decision] = _rest(left[taken.decision], taken.quantity)
-        for taken in standing:
-            if not taken.decision:
-                _take_latest(taken, acts, left)
+        _take_latest([taken for taken in standing if not taken.decision], acts, left)
         whole |= {key for key, quantity in left.items() if quantity <= 0}
     return frozenset(whole)
 
@@ -62,22 +60,47 @@ def _standing(returns: Sequence[Entry]) -> list[Entry]:
     return [taken for taken in returns if stands[taken.key]]
 
 
-def _take_latest(taken: Entry, acts: Sequence[Entry], left: dict[int, int | float]) -> None:
-    """Take back the latest acts of the item, or the offer, that `taken` names."""
-    quantity = taken.quantity
-    for entry in reversed(acts):
-        if left[entry.key] <= 0 or (entry.rank, entry.at) > (taken.rank, taken.at):
-            continue
-        if taken.item != entry.item if taken.item else taken.offer != entry.offer:
-            continue
-        if not quantity:
-            left[entry.key] = 0
-            return
-        part = min(quantity, left[entry.key])
-        left[entry.key] = _rest(left[entry.key], part)
-        quantity -= part
-        if quantity <= 0:
-            return
+def _take_latest(
+    returns: Sequence[Entry], acts: Sequence[Entry], left: dict[int, int | float]
+) -> None:
+    """Let each return take back the latest acts of the item, or the offer, that it names.
+
+    One pass over both: of each thing a stack holds the acts up to the return at hand, and who is
+    spent is popped for good. A customer may have thousands of either.
+    """
+    stacks: dict[tuple[bool, str], list[int]] = {_named(taken): [] for taken in returns}
+    coming = iter(acts)
+    ahead = next(coming, None)
+    for taken in returns:
+        while ahead is not None and (ahead.rank, ahead.at) <= (taken.rank, taken.at):
+            for thing in ((True, ahead.item), (False, ahead.offer)):
+                if thing in stacks:
+                    stacks[thing].append(ahead.key)
+            ahead = next(coming, None)
+        quantity = taken.quantity
+        for key in _unspent(stacks[_named(taken)], left):
+            if not quantity:
+                left[key] = 0
+                break
+            part = min(quantity, left[key])
+            left[key] = _rest(left[key], part)
+            quantity -= part
+            if quantity <= 0:
+                break
+
+
+def _named(taken: Entry) -> tuple[bool, str]:
+    """Return the item that a return names, True, or the offer, False."""
+    return (True, taken.item) if taken.item else (False, taken.offer)
+
+
+def _unspent(stack: list[int], left: dict[int, int | float]) -> Iterator[int]:
+    """Yield the latest act of which something is left, as long as there is one."""
+    while stack:
+        if left[stack[-1]] > 0:
+            yield stack[-1]
+        else:
+            stack.pop()
 
 
 def _rest(left: int | float, taken: int | float) -> int | float:

@@ -8,7 +8,7 @@ from models.domain.event_types import GRANTED, INTERACTION_LANES, RETURNED
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.profile import LANE_CAPACITY, Attribute, Compartment
-from models.domain.rule_history import RuleHistory, counted_once
+from models.domain.rule_history import RuleHistory, latest_once
 
 
 class View(NamedTuple):
@@ -75,10 +75,7 @@ def _merged_lanes(parts: Sequence[Compartment], former: bool) -> Mapping[str, Se
             lane: latest([entry for part in entries for entry in part], LANE_CAPACITY[lane])
             for lane, entries in found.items()
         }
-    return {
-        lane: tuple(counted_once(entries)[-LANE_CAPACITY[lane] :])
-        for lane, entries in found.items()
-    }
+    return {lane: latest_once(entries, LANE_CAPACITY[lane]) for lane, entries in found.items()}
 
 
 def _merged_attributes(parts: Sequence[Compartment]) -> dict[str, Attribute]:

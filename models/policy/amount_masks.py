@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.amounts import NANOS, SHARE, bare_amount, bare_margin, least, most
 from models.domain.catalogue import Money, Row
@@ -18,6 +19,7 @@ from models.domain.exchange import Exchange
 from models.domain.row_changes import RowChange
 from models.numeric.array_types import Mask
 from models.numeric.patches import patched
+from models.policy.amount_columns import AmountColumns, MoneyColumn, amounts_of
 
 _UNITS = 2**62
 _LARGEST = _UNITS * NANOS  # what is larger counts as this
@@ -50,23 +52,26 @@ class ExactColumn:
         self._kept: dict[tuple[bool, float], Mask] = {}
         self._later: dict[int, tuple[int, int]] = {}  # by row, what is so instead of the arrays
         pairs = [_UNKNOWN if number is None else _pair(number) for number in numbers]
-        self._set([high for high, _ in pairs], [low for _, low in pairs])
+        self._set(
+            np.array([high for high, _ in pairs], np.int64),
+            np.array([low for _, low in pairs], np.int64),
+        )
 
     @classmethod
-    def of_amounts(cls, amounts: Iterable[Money | None], exchange: Exchange) -> "ExactColumn":
-        """Return amounts in nanos of the currency of `exchange`."""
-        found, own = cls((), NANOS), exchange.currency
-        high, low = [], []
-        for money in amounts:
-            # What most are, and need no arithmetic one by one: an index may have 100,000.
-            if money is not None and money.currency == own and -_UNITS < money.units < _UNITS:
-                high.append(money.units)
-                low.append(money.nanos)
-            else:
-                nanos = exchange.nanos(money)
-                pair = _UNKNOWN if nanos is None else _pair(nanos)
-                high.append(pair[0])
-                low.append(pair[1])
+    def of_amounts(
+        cls, columns: AmountColumns, column: MoneyColumn, exchange: Exchange
+    ) -> "ExactColumn":
+        """Return the amounts of a column of `columns` in nanos of the currency of `exchange`."""
+        found, (currency, units, nanos) = cls((), NANOS), column
+        # What most are, and need no arithmetic one by one: an index may have 1,000,000.
+        own = currency == columns.number(exchange.currency)
+        own &= (units > -_UNITS) & (units < _UNITS)
+        high = np.where(own, units, _UNKNOWN[0])
+        low = np.where(own, nanos.astype(np.int64), _UNKNOWN[1])
+        for row in np.flatnonzero(~own & (currency >= 0)).tolist():
+            amount = exchange.nanos(columns.money(column, row))
+            if amount is not None:
+                high[row], low[row] = _pair(amount)
         found._set(high, low)
         return found
 
@@ -119,8 +124,8 @@ class ExactColumn:
         limit = self._bound(least_, bound)
         return pair != _UNKNOWN and (pair >= limit if least_ else pair <= limit)
 
-    def _set(self, high: list[int], low: list[int]) -> None:
-        self._high, self._low = np.array(high, np.int64), np.array(low, np.int64)
+    def _set(self, high: NDArray[np.int64], low: NDArray[np.int64]) -> None:
+        self._high, self._low = high, low
         self._known = self._low != _UNKNOWN[1]
         self._high += self._low // NANOS  # of a negative amount, which has both parts negative
         self._low %= NANOS
@@ -150,19 +155,27 @@ class BareColumn:
 
 
 class AmountMasks:
-    """Prices, values and margins of `rows`, each compared in the currency of `exchange`."""
+    """Prices, values and margins of `rows`, each compared in the currency of `exchange`.
 
-    def __init__(self, rows: Sequence[Row | None], exchange: Exchange) -> None:
+    `columns` are the prices and values of the rows.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row | None], columns: AmountColumns, exchange: Exchange
+    ) -> None:
         self.exchange = exchange
         self._rows = rows
+        self._columns = columns
 
-    def updated(self, changes: Iterable[RowChange], rows: Sequence[Row | None]) -> "AmountMasks":
+    def updated(
+        self, changes: Iterable[RowChange], rows: Sequence[Row | None], columns: AmountColumns
+    ) -> "AmountMasks":
         """Return the same after changes of rows."""
-        later = AmountMasks(rows, self.exchange)
+        later = AmountMasks(rows, columns, self.exchange)
         after = {
             change.row: change.after
             for change in changes
-            if _amounts(change.before) != _amounts(change.after)
+            if amounts_of(change.before) != amounts_of(change.after)
         }
         for name in ("prices", "values", "margins"):
             column: Column | None = self.__dict__.get(name)
@@ -175,12 +188,12 @@ class AmountMasks:
     @cached_property
     def prices(self) -> Column:
         """Return the prices."""
-        return self._column(self._price, lambda row: row.price)
+        return self._column(self._price, self._columns.prices)
 
     @cached_property
     def values(self) -> Column:
         """Return the values."""
-        return self._column(self._value, lambda row: row.value)
+        return self._column(self._value, self._columns.values)
 
     @cached_property
     def margins(self) -> Column:
@@ -189,13 +202,12 @@ class AmountMasks:
             return BareColumn([self._margin(row) for row in self._rows])
         return ExactColumn([self._margin(row) for row in self._rows], SHARE)
 
-    def _column(
-        self, number: Callable[[Row | None], Any], money: Callable[[Row], Money | None]
-    ) -> Column:
+    def _column(self, number: Callable[[Row | None], Any], column: MoneyColumn) -> Column:
         if self.exchange.bare:
             return BareColumn(map(number, self._rows))
-        amounts = (None if row is None else money(row) for row in self._rows)
-        return ExactColumn.of_amounts(amounts, self.exchange)
+        found = ExactColumn.of_amounts(self._columns, column, self.exchange)
+        changed = {row: number(self._rows[row]) for row in self._columns.changed}
+        return found.updated(changed) if changed else found
 
     def _price(self, row: Row | None) -> float | int | None:
         return self._amount(None if row is None else row.price)
@@ -210,10 +222,6 @@ class AmountMasks:
         if row is None:
             return math.nan if self.exchange.bare else None
         return bare_margin(row) if self.exchange.bare else self.exchange.margin(row)
-
-
-def _amounts(row: Row | None) -> tuple[Money | None, Money | None]:
-    return (None, None) if row is None else (row.price, row.value)
 
 
 def _pair(number: int) -> tuple[int, int]:

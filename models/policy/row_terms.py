@@ -5,7 +5,9 @@ a place that has stock. What nearly all rows have is told by its absence, so tha
 the terms that it has.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, takewhile
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 from models.domain.catalogue import Offer, Row
 from models.domain.persistent_map import PersistentMap
 from models.domain.row_changes import RowChange
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Mask
 
 Term = tuple[str, str]
@@ -27,24 +31,61 @@ _NO_ROWS: Postings = np.empty(0, np.int32)
 
 
 class RowTerms:
-    """The rows of each term, ascending; immutable. Row k is the k-th of the rows given."""
+    """The rows of each term, ascending; immutable. Row k is the k-th of the rows given.
+
+    The rows of all terms stand one behind the other: those of the n-th from `ends[n]` to
+    `ends[n + 1]`. Terms whose rows changed since have them in a map beside.
+    """
 
     def __init__(self, rows: Sequence[Row | None]) -> None:
         """Look at all `rows`, of which None is nobody's."""
-        self._size = len(rows)
         found: dict[Term, list[int]] = {}
         for at, row in enumerate(rows):
             if row is not None:
                 for term in terms_of(row):
                     found.setdefault(term, []).append(at)
-        self._postings = PersistentMap(
-            {term: np.array(having, np.int32) for term, having in found.items()}
-        )
+        terms = sorted(found, key=lambda term: _name(*term))
+        having = [found[term] for term in terms]
+        ends = np.fromiter(accumulate(map(len, having), initial=0), np.int64, len(terms) + 1)
+        every = np.fromiter(chain.from_iterable(having), np.int32, int(ends[-1]))
+        self._set(len(rows), StringTable(_name(*term) for term in terms), every, ends)
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "RowTerms":
+        """Return the terms whose `arrays` these are."""
+        found = cls.__new__(cls)
+        names = StringTable.of_arrays(part("names", arrays))
+        found._set(int(arrays["size"][0]), names, arrays["rows"], arrays["ends"])
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that the terms are made of; none may have changed since they were made."""
+        assert not self._changed, "terms are to be made anew first"
+        size = np.array([self._size], np.int64)
+        names = dict(nested("names", self._names.arrays()))
+        return {"size": size, "rows": self._rows, "ends": self._ends, **names}
 
     def rows(self, kind: str, value: str) -> Postings:
         """Return the rows of a term, ascending; not to be written to."""
-        found: Postings = self._postings.get((kind, value), _NO_ROWS)
+        changed: Postings | None = self._changed.get((kind, value))
+        if changed is not None:
+            return changed
+        number = self._names.number(_name(kind, value))
+        if number is None:
+            return _NO_ROWS
+        found: Postings = self._rows[self._ends[number] : self._ends[number + 1]]
         return found
+
+    def values(self, kind: str) -> list[str]:
+        """Return the values that there are, or were, of a kind."""
+        front = _name(kind, "")
+        first = bisect_left(self._names, front)
+        names = takewhile(
+            lambda name: name.startswith(front),
+            map(self._names.__getitem__, range(first, len(self._names))),
+        )
+        changed = (value for there, value in self._changed if there == kind)
+        return list(dict.fromkeys(chain((name[len(front) :] for name in names), changed)))
 
     def mask(self, kind: str, values: Iterable[str]) -> Mask:
         """Return which rows have one of the terms of a kind."""
@@ -73,7 +114,7 @@ class RowTerms:
             return self, frozenset()
         postings = {}
         for term in gained.keys() | lost.keys():
-            having: Any = self._postings.get(term, _NO_ROWS)
+            having: Any = self.rows(*term)
             if term in lost:
                 having = np.setdiff1d(having, np.array(lost[term], np.int32), assume_unique=True)
             if term in gained:
@@ -81,9 +122,18 @@ class RowTerms:
                 having = np.insert(having, np.searchsorted(having, more), more)
             postings[term] = having
         later = RowTerms.__new__(RowTerms)
-        later._size = self._size
-        later._postings = self._postings.updated(postings)
+        later._set(self._size, self._names, self._rows, self._ends)
+        later._changed = self._changed.updated(postings)
         return later, frozenset(kind for kind, _ in postings)
+
+    def _set(self, size: int, names: StringTable, rows: Postings, ends: NDArray[np.int64]) -> None:
+        self._size, self._names, self._rows, self._ends = size, names, rows, ends
+        self._changed: PersistentMap[Term, Postings] = PersistentMap()
+
+
+def _name(kind: str, value: str) -> str:
+    """Return a term as one string; all of one kind stand together in the order of these."""
+    return f"{len(kind)} {kind}{value}"
 
 
 def terms_of(row: Row) -> Iterator[Term]:

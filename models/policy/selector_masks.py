@@ -14,6 +14,7 @@ from models.domain.row_changes import RowChange
 from models.domain.selectors import Selector, selects
 from models.numeric.array_types import Mask
 from models.numeric.patches import patched
+from models.policy.amount_columns import AmountColumns
 from models.policy.amount_masks import AmountMasks
 from models.policy.row_terms import CLASS, FEATURE, GROUP, SENSITIVITY, RowTerms
 
@@ -25,7 +26,8 @@ FEW = 64  # changes of rows that kept masks are patched for; of more, masks are 
 class SelectorMasks:
     """Answers for the `rows` of one index; row k of it is row k there, None where it is nobody's.
 
-    `row_of` tells the row of an offer, `terms` are those of the rows; without them they are made.
+    `row_of` tells the row of an offer, `terms` and `columns` are those of the rows; without them
+    they are made.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class SelectorMasks:
         rows: Sequence[Row | None],
         row_of: Callable[[str], int | None] | None = None,
         terms: RowTerms | None = None,
+        columns: AmountColumns | None = None,
     ) -> None:
         self._rows = rows
         self._row_of = _places(rows) if row_of is None else row_of
         self._terms = RowTerms(rows) if terms is None else terms
+        self._columns = AmountColumns(rows) if columns is None else columns
         self._kept: dict[int, tuple[Selector, Mask]] = {}
         self._amounts: tuple[AmountMasks, ...] = ()
 
@@ -46,10 +50,11 @@ class SelectorMasks:
         rows: Sequence[Row | None],
         row_of: Callable[[str], int | None],
         terms: RowTerms,
+        columns: AmountColumns,
     ) -> "SelectorMasks":
         """Return the same after changes of rows, sharing what they leave true."""
-        later = SelectorMasks(rows, row_of, terms)
-        later._amounts = tuple(one.updated(changes, rows) for one in self._amounts)
+        later = SelectorMasks(rows, row_of, terms, columns)
+        later._amounts = tuple(one.updated(changes, rows, columns) for one in self._amounts)
         said = [one for one in changes if _said(one.before) != _said(one.after)]
         if not said:
             later._kept = self._kept
@@ -95,7 +100,7 @@ class SelectorMasks:
         for kept in self._amounts:
             if kept.exchange == exchange:
                 return kept
-        found = AmountMasks(self._rows, exchange)
+        found = AmountMasks(self._rows, self._columns, exchange)
         # One assignment of a whole tuple: threads that ask at once leave each other's alone.
         self._amounts = (found, *self._amounts[: EXCHANGES - 1])
         return found

@@ -1,14 +1,16 @@
 """Which offers may be shown at a moment, and where there is stock of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.catalogue import Item, Row, in_stock
 from models.domain.row_changes import RowChange
 from models.domain.validity import ALWAYS, NEVER, shown_from, shown_until
+from models.numeric.array_file import Arrays
 from models.numeric.array_types import Mask, Rows
 from models.numeric.patches import patched
 from models.policy.row_terms import ANY, STOCKED, TRACKED, RowTerms
@@ -45,19 +47,54 @@ class Availability:
         members: OfferMembers,
     ) -> None:
         """Look at the `entries` (rows,) of the catalogue, and their terms."""
-        self._entries = entries
-        self._terms = terms
-        self._offers = offers
-        self._release_items = release_items
-        self._members = members
+        self._set(entries, terms, offers, release_items, members)
         size = len(offers)
         every = list(entries)
         self._here = np.fromiter(map(_is_here, every), np.bool_, size)
         self._from = np.fromiter(map(_from, every), np.int64, size)
         self._until = np.fromiter(map(_until, every), np.int64, size)
         self._bounds = _bounds(self._from, self._until)
-        self._stocked: dict[str, Mask] = {}
         self.live = self._stock_mask(ANY)
+
+    @classmethod
+    def of_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        entries: Sequence[Row | None],
+        terms: RowTerms,
+        offers: OfferRows,
+        release_items: ReleaseItems,
+        members: OfferMembers,
+    ) -> "Availability":
+        """Return what may be shown of a catalogue, whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found._set(entries, terms, offers, release_items, members)
+        found._here, found.live = arrays["here"], arrays["live"]
+        found._from, found._until = arrays["from"], arrays["until"]
+        found._bounds = arrays["bounds"]
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known, without what was asked for."""
+        return {
+            "here": self._here,
+            "live": self.live,
+            "from": self._from,
+            "until": self._until,
+            "bounds": self._bounds,
+        }
+
+    def _set(
+        self,
+        entries: Sequence[Row | None],
+        terms: RowTerms,
+        offers: OfferRows,
+        release_items: ReleaseItems,
+        members: OfferMembers,
+    ) -> None:
+        self._entries, self._terms, self._offers = entries, terms, offers
+        self._release_items, self._members = release_items, members
+        self._stocked: dict[str, Mask] = {}
         self._now = 0
         self._eligible: _Eligible | None = None
 

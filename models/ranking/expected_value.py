@@ -65,12 +65,10 @@ def log_factor_of(factor: float) -> int:
 
 def _micros(index: OfferIndex, unknown: Money | None, exchange: Exchange, rows: Rows) -> Fixed:
     """Return the value of each row in millionths of a unit."""
-    catalogue = index.catalogue
     default = _micro(unknown, exchange) or _MICROS
     found = np.empty(len(rows), np.int64)
     for at, row in enumerate(rows.tolist()):
-        offer = catalogue.row(index.rows.ids[row])
-        value = None if offer is None else offer.value
+        value = index.amounts.value(row)
         if exchange.bare and unknown and value and value.currency != unknown.currency:
             value = None
         found[at] = _micro(value, exchange) or default

@@ -1,12 +1,16 @@
 """Which items an offer is over: it is placed, scored and in stock by these."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
+from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.catalogue import Catalogue
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Mask, Rows
 from models.ranking.offer_rows import OfferRows
 
@@ -28,9 +32,37 @@ class OfferMembers:
         self._sets = 0
         self.starts = np.zeros(len(offers) - offers.item_count + 1, np.int64)
         self.rows = np.empty(0, np.int64)
-        # By item: the ids of offers that name it, while it is known only from them or may move.
-        self._naming: dict[str, list[str]] = {}
-        self._add(catalogue, offers, weights, 0)
+        named = self._add(catalogue, offers, weights, 0)
+        ends = np.fromiter(accumulate(map(len, named.values()), initial=0), np.int64)
+        naming = np.fromiter(chain.from_iterable(named.values()), np.int64, int(ends[-1]))
+        self._name(offers, StringTable(named), naming, ends)
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], offers: OfferRows) -> "OfferMembers":
+        """Return the members of the explicit offers of `offers` whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found._item_count, found._sets = offers.item_count, offers.sets_taken
+        found.starts, found.rows = arrays["starts"], arrays["rows"]
+        named = StringTable.of_arrays(part("named", arrays))
+        found._name(offers, named, arrays["naming"], arrays["naming_ends"])
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known; no offer may have come since it was made."""
+        assert not self._named_later, "members are to be made anew first"
+        return {
+            "starts": self.starts,
+            "rows": self.rows,
+            "naming": self._naming,
+            "naming_ends": self._naming_ends,
+            **dict(nested("named", self._named.arrays())),
+        }
+
+    def _name(self, offers: OfferRows, named: StringTable, naming: Rows, naming_ends: Rows) -> None:
+        """Take over which offers name an item, by their rows: it may be known only from them."""
+        self._ids = offers.ids
+        self._named, self._naming, self._naming_ends = named, naming, naming_ends
+        self._named_later: dict[str, list[int]] = {}  # the same of offers that came since
 
     def taking(
         self, catalogue: Catalogue, offers: OfferRows, weights: NDArray[np.float32], since: int
@@ -39,7 +71,8 @@ class OfferMembers:
         if offers.sets_taken == since:
             return self
         later = copy(self)
-        later._add(catalogue, offers, weights, since)
+        for item, rows in later._add(catalogue, offers, weights, since).items():
+            self._named_later.setdefault(item, []).extend(rows)
         return later
 
     def of(self, row: int) -> Rows:
@@ -62,25 +95,35 @@ class OfferMembers:
 
     def naming(self, item_id: str) -> Sequence[str]:
         """Return the ids of the offers that name an item, and of some that once did."""
-        return tuple(dict.fromkeys(self._naming.get(item_id, ())))
+        rows = self._named_later.get(item_id, [])
+        number = self._named.number(item_id)
+        if number is not None:
+            first, end = self._naming_ends[number : number + 2]
+            rows = [*self._naming[first:end].tolist(), *rows]
+        return tuple(dict.fromkeys(map(self._ids.__getitem__, rows)))
 
     def _add(
         self, catalogue: Catalogue, offers: OfferRows, weights: NDArray[np.float32], since: int
-    ) -> None:
+    ) -> dict[str, list[int]]:
+        """Add explicit offers from number `since` on; return by item the rows that name it."""
         members: list[Rows] = []
-        for name in offers.ids[self._item_count + since : self._item_count + offers.sets_taken]:
+        naming: dict[str, list[int]] = {}
+        first = self._item_count + since
+        names = offers.ids[first : self._item_count + offers.sets_taken]
+        for row, name in enumerate(names, first):
             items = catalogue.offers[name].items
             found = {offers.row_of_item(item) for item in items} - {None}
             members.append(
                 top_members([row for row in found if row is not None], weights, offers.tie_ranks)
             )
             for item in items:
-                self._naming.setdefault(item, []).append(name)
+                naming.setdefault(item, []).append(row)
         self._sets = offers.sets_taken
         ends = np.cumsum([self.starts[since], *map(len, members)])
         # Behind the starts that others look at.
         self.starts[since : since + len(ends)] = ends
         self.rows = np.concatenate([self.rows, *members])
+        return naming
 
 
 def top_members(rows: Collection[int], weights: NDArray[np.float32], tie_ranks: Rows) -> Rows:

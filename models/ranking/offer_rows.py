@@ -3,47 +3,26 @@
 Default offers of items come first, so that the row of an item and of its offer are the same number.
 Behind the items, and behind the explicit offers, a few rows are vacant: what is new is put there,
 and so is what changes so much that its old row cannot stand for it. All states of a catalogue share
-one table of rows. A state never looks at rows that were taken after it.
+one table of ids. A state never looks at rows that were taken after it.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Row
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays
 from models.numeric.array_types import Mask
+from models.ranking.row_ids import IdsByRow, RowIds
 from models.recommender.vector_search import Allowed, allow
 
-VACANT_SHARE = 8  # one row is left vacant for so many that are taken
 _RANKS = 1 << 61  # tie ranks are spread over so many: there is room between those of neighbours
 _FEW = 1 << 16
-
-
-class _Table:
-    """What all states share: rows are added to it and never taken away."""
-
-    def __init__(self, item_ids: list[str], set_ids: list[str]) -> None:
-        items, sets = len(item_ids), len(set_ids)
-        vacant_items, vacant_sets = items // VACANT_SHARE, sets // VACANT_SHARE
-        self.item_count, self.set_count = items + vacant_items, sets + vacant_sets
-        self.item_ids = item_ids + [""] * vacant_items
-        self.ids = [DEFAULT_PREFIX + item_id for item_id in item_ids]
-        self.ids += [""] * vacant_items + set_ids + [""] * vacant_sets
-        self.item_row = {item_id: row for row, item_id in enumerate(item_ids)}
-        self.set_row = {name: row for row, name in enumerate(set_ids, self.item_count)}
-        self.earlier: dict[int, int] = {}  # the row that an id had before this one
-        self.order = sorted(self.ids[:items] + set_ids)
-        self.taken = items, sets
-        # Which state followed that of so many taken rows: the first that asked.
-        self.claims: dict[tuple[int, int], object] = {}
-
-    def row_of(self, offer_id: str) -> int | None:
-        """Return the newest row of an offer."""
-        if offer_id.startswith(DEFAULT_PREFIX):
-            return self.item_row.get(offer_id[len(DEFAULT_PREFIX) :])
-        return self.set_row.get(offer_id)
 
 
 class OfferRows:
@@ -57,14 +36,35 @@ class OfferRows:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._table = _Table(sorted(catalogue.items), sorted(catalogue.offers))
-        self.ids, self.item_ids = self._table.ids, self._table.item_ids
-        self.item_count = self._table.item_count
-        self.items_taken, self.sets_taken = self._table.taken
-        self.items, self.sets = self._table.taken
-        self._newer: list[str] = []  # ids that are not in the order of the table, sorted
-        self.tie_ranks = np.zeros(len(self.ids), np.int64)
+        self._set(catalogue)
+        self.tie_ranks = np.zeros(len(self), np.int64)
         self._rank_anew()
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], catalogue: Catalogue) -> "OfferRows":
+        """Return the rows of a catalogue whose `arrays` these are."""
+        rows = cls.__new__(cls)
+        rows._set(catalogue)
+        rows.tie_ranks = arrays["tie_ranks"]
+        return rows
+
+    def arrays(self) -> Arrays:
+        """Return all that the rows are made of but the ids, which are the catalogue's.
+
+        None may have been taken since they were made.
+        """
+        assert not self._newer, "rows are to be made anew first"
+        return {"tie_ranks": self.tie_ranks}
+
+    def _set(self, catalogue: Catalogue) -> None:
+        table = RowIds(_table(catalogue.item_ids), _table(catalogue.offer_ids))
+        self._table = table
+        self.item_count = table.item_count
+        self.ids = IdsByRow(table.item_count + table.set_count, table.offer_id)
+        self.item_ids = IdsByRow(table.item_count, table.item_id)
+        self.items_taken, self.sets_taken = self.items, self.sets = table.taken
+        self._newer: list[str] = []  # ids that are not in the order of the table, sorted
+        self._gap = _RANKS // max(self.items + self.sets, _FEW)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,7 +80,7 @@ class OfferRows:
 
     def row_of_item(self, item_id: str) -> int | None:
         """Return the row of an item, or None where the catalogue does not have it."""
-        return self._taken(self._table.item_row.get(item_id))
+        return self._taken(self._table.row_of_item(item_id))
 
     def allow(self, mask: Mask) -> Allowed:
         """Return what `mask` (rows,) allows a search among the items."""
@@ -108,9 +108,7 @@ class OfferRows:
         later.items_taken, later.sets_taken = taken
         later._newer = list(self._newer)
         new: list[tuple[str, int]] = []
-        for row, item_id in enumerate(item_ids, self.items_taken):
-            table.item_ids[row] = item_id
-            new.append((DEFAULT_PREFIX + item_id, row))
+        new += [(DEFAULT_PREFIX + item, row) for row, item in enumerate(item_ids, self.items_taken)]
         new += [(name, row) for row, name in enumerate(set_ids, self.item_count + self.sets_taken)]
         for name, row in new:
             later._take(name, row)
@@ -118,33 +116,33 @@ class OfferRows:
 
     def _take(self, name: str, row: int) -> None:
         table = self._table
-        before = table.row_of(name)
-        table.ids[row] = name
+        before = table.add(row, name)
         if before is not None:
-            table.earlier[row] = before
             self.tie_ranks[row] = self.tie_ranks[before]
         # The rank and the row before are in place when the new one can be found.
-        if name.startswith(DEFAULT_PREFIX):
-            table.item_row[table.item_ids[row]] = row
-            self.items += before is None
-        else:
-            table.set_row[name] = row
-            self.sets += before is None
+        table.find(row, name)
         if before is None:
+            self.items += row < self.item_count
+            self.sets += row >= self.item_count
             self._rank(name, row)
 
     def _rank(self, name: str, row: int) -> None:
         """Give a new id its rank, between those of its neighbours."""
-        order = self._table.order
+        table = self._table
         below: int | None = None
         above: int | None = None
-        for ids in (order, self._newer):
-            at = bisect_left(ids, name)
+        ordered: tuple[tuple[Sequence[str], Callable[[str], str]], ...] = (
+            (table.items, DEFAULT_PREFIX.__add__),
+            (table.sets, str),
+            (self._newer, str),
+        )
+        for ids, told in ordered:
+            at = bisect_left(ids, name, key=told)
             if at > 0:
-                rank = self._rank_of(ids[at - 1])
+                rank = self._rank_of(told(ids[at - 1]))
                 below = rank if below is None else max(below, rank)
             if at < len(ids):
-                rank = self._rank_of(ids[at])
+                rank = self._rank_of(told(ids[at]))
                 above = rank if above is None else min(above, rank)
         insort(self._newer, name)
         if below is None:
@@ -166,9 +164,20 @@ class OfferRows:
 
     def _rank_anew(self) -> None:
         """Rank all ids, in an array of their own: states before this one go on with theirs."""
-        names = sorted([*self._table.order, *self._newer]) if self._newer else self._table.order
+        table = self._table
+        names = [*map(DEFAULT_PREFIX.__add__, table.items), *table.sets, *self._newer]
+        first = self.item_count
+        found: Iterable[int | None] = chain(
+            range(len(table.items)),
+            range(first, first + len(table.sets)),
+            map(table.row_of, self._newer),
+        )
+        # Whoever has moved has the rank of its newest row.
+        if table.earlier:
+            found = map(table.row_of, names)
+        row_of = np.fromiter(found, np.int64, len(names))
         ranks = np.zeros(len(self.ids), np.int64)
-        rows = np.fromiter(map(self._table.row_of, names), np.int64, len(names))
+        rows = row_of[sorted(range(len(names)), key=names.__getitem__)]
         self._gap = _RANKS // max(len(names), _FEW)
         ranks[rows] = np.arange(len(names)) * self._gap
         self.tie_ranks = ranks
@@ -203,5 +212,15 @@ class Entries(Sequence[Row | None]):
         if rows.some_moved:
             return map(self.__getitem__, range(len(self)))
         # Whoever has a row has one alone, and of what came later the catalogue knows nothing.
-        items = map(catalogue.items.get, rows.item_ids)
-        return chain(items, map(catalogue.offers.get, rows.ids[rows.item_count :]))
+        table = rows._table
+        taken, first = table.taken, rows.item_count
+        return chain(
+            catalogue.items.in_order_of(table.items),
+            map(self.__getitem__, range(taken[0], first)),
+            catalogue.offers.in_order_of(table.sets),
+            map(self.__getitem__, range(first + taken[1], len(rows))),
+        )
+
+
+def _table(ids: Sequence[str]) -> StringTable:
+    return ids if isinstance(ids, StringTable) else StringTable(ids)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from copy import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.catalogue import Catalogue
+from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Fixed, Floats, Mask, Rows
 from models.numeric.fixed import ONE, dot, to_fixed, top_by_score
 from models.ranking.offer_members import OfferMembers
@@ -33,9 +36,7 @@ class OfferVectors:
         members: OfferMembers,
         levels: Levels,
     ) -> None:
-        self._release = release
-        self._item_count = offers.item_count
-        self._tie_ranks = offers.tie_ranks
+        self._set(release, offers)
         sets = len(offers) - offers.item_count
         self.fixed = np.zeros((offers.item_count, release.dimensions), np.int32)
         self.sets = np.zeros((sets, release.dimensions), np.float32)
@@ -44,6 +45,33 @@ class OfferVectors:
         vectors = self._place_items(rows, catalogue, offers, release_items)
         self.search = VectorSearch(levels, vectors, self.fixed, offers.tie_ranks)
         self._place_sets(0, catalogue, offers, release_items, members)
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], release: Release, offers: OfferRows, levels: Levels
+    ) -> "OfferVectors":
+        """Return the vectors of `offers` whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found._set(release, offers)
+        found.fixed, found.sets = arrays["fixed"], arrays["sets"]
+        found._sets_fixed = arrays["sets_fixed"]
+        search = part("search", arrays)
+        found.search = VectorSearch.of_arrays(search, levels, found.fixed, offers.tie_ranks)
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known; no offer may have come since it was made."""
+        return {
+            "fixed": self.fixed,
+            "sets": self.sets,
+            "sets_fixed": self._sets_fixed,
+            **dict(nested("search", self.search.arrays())),
+        }
+
+    def _set(self, release: Release, offers: OfferRows) -> None:
+        self._release = release
+        self._item_count = offers.item_count
+        self._tie_ranks = offers.tie_ranks
 
     def taking(
         self,

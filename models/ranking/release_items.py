@@ -1,9 +1,13 @@
 """A release's items and a catalogue's: each has rows of its own, and these arrays join them."""
 
+from collections.abc import Mapping
 from copy import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.numeric.array_file import Arrays
 from models.numeric.array_types import Mask, Rows
 from models.numeric.patches import patched
 from models.ranking.offer_rows import OfferRows
@@ -29,6 +33,24 @@ class ReleaseItems:
         here, there = self._join(rows, 0)
         self.item_of_row[there] = here
 
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], release: Release) -> "ReleaseItems":
+        """Return what joins a release with a catalogue, whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found._release = release
+        found.row_of_item, found.item_of_row = arrays["row_of_item"], arrays["item_of_row"]
+        found.weights, found.new_rows = arrays["weights"], arrays["new_rows"]
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known."""
+        return {
+            "row_of_item": self.row_of_item,
+            "item_of_row": self.item_of_row,
+            "weights": self.weights,
+            "new_rows": self.new_rows,
+        }
+
     def taking(self, rows: OfferRows, since: int) -> "ReleaseItems":
         """Return the same with the items of `rows` from the row `since` on."""
         later = copy(self)
@@ -46,7 +68,10 @@ class ReleaseItems:
     def _join(self, rows: OfferRows, since: int) -> tuple[Rows, Rows]:
         """Look the items up; return the rows of those that the release knows, here and there."""
         # Rows from `since` on are looked at by nobody yet: only what others look at is copied.
-        row_of, until = self._release.item_row, rows.items_taken
+        until = rows.items_taken
+        row_of = self._release.item_row
+        if until - since > len(row_of) // 8:
+            row_of = dict(row_of.items())  # soon made up for by so many
         found = [row_of.get(item_id, -1) for item_id in rows.item_ids[since:until]]
         self.row_of_item[since:until] = found
         here: Rows = np.flatnonzero(self.row_of_item[since:until] >= 0) + since

@@ -12,11 +12,14 @@ than one with a single buyer.
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.persistent_map import PersistentMap
+from models.domain.string_table import StringTable
+from models.numeric.array_file import Arrays, nested, part
 from models.numeric.array_types import Doubles, Rows
 from models.numeric.fixed import ONE
 from models.numeric.patches import patched
@@ -58,8 +61,10 @@ class NewItems:
         `rows` (n,) are those of the items that are new.
         """
         self.rows = rows
-        self._values: PersistentMap[tuple[str, str], int] = PersistentMap()
+        self._values = StringTable(())
+        self._later: PersistentMap[str, int] = PersistentMap()
         self._names: dict[str, int] = {}
+        self._of_name = self._with_it = self._roots = self._sold = np.empty(0, np.int64)
         added: dict[tuple[str, str], int] = {}
         held: list[int] = []
         sizes = np.zeros(len(features), np.int64)
@@ -75,11 +80,44 @@ class NewItems:
         here = np.array([said is not None for said in features], np.bool_)
         self._all_roots = int(roots[here].sum())
         owner = np.repeat(np.arange(len(features)), sizes)
-        self._of_name = self._with_it = self._roots = self._sold = np.empty(0, np.int64)
         self._grow(added)
         np.add.at(self._with_it, self._held, 1)
         np.add.at(self._roots, self._held, roots[owner])
         np.add.at(self._sold, self._held, buyers[owner].astype(np.int64))
+        self._values = StringTable(_key(*value) for value in added)
+        self._later = PersistentMap()
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "NewItems":
+        """Return what is known of items, whose `arrays` these are."""
+        found = cls.__new__(cls)
+        found.rows, found._held = arrays["rows"], arrays["held"]
+        found._starts, found._sizes = arrays["starts"], arrays["sizes"]
+        found._of_name, found._with_it = arrays["of_name"], arrays["with_it"]
+        found._roots, found._sold = arrays["roots"], arrays["sold"]
+        found._items, found._all_roots = arrays["sums"].tolist()
+        found._values = StringTable.of_arrays(part("values", arrays))
+        found._later = PersistentMap()
+        names = StringTable.of_arrays(part("names", arrays))
+        found._names = {name: number for number, name in enumerate(names)}
+        return found
+
+    def arrays(self) -> Arrays:
+        """Return all that is known; nothing may have changed since it was made."""
+        assert not self._later, "new items are to be counted anew first"
+        return {
+            "rows": self.rows,
+            "held": self._held,
+            "starts": self._starts,
+            "sizes": self._sizes,
+            "of_name": self._of_name,
+            "with_it": self._with_it,
+            "roots": self._roots,
+            "sold": self._sold,
+            "sums": np.array([self._items, self._all_roots], np.int64),
+            **dict(nested("values", self._values.arrays())),
+            **dict(nested("names", StringTable(self._names).arrays())),
+        }
 
     def updated(self, changes: Iterable[FeatureChange], rows: Rows) -> "NewItems":
         """Return the same after items changed or came; `rows` (n,) are those that are new now."""
@@ -161,15 +199,19 @@ class NewItems:
         found = []
         for name, said in features.items():
             for value in said:
-                number = self._values.get((name, value))
+                key = _key(name, value)
+                number = self._values.number(key)
                 if number is None:
-                    number = added.setdefault((name, value), len(self._values) + len(added))
+                    number = self._later.get(key)
+                if number is None:
+                    number = added.setdefault((name, value), len(self._of_name) + len(added))
                 found.append(number)
         return found
 
     def _grow(self, added: Mapping[tuple[str, str], int]) -> None:
         """Copy what is counted of each value, with room for those that are new."""
-        self._values = self._values.updated(added)
+        later = {_key(name, value): number for (name, value), number in added.items()}
+        self._later = self._later.updated(later)
         self._names = dict(self._names)
         more = [self._names.setdefault(name, len(self._names)) for name, _ in added]
         self._of_name = np.concatenate([self._of_name, np.array(more, np.int64)])
@@ -177,6 +219,11 @@ class NewItems:
         self._with_it = np.concatenate([self._with_it, none])
         self._roots = np.concatenate([self._roots, none])
         self._sold = np.concatenate([self._sold, none])
+
+
+def _key(name: str, value: str) -> str:
+    """Return a value of a feature as one string, which is that of no other."""
+    return f"{len(name)} {name}{value}"
 
 
 def _roots(buyers: Doubles) -> Rows:

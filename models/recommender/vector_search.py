@@ -11,14 +11,16 @@ dimensions are a release's, and of vectors that tie where FAISS stops, all are l
 that came later are searched in an index of their own, and both together find what one would.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numeric.array_file import Arrays
 from models.numeric.array_types import NO_ROWS, Fixed, Mask, Rows, Table
 from models.numeric.compiled import compiled
 from models.numeric.fixed import ONE, dot, top_by_score
@@ -60,6 +62,21 @@ class Levels:
         self._vectors = vectors
         self._quantised: faiss.Index | None = None
 
+    @classmethod
+    def of_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], vectors: NDArray[np.float32]
+    ) -> "Levels":
+        """Return the levels of a release's `vectors` (n, D), whose `arrays` these are."""
+        levels = cls(vectors)
+        if "quantised" in arrays:
+            levels._quantised = faiss.deserialize_index(arrays["quantised"])
+        return levels
+
+    def arrays(self) -> Arrays:
+        """Return all that was made so far."""
+        made = self._quantised
+        return {} if made is None else {"quantised": faiss.serialize_index(made)}
+
     def empty_index(self, vectors: int) -> faiss.Index:
         """Return an index for so many vectors, with none in it."""
         dimensions = self._vectors.shape[1]
@@ -83,16 +100,34 @@ class VectorSearch:
         self, levels: Levels, vectors: NDArray[np.float32], fixed: Table, tie_ranks: Rows
     ) -> None:
         """Search in `vectors` (n, D), float32, which are those of rows 0 to n - 1."""
-        self._levels = levels
-        self._fixed, self._tie_ranks = fixed, tie_ranks
         index = levels.empty_index(len(vectors))
         if len(vectors):
             index.add(vectors)
+        self._set(levels, fixed, tie_ranks, index)
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], levels: Levels, fixed: Table, tie_ranks: Rows
+    ) -> "VectorSearch":
+        """Return the search in vectors whose `arrays` these are."""
+        search = cls.__new__(cls)
+        search._set(levels, fixed, tie_ranks, faiss.deserialize_index(arrays["index"]))
+        return search
+
+    def arrays(self) -> Arrays:
+        """Return what FAISS holds; none may have come, or gone, since it was made."""
+        assert self._later is None, "the search is to be made anew first"
+        assert not len(self._gone), "the search is to be made anew first"
+        return {"index": faiss.serialize_index(self._index)}
+
+    def _set(self, levels: Levels, fixed: Table, tie_ranks: Rows, index: faiss.Index) -> None:
+        self._levels = levels
+        self._fixed, self._tie_ranks = fixed, tie_ranks
         # Rows of vectors that came later, in an index of their own, and of those that are no more.
         self._index = index
         self._later: tuple[faiss.Index, Rows] | None = None
         self._gone = NO_ROWS
-        self._count = len(vectors)
+        self._count = index.ntotal
 
     def updated(
         self, rows: Rows, vectors: NDArray[np.float32], gone: Rows, tie_ranks: Rows

@@ -112,6 +112,17 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
         "ranker item features": len(ITEM_FEATURES),
     }
     arrays = check_arrays(STAGE_ARRAYS, sizes, data)
+    texts = {name: one.tobytes() for name, one in data.items() if not name.endswith(".npy")}
+    stage = stage_of(texts, arrays, shares)
+    check_second_stage(stage, items)
+    return stage
+
+
+def stage_of(
+    texts: Mapping[str, bytes], arrays: Mapping[str, NDArray[Any]], shares: SegmentPopularity
+) -> SecondStage:
+    """Return the second stage of the contents of its files: texts, and arrays by their names."""
+    said = read_json(STAGE, texts[STAGE], _Stage)
     tables = NeighbourTables(
         tuple(said.tables),
         arrays["table_lanes"],
@@ -121,20 +132,18 @@ def read_stage(items: int, shares: SegmentPopularity, data: Mapping[str, Bytes])
     )
     ensembles = {
         name: Ensemble(
-            read_trees(_text(f"{name}.txt", data), f"{name}.txt"),
+            read_trees(_ascii(f"{name}.txt", texts), f"{name}.txt"),
             Calibration(np.array(one.scores, np.float64), np.array(one.rates, np.float64)),
             one.quotas,
         )
         for name, one in sorted(said.intents.items())
     }
     retrieval = RetrievalTables(tables, arrays["item_facts"], arrays["popular"], shares)
-    stage = SecondStage(retrieval, ensembles)
-    check_second_stage(stage, items)
-    return stage
+    return SecondStage(retrieval, ensembles)
 
 
-def _text(name: str, data: Mapping[str, Bytes]) -> str:
+def _ascii(name: str, texts: Mapping[str, bytes]) -> str:
     try:
-        return data[name].tobytes().decode("ascii")
+        return texts[name].decode("ascii")
     except UnicodeDecodeError:
         raise BadRelease(f"{name}: not ASCII") from None

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.string_table import StringTable
 from models.numeric.array_types import Doubles
 from models.numeric.fixed import BIAS_LIMIT, to_fixed
 from models.recommender.ranker import SecondStage
@@ -37,7 +38,8 @@ class Release:
     """A loaded release, ready to decide; immutable by convention.
 
     `vectors` and `feature_vectors` are float32 for retrieval; `*_fixed` are the same in units of
-    2^-20 for scores. `second_stage` ranks where there is one. `item_row`, `item_feature_row`,
+    2^-20 for scores. `second_stage` ranks where there is one. `items`, `item_features`,
+    `user_features` and `segments` are names by row; `item_row`, `item_feature_row`,
     `user_feature_row` and `segment_row` map names to rows.
     """
 
@@ -45,17 +47,34 @@ class Release:
         self.id = release_id
         self.manifest = manifest
         self.history = manifest.history
-        self.items = content.vocabulary.items
         self.vectors = content.item_vectors
         self.feature_vectors = content.item_feature_vectors
         self.item_weights = content.item_weights
         self.second_stage = content.second_stage
         self.users_fixed = _users_fixed(content.user_feature_vectors)
         self.popularity_fixed = to_fixed(content.popularity)
-        self.item_row: Mapping[str, int] = row_numbers(content.vocabulary.items)
-        self.item_feature_row: Mapping[str, int] = row_numbers(content.vocabulary.item_features)
-        self.user_feature_row: Mapping[str, int] = row_numbers(content.vocabulary.user_features)
-        self.segment_row: Mapping[str, int] = row_numbers(content.vocabulary.segments)
+        words = content.vocabulary
+        self.name_rows(
+            StringTable(words.items),
+            StringTable(words.item_features),
+            StringTable(words.user_features),
+            StringTable(words.segments),
+        )
+
+    def name_rows(
+        self,
+        items: StringTable,
+        item_features: StringTable,
+        user_features: StringTable,
+        segments: StringTable,
+    ) -> None:
+        """Take over what the rows are called."""
+        self.items, self.item_features = items, item_features
+        self.user_features, self.segments = user_features, segments
+        self.item_row: Mapping[str, int] = items.numbers
+        self.item_feature_row: Mapping[str, int] = item_features.numbers
+        self.user_feature_row: Mapping[str, int] = user_features.numbers
+        self.segment_row: Mapping[str, int] = segments.numbers
 
     @cached_property
     def buyers(self) -> Doubles | None:

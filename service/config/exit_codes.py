@@ -2,7 +2,8 @@
 
     64 usage   65 bad data   66 missing input   69 no service   73 cannot write   78 configuration
 
-are the exit codes beside 0 and 1, as in sysexits.h.
+are the exit codes beside 0 and 1, as in sysexits.h. Under --strict, data of which a check of
+`training.checks` warns are bad data.
 """
 
 import errno

@@ -25,6 +25,7 @@ from service.decisions.serving_snapshot import (
     file_stamps,
     is_wanted,
 )
+from service.decisions.shared_index import ALONE, SharedIndexes
 from service.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -42,8 +43,10 @@ class Change(NamedTuple):
 class ActiveRelease(Serving):
     """Follows the registry's pointer, and moves it: either half of the pair alone."""
 
-    def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
-        super().__init__(store, registry, clock)
+    def __init__(
+        self, store: Store, registry: Registry, clock: Clock, shared: SharedIndexes = ALONE
+    ) -> None:
+        super().__init__(store, registry, clock, shared)
         self._loading = threading.Lock()  # held from choosing a release until it serves
         self._publishing = threading.Lock()  # held from choosing a policy until it decides
         self.in_force = Pointer()  # as last seen

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
-from models.domain.catalogue import Catalogue
 from models.domain.decisions import Request
 from models.domain.profile import Profile
 from models.errors import BadRelease
@@ -18,19 +17,24 @@ from models.policy.schema import Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.loader import load_release
 from models.release.registry import BadPolicyFile
+from models.release.release import Release
 from service.config.logs import log_fault
 from service.decisions.release_trial import try_release
 
 T = TypeVar("T")
 
 
-def load_index(directory: Path, catalogue: Catalogue) -> OfferIndex:
-    """Return a release, tried in a child process, over a catalogue; raises `BadRelease`."""
+def try_and_load(directory: Path) -> Release:
+    """Return a release that was tried in a child process; raises `BadRelease`."""
     if not directory.is_dir():
         raise BadRelease("release: not in the registry")
     try_release(directory)
-    release = load_release(directory)
-    return _prepared("release", lambda: OfferIndex(release, catalogue))
+    return load_release(directory)
+
+
+def place_offers(release: Release, make: Callable[[Release], OfferIndex]) -> OfferIndex:
+    """Return the index that `make` makes of a release; raises `BadRelease`."""
+    return _prepared("release", lambda: make(release))
 
 
 def warm_release(index: OfferIndex, policy: Policy, now: int) -> None:

@@ -9,19 +9,28 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from models.domain.catalogue import Catalogue
 from models.errors import BadRelease
 from models.policy.schema import BUILT_IN, Policy
+from models.ranking.offer_index import OfferIndex
 from models.release.histories import Pointer
 from models.release.registry import BadPolicyFile, Registry
+from models.release.release import Release
 from service.config.clock import Clock
 from service.decisions.collector import LongLived
 from service.decisions.mixed_currencies import MixedCurrencies
-from service.decisions.preparation import load_index, warm_policy, warm_release
+from service.decisions.preparation import (
+    place_offers,
+    try_and_load,
+    warm_policy,
+    warm_release,
+)
 from service.decisions.serving_snapshot import Refused, ServingSnapshot
+from service.decisions.shared_index import ALONE, INDEX, RELEASE, SharedIndexes
 from service.store.catalogue_writes import catch_up
 from service.store.store import Store
 
@@ -33,8 +42,15 @@ Commit = Callable[[], Pointer]
 class Serving:
     """Holds the snapshot in use, and swaps it; follows the store's catalogue."""
 
-    def __init__(self, store: Store, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        shared: SharedIndexes = ALONE,
+    ) -> None:
         self.registry = registry
+        self._shared = shared
         self._store = store
         self._clock = clock
         self._snapshot = ServingSnapshot(Catalogue(), None, BUILT_IN)
@@ -66,17 +82,54 @@ class Serving:
             epoch = self._store.epoch
             # A store that went back may give known revisions to other rows.
             known = snapshot.catalogue if epoch == self._catalogue_epoch else Catalogue()
-            catalogue = catch_up(self._store, known)
             self._catalogue_epoch = epoch
+            if not known.revision:
+                known = self._shared.catalogue(epoch) or known
+            catalogue = catch_up(self._store, known)
             if catalogue is not snapshot.catalogue:
-                index = None if snapshot.index is None else snapshot.index.update(catalogue)
+                index = snapshot.index
                 if index is not None:
+                    index = self._settled(self._updated(index, catalogue))
+                    catalogue = index.catalogue
                     self._mixed.look(snapshot.policy, catalogue)
+                elif catalogue.loose:
+                    catalogue = catalogue.packed()
                 self._snapshot = replace(snapshot, catalogue=catalogue, index=index)
                 self._long_lived.add(snapshot.catalogue.rows_changed_in(catalogue))
                 _log.debug("catalogue", revision=catalogue.revision)
             self.catalogue_checked = time.monotonic()
             return catalogue
+
+    def _updated(self, index: OfferIndex, catalogue: Catalogue) -> OfferIndex:
+        """Return the index of a later catalogue, or of one that came after that."""
+        return index.update(catalogue, lambda later: self._made(index.release, later, index))
+
+    def _settled(self, index: OfferIndex) -> OfferIndex:
+        """Return an index of whose catalogue not many rows are objects of this process."""
+        if not index.catalogue.loose:
+            return index
+        if self._shared.by_others:
+            return self._made(index.release, index.catalogue, index)
+        return index.over(index.catalogue.packed())
+
+    def _made(
+        self, release: Release, catalogue: Catalogue, before: OfferIndex | None = None
+    ) -> OfferIndex:
+        """Return an index that is made anew of a catalogue, or of one that came after that.
+
+        Where another worker has made one later than `before`, it is that, brought up to date.
+        """
+        epoch = self._catalogue_epoch
+        with self._shared.alone(INDEX):
+            found = self._shared.index(release, epoch)
+            if found is None or (before is not None and found.made_at <= before.made_at):
+                return self._shared.share(release, catalogue, epoch)
+            if found.catalogue.revision < catalogue.revision:
+                catalogue = catch_up(self._store, found.catalogue)
+                return found.update(
+                    catalogue, lambda later: self._shared.share(release, later, epoch)
+                )
+            return found
 
     def follow_catalogue(self) -> None:
         """Apply what other processes changed in the catalogue, if anything."""
@@ -93,11 +146,16 @@ class Serving:
             raise BadPolicyFile("policy: none of the history can be read; publish one first")
         index = self._snapshot.index
         while True:
-            tried = self._snapshot
+            tried, epoch = self._snapshot, self._catalogue_epoch
             try:
                 # Not under the lock: changes of the catalogue need not wait for a load.
                 if index is None or index.release.id != release_id:
-                    index = load_index(self.registry.path(release_id), tried.catalogue)
+                    with self._shared.alone(RELEASE):
+                        release = self._shared.release(release_id)
+                        if release is None:
+                            found = try_and_load(self.registry.path(release_id))
+                            release = self._shared.share_release(found)
+                    index = place_offers(release, partial(self._made, catalogue=tried.catalogue))
                 if index is not tried.index:
                     warm_release(index, tried.policy, self._clock.now())
             except BadRelease:
@@ -105,13 +163,18 @@ class Serving:
                 raise
             with self._swapping:
                 before = self._snapshot
+                if epoch != self._catalogue_epoch:
+                    index = before.index  # and not what was made of a store that went back since
+                    continue
                 if before.policy is not tried.policy:
                     continue  # not decided by together yet
-                if index.catalogue is not before.catalogue:
-                    index = index.update(before.catalogue)
+                if index.catalogue.revision < before.catalogue.revision:
+                    index = self._updated(index, before.catalogue)
                 pointer = commit()
-                self._mixed.look(before.policy, before.catalogue)
-                self._snapshot = replace(before, index=index, refused_release=instead_of)
+                self._mixed.look(before.policy, index.catalogue)
+                self._snapshot = replace(
+                    before, catalogue=index.catalogue, index=index, refused_release=instead_of
+                )
                 self._long_lived.add(len(index.rows))
             self.release_swaps += before.release_id != release_id
             self._log_serving()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import faiss
 import structlog
@@ -22,6 +23,7 @@ from service.config.settings import ConfigurationError, Settings
 from service.contract.errors import NoRelease
 from service.decisions.active_release import ActiveRelease
 from service.decisions.collector import loading
+from service.decisions.shared_index import ALONE, SharedIndexes
 from service.decisions.volume_leases import VolumeLeases
 from service.metrics.export import serve_metrics
 from service.metrics.server_metrics import Metrics
@@ -117,7 +119,8 @@ def running_server(
         volumes = VolumeLeases(store)
         closing.callback(volumes.close)
         closing.callback(server.stop, settings.drain_seconds)
-        active_release = ActiveRelease(store, registry, clock)
+        indexes = ALONE if shared is None else SharedIndexes(Path(shared.directory))
+        active_release = ActiveRelease(store, registry, clock, indexes)
         metrics.on_refresh(MetricsWatch(metrics.exported, store, active_release).observe)
         with loading():
             active_release.refresh_catalogue()

@@ -7,6 +7,7 @@ its place begins to leave.
 """
 
 import os
+import secrets
 import selectors
 import signal
 import tempfile
@@ -60,8 +61,15 @@ def supervise(settings: Settings, reread_settings: Callable[[], Settings]) -> No
         selectors.DefaultSelector() as selector,
     ):
         log_warnings(settings)
-        environment = {**os.environ, WORKER_METRICS_DIRECTORY: figures}
-        _Supervisor(settings, reread_settings, signals, port, environment, selector).run()
+        environment = {
+            **os.environ,
+            WORKER_METRICS_DIRECTORY: figures,
+            # Workers find ids in what they share by the hashes of one seed.
+            "PYTHONHASHSEED": str(secrets.randbelow(2**32)),
+        }
+        shared = Path(figures) / "shared"
+        shared.mkdir()
+        _Supervisor(settings, reread_settings, signals, port, shared, environment, selector).run()
     _log.info("stopped")
 
 
@@ -102,6 +110,7 @@ class _Supervisor:
         reread_settings: Callable[[], Settings],
         signals: ProcessSignals,
         port: int,
+        shared: Path,
         environment: dict[str, str],
         selector: selectors.BaseSelector,
     ) -> None:
@@ -109,6 +118,7 @@ class _Supervisor:
         self._reread_settings = reread_settings
         self._signals = signals
         self._port = port
+        self._shared = shared
         self._environment = environment
         self._selector = selector
         self._clock_offset = Clock(settings.start_time).offset
@@ -277,7 +287,9 @@ class _Supervisor:
         settings = self._settings
         deciding = any(worker.decides for worker in self._workers())
         assignment = encode_assignment(
-            number, SharedByWorkers(self._port, self._clock_offset, deciding), settings
+            number,
+            SharedByWorkers(self._port, self._clock_offset, deciding, str(self._shared)),
+            settings,
         )
         leaving = settings.lame_duck_seconds + settings.drain_seconds
         try:

@@ -64,13 +64,14 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("response", "evaluation", "ranking", "retrieval", "counting", "splits", "log"),
             *("progress", "terminal"),
         },
+        "checks": {"splits", "log"},
         "importing": {"importing/files", "log", "terminal"},
         "importing/guess": {"importing", "importing/files"},
         "simulation": {"log"},
-        "train": {"run", "evaluation", "ranking", "log", "progress"},
+        "train": {"run", "evaluation", "ranking", "splits", "log", "progress"},
         "commands": {
             *("train", "run", "response", "evaluation", "splits", "log", "importing"),
-            *("importing/guess", "simulation", "terminal"),
+            *("importing/guess", "simulation", "checks", "terminal"),
         },
     },
 }

@@ -36,6 +36,7 @@ ONLY_IN = {
 MANY_PARAMETERS = {
     "service/commands/customers.py": {"recommend", "record"},  # options of a command line
     "service/commands/serve.py": {"serve"},  # options of a command line
+    "training/commands.py": {"evaluate"},  # options of a command line
 }
 
 # A clock is read by these; a field may be called `now`.

@@ -70,13 +70,15 @@ def import_dataset(
     reject_file: Path,
     max_rejects: float = 0.05,
     progress: Callable[[str], None] = lambda _: None,
+    inspect: Callable[[Metadata, dict[str, pl.DataFrame]], None] = lambda _, __: None,
 ) -> Imported:
     """Import by the mapping at `mapping_path` into the new directory `out`.
 
     The reject file is always written. Raises `BadInput` for a mapping that is wrong or does not fit
     its files, `FileNotFoundError` for an absent file, `FileExistsError` where `out` is not free,
     and `BadDataset` where more than the share `max_rejects` (in [0, 1]) of the rows was rejected,
-    or no event is left; `out` is then not there.
+    or no event is left; `out` is then not there. Nor is it where `inspect` raises, which is shown
+    the metadata and the tables before they are written.
     """
     check_free(out)
     mapping = read_mapping(mapping_path)
@@ -94,7 +96,6 @@ def import_dataset(
         )
     if not tables["events"].height:
         raise BadDataset(f"{mapping_path}: no event is left; see {reject_file}")
-    progress("writing")
     about = mapping.dataset
     used = pl.concat(
         table[column]
@@ -111,6 +112,9 @@ def import_dataset(
         channels=tables["events"]["channel"].unique().sort().to_list(),
         namespaces=used.unique().sort().to_list(),
     )
+    progress("checking")
+    inspect(metadata, tables)
+    progress("writing")
     extras: dict[str, bytes | pl.DataFrame] = {} if truth is None else {TRUTH: truth}
     written = write_dataset(out, tables, metadata, extras)
     return Imported(written, rejects, None if truth is None else truth.height)

@@ -50,7 +50,7 @@ from training.response.stage import AFFINITY, ResponseStage, fit_response_stage
 from training.retrieval.stage_one import fit_content, history_for
 from training.run.config import TrainConfig
 from training.run.release import in_memory, manifest_fields
-from training.splits.cases import Split, of_known_customers
+from training.splits.cases import Inspect, Split, of_known_customers
 from training.splits.eval_cases import EvalCase, RankedLists, eval_cases_of
 from training.splits.held_out import held_out, window_out
 from training.splits.protocols import target_types
@@ -91,13 +91,18 @@ class TrainedPipeline:
 
 
 def train_pipeline(
-    dataset: Path, whole_log: Log, config: TrainConfig, incumbent: Release | None, steps: Steps
+    dataset: Path,
+    whole_log: Log,
+    config: TrainConfig,
+    incumbent: Release | None,
+    steps: Steps,
+    inspect: Inspect,
 ) -> TrainedPipeline:
     """Fit both stages on what is not held out, and measure them and the baselines on the rest.
 
-    `incumbent`, where there is one, is measured on the same cases. Where the trees did not see the
-    cases, the release itself is measured; else each customer is ranked by trees that were fitted
-    without them.
+    `inspect` sees the split before anything is fitted. `incumbent` is measured on the same cases.
+    Where the trees did not see the cases, the release itself is measured; else each customer is
+    ranked by trees that were fitted without them.
     """
     targets = target_types(whole_log)
     cold = cold_users.deal_cold_users(whole_log, config.split.newcomers, config.seed)
@@ -105,6 +110,7 @@ def train_pipeline(
     split = held_out(dataset, log, targets, config.split, config.seed)
     if config.share < 1:
         split = of_known_customers(split)
+    inspect(log, split)
     history = history_for(whole_log, config.responses.types if config.responses else ())
     settings, seed, mask = config.stage_one, config.seed, config.split.mask
     content = fit_content(split.training, targets, history, settings, seed, steps("stage one"))

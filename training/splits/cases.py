@@ -1,5 +1,6 @@
 """Cases: what a customer turned to after a moment, held out of a log to measure on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -41,6 +42,14 @@ class Split:
     cases: tuple[Case, ...]
     meaning: str
     window: tuple[int, int] | None
+
+
+# Is shown a log and how it was split before anything is learnt; may raise.
+Inspect = Callable[[Log, Split], None]
+
+
+def no_inspection(log: Log, split: Split) -> None:
+    """Look at nothing."""
 
 
 def of_known_customers(split: Split) -> Split:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from models.domain.compartments import joined, only
 from models.domain.identifier_groups import IdentifierGroups
 from models.domain.profile import (
     IDENTIFIERS_MOST,
@@ -215,7 +216,7 @@ def _absorb(
     identifier of either never meets one version twice.
     """
     # What is the survivor's own is as it was just read; the other may have been read before.
-    compartments = {**taken.compartments, **own.compartments}
+    compartments = joined(taken.compartments, own.compartments)
     after = replace(
         own,
         compartments=compartments,
@@ -237,11 +238,10 @@ def _forward(backend: Backend, survivor: Profile, arrival: int) -> bool:
 
 def _called_off(backend: Backend, survivor: Profile) -> Profile:
     """Return the survivor as it was before: with the compartments that lead to it, no other."""
-    compartments = {
-        identifier: compartment
-        for identifier, compartment in survivor.compartments.items()
-        if _home(backend, identifier) == survivor.customer
-    }
+    compartments = only(
+        survivor.compartments,
+        {one for one in survivor.compartments if _home(backend, one) == survivor.customer},
+    )
     links = tuple(
         link for link in survivor.links[:-1] if link.a in compartments and link.b in compartments
     )

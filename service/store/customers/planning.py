@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from models.codec import encode
+from models.domain.compartments import at_hand, joined
 from models.domain.event_types import EventType
 from models.domain.events import Event, event_key
 from models.domain.fold import fold, has_forgotten_ids, known_content
@@ -81,13 +82,17 @@ def plan_events(
         lines.append(line)
     if not new:
         return EventPlan(outcomes, None)
-    compartments, arrivals = dict(profile.compartments), known_since(profile)
+    known, arrivals = profile.compartments, known_since(profile)
+    folded: dict[bytes, Compartment] = {}
     for identifier, added in new.items():
-        if identifier not in compartments:
+        if identifier not in known:
             arrivals[identifier] = arrival.known_since.get(identifier, arrival.now)
-        compartments[identifier] = fold(compartments.get(identifier, empty), added, event_types)
+        folded[identifier] = fold(known.get(identifier, empty), added, event_types)
     after = replace(
-        profile, version=profile.version + 1, compartments=compartments, arrivals=arrivals
+        profile,
+        version=profile.version + 1,
+        compartments=joined(known, folded),
+        arrivals=arrivals,
     )
     blob = encode(after, after.version)
     return EventPlan(outcomes, CustomerWrite(profile.customer, profile.version, blob, tuple(lines)))
@@ -101,26 +106,23 @@ class _Logged:
     ) -> None:
         self._profile = profile
         self._content: dict[tuple[bytes, str], int] = {}
-        unsure: list[tuple[bytes, Event]] = []
+        unsure: list[EventQuery] = []
         # Of who was never linked all ids are where the write looks: it refuses what is known.
         sure = backend.refuses_known_ids and not arrival.refused and len(profile.owners) == 1
+        compartments = at_hand(profile.compartments)
         for event in events:
-            key = event_key(event.event_id)
-            for identifier, compartment in profile.compartments.items():
+            key, not_before = event_key(event.event_id), _not_before(event, arrival.now)
+            for identifier, compartment in compartments.items():
                 known = known_content(compartment, key)
                 if known is not None:
                     self._content[identifier, event.event_id] = known
                 elif not sure and has_forgotten_ids(compartment):
-                    unsure.append((identifier, event))
+                    unsure.append(EventQuery(identifier, event.event_id, not_before))
         if unsure and (arrival.look_up or arrival.refused):
-            queries = [
-                EventQuery(identifier, event.event_id, _not_before(event, arrival.now))
-                for identifier, event in unsure
-            ]
-            found = backend.seen(sorted(profile.owners), queries)
-            for (identifier, event), content in zip(unsure, found, strict=True):
+            found = backend.seen(sorted(profile.owners), unsure)
+            for (identifier, event_id, _), content in zip(unsure, found, strict=True):
                 if content is not None:
-                    self._content[identifier, event.event_id] = content
+                    self._content[identifier, event_id] = content
 
     def content(self, event: Event) -> int | None:
         """Return the content hash that is stored under the id of an event, None where none is."""

@@ -13,6 +13,7 @@ from service.store.customers.planning import (
     Arrival,
     EventFault,
     EventOutcome,
+    EventPlan,
     plan_events,
 )
 from service.store.customers.resolver import Resolver
@@ -122,14 +123,12 @@ class Recorder:
                 for customer in customers[start : start + WRITES_AT_ONCE]:
                     pace.give_way()
                     group = groups[customer]
-                    planned = plan_events(
-                        self._backend,
-                        profiles[customer],
-                        [events[index] for index in group],
-                        arrival,
-                        self._event_types,
+                    planned = self._planned(
+                        profiles[customer], [events[index] for index in group], arrival
                     )
-                    if planned.write is None:
+                    if isinstance(planned, Unreadable):
+                        outcome.update(dict.fromkeys(group, planned))
+                    elif planned.write is None:
                         outcome.update(zip(group, planned.outcomes, strict=True))
                     else:
                         plans.append((group, planned.outcomes, planned.write))
@@ -138,6 +137,15 @@ class Recorder:
                 if done:
                     self._recent.note(write.customer, version_of(write.blob))
                     outcome.update(zip(group, outcomes, strict=True))
+
+    def _planned(
+        self, profile: Profile, events: Sequence[Event], arrival: Arrival
+    ) -> EventPlan | Unreadable:
+        """Plan the write for one customer; what cannot be read of them is nobody else's matter."""
+        try:
+            return plan_events(self._backend, profile, events, arrival, self._event_types)
+        except Unreadable as error:
+            return error
 
 
 def _of_one(error: StoreUnavailable) -> bool:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from models.codec import encode
+from models.domain.compartments import only
 from models.domain.profile import Forward, Link, Profile, Unlink, decode_customer, known_since
 from service.store.customers.log_entries import unlink_line
 from service.store.customers.optimistic_writes import (
@@ -119,7 +120,7 @@ def _release(backend: Backend, profile: Profile) -> bool:
     ):
         if writes:
             return all(backend.write(writes))
-    compartments = {who: part for who, part in profile.compartments.items() if who in stays}
+    compartments = only(profile.compartments, stays)
     links = tuple(link for link in profile.links if link.a in stays)
     after = replace(
         profile,
@@ -157,7 +158,7 @@ def _settled(
     left = Profile(
         customer=profile.releasing,
         version=max(profile.version, expected) + 1,
-        compartments={who: part for who, part in profile.compartments.items() if who in leaves},
+        compartments=only(profile.compartments, leaves),
         links=tuple(link for link in profile.links if link.a in leaves),
         released_by=profile.customer,
         once_with=_once_with(profile, leaves),

@@ -86,6 +86,7 @@ class RedisKeys:
             for key in RedisKey
         }
         self._customers = self._templates[RedisKey.CUSTOMER]
+        self._event_ids = self._templates[RedisKey.EVENT_IDS]
 
     def of(self, kind: RedisKey, *values: int | str) -> bytes:
         """Return the key of a kind with these values in the places of the pattern's words."""
@@ -101,11 +102,11 @@ class RedisKeys:
 
     def event_ids(self, identifier: bytes, customer: bytes) -> bytes:
         """Return the key of the event ids of an identifier that a customer's writes logged."""
-        return self.of(RedisKey.EVENT_IDS, shard_of(customer, self._shards), identifier.hex())
+        return self.event_ids_in(shard_of(customer, self._shards), identifier)
 
-    def event_ids_of(self, entry: bytes, shard: int) -> bytes:
-        """Return the key of the event ids among which is that of an entry of a shard's log."""
-        return self.of(RedisKey.EVENT_IDS, shard, entry[:16].hex())
+    def event_ids_in(self, shard: int, identifier: bytes) -> bytes:
+        """Return the key of the event ids of an identifier that were logged in a shard."""
+        return (self._event_ids % (shard, identifier.hex())).encode()
 
     def record(self, decision_id: str) -> bytes:
         """Return the key of a decision record; the shard is in its id."""

@@ -35,19 +35,25 @@ class LoggedEvents:
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
         """Look the events up among the ids of their identifiers, in the shards of the owners."""
         names_of = self._header.keys
-        homes = {shard_of(owner, self._shards): owner for owner in owners}.values()
-        names = [event_key(query.event_id).to_bytes(8, "big") for query in queries]
+        shards = list(dict.fromkeys(shard_of(owner, self._shards) for owner in owners))
+        # The same few events are looked for under each identifier of a customer.
+        ids_of = {
+            event_id: event_key(event_id).to_bytes(8, "big")
+            for event_id in dict.fromkeys(query.event_id for query in queries)
+        }
         identifiers = {query.identifier for query in queries}
-        keys = {one: [names_of.event_ids(one, owner) for owner in homes] for one in identifiers}
-        ids = list(dict.fromkeys(names))
+        keys = {one: [names_of.event_ids_in(shard, one) for shard in shards] for one in identifiers}
+        ids = list(dict.fromkeys(ids_of.values()))
         calls = [
             call for shard in zip(*keys.values(), strict=True) for call in known_calls(shard, ids)
         ]
         contents = self._calls.run(KNOWN, calls, partial(known, calls)) if calls else {}
-        found = [
-            next((contents[key, name] for key in keys[one] if (key, name) in contents), None)
-            for (one, *_), name in zip(queries, names, strict=True)
-        ]
+        # Few of them are known: those are gone through, not all that was asked for.
+        identifier_of = {key: one for one, its in keys.items() for key in its}
+        known_of: dict[tuple[bytes, bytes], int] = {}
+        for (key, name), known_content in contents.items():
+            known_of.setdefault((identifier_of[key], name), known_content)
+        found = [known_of.get((one, ids_of[event_id])) for one, event_id, _ in queries]
         if self._indexed or None not in found:
             return found
         missing = [at for at, content in enumerate(found) if content is None]
@@ -82,7 +88,7 @@ class LoggedEvents:
             while page := list(islice(found, PAGE)):
                 names = self._header.keys
                 commands: list[Command] = [
-                    ("HSETNX", names.event_ids_of(entry, shard), entry[16:24], entry[24:28])
+                    ("HSETNX", names.event_ids_in(shard, entry[:16]), entry[16:24], entry[24:28])
                     for _, entry in page
                     if entry[16:24] != _NO_EVENT
                 ]

@@ -40,6 +40,8 @@ from service.store.sqlite.jobs import (
 BUSY_SECONDS = 5.0  # how long a write waits for that of another process
 _PAGE = 1_000  # customers, or entries of the log, in one answer
 _PAGE_OF = "SELECT seq, blob FROM {} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_CONTENTS = "SELECT event_id, content FROM log WHERE identifier = ? AND event_id IN ({})"
+_IDS = 500  # in one statement: how many values it may have is limited
 _RECORDS = 200  # decision records in one answer
 _LOG = b"log"  # the one part of the log
 
@@ -121,16 +123,19 @@ class SqliteBackend:
         self._submit(lambda connection: connection.execute(less, (number, counter)).rowcount)
 
     def seen(self, owners: Sequence[bytes], queries: Sequence[EventQuery]) -> list[int | None]:
-        """Look the events up in the index of the log."""
+        """Look the events up in the index of the log, in a statement for each identifier."""
+        asked: dict[bytes, list[str]] = {}
+        for query in queries:
+            asked.setdefault(query.identifier, []).append(query.event_id)
+        found: dict[tuple[bytes, str], int] = {}
         with self._reading() as connection:
-            found = [
-                connection.execute(
-                    "SELECT content FROM log WHERE identifier = ? AND event_id = ?",
-                    (query.identifier, query.event_id),
-                ).fetchone()
-                for query in queries
-            ]
-        return [None if row is None else row[0] for row in found]
+            for identifier, ids in asked.items():
+                for start in range(0, len(ids), _IDS):
+                    some = ids[start : start + _IDS]
+                    of_some = _CONTENTS.format(", ".join("?" * len(some)))
+                    rows = connection.execute(of_some, (identifier, *some))
+                    found.update(((identifier, event_id), content) for event_id, content in rows)
+        return [found.get((query.identifier, query.event_id)) for query in queries]
 
     def log(
         self, marks: LogMarks | None = None, owners: Collection[bytes] | None = None

@@ -146,7 +146,7 @@ def check_whole(kept: KeptStore) -> None:
     with database(kept) as backend:
         blobs = backend.get_many(sorted(set(backend.customers())))
         assert {blob[0] for blob in blobs if blob} == {FORMAT}
-        parts = {}
+        parts: dict[bytes, Compartment] = {}
         for profile in profiles(backend):
             assert not profile.unsettled
             parts.update(profile.compartments)

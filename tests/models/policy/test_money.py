@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.domain.amounts import NANOS
 from models.domain.catalogue import Item, Money
 from models.domain.selectors import OfferHas
+from models.policy.amount_columns import AmountColumns
 from models.policy.amount_masks import ExactColumn
 from models.policy.currency import exchange_of, recorded_exchange
 from models.policy.eligibility import offers_having
@@ -120,7 +121,8 @@ amounts = st.none() | st.builds(
 def test_amounts_compare_as_their_nanos_do(found: list[Money | None], bound: float) -> None:
     """Amounts, also negative ones, are within a bound just when their nanos are."""
     euro = exchange_of(EURO, "EUR")
-    column = ExactColumn.of_amounts(found, euro)
+    columns = AmountColumns([Item(id="a", price=money) for money in found])
+    column = ExactColumn.of_amounts(columns, columns.prices, euro)
     plain = ExactColumn([euro.nanos(money) for money in found], NANOS)
     for _ in range(2):  # the second time they are kept
         assert column.at_least(bound).tolist() == plain.at_least(bound).tolist()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain.catalogue import Catalogue, Item, Offer
-from models.ranking import offer_rows
+from models.ranking import offer_rows, row_ids
 from models.ranking.offer_rows import OfferRows
 
 ids = st.text("abc", min_size=1, max_size=5)
@@ -32,7 +32,7 @@ def test_whoever_comes_has_a_place_in_the_order(
 ) -> None:
     """However ids arrive, and where neighbours leave no room, ties go by ids, in every state."""
     monkeypatch.setattr(offer_rows, "_RANKS", ranks)
-    monkeypatch.setattr(offer_rows, "VACANT_SHARE", 1)
+    monkeypatch.setattr(row_ids, "VACANT_SHARE", 1)
 
     @settings(max_examples=150)
     @given(st.sets(ids, min_size=4), st.sets(ids, min_size=4), st.lists(ids, max_size=12))

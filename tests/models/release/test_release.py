@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput, BadRelease
-from models.release.golden import check_golden
+from models.numeric.array_file import map_arrays, write_arrays
+from models.release.golden import check_golden, make_golden
 from models.release.histories import NothingToRollBack
 from models.release.loader import load_release, read_golden, verify_release
-from models.release.manifest import FILES, MANIFEST
+from models.release.manifest import FILES, MANIFEST, GoldenEvent
+from models.release.packed_release import release_arrays, release_of_arrays
 from models.release.ranker_files import stage_arrays
 from models.release.registry import Entry, Registry
 from tests.support.bad_content import rehashed
@@ -152,3 +154,23 @@ def test_an_unreadable_pointer_says_so(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "pointer.json").write_bytes(text)
     with pytest.raises(BadRelease, match=r"^pointer.json: "):
         registry.pointer()
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_a_mapped_release_answers_as_the_one_that_was_loaded(tmp_path: Path, ranked: bool) -> None:
+    """Another process that maps a release decides by the very numbers of who loaded it."""
+    loaded = load_release(write_small_release(tmp_path, ranked=ranked)[1])
+    write_arrays(tmp_path / "release", release_arrays(loaded))
+    mapped = release_of_arrays(loaded.id, map_arrays(tmp_path / "release"))
+    assert (mapped.id, mapped.manifest, mapped.history) == (
+        loaded.id,
+        loaded.manifest,
+        loaded.history,
+    )
+    for name in ("items", "item_features", "user_features", "segments"):
+        assert list(getattr(mapped, name)) == list(getattr(loaded, name))
+    assert dict(mapped.item_row) == dict(loaded.item_row)
+    for item in loaded.items[:3]:
+        asked = (GoldenEvent("view", "web", item, 0),)
+        check_golden(mapped, make_golden(loaded, asked, {"segment": "young"}, 5))
+    assert (mapped.second_stage is None) is not ranked
