@@ -283,6 +283,8 @@ def _mapping(kind: str, frame: pl.DataFrame) -> str:
 
 def _block(kind: str, file: str, columns: Sequence[str]) -> str:
     lines = [f"[[{kind}]]", f'file = "{file}"', 'duplicates = "keep"']
+    if kind == "events":
+        lines.append('below_zero = "reject"')  # else what is below zero is a return
     for name in columns:
         if name == "plan":
             lines.append('attributes = { plan = "plan" }')

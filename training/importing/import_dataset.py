@@ -15,14 +15,15 @@ from models.domain.input.reasons import Refusal
 from models.errors import BadDataset
 from training.importing.assemble import (
     AT,
-    FILE,
     ONCE,
     ORDER,
     assemble_events,
     collect_links,
     collect_offers,
     distinct_rows,
+    first_of_each,
 )
+from training.importing.below_zero import take_back
 from training.importing.convert import (
     add_json,
     add_list,
@@ -32,16 +33,27 @@ from training.importing.convert import (
     add_time,
     check_zone,
 )
-from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
+from training.importing.files.names import COMPUTED, FILE, ROW
+from training.importing.mapping import (
+    OF_ROWS,
+    Customers,
+    DatasetSection,
+    Events,
+    Items,
+    Mapping,
+    Source,
+    Truth,
+)
+from training.importing.read_mapping import read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
 from training.importing.rule_rejects import note_countless, note_zones, reject_findings
-from training.importing.sources import COMPUTED, ROW
 from training.log.dataset import empty, write_dataset
 from training.log.table_rules import Declared, declared
 
 MONEY = ("amount", "discount", "price", "value")
 TRUTH = "truth.parquet"
+KEYS = {"items": ["item"], "customers": ["namespace", "identifier"]}
 
 Block = TypeVar("Block", bound=Source)
 
@@ -87,7 +99,8 @@ def import_dataset(
     if rejects.share > max_rejects:
         raise BadDataset(
             f"{mapping_path}: {rejects.rejected:,} of {rejects.rows_read:,} rows rejected "
-            f"({rejects.share:.2%}), more than {max_rejects:.2%}; see {reject_file}"
+            f"({rejects.share:.2%}), more than {max_rejects:.2%}, such as {rejects.usual()}; "
+            f"see {reject_file}"
         )
     if not tables["events"].height:
         raise BadDataset(f"{mapping_path}: no event is left; see {reject_file}")
@@ -131,21 +144,24 @@ def _tables(
         for index, block in enumerate(blocks):
             progress(f"{table}: {block.file}")
             row_filter = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
-            frames.append(_mapped(row_filter, table, block, about, names))
+            mapped = _mapped(row_filter, table, block, about, names)
+            if isinstance(block, Items | Customers) and block.again == "first":
+                mapped = first_of_each(mapped, KEYS[table], rejects)
+            frames.append(mapped)
         return pl.concat(frames, how="diagonal")
 
     events = rows("events", mapping.events)
     tables = {"events": assemble_events(events, rejects, about.order_over)}
     tables["items"] = empty("items")
     if mapping.items:
-        tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)
+        tables["items"] = distinct_rows(
+            rows("items", mapping.items), "items", KEYS["items"], rejects
+        )
     if mapping.offers:
         tables["offers"] = collect_offers(rows("offers", mapping.offers), rejects)
     if mapping.customers:
         customers = rows("customers", mapping.customers)
-        tables["customers"] = distinct_rows(
-            customers, "customers", ["namespace", "identifier"], rejects
-        )
+        tables["customers"] = distinct_rows(customers, "customers", KEYS["customers"], rejects)
     if mapping.links:
         tables["links"] = collect_links(rows("links", mapping.links), rejects)
     note_countless(tables["events"], names, rejects)
@@ -167,7 +183,7 @@ def _mapped(
     types = {column.name: column.type for column in TABLES[table]}
     for name in block.__struct_fields__:
         spec = getattr(block, name)
-        if spec is None or name in Source.__struct_fields__ or name in ("order", "once"):
+        if spec is None or name in OF_ROWS:
             continue
         kind = types.get(name)
         if name in MONEY:
@@ -185,6 +201,7 @@ def _mapped(
         else:
             add_text(row_filter, name, spec)
     if isinstance(block, Events):
+        take_back(row_filter, block.below_zero, about.event_types)
         _add_order(row_filter, block)
         if about.kind == "timed":
             _need(row_filter, "time")
@@ -208,7 +225,7 @@ def _finished(row_filter: RowFilter, table: str, block: Source, names: Declared)
     reject_findings(row_filter, table, block, names)
     carried = [name for name in row_filter.frame.columns if name.startswith((ORDER, ONCE))]
     return row_filter.frame.select(
-        pl.lit(row_filter.index, dtype=pl.Int64()).alias(FILE),
+        FILE,
         pl.col(ROW).alias(AT),
         *(pl.col(COMPUTED + column.name).alias(column.name) for column in columns),
         *carried,
@@ -266,8 +283,12 @@ def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) ->
             add_number(row_filter, "before", block.before, pl.Int64())
     for name in ("customer", "item"):
         _need(row_filter, name)
-    targets = row_filter.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
-    distinct = targets.unique().sort(columns)
-    row_filter.tally.kept = distinct.height
-    row_filter.tally.repeated += targets.height - distinct.height
-    return distinct
+    targets = row_filter.frame.select(
+        *(pl.col(COMPUTED + name).alias(name) for name in columns), FILE
+    )
+    distinct = targets.unique(columns, keep="first", maintain_order=True)
+    for tally in range(len(rejects.tallies)):
+        kept, all_ = (int((frame[FILE] == tally).sum()) for frame in (distinct, targets))
+        rejects.tallies[tally].kept += kept
+        rejects.tallies[tally].repeated += all_ - kept
+    return distinct.drop(FILE).sort(columns)

@@ -6,10 +6,11 @@ from models.domain.dataset import TABLES
 from models.domain.input.warnings import is_about_nothing
 from models.domain.input.zones import zone_fault
 from models.policy.schema import Contact
-from training.importing.mapping import Field, Source, as_field
+from training.importing.field import Field, as_field
+from training.importing.files.names import COMPUTED
+from training.importing.mapping import Source
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
-from training.importing.sources import COMPUTED
 from training.log.table_rules import Declared, findings
 
 ZONE_ATTRIBUTE = Contact().zone_attribute

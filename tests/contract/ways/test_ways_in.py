@@ -128,7 +128,8 @@ def test_bad_values_are_refused_alike(ways: Ways, way: str) -> None:
     wrong = [
         (row.kind, row.change, row.reason, answer)
         for row, answer in zip(rows, told, strict=True)
-        if not answer.endswith(f": {row.reason}")
+        # An import adds what its mapping might say.
+        if not answer.partition("; say ")[0].endswith(f": {row.reason}")
     ]
     assert wrong == []
     assert ways.served_store() == before
