@@ -84,10 +84,10 @@ def _check_conditions(source: Source, key: str) -> None:
 def _check_format(written: FileFormat, key: str) -> None:
     if written.encoding is not None:
         check_encoding(written.encoding, f"{key}.encoding")
-    for name in ("delimiter", "quote"):
-        sign = getattr(written, name)
-        if sign is not None and len(sign) != 1 and (name, sign) != ("quote", ""):
-            raise BadInput(f"{key}.{name}", f"{sign!r} is not one sign")
+    if written.delimiter == "":
+        raise BadInput(f"{key}.delimiter", "is empty")
+    if len(written.quote) > 1:
+        raise BadInput(f"{key}.quote", f"{written.quote!r} is not one sign")
     if written.decimal is not None and written.decimal in (written.thousands or ""):
         raise BadInput(f"{key}.thousands", "it cannot be the decimal sign, too")
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -158,9 +159,70 @@ def test_texts_that_mean_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_told(tmp_path: Path) -> None:
-    """An empty folder and a pattern of nothing are refused by what they were."""
+    """Only what is absent is not found; an empty folder and a pattern of nothing say so."""
     (tmp_path / "days").mkdir()
-    for name in ("days", "days/*.csv", "gone.csv", "gone"):
+    for name, told in (("days", "days: is empty"), ("days/*.csv", "matches no file")):
+        mapping = (ABOUT + EVENTS).replace('file = "events"', f'file = "{name}"')
+        with pytest.raises(BadDataset, match=told):
+            imported(tmp_path, mapping)
+    for name in ("gone.csv", "gone"):
         mapping = (ABOUT + EVENTS).replace('file = "events"', f'file = "{name}"')
         with pytest.raises(FileNotFoundError):
             imported(tmp_path, mapping)
+
+
+def test_a_file_named_outright_is_read_whatever_its_ending(tmp_path: Path) -> None:
+    """Text of any ending, or none, is read; what is neither text nor Parquet is told as that."""
+    for name in ("u.data", "app.log", "rows", "x.inter"):
+        folder = tmp_path / f"with_{name}"
+        folder.mkdir()
+        (folder / name).write_text(ROWS, encoding="utf-8")
+        mapping = (ABOUT + EVENTS).replace('file = "events"', f'file = "{name}"')
+        assert imported(folder, mapping) == EXPECTED
+    (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
+    mapping = (ABOUT + EVENTS).replace('file = "events"', 'file = "book.xlsx"')
+    with pytest.raises(BadDataset, match="is neither text nor Parquet"):
+        imported(tmp_path, mapping)
+
+
+def test_a_folder_of_unknown_endings_is_its_text(tmp_path: Path) -> None:
+    """Files of unknown endings are read where a folder has no others, and not beside those."""
+    days = tmp_path / "days"
+    days.mkdir()
+    (days / "1.log").write_text(ROWS, encoding="utf-8")
+    (days / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
+    mapping = (ABOUT + EVENTS).replace('file = "events"', 'file = "days"')
+    assert imported(tmp_path, mapping) == EXPECTED
+    shutil.rmtree(tmp_path / "out")
+    (days / "2.csv").write_text(HEADER + "3,look,2026-01-03,c\n", encoding="utf-8")
+    assert imported(tmp_path, mapping) == [("3", "c")]
+
+
+@pytest.mark.parametrize("sign", ["::", " "])
+def test_several_signs_and_blanks_divide_too(tmp_path: Path, sign: str) -> None:
+    """Two colons, and blanks where nothing else does, divide fields; quoted ones are text."""
+    text = ROWS.replace(",", sign).replace("Äpfel", f'"rote{sign}Äpfel"')
+    text += "".join(f"3{sign}look{sign}2026-01-03{sign}c{n}\n" for n in range(20)) + "broken\n"
+    (tmp_path / "events.dat").write_text(text, encoding="utf-8")
+    assert imported(tmp_path)[:2] == [("1", f"rote{sign}Äpfel"), ("2", "Brötchen")]
+    assert [reason for *_, reason in rejects(tmp_path)] == ["1 fields, the header has 4"]
+
+
+def test_a_header_behind_the_sign_of_a_comment(tmp_path: Path) -> None:
+    """The first line may be a comment, whose names are divided otherwise than the rows."""
+    text = "# who,what,at,thing\n1 look 2026-01-01 a\n2 buy 2026-01-02 b\n"
+    (tmp_path / "events.txt").write_text(text)
+    assert imported(tmp_path) == [("1", "a"), ("2", "b")]
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / "events.txt").write_text("#,who,what,at,thing\n1,1,look,2026-01-01,a\n")
+    assert imported(tmp_path) == [("1", "a")]
+
+
+def test_ids_written_as_numbers_with_a_point(tmp_path: Path) -> None:
+    """Columns that the mapping calls whole lose the fraction of nothing; other texts stay."""
+    mapping = (ABOUT + EVENTS).replace(
+        'file = "events"', 'file = "events"\nread = { whole = ["who", "thing"] }'
+    )
+    text = HEADER + "1.0,look,2026-01-01,5.863e+03\n007,buy,2026-01-02,2.5\n"
+    (tmp_path / "events.csv").write_text(text)
+    assert imported(tmp_path, mapping) == [("007", "2.5"), ("1", "5863")]

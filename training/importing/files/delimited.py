@@ -6,16 +6,17 @@ quote inside a field stops all (Polars).
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import polars as pl
 
 from models.errors import BadDataset
-from training.importing.files.dialect import SAMPLE, delimiter_of, dialect
+from training.importing.files.dialect import SAMPLE, delimiter_of, reader, usual_fields
 from training.importing.files.file_format import FileFormat
 from training.importing.files.names import ROW
 from training.importing.files.opened import opened, undecoded
@@ -35,9 +36,10 @@ def read_delimited(
     csv.field_size_limit(1 << 24)
     with opened(path, written.encoding) as file:
         lines = _Lines(file)
-        signs = _dialect(lines, written)
-        records = _records(lines, signs)
-        header = written.columns or _header(path, next(records, None))
+        delimiter = _delimiter(lines, written)
+        commented = None if written.columns else _commented(lines, delimiter, written)
+        records = _records(lines, delimiter, written)
+        header = written.columns or _header(path, commented or next(records, None))
         return _read(path, lines, islice(records, limit), header, written, reject)
 
 
@@ -70,20 +72,38 @@ class _Lines:
         return lines
 
 
-def _dialect(lines: _Lines, written: FileFormat) -> dict[str, Any]:
-    delimiter = written.delimiter
-    if delimiter is None:
-        delimiter = delimiter_of(lines.ahead(SAMPLE), written.quote, len(written.columns))
-    return dialect(delimiter, written.quote)
+def _delimiter(lines: _Lines, written: FileFormat) -> str:
+    if written.delimiter is not None:
+        return written.delimiter
+    ahead = lines.ahead(SAMPLE)
+    if len(ahead) > 1 and ahead[0].startswith("#"):
+        # What stands behind the sign of a comment is often divided otherwise than the rows.
+        ahead = ahead[1:]
+    return delimiter_of(ahead, written.quote, len(written.columns))
 
 
-def _records(lines: _Lines, signs: dict[str, Any]) -> Iterator[list[str] | None]:
+def _commented(lines: _Lines, delimiter: str, written: FileFormat) -> list[str] | None:
+    """Take the header behind `#`, if the file begins with one, divided as the rows or otherwise."""
+    first, *rest = lines.ahead(SAMPLE) or [""]
+    if not re.match(r"#+\s*[^\s#,;|]", first) or not rest:
+        return None
+    text = first.lstrip("#").strip() + "\n"
+    number = usual_fields(rest, delimiter, written.quote)
+    for one in (delimiter, delimiter_of([text], written.quote, number)):
+        fields = next(reader([text], one, written.quote, strict=False))
+        if len(fields) == number:
+            next(lines)
+            return fields
+    return None
+
+
+def _records(lines: _Lines, delimiter: str, written: FileFormat) -> Iterator[list[str] | None]:
     """Yield the fields of each record, or None for a damaged one."""
-    reader = csv.reader(lines, strict=True, **signs)
+    records = reader(lines, delimiter, written.quote, strict=True)
     while True:
         lines.taken = []
         try:
-            yield next(reader)
+            yield next(records)
         except csv.Error:
             yield None
         except StopIteration:
@@ -167,4 +187,6 @@ def first_record(path: Path, written: FileFormat) -> list[str]:
     """Return the fields of the first row of a file; none where there is none that can be read."""
     with opened(path, written.encoding) as file:
         lines = _Lines(file)
-        return next(_records(lines, _dialect(lines, written)), None) or []
+        delimiter = _delimiter(lines, written)
+        commented = _commented(lines, delimiter, written)
+        return commented or next(_records(lines, delimiter, written), None) or []

@@ -15,8 +15,8 @@ class FileFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     delimiter: Annotated[
         str | None,
         Meta(
-            description="what stands between fields; without it the one of comma, semicolon, tab "
-            "and bar that divides the rows alike"
+            description="what stands between fields; without it the one of comma, semicolon, tab, "
+            "bar, `::` and blank that divides the rows alike"
         ),
     ] = None
     quote: Annotated[str, Meta(description='what fields are quoted with; `""`: they are not')] = '"'
@@ -47,4 +47,11 @@ class FileFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ] = None
     null: Annotated[
         list[str], Meta(description="texts that mean that there is no value, such as `NULL`")
+    ] = []
+    whole: Annotated[
+        list[str],
+        Meta(
+            description="columns of ids that were written as numbers with a point: `5863.0` and "
+            "`5.863e+03` become `5863`"
+        ),
     ] = []

@@ -17,7 +17,7 @@ import zstandard
 from models.errors import BadDataset, BadInput
 
 # The longer first: the mark of UTF-32 begins as that of UTF-16 does.
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -55,7 +55,7 @@ def encoding_of(path: Path, declared: str | None) -> str:
     """Return the declared encoding, or that of the mark a file begins with, or UTF-8."""
     with unpacked(path) as file:
         start = file.read(4)
-    marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
+    marked = next((name for mark, name in MARKS if start.startswith(mark)), None)
     if declared is None:
         return marked or "utf-8"
     name = codecs.lookup(declared).name

@@ -15,6 +15,9 @@ from training.importing.files.unreadable import Unreadable
 # Blanks that `str.isspace` knows, and those that are none to it and cannot be seen either.
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 
+# A number that a program wrote which knew it as one with a fraction.
+AS_FLOAT = r"^-?\d+(\.0+|(\.\d+)?[eE][+-]?\d+)$"
+
 
 def read_file(
     path: Path, written: FileFormat, limit: int | None = None
@@ -36,4 +39,16 @@ def read_file(
     nothing = pl.Series(["", *written.null], dtype=pl.String())
     frame = frame.with_columns(texts.str.strip_chars(_BLANKS))
     frame = frame.with_columns(pl.when(~texts.is_in(nothing.implode())).then(texts))
+    named = [name for name in written.whole if name in frame.columns]
+    frame = frame.with_columns(whole_ids(frame[name]) for name in named)
     return frame.select(ROW, pl.exclude(ROW)), reject
+
+
+def whole_ids(values: pl.Series) -> pl.Series:
+    """Return texts such as 5863.0 and 5.863e+03 as whole numbers; others as they are."""
+    if values.dtype != pl.String():
+        return values
+    numbers = values.set(~values.str.contains(AS_FLOAT), None).cast(pl.Float64(), strict=False)
+    exact = (numbers == numbers.round()) & (numbers.abs() < 2.0**53)
+    whole = numbers.set(~exact, None).cast(pl.Int64()).cast(pl.String())
+    return whole.fill_null(values)

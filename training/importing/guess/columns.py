@@ -8,11 +8,15 @@ import polars as pl
 from models.errors import BadInput
 from training.importing.decimals import plain_decimals
 from training.importing.files.file_format import FileFormat
+from training.importing.files.read import AS_FLOAT
 from training.importing.guess.words import score
 from training.importing.row_filter import as_text
 from training.importing.times import Moments, moments
 
 MOST = 0.97  # of the values, where a column is taken for times or numbers
+# Texts that read as times hardly read so by chance: damaged ones among them become rejects.
+MOST_TIMES = 0.9
+_ADDRESS = r"^([^@\s]+@[^@\s]+|[0-9a-f]{64})$"
 _CLOCK = r"^\d{1,2}:\d\d(:\d\d(\.\d+)?)?$"
 
 
@@ -93,7 +97,21 @@ class Column:
         local = read.local.dt.replace_time_zone("UTC")
         years = read.instant.fill_null(local).dt.year()
         ours = years.is_between(1990, 2040).fill_null(False)
-        return average(ours | read.unclear) >= MOST
+        return average(ours | read.unclear) >= (MOST if self.number else MOST_TIMES)
+
+    @cached_property
+    def no_times(self) -> pl.Series:
+        """The values that are no times."""
+        if self.raw.dtype.is_temporal():
+            return self.values.clear()
+        read = self.moments
+        return self.values.filter(read.instant.is_null() & read.local.is_null() & ~read.unclear)
+
+    @cached_property
+    def as_float(self) -> bool:
+        """Whether whole numbers are written with a point, as 5863.0 and 5.863e+03 are."""
+        texts = self.raw.dtype == pl.String()
+        return texts and self.whole and bool(self.values.str.contains(AS_FLOAT).all())
 
     @cached_property
     def clock(self) -> bool:
@@ -111,6 +129,16 @@ class Column:
         if self.number or not len(self.values) or average(self.values.str.len_chars()) < 5:
             return False
         return average(self.values.str.contains(r"\S\s\S")) > 0.5
+
+    @cached_property
+    def holds_addresses(self) -> bool:
+        """Whether nearly all values are e-mail addresses, in clear or as their SHA-256."""
+        return average(self.values.str.contains(_ADDRESS)) >= MOST
+
+    @cached_property
+    def hashed(self) -> bool:
+        """Whether all values are SHA-256 in lower-case hex."""
+        return len(self.values) > 0 and bool(self.values.str.contains(r"^[0-9a-f]{64}$").all())
 
     def top(self, count: int) -> list[str]:
         """Return the most frequent values."""

@@ -14,11 +14,14 @@ from training.importing.guess.words import (
     CHANNELS,
     CURRENCIES,
     SERVICES,
+    SHOWN,
     TYPES,
+    VERBS,
     meaning,
     namespace_of,
     plain,
     tokens,
+    whole_meaning,
 )
 
 # Names of nobody that stand where a customer would; a single one with this share of the rows.
@@ -69,6 +72,13 @@ def put_read(draft: Draft, table: Table) -> None:
     if table.written.columns:
         said["columns"] = texts(table.written.columns)
         draft.decide("the file has no header: give its columns their names", table.short)
+    if table.written.whole:
+        said["whole"] = texts(table.written.whole)
+        draft.decide(
+            f"{', '.join(table.written.whole)} are ids written as numbers with a point, such as "
+            "5863.0, and are read as 5863",
+            table.short,
+        )
     if said:
         draft.put("read", inline(said))
 
@@ -104,9 +114,19 @@ def _put_customer(
 ) -> None:
     role = "customer" if "customer" in roles else "session"
     column = roles[role]
-    namespace = namespace_of(column.name)
+    namespace = "email_sha256" if column.hashed else namespace_of(column.name)
     draft.put("namespace.const", quoted(namespace), f"what {column.name} is an identifier of")
     put_identifier(draft, column, context, _why(roles, role))
+    if column.holds_addresses and not column.hashed:
+        draft.decide(
+            f"{column.name} holds e-mail addresses, which name persons: better give the SHA-256 in "
+            'hex of each in lower case, and say namespace.const = "email_sha256"; as they are '
+            "they count as names of users",
+            table.short,
+        )
+    for role_, told in roles.told.items():
+        if role_ in ("customer", "item"):
+            draft.decide(told, table.short)
     if role == "session":
         draft.decide(
             f"each {column.name} is a customer of its own, as no column names customers", table.name
@@ -139,9 +159,12 @@ def _put_type(
     if "type" in roles:
         column = roles["type"]
         known: dict[str, str] = {}
-        unknown = []
+        unknown, most = [], []
         for value in sorted(column.values.unique()):
-            type_ = meaning(value, TYPES)
+            type_ = meaning(value, TYPES) or whole_meaning(value, VERBS)
+            if type_ is None and _is_most(column, value):
+                type_ = "view"
+                most.append(value)
             if type_ is None:
                 unknown.append(value)
             else:
@@ -151,9 +174,18 @@ def _put_type(
             inline({"column": quoted(column.name), "map": inline(known)}),
             "what each value says",
         )
-        loose = [value for value in known if meaning(value, {"": ("fav", "click", "like")}) == ""]
+        loose = [value for value in known if _is_loose(value, known[value])]
         if loose:
             draft.decide(f"{', '.join(loose)} of {column.name} count as views", table.short)
+        if most:
+            draft.decide(
+                f"nothing says what {', '.join(most)} of {column.name} is: it is half of the rows "
+                "or more, and counts as a view",
+                table.short,
+            )
+        rented = [value for value in known if whole_meaning(value, VERBS) == "purchase"]
+        if rented:
+            draft.decide(f"{', '.join(rented)} of {column.name} count as purchases", table.short)
         if unknown:
             where.setdefault(column.name, {})["not"] = texts(unknown)
         _skip_empty(column, where)
@@ -179,6 +211,20 @@ def _put_type(
         draft.put("type.const", quoted(said))
         draft.decide(f"nothing says what happened: every row is a {said}", table.short)
     return said
+
+
+def _is_most(column: Column, value: str) -> bool:
+    """Tell whether most rows are of a value that says that someone did something."""
+    shown = SHOWN & set(tokens(value))
+    return not shown and average(column.values == value) >= 0.5
+
+
+def _is_loose(value: str, type_: str) -> bool:
+    """Tell whether it is a matter of taste that a value counts as a view."""
+    words = {"": ("fav", "click", "like")}
+    return type_ == quoted("view") and (
+        meaning(value, words) == "" or whole_meaning(value, VERBS) == "view"
+    )
 
 
 def _put_channel(draft: Draft, table: Table, roles: Roles) -> None:
@@ -243,6 +289,12 @@ def _put_order(
         examples = ", ".join(column.top(1))
         note = f"; {column.moments.note}" if column.moments.note else ""
         draft.put("time", quoted(column.name), f"such as {examples}{note}")
+    if clock is None and len(column.no_times):
+        draft.decide(
+            f"{len(column.no_times):,} of {table.extent} have a {column.name} that is no time, "
+            f"such as {column.no_times[0]!r}, and are rejected",
+            table.short,
+        )
     _skip_empty(column, where)
 
 

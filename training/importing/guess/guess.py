@@ -9,9 +9,10 @@ from training.importing.guess.columns import Column
 from training.importing.guess.context import Context
 from training.importing.guess.draft import Draft, quoted
 from training.importing.guess.event_block import currency_of, event_block
+from training.importing.guess.last_resort import add_missing_role
 from training.importing.guess.order import order_columns
 from training.importing.guess.roles import Roles, roles_of
-from training.importing.guess.tables import Table, tables_of
+from training.importing.guess.tables import Table, tables_of, with_whole_ids
 from training.importing.guess.thing_blocks import (
     customers_block,
     items_block,
@@ -19,6 +20,7 @@ from training.importing.guess.thing_blocks import (
     properties_block,
 )
 
+_ID_ROLES = ("customer", "session", "item", "order", "store")
 _OVERLAP = 0.2  # of the items of events that a table of items must know
 
 
@@ -37,13 +39,21 @@ def guess_mapping(files: Iterable[str], directory: Path) -> Guess:
     Raises `BadDataset` where no table says who did something with what, `FileNotFoundError` where a
     file is absent.
     """
-    tables = {table.name: table for table in tables_of(files, directory)}
+    read, unused = tables_of(files, directory)
+    tables = {table.name: table for table in read}
     roles = {name: roles_of(table) for name, table in tables.items()}
-    events = [name for name in tables if _is_events(tables[name], roles[name])]
+    for name, one in roles.items():
+        points = [one[role].name for role in _ID_ROLES if role in one and one[role].as_float]
+        if points:
+            tables[name] = with_whole_ids(tables[name], dict.fromkeys(points))
+            roles[name] = roles_of(tables[name])
+    events = [name for name in tables if _is_events(roles[name])]
     if not events:
-        raise BadDataset(_no_events(tables, roles))
+        events = [name for name in tables if add_missing_role(tables[name], roles[name])]
+    if not events:
+        raise BadDataset(_no_events(tables, roles, unused))
     kind = _kind(events, tables, roles)
-    draft, unused = Draft(), []
+    draft = Draft()
     if kind == "timed":
         untimed = [name for name in events if "time" not in roles[name]]
         unused += [f"{tables[name].short}: its events have no time" for name in untimed]
@@ -72,16 +82,30 @@ def _from_zero(roles: dict[str, Roles]) -> bool:
     return any({"0", "1"} <= set(column.values) for column in columns)
 
 
-def _is_events(table: Table, roles: Roles) -> bool:
+def _is_events(roles: Roles) -> bool:
     if not {"customer", "session"} & roles.keys():
         return False
     return "item" in roles or "type" in roles
 
 
-def _no_events(tables: dict[str, Table], roles: dict[str, Roles]) -> str:
+def _no_events(tables: dict[str, Table], roles: dict[str, Roles], unused: list[str]) -> str:
+    if not tables:
+        return "; ".join(unused) or "nothing to read"
     name = max(tables, key=lambda one: len(roles[one]))
+    found = roles[name]
+    someone = found.get("customer")
+    what = "items are" if "item" in found and found["item"].unique else ""
+    if someone is not None and someone.unique and "item" not in found:
+        what = "customers are"
+    if found.things:
+        what = "things are"
+    if what and tables[name].rows > 1:
+        return (
+            f"{name}: says what {what}, not who did something with them; name the file of what "
+            "customers did, too"
+        )
     columns = ", ".join(column.name for column in tables[name].columns)
-    lacks = "items" if roles[name].keys() & {"customer", "session"} else "customers"
+    lacks = "items" if found.keys() & {"customer", "session"} else "customers"
     return (
         f"{name}: no column of {lacks} found among {columns}; rename them, or write the mapping "
         "by hand: throughline import --schema"
@@ -108,10 +132,12 @@ def _described(
     has_items = False
     for name, table in tables.items():
         short = table.short
-        if name in events or _is_events(table, roles[name]):
+        if name in events or _is_events(roles[name]):
             continue
         found = roles[name]
-        if {"item", "property", "value"} <= found.keys():
+        if table.written.columns:
+            unused.append(f"{short}: it has no header, and nothing says what its columns are")
+        elif {"item", "property", "value"} <= found.keys():
             draft.add(properties_block(table, found))
             has_items = True
         elif "item" in found and found["item"].distinct >= 0.9 * len(found["item"].values):

@@ -6,8 +6,19 @@ import polars as pl
 
 from training.importing.guess.columns import Column, average
 from training.importing.guess.tables import Table
-from training.importing.guess.words import CHANNELS, IDS, TYPES, meaning, score, tokens
+from training.importing.guess.words import (
+    CHANNELS,
+    IDS,
+    TYPES,
+    VERBS,
+    meaning,
+    said_by_further,
+    score,
+    tokens,
+    whole_meaning,
+)
 
+_MANY, _SOME = 20, 6  # things that ids are of; with fewer rows than these nothing is certain
 FEW = 60  # values of a column that says what happened, or where
 # The order in which roles are given: what is certain by its values first.
 _BY_NAME = (
@@ -24,6 +35,9 @@ class Roles(dict[str, Column]):
         super().__init__()
         self.others: dict[str, list[str]] = {}
         self.by_values: set[str] = set()
+        # Roles that neither names nor values say for certain, each with what to tell of it.
+        self.told: dict[str, str] = {}
+        self.things = False  # whether each row is of another thing, none of which has a name
 
     @property
     def taken(self) -> set[str]:
@@ -50,9 +64,23 @@ def roles_of(table: Table) -> Roles:
             roles.others[role] = [column.name for column in best[1:4]]
     if named:
         _by_its_file(roles, columns, table)
+        _drop_what_is_told(roles)
     else:
         _by_values(roles, columns)
     return roles
+
+
+def _drop_what_is_told(roles: Roles) -> None:
+    """Take away a role that only a weak word gives where the column is told of the other's things.
+
+    A table of books has authors, one of people has jobs: neither says who did what.
+    """
+    for role, other in (("customer", "item"), ("item", "customer")):
+        if role not in roles or other not in roles:
+            continue
+        one = roles[role]
+        if roles[other].unique and not one.unique and said_by_further(one.name, role):
+            del roles[role]
 
 
 def clock_beside(roles: Roles, columns: Sequence[Column]) -> Column | None:
@@ -91,11 +119,18 @@ def _vocabulary(
     for column in columns:
         if column.name in roles.taken or column.number or column.distinct > FEW or column.wordy:
             continue
+        if column.holds_addresses:  # a mail to a shop says nothing of where
+            continue
         counts = column.values.alias("value").value_counts()
         known = [meaning(value, words) is not None for value in counts["value"]]
+        said = column.says(role)
+        if role == "type" and said:
+            done = [whole_meaning(value, VERBS) is not None for value in counts["value"]]
+            either = [one or other for one, other in zip(known, done, strict=True)]
+            # A verb may be a thing, too: books and watches are types of goods.
+            known = either if any(known) or all(either) else known
         rows = int(counts["count"].filter(pl.Series(known, dtype=pl.Boolean())).sum())
         share = rows / len(column.values)
-        said = column.says(role)
         if share >= (0.3 if said else 0.9) and share + said / 3 > best:
             best, roles[role] = share + said / 3, column
 
@@ -113,11 +148,17 @@ def _fit(column: Column, role: str) -> float:
         or column.wordy
     ):
         return 0.0
+    if role == "customer" and _is_address(column.name) and not column.holds_addresses:
+        return 0.0
     if role == "title" and (column.number or "id" in tokens(column.name)):
         return 0.0
     if role in ("quantity", "price", "amount", "rating") and _is_id(column):
         return 0.0
     return said + 0.2 * column.filled
+
+
+def _is_address(name: str) -> bool:
+    return bool({"email", "mail", "correo", "courriel"} & set(tokens(name)))
 
 
 def _by_its_file(roles: Roles, columns: Sequence[Column], table: Table) -> None:
@@ -139,8 +180,14 @@ def _by_values(roles: Roles, columns: Sequence[Column]) -> None:
     frame = pl.DataFrame({column.name: column.raw.cast(pl.String()) for column in columns})
     # Of few things there may be as few as there are numbers of pieces: they come second.
     ids = [column for column in free if _names_things(column) and not _counts(column)]
-    if len(ids) < 2:
-        ids = [column for column in free if _names_things(column)]
+    for least in (_MANY, _SOME):
+        if len(ids) < 2:
+            ids = [c for c in free if _names_things(c, least) and not _rates(c)]
+    titles = [column for column in free if column.wordy and column.unique]
+    roles.things = any(column.unique for column in ids) and (bool(titles) or "time" not in roles)
+    if roles.things and table_rows(columns) > _SOME:
+        return
+    roles.things = False
     if "time" in roles:
         # A receipt has one moment, a customer and an item have many.
         when = roles["time"].name
@@ -164,6 +211,10 @@ def _by_values(roles: Roles, columns: Sequence[Column]) -> None:
         item = _shared(frame, bought, customer, free) or max(ids[1:], key=lambda c: c.distinct)
     roles["customer"], roles["item"] = customer, item
     roles.by_values |= {"customer", "item"}
+    rating = next((c for c in free if c.name not in roles.taken and _rates(c)), None)
+    if rating is not None:
+        roles["rating"] = rating
+        roles.by_values.add("rating")
     for role, fits in (("quantity", _counts), ("title", lambda column: column.wordy)):
         known = [c for c in free if not bought[c.name].null_count() or role == "title"]
         found = next((c for c in known if c.name not in roles.taken and fits(c)), None)
@@ -200,9 +251,23 @@ def _shared(
     return max(things, key=lambda column: column.distinct, default=None)
 
 
-def _names_things(column: Column) -> bool:
+def table_rows(columns: Sequence[Column]) -> int:
+    """Return of how many rows columns are."""
+    return max((len(column.raw) for column in columns), default=0)
+
+
+def _rates(column: Column) -> bool:
+    """Tell whether numbers look like stars: 1 to 5 or 10, and one is not the most frequent."""
+    if not column.number or not 3 <= column.distinct <= 20 or column.filled < 1:
+        return False
+    numbers = column.numbers.drop_nulls()
+    within = bool((numbers.is_between(0, 10) & (numbers * 2 == (numbers * 2).round())).all())
+    return within and average(numbers == 1) < 1 / column.distinct and average(numbers > 2) > 0.5
+
+
+def _names_things(column: Column, least: int = _MANY) -> bool:
     """Tell whether values look like ids: whole numbers or codes, of enough things."""
-    if column.wordy or column.distinct < min(20, len(column.values) // 5) or column.distinct < 2:
+    if column.wordy or column.distinct < min(least, len(column.values) // 5) or column.distinct < 2:
         return False
     if column.number:
         return column.whole

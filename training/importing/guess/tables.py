@@ -8,14 +8,15 @@ from glob import glob
 from itertools import takewhile
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from models.errors import BadDataset
 from training.importing.files.delimited import first_record
 from training.importing.files.file_format import FileFormat
-from training.importing.files.find import find_sources, is_source, kind_of
+from training.importing.files.find import ENDINGS, find_sources, kind_of, readable
 from training.importing.files.names import ROW
-from training.importing.files.read import read_file
+from training.importing.files.read import read_file, whole_ids
 from training.importing.guess.columns import Column
 from training.importing.guess.encodings import guess_encoding
 from training.importing.guess.words import ROLES, TYPES, meaning, score
@@ -55,20 +56,26 @@ class Table:
         return len(self.columns[0].raw) if self.columns else 0
 
 
-def tables_of(names: Iterable[str], directory: Path) -> list[Table]:
+def tables_of(names: Iterable[str], directory: Path) -> tuple[list[Table], list[str]]:
     """Return the tables of files, folders and patterns, named as seen from `directory`.
 
     Files of one folder with the same columns are one table, unless their names say that different
-    things happened.
+    things happened. Beside them stand the files of folders that are none, each with the reason.
     """
-    paths: dict[Path, None] = {}
-    for name in names:
-        paths.update(dict.fromkeys(find_sources(Path(), name)))
+    paths, unread = _paths(names)
     groups: dict[tuple[object, ...], list[tuple[Path, FileFormat]]] = {}
-    for path in paths:
-        written, columns = _written(path)
+    for path, named in paths.items():
+        try:
+            written, columns = _written(path)
+        except BadDataset as error:
+            if named or path.suffix in ENDINGS:
+                raise
+            unread.append(f"{path.name}: {str(error).removeprefix(f'{path}: ')}")
+            continue
         said = meaning(re.sub(r"\d", " ", path.name.split(".")[0]), TYPES)
-        key = (path.parent, kind_of(path), frozenset(columns), said)
+        key: tuple[object, ...] = (path.parent, kind_of(path), frozenset(columns), said)
+        # A set of columns without names is that of any file with as many.
+        key += (path.suffix,) if written.columns else ()
         groups.setdefault(key, []).append((path, written))
     found = []
     for group in groups.values():
@@ -77,7 +84,30 @@ def tables_of(names: Iterable[str], directory: Path) -> list[Table]:
         for part in parts:
             files = [path for path, _ in part]
             found.append(_table(pattern or _relative(files[0], directory), files, _common(part)))
-    return found
+    return found, unread
+
+
+def _paths(names: Iterable[str]) -> tuple[dict[Path, bool], list[str]]:
+    """Return the files, true where named outright, and of folders those that are not read."""
+    paths: dict[Path, bool] = {}
+    unread: list[str] = []
+    for name in names:
+        folder = Path(name)
+        if not folder.is_dir():
+            paths |= dict.fromkeys(find_sources(Path(), name), folder.is_file())
+            continue
+        find_sources(Path(), name)  # refuses a folder of nothing
+        inside = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+        taken = readable(inside)
+        paths |= {path: paths.get(path, False) for path in taken}
+        unread += [
+            f"{path.name}: it is a folder, which has to be named"
+            if path.is_dir()
+            else f"{path.name}: it is neither text nor Parquet"
+            for path in inside
+            if path not in taken
+        ]
+    return paths, unread
 
 
 def _relative(path: Path, directory: Path) -> str:
@@ -89,7 +119,7 @@ def _pattern(paths: Sequence[Path], directory: Path) -> str | None:
     if len(paths) == 1:
         return _relative(paths[0], directory)
     folder = paths[0].parent
-    if sorted(paths) == sorted(filter(is_source, folder.iterdir())):
+    if sorted(paths) == find_sources(Path(), str(folder)):
         return _relative(folder, directory)
     names = [path.name for path in paths]
     start, end = _shared(names), _shared([name[::-1] for name in names])[::-1]
@@ -135,6 +165,18 @@ def _common(part: Sequence[tuple[Path, FileFormat]]) -> FileFormat:
         if written.encoding is not None:
             return written
     return part[0][1]
+
+
+def with_whole_ids(table: Table, names: Iterable[str]) -> Table:
+    """Return the table with columns of ids that were written as 5863.0 read as 5863."""
+    written = msgspec.structs.replace(table.written, whole=list(names))
+    columns = [
+        Column(column.name, whole_ids(column.raw), written)
+        if column.name in written.whole
+        else Column(column.name, column.raw, written)
+        for column in table.columns
+    ]
+    return Table(table.name, table.paths, written, columns, table.whole)
 
 
 def _table(name: str, paths: Sequence[Path], written: FileFormat) -> Table:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # The roles a column may have, and the words for each: English, German, Spanish, French, Italian,
 # Dutch. Accents are left out, as `tokens` leaves them out.
@@ -64,6 +64,48 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "property": ("property", "attribute", "attr", "feature", "key", "merkmal", "eigenschaft"),
     "value": ("value", "wert", "valor", "valore", "valeur", "waarde"),
 }
+# Words that say a role where no word of `ROLES` does: much else may be called so.
+FURTHER: Mapping[str, tuple[str, ...]] = {
+    "customer": (
+        *("student", "patient", "reader", "listener", "viewer", "watcher", "player", "author"),
+        *("reviewer", "subscriber", "guest", "passenger", "borrower", "renter", "tenant", "pupil"),
+        *("learner", "follower", "applicant", "patron", "consumer", "contact", "email", "mail"),
+        *("leser", "horer", "zuschauer", "mitglied", "abonnent", "konto", "spieler", "gast"),
+        *("kaufer", "schuler", "patientin", "lector", "alumno", "estudiante", "paciente"),
+        *("miembro", "suscriptor", "jugador", "huesped", "cuenta", "lecteur", "etudiant"),
+        *("membre", "abonne", "joueur", "compte", "eleve", "lettore", "studente", "paziente"),
+        *("membro", "abbonato", "giocatore", "lezer", "lid", "abonnee", "speler", "leerling"),
+        *("correo", "courriel"),
+    ),
+    "item": (
+        *("business", "place", "venue", "restaurant", "shop", "hotel", "recipe", "video", "course"),
+        *("job", "property", "listing", "game", "app", "artist", "album", "show", "episode"),
+        *("podcast", "news", "post", "page", "content", "document", "paper", "poi", "anime"),
+        *("asset", "lesson", "exercise", "media", "series", "vehicle", "dish"),
+        *("buch", "lied", "kurs", "stelle", "rezept", "spiel", "anzeige", "beitrag", "ort"),
+        *("libro", "pelicula", "cancion", "curso", "receta", "juego", "anuncio", "lugar"),
+        *("livre", "chanson", "cours", "recette", "jeu", "annonce", "lieu", "libri", "canzone"),
+        *("corso", "ricetta", "gioco", "annuncio", "luogo", "boek", "lied", "cursus", "spel"),
+    ),
+}
+# Words for what is done with things rather than bought; as nouns they are things themselves, so
+# that they count as whole values of a column of types alone.
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "view": (
+        *("read", "reads", "listen", "listened", "watch", "watched", "play", "played", "stream"),
+        *("streamed", "open", "opened", "save", "saved", "bookmark", "bookmarked", "share"),
+        *("shared", "comment", "rate", "rated", "review", "reviewed", "follow", "followed"),
+        *("love", "loved", "star", "upvote", "download", "downloaded", "finish", "completed"),
+        *("gelesen", "gehort", "angesehen", "gespielt", "leido", "visto", "lu", "gelezen"),
+    ),
+    "purchase": (
+        *("rent", "rented", "rental", "book", "booked", "booking", "subscribe", "subscribed"),
+        *("subscription", "borrow", "borrowed", "loan", "enroll", "enrolled", "enrol", "apply"),
+        *("applied", "reserve", "reserved", "gebucht", "geliehen", "alquiler", "reserva"),
+    ),
+}
+# What was shown to people, who did nothing.
+SHOWN = frozenset({"impression", "impressions", "exposure", "shown", "delivered", "sent", "served"})
 # Roles whose columns hold names of things rather than what they are like.
 IDS = frozenset({"customer", "session", "item", "order", "store"})
 _ID = {"id", "ids", "nr", "no", "number", "code", "key", "num", "nummer", "codigo", "numero", "ref"}
@@ -156,6 +198,11 @@ CURRENCIES = (
     "zar",
 )
 
+# The type of its column, which some headers name.
+_TYPED = re.compile(
+    r":(token|float|int|integer|long|string|str|double|boolean|datetime|date|id)(_seq|\[\])?$", re.I
+)
+
 
 def plain(text: str) -> str:
     """Return a text in lower case, without accents."""
@@ -164,7 +211,11 @@ def plain(text: str) -> str:
 
 
 def tokens(name: str) -> list[str]:
-    """Return the words of a name: of `CustomerID`, `customer_id` and `customer id` the same."""
+    """Return the words of a name: of `CustomerID`, `customer_id` and `customer id` the same.
+
+    What a header says of the type, as `customer_id:token` does, is none of them.
+    """
+    name = _TYPED.sub("", name)
     parts = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", name))
     return re.findall(r"[a-z]+|\d+", plain(parts))
 
@@ -173,6 +224,16 @@ def score(name: str, role: str) -> float:
     """Return how well a name says a role, from 0: not at all."""
     words = tokens(name)
     joined = "".join(words)
+    best = _said(words, joined, role) or _said_further(words, role)
+    if not best:
+        return 0.0
+    if role in IDS:
+        best += 0.5 * bool(_ID & set(words) or re.search(r"(id|nr|no|code)$", joined))
+        best -= 2.0 * bool(_TOLD & set(words) - set(ROLES[role]))
+    return max(best, 0.0)
+
+
+def _said(words: Sequence[str], joined: str, role: str) -> float:
     best = 0.0
     for word in ROLES[role]:
         if word == joined:
@@ -182,12 +243,21 @@ def score(name: str, role: str) -> float:
             best = max(best, 2.2 if word == words[-1] else 2.0)
         elif len(word) >= 4 and word in joined:
             best = max(best, 1.5 + len(word) / 100)
-    if not best:
+    return best
+
+
+def _said_further(words: Sequence[str], role: str) -> float:
+    """Return how well words of `FURTHER` say a role: worse than any of `ROLES`."""
+    one_or_many = {*words, *(word.removesuffix("s") for word in words)}
+    if not one_or_many & set(FURTHER.get(role, ())):
         return 0.0
-    if role in IDS:
-        best += 0.5 * bool(_ID & set(words) or re.search(r"(id|nr|no|code)$", joined))
-        best -= 2.0 * bool(_TOLD & set(words) - set(ROLES[role]))
-    return max(best, 0.0)
+    return 1.1 if len(words) == 1 else 1.0
+
+
+def said_by_further(name: str, role: str) -> bool:
+    """Tell whether only words of `FURTHER` say the role."""
+    words = tokens(name)
+    return not _said(words, "".join(words), role) and _said_further(words, role) > 0
 
 
 def namespace_of(name: str) -> str:
@@ -210,3 +280,9 @@ def meaning(value: str, vocabulary: Mapping[str, tuple[str, ...]]) -> str | None
         if set(words) & set(known):
             return name
     return None
+
+
+def whole_meaning(value: str, vocabulary: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Return what a value says by a vocabulary as a whole."""
+    joined = "".join(tokens(value))
+    return next((name for name, known in vocabulary.items() if joined in known), None)
