@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import BadDataset
 from tests.training.importing.test_guess import guessed
+from training.importing.guess.guess import guess_mapping
 from training.importing.guess.words import score
 
 DAYS = 25
@@ -115,6 +116,28 @@ def test_a_few_damaged_times(tmp_path: Path) -> None:
         guessed(tmp_path / "b", {"a.csv": text + "u1,p1,81\nu2,p2,01:21.7\nu3,p3,81\n"})
     told = (tmp_path / "b" / "mapping.toml").read_text()
     assert "3 of 83 rows have a time that is no time" in " ".join(told.replace("# ", "").split())
+
+
+def test_many_damaged_times_are_told_with_the_remedy(tmp_path: Path) -> None:
+    """A column called after times is theirs with half of them; the guess says what to do."""
+    text = "student,item,at\n" + "".join(
+        f"s{n % 8},p{n % 6},2007-04-{n % 25 + 1:02} {'10:00' if n % 9 else chr(92) + 'N'}\n"
+        for n in range(80)
+    )
+    (tmp_path / "a.csv").write_text(text)
+    found = guess_mapping([str(tmp_path / "a.csv")], tmp_path)
+    assert 'kind = "timed"' in found.text
+    assert any("unless --max-rejects lets them pass" in told for told in found.undecided)
+
+
+def test_ratings_below_zero(tmp_path: Path) -> None:
+    """The best are counted from the worst on where ratings are below 0, and that is told."""
+    text = "user,item,rating,time\n" + "".join(
+        f"u{n % 8},p{n % 6},{n % 7 - 7},2025-01-{n % DAYS + 1:02}\n" for n in range(70)
+    )
+    found, dataset = guessed(tmp_path, {"a.csv": text})
+    assert dataset.events.height == 20
+    assert any("70 are below 0" in told for told in found.undecided)
 
 
 def test_verbs_of_a_type(tmp_path: Path) -> None:

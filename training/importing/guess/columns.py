@@ -16,6 +16,7 @@ from training.importing.times import Moments, moments
 MOST = 0.97  # of the values, where a column is taken for times or numbers
 # Texts that read as times hardly read so by chance: damaged ones among them become rejects.
 MOST_TIMES = 0.9
+MOST_NAMED_TIMES = 0.5  # where the name of the column says so, too
 _ADDRESS = r"^([^@\s]+@[^@\s]+|[0-9a-f]{64})$"
 _CLOCK = r"^\d{1,2}:\d\d(:\d\d(\.\d+)?)?$"
 
@@ -97,7 +98,8 @@ class Column:
         local = read.local.dt.replace_time_zone("UTC")
         years = read.instant.fill_null(local).dt.year()
         ours = years.is_between(1990, 2040).fill_null(False)
-        return average(ours | read.unclear) >= (MOST if self.number else MOST_TIMES)
+        most = MOST_TIMES if self.says("time") < 1.5 else MOST_NAMED_TIMES
+        return average(ours | read.unclear) >= (MOST if self.number else most)
 
     @cached_property
     def no_times(self) -> pl.Series:

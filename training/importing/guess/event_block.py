@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from training.importing.guess.columns import Column, average
+from training.importing.guess.columns import average
 from training.importing.guess.context import Context, put_identifier
 from training.importing.guess.draft import Draft, inline, quoted, texts
+from training.importing.guess.event_type import put_type, skip_empty
 from training.importing.guess.order import order_columns
 from training.importing.guess.roles import Roles, clock_beside
 from training.importing.guess.tables import Table
@@ -14,19 +15,16 @@ from training.importing.guess.words import (
     CHANNELS,
     CURRENCIES,
     SERVICES,
-    SHOWN,
-    TYPES,
-    VERBS,
     meaning,
     namespace_of,
     plain,
     tokens,
-    whole_meaning,
 )
 
 # Names of nobody that stand where a customer would; a single one with this share of the rows.
 _NOBODY = {"0", "-1", "unknown", "guest", "anonymous", "none", "null", "nan", "n/a", "na", "-"}
 _MANY = 0.02
+_REJECTS = 0.05  # of the rows, which an import takes without being told to
 _IN_STORES = {
     *("store", "shop", "filiale", "till", "kasse", "bon", "kassenbon", "branch", "tienda"),
 }
@@ -41,7 +39,7 @@ def event_block(table: Table, roles: Roles, context: Context) -> Draft:
     where: dict[str, dict[str, str]] = {}
     body = Draft()
     _put_customer(body, table, roles, where, context)
-    kind = _put_type(body, table, roles, where)
+    kind = put_type(body, table, roles, where)
     _put_channel(body, table, roles)
     _put_order(body, table, roles, context, where)
     _put_item(body, table, roles, where, kind)
@@ -137,7 +135,7 @@ def _put_customer(
             f"{roles['item'].name} the item",
             table.short,
         )
-    _skip_empty(column, where)
+    skip_empty(column, where)
     nobody = [
         value
         for value in column.top(3)
@@ -145,86 +143,6 @@ def _put_customer(
     ]
     if nobody:
         where.setdefault(column.name, {})["not"] = texts(nobody)
-
-
-def _skip_empty(column: Column, where: dict[str, dict[str, str]]) -> None:
-    if len(column.values) < len(column.raw):
-        where.setdefault(column.name, {})["empty"] = "false"
-
-
-def _put_type(
-    draft: Draft, table: Table, roles: Roles, where: dict[str, dict[str, str]]
-) -> str | None:
-    """Add the type; returns it where all rows are of one."""
-    if "type" in roles:
-        column = roles["type"]
-        known: dict[str, str] = {}
-        unknown, most = [], []
-        for value in sorted(column.values.unique()):
-            type_ = meaning(value, TYPES) or whole_meaning(value, VERBS)
-            if type_ is None and _is_most(column, value):
-                type_ = "view"
-                most.append(value)
-            if type_ is None:
-                unknown.append(value)
-            else:
-                known[value] = quoted(type_)
-        draft.put(
-            "type",
-            inline({"column": quoted(column.name), "map": inline(known)}),
-            "what each value says",
-        )
-        loose = [value for value in known if _is_loose(value, known[value])]
-        if loose:
-            draft.decide(f"{', '.join(loose)} of {column.name} count as views", table.short)
-        if most:
-            draft.decide(
-                f"nothing says what {', '.join(most)} of {column.name} is: it is half of the rows "
-                "or more, and counts as a view",
-                table.short,
-            )
-        rented = [value for value in known if whole_meaning(value, VERBS) == "purchase"]
-        if rented:
-            draft.decide(f"{', '.join(rented)} of {column.name} count as purchases", table.short)
-        if unknown:
-            where.setdefault(column.name, {})["not"] = texts(unknown)
-        _skip_empty(column, where)
-        return None
-    said = meaning(table.stem, TYPES)
-    if said is not None:
-        draft.put("type.const", quoted(said), "as the file is called")
-    elif roles.keys() & {"quantity", "price", "amount", "order"}:
-        said = "purchase"
-        draft.put("type.const", quoted(said), "rows have what a sale has, and no other type")
-    elif "rating" in roles:
-        said = "view"
-        column = roles["rating"]
-        best = float(column.numbers.drop_nulls().sort()[-1])
-        where[column.name] = {"": quoted(f">= {best * 0.8:g}")}
-        draft.put("type.const", quoted(said), "who rates an item high has used and liked it")
-        draft.decide(
-            f"of {column.name} only the best, from {best * 0.8:g} on, count, each as a view",
-            table.short,
-        )
-    else:
-        said = "view" if "session" in roles and "customer" not in roles else "purchase"
-        draft.put("type.const", quoted(said))
-        draft.decide(f"nothing says what happened: every row is a {said}", table.short)
-    return said
-
-
-def _is_most(column: Column, value: str) -> bool:
-    """Tell whether most rows are of a value that says that someone did something."""
-    shown = SHOWN & set(tokens(value))
-    return not shown and average(column.values == value) >= 0.5
-
-
-def _is_loose(value: str, type_: str) -> bool:
-    """Tell whether it is a matter of taste that a value counts as a view."""
-    words = {"": ("fav", "click", "like")}
-    return type_ == quoted("view") and (
-        meaning(value, words) == "" or whole_meaning(value, VERBS) == "view"
-    )
 
 
 def _put_channel(draft: Draft, table: Table, roles: Roles) -> None:
@@ -290,12 +208,14 @@ def _put_order(
         note = f"; {column.moments.note}" if column.moments.note else ""
         draft.put("time", quoted(column.name), f"such as {examples}{note}")
     if clock is None and len(column.no_times):
+        many = len(column.no_times) > _REJECTS * table.rows
         draft.decide(
             f"{len(column.no_times):,} of {table.extent} have a {column.name} that is no time, "
-            f"such as {column.no_times[0]!r}, and are rejected",
+            f"such as {column.no_times[0]!r}, and are rejected"
+            + ("; for so many the import stops unless --max-rejects lets them pass" * many),
             table.short,
         )
-    _skip_empty(column, where)
+    skip_empty(column, where)
 
 
 def _put_item(
@@ -307,7 +227,7 @@ def _put_item(
     column = roles["item"]
     draft.put("item", quoted(column.name), _why(roles, "item"))
     if kind is not None:
-        _skip_empty(column, where)
+        skip_empty(column, where)
     services = services_of(table, roles)
     if services:
         where.setdefault(column.name, {})["not"] = texts(services)
