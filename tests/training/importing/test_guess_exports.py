@@ -94,7 +94,9 @@ def test_numbers_with_a_point_are_ids(tmp_path: Path) -> None:
         f"c{n % 3}" for n in range(1, 7)
     ]
     assert found.unused == []
-    assert any(text.startswith("items.csv: item are ids written") for text in found.undecided)
+    assert any(
+        text.startswith("items.csv: the ids of item are written") for text in found.undecided
+    )
 
 
 def test_a_matrix_with_a_header_behind_a_sign(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_a_few_damaged_times(tmp_path: Path) -> None:
     with pytest.raises(BadDataset, match="reject"):  # no reject is allowed here
         guessed(tmp_path / "b", {"a.csv": text + "u1,p1,81\nu2,p2,01:21.7\nu3,p3,81\n"})
     told = (tmp_path / "b" / "mapping.toml").read_text()
-    assert "3 of 83 rows have a time that is no time" in " ".join(told.replace("# ", "").split())
+    assert "3 of 83 rows have in time what is no time" in " ".join(told.replace("# ", "").split())
 
 
 def test_many_damaged_times_are_told_with_the_remedy(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def put_read(draft: Draft, table: Table) -> None:
     if table.written.whole:
         said["whole"] = texts(table.written.whole)
         draft.decide(
-            f"{', '.join(table.written.whole)} are ids written as numbers with a point, such as "
-            "5863.0, and are read as 5863",
+            f"the ids of {', '.join(table.written.whole)} are written as numbers with a point, "
+            "such as 5863.0, and are read as 5863",
             table.short,
         )
     if said:
@@ -210,7 +210,7 @@ def _put_order(
     if clock is None and len(column.no_times):
         many = len(column.no_times) > _REJECTS * table.rows
         draft.decide(
-            f"{len(column.no_times):,} of {table.extent} have a {column.name} that is no time, "
+            f"{len(column.no_times):,} of {table.extent} have in {column.name} what is no time, "
             f"such as {column.no_times[0]!r}, and are rejected"
             + ("; for so many the import stops unless --max-rejects lets them pass" * many),
             table.short,
