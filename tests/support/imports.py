@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from training.importing.guess.guess import Guess, guess_mapping
 from training.importing.import_dataset import Imported, import_dataset
 from training.log.dataset import Dataset, read_dataset
 
@@ -46,3 +47,20 @@ def rejects(folder: Path) -> list[tuple[str, int, str, str]]:
             (row["file"], int(row["row"]), row["column"], row["reason"])
             for row in csv.DictReader(file)
         ]
+
+
+def guessed(folder: Path, files: Mapping[str, str], *names: str) -> tuple[Guess, Dataset]:
+    """Write `files`, guess a mapping of them or of `names`, and import by it."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    found = guess_mapping([str(folder / name) for name in names or files], folder)
+    (folder / "mapping.toml").write_text(found.text, encoding="utf-8")
+    import_dataset(
+        folder / "mapping.toml",
+        folder / "out",
+        source_dir=folder,
+        reject_file=folder / "rejects.csv",
+        max_rejects=0.0,
+    )
+    return found, read_dataset(folder / "out")

@@ -1,6 +1,5 @@
 """A first mapping from names and samples: it imports as it is, and names what it left open."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -8,28 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from models.errors import BadDataset
+from tests.support.imports import guessed
 from training.commands import app
-from training.importing.guess.guess import Guess, guess_mapping
-from training.importing.import_dataset import import_dataset
-from training.log.dataset import Dataset, read_dataset
-
-
-def guessed(folder: Path, files: Mapping[str, str], *names: str) -> tuple[Guess, Dataset]:
-    """Write `files`, guess a mapping of them or of `names`, and import by it."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    found = guess_mapping([str(folder / name) for name in names or files], folder)
-    (folder / "mapping.toml").write_text(found.text, encoding="utf-8")
-    import_dataset(
-        folder / "mapping.toml",
-        folder / "out",
-        source_dir=folder,
-        reject_file=folder / "rejects.csv",
-        max_rejects=0.0,
-    )
-    return found, read_dataset(folder / "out")
-
 
 EVENTS = ("namespace", "identifier", "type", "item", "quantity")
 SALES = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadDataset
-from tests.training.importing.test_guess import guessed
+from tests.support.imports import guessed
 from training.importing.guess.guess import guess_mapping
 from training.importing.guess.words import score
 
