@@ -13,7 +13,11 @@ from service.commands.options import DEFAULT_SERVER, AsJson, Server, Timeout
 # What the commands need is imported when one runs: `throughline --help` stays instant.
 
 File = Annotated[
-    Path, typer.Argument(allow_dash=True, help="One JSON object a line; `-` reads stdin.")
+    Path,
+    typer.Argument(
+        allow_dash=True,
+        help="One JSON object a line; `-` reads stdin. Times without a zone are UTC.",
+    ),
 ]
 Fields = Annotated[
     str,
