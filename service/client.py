@@ -40,11 +40,15 @@ _EXIT_CODES = {
 
 
 class CallFailed(ThroughlineError):
-    """A call that the service refused or could not answer, told in one line."""
+    """A call that the service refused or could not answer, told in one line.
+
+    `told` is that line without the code.
+    """
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
+        self.told = text
         self.exit_code = _EXIT_CODES.get(code, 1)
 
 
