@@ -19,7 +19,7 @@ from service.commands.written_values import (
     MESSAGES,
     TIME,
     enum_name,
-    nearest,
+    hint,
     text_of,
     time_of,
     told,
@@ -42,7 +42,7 @@ class RowReader:
         """Return the contract's JSON of a column; raises `BadInput` naming it."""
         field = self._fields.get(name)
         if field is None:
-            raise BadInput(name, f"no such field; {nearest(name, self._names)}")
+            raise BadInput(name, f"no such field; {hint(name, self._names)}")
         return self._field(field, value, name)
 
     def _field(self, field: FieldDescriptor, value: Any, at: str) -> Any:
@@ -86,7 +86,7 @@ class RowReader:
         if not isinstance(value, dict):
             raise BadInput(at, f"{told(value)}: want an object of {', '.join(names)}")
         for name in value.keys() - fields.keys():
-            raise BadInput(f"{at}.{name}", f"no such field; {nearest(name, names)}")
+            raise BadInput(f"{at}.{name}", f"no such field; {hint(name, names)}")
         return {name: self._field(fields[name], one, f"{at}.{name}") for name, one in value.items()}
 
     def _time(self, value: Any, at: str) -> str:

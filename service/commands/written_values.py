@@ -1,6 +1,5 @@
 """One value as people write it, turned into the contract's JSON: an amount, a time, a feature."""
 
-import difflib
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from throughline.v1.common_pb2 import Identifier, Money
 from throughline.v1.offer_pb2 import FeatureValues
 
+from models.domain.nearest import nearest
 from models.errors import BadInput
 from service.commands import amounts
 
@@ -37,11 +37,11 @@ def time_of(text: str) -> tuple[Timestamp, bool]:
     return message, True
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str]) -> str:
     """Return a hint at the known name that is meant, or at all of them."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {near[0]}?" if near else f"want one of {', '.join(names)}"
+    near = nearest(name, names)
+    return f"did you mean {near}?" if near else f"want one of {', '.join(names)}"
 
 
 def _money(value: Any, at: str) -> Any:
