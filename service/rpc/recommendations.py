@@ -234,6 +234,9 @@ class RecommendationServicer(RecommendationServiceServicer):
 
 
 def _still_served(record: DecisionRecord, shared: SharedInputs) -> None:
+    """Raise `NoLongerServed` where another release, or another policy, is in force now."""
     moment = record.decision.moment
-    if (moment.release, moment.policy) != (shared.index.release.id, shared.policy.digest):
-        raise NoLongerServed(moment.release)
+    if moment.release != shared.index.release.id:
+        raise NoLongerServed("release", moment.release)
+    if moment.policy != shared.policy.digest:
+        raise NoLongerServed("policy", moment.policy)

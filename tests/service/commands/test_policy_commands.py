@@ -6,13 +6,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
+from throughline.v1.policy_pb2 import PublishPolicyRequest
+from throughline.v1.recommendation_pb2 import ExplainDecisionRequest
 
 from models.policy.schema import BUILT_IN, Holdout, Policy
 from service import cli
 from tests.support.datasets import retailer, write_dataset
 from tests.support.in_process import Running, running
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.machine
 
@@ -183,3 +187,14 @@ def test_a_dataset_tells_of_attributes_too(
 
     assert check("data") == (0, "p.toml: eligibility[0] (e): when: segment: no customer of 'z99'\n")
     assert check("nowhere") == (os.EX_NOINPUT, "throughline: nowhere: not found\n")
+
+
+def test_an_explanation_that_is_too_late_names_what_changed(live: Running) -> None:
+    """After a publication it is the policy that a decision was made by, not its release."""
+    decision = live.recommend("L1").decision_id
+    request = ExplainDecisionRequest(decision_id=decision, offer_id="item:item1")
+    live.client.recommendations.ExplainDecision(request, timeout=PATIENCE)
+    toml = PublishPolicyRequest(toml="[holdout]\nshare = 0.3\n")
+    live.client.policies.PublishPolicy(toml, timeout=PATIENCE)
+    with pytest.raises(grpc.RpcError, match=f"made by policy {BUILT_IN.digest[:8]}, no longer in"):
+        live.client.recommendations.ExplainDecision(request, timeout=PATIENCE)
