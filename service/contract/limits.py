@@ -5,6 +5,7 @@ from models.domain.input import limits as values
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = values.ID_BYTES
+ITEM_ID_BYTES = values.ITEM_ID_BYTES
 NAME_BYTES = values.NAME_BYTES
 PLACE_BYTES = values.PLACE_BYTES
 TITLE_BYTES = values.TITLE_BYTES
