@@ -1,8 +1,9 @@
 """What changes of the catalogue are to those who ask meanwhile: `bench.catalogue` with a server.
 
 A server over a store that is prepared, called one call at a time; in turns nothing changes, and one
-price a second does. Then all items are uploaded to a server with an empty store, and it is started
-again on what it has.
+price a second does. Then all items are uploaded to a server with an empty store. At last a server
+of three workers tells what a further one costs: memory that it has for itself alone, and the CPU of
+its start.
 """
 
 import os
@@ -36,6 +37,7 @@ PEOPLE = 50
 TURNS = 3  # of each kind
 SECONDS = 10.0  # of a turn
 PART = 1_000  # items of a call
+WORKERS = 3
 
 
 def measure_serving(directory: Path) -> dict[str, float]:
@@ -81,6 +83,12 @@ def measure_serving(directory: Path) -> dict[str, float]:
             part = [item_message(item) for item in items[first : first + PART]]
             OfferServiceStub(channel).UpsertItems(offer_pb2.UpsertItemsRequest(items=part))
         found["upload of all items"] = time.perf_counter() - start
+    with processes.service(cores, url, directory, *clock, "--workers", str(WORKERS)):
+        earliest, *further = _workers(directory)
+        found["first worker: memory"] = _own_memory(earliest)
+        found["further worker: memory"] = max(map(_own_memory, further))
+        found["first worker: CPU"] = _cpu(earliest)
+        found["further worker: CPU"] = max(map(_cpu, further))
     return found
 
 
@@ -127,6 +135,26 @@ def _change(channel: grpc.Channel, items: Sequence[Item], done: Event) -> None:
 
 def _channel(port: int) -> grpc.Channel:
     return grpc.insecure_channel(f"127.0.0.1:{port}")
+
+
+def _workers(directory: Path) -> list[psutil.Process]:
+    """Return the workers of the server that works on this directory, by their start."""
+    (parent,) = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if str(directory) in " ".join(process.cmdline())
+    ]
+    workers = [one for one in parent.children() if "service.workers.worker" in one.cmdline()]
+    return sorted(workers, key=lambda one: float(one.create_time()))
+
+
+def _own_memory(process: psutil.Process) -> float:
+    return float(process.memory_full_info().uss) / 2**20
+
+
+def _cpu(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
 
 
 def _memory(directory: Path) -> float:

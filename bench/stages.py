@@ -72,7 +72,7 @@ class Stages:
     def validate(self, at: int) -> tuple[Request, bytes]:
         """Every field is checked, the identifier hashed."""
         check = Check()
-        found = check.identifiers(self.messages[at].identifiers, self.names.namespaces)
+        found = check.identifiers(self.messages[at].identifiers, self.names)
         request = read_request(check, self.messages[at], self.names, BUILT_IN)
         return request, hash_identifier(self.key, found[0])
 

@@ -4,9 +4,9 @@ All instants are microseconds since 1970 (UTC). What zones are comes from the sy
 data, or from the package `tzdata` without any.
 """
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 DAY = 86_400_000_000  # microseconds
 MINUTE = 60_000_000  # microseconds
@@ -16,16 +16,38 @@ EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+# These need no data, so that a machine without any decides by UTC all the same.
+_UTC_NAMES = frozenset({"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "GMT", "Etc/GMT"})
+# Beside the zones there are files for machines: their own zone, and zones that count leap seconds.
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
+
+
 @lru_cache(1024)
-def zone_named(name: str) -> ZoneInfo | None:
+def zone_named(name: str) -> tzinfo | None:
     """Return the time zone of that name ("Europe/Vienna"), or None where there is none."""
+    if name in _UTC_NAMES:
+        return UTC
+    if name.startswith(_NO_ZONES):
+        return None
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         return None
 
 
-def local(now: int, zone: ZoneInfo) -> datetime:
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of all time zones; without data those of UTC alone."""
+    found = (name for name in available_timezones() if not name.startswith(_NO_ZONES))
+    return _UTC_NAMES.union(found)
+
+
+def has_zone_data() -> bool:
+    """Tell whether there is time zone data on this machine: without, UTC is the only zone."""
+    return zone_named("Europe/London") is not None
+
+
+def local(now: int, zone: tzinfo) -> datetime:
     """Return a moment (microseconds) as the clock on the wall shows it in `zone`."""
     return (_EPOCH + timedelta(microseconds=now)).astimezone(zone)
 

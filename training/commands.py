@@ -25,10 +25,21 @@ def group() -> None:
 
 @app.command("import")
 def import_(
-    mapping: Annotated[
-        Path, typer.Argument(help="The mapping: which columns of which files become what.")
-    ],
-    out: Annotated[Path, typer.Option(help="The new directory for the dataset.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="MAPPING | --guess FILE... | --schema",
+            help="The mapping, which says what of your files becomes what; or the files.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The new directory for the dataset; with --guess, the new file for the mapping.",
+            show_default="with --guess, standard output",
+        ),
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(help="The CSV file for rejected rows.", show_default="OUT.rejects.csv"),
@@ -40,43 +51,43 @@ def import_(
         Path | None,
         typer.Option(help="Where the files of the mapping are.", show_default="its folder"),
     ] = None,
+    guess: Annotated[
+        bool,
+        typer.Option("--guess", help="Write a first mapping for files, folders or patterns."),
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print all that a mapping may say.")
+    ] = False,
     strict: Strict = False,
 ) -> None:
-    """Bring tables in your own schema (CSV, JSON Lines, Parquet) into a dataset.
+    """Bring files in your own schema (text, JSON Lines, Parquet) into a dataset.
 
-    A bad row does not stop it: it goes to the reject file with file, row, column and reason, and is
-    counted at the end. If more than --max-rejects of the rows are bad, or with --strict a check
-    warns, nothing but that file is written.
+    Who has no mapping yet begins with --guess: throughline import --guess sales.csv --out
+    sales.toml writes one from the names and the values of the columns, which imports as it is, and
+    tells what it could not decide.
+
+    A bad row does not stop an import: it goes to the reject file with file, row, column and reason,
+    and is counted at the end. If more than --max-rejects of the rows are bad, or with --strict a
+    check warns, nothing but that file is written.
     """
-    from training.checks.inspector import Inspector
-    from training.importing.import_dataset import import_dataset
-    from training.importing.report import import_report
-    from training.terminal import errors, output, progress_bar
+    from training.import_command import import_tables, print_schema, write_guess
 
+    if schema:
+        print_schema()
+        return
+    if not files:
+        raise typer.BadParameter("want a mapping, or --guess with files", param_hint="MAPPING")
+    if guess:
+        write_guess(files, out)
+        return
+    if len(files) > 1:
+        raise typer.BadParameter(
+            "want one mapping; for files of data, --guess writes one", param_hint="MAPPING"
+        )
+    if out is None:
+        raise typer.BadParameter("want a directory for the dataset", param_hint="--out")
     reject_file = rejects or out.with_name(out.name + ".rejects.csv")
-    try:
-        with progress_bar() as bar:
-            inspector = Inspector(bar.console, strict)
-            task = bar.add_task("reading", total=None)
-            imported = import_dataset(
-                mapping,
-                out,
-                source_dir=source_dir or mapping.parent,
-                reject_file=reject_file,
-                max_rejects=max_rejects,
-                progress=lambda step: bar.update(task, description=step),
-                inspect=inspector.tables,
-            )
-    except BadInput as error:
-        errors().print(f"throughline: {mapping}: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(os.EX_CONFIG) from None
-    console = output()
-    for part in import_report(imported):
-        console.print(part)
-    if imported.rejects.rejected:
-        console.print(f"The rejected rows are in {reject_file}.", markup=False, soft_wrap=True)
-    console.print(f"The dataset is in {out}.", markup=False, soft_wrap=True)
-    inspector.tell()
+    import_tables(files[0], source_dir, out, reject_file, max_rejects, strict)
 
 
 @app.command()

@@ -39,7 +39,8 @@ class EventType(NamedTuple):
     a configuration says otherwise; 0: nothing. `answers` starts the cool-down after a purchase
     ("taken") or after a decline ("declined") of the offer that it names. `verb` is how an
     explanation tells it, before the name of an item; the type itself without one. `own` types are
-    recorded by decisions alone: nobody may send one.
+    recorded by decisions alone: nobody may send one. What is `about` something counts by the item
+    or the offer that it names alone.
     """
 
     name: str
@@ -49,25 +50,26 @@ class EventType(NamedTuple):
     answers: Literal["", "taken", "declined"] = ""
     verb: str = ""
     own: bool = False
+    about: bool = False
 
 
 BUILT_IN = (
-    EventType("view", BROWSE, weight=1.0, verb="looked at"),
+    EventType("view", BROWSE, weight=1.0, verb="looked at", about=True),
     EventType("search", BROWSE),
     EventType("session", BROWSE, weight=1.0),
     EventType("call", BROWSE, weight=1.0),
-    EventType("add_to_cart", CART, weight=1.0, verb="put in the cart"),
-    EventType("remove_from_cart", CART),
-    EventType("purchase", PURCHASE, MANY, weight=1.0, verb="bought"),
+    EventType("add_to_cart", CART, weight=1.0, verb="put in the cart", about=True),
+    EventType("remove_from_cart", CART, about=True),
+    EventType("purchase", PURCHASE, MANY, weight=1.0, verb="bought", about=True),
     EventType("impression", CONTACT, MANY),
     EventType("open", CONTACT),
     EventType("sent", SENT, MANY),
     EventType("reserved", RESERVED, MANY, own=True),
     EventType("granted", GRANTED, MANY, own=True),
-    EventType("click", RESPONSE, weight=1.0),
-    EventType("accept", RESPONSE, MANY, answers="taken"),
-    EventType("dismiss", RESPONSE, MANY, answers="declined"),
-    EventType("redeem", RESPONSE, MANY, weight=1.0, answers="taken"),
+    EventType("click", RESPONSE, weight=1.0, about=True),
+    EventType("accept", RESPONSE, MANY, answers="taken", about=True),
+    EventType("dismiss", RESPONSE, MANY, answers="declined", about=True),
+    EventType("redeem", RESPONSE, MANY, weight=1.0, answers="taken", about=True),
     EventType("unsubscribe", RESPONSE),
     EventType("return", RETURNED, MANY),
     EventType("void", RETURNED, MANY),

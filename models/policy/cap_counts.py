@@ -14,9 +14,9 @@ Elsewhere, where nothing to show does, it counts what is known. Either way the a
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import tzinfo
 from functools import cached_property
 from itertools import chain
-from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY
 from models.domain.catalogue import Catalogue, Offer
@@ -50,7 +50,7 @@ class CapCounts:
         history: RuleHistory,
         policy: Contact,
         now: int,
-        zone: ZoneInfo,
+        zone: tzinfo,
         catalogue: Catalogue,
         *,
         reserves: bool,

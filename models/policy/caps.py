@@ -5,8 +5,8 @@ the channel that asks.
 """
 
 from collections.abc import Iterable
+from datetime import tzinfo
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
 from models.domain.catalogue import Catalogue, Row, offer_id
 from models.domain.decisions import ContextItem
@@ -175,7 +175,7 @@ class ContactRules:
         )
 
     @cached_property
-    def _zone(self) -> ZoneInfo:
+    def _zone(self) -> tzinfo:
         return zone_of(self._view, self._policy)
 
     @cached_property

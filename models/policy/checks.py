@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from models.clock_time import zone_named
 from models.domain.amounts import NANOS
 from models.domain.channels import CHANNELS
 from models.domain.currencies import CURRENCIES
 from models.domain.decisions import Intent
 from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, EventType
 from models.domain.exchange import rate_in_nanos
+from models.domain.input.zones import zone_fault
 from models.domain.names import is_name
 from models.domain.nearest import did_you_mean
 from models.domain.profile import LANE_CAPACITY
@@ -187,8 +187,8 @@ def _cooling(part: CoolDowns, known: DeclaredNames) -> Said:
 
 def _contact(part: Contact, known: DeclaredNames) -> Said:
     yield from _of("outbound", part.outbound, known.channels, "channel")
-    if zone_named(part.zone) is None:
-        yield "zone", 'want a time zone such as "Europe/Vienna"'
+    if fault := zone_fault(part.zone):
+        yield "zone", fault
     if not 1 <= part.reserve_minutes <= WEEK_MINUTES:
         yield "reserve_minutes", f"want 1 to {WEEK_MINUTES}"
     for key in ("zone_attribute", "case_attribute"):

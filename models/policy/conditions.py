@@ -6,8 +6,8 @@ where more may have happened than it keeps, `undetermined` says so.
 
 import math
 from collections.abc import Iterable
+from datetime import tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local, within
 from models.domain.entry import Entry
@@ -33,7 +33,7 @@ class Situation(NamedTuple):
     view: View
     place: str
     now: int
-    zone: ZoneInfo
+    zone: tzinfo
     exchange: Exchange
 
 

@@ -7,11 +7,10 @@ it is where it would have been without the change.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from models.clock_time import DAY, local, within, zone_named
 from models.domain.view import View
@@ -24,21 +23,21 @@ _DAY_MINUTES = 24 * 60
 _SEARCHED = 8 * DAY  # quiet hours repeat weekly: what is not over by then never is
 
 
-def zone_of(view: View, contact: Contact) -> ZoneInfo:
+def zone_of(view: View, contact: Contact) -> tzinfo:
     """Return the zone of a customer: as their attribute says, else the policy's."""
     said = view.attributes.get(contact.zone_attribute, "")
     zone = zone_named(said) if said else None
-    return zone or zone_named(contact.zone) or ZoneInfo("UTC")
+    return zone or zone_named(contact.zone) or UTC
 
 
-def window_of(at: int, calendar: Calendar, zone: ZoneInfo) -> tuple[int, int]:
+def window_of(at: int, calendar: Calendar, zone: tzinfo) -> tuple[int, int]:
     """Return start and end of the calendar window that holds the instant `at`."""
     windows = _windows_about(local(at, zone).date(), calendar, zone)
     return next((start, end) for start, end in windows if start <= at < end)
 
 
 @lru_cache(1024)
-def _windows_about(day: date, calendar: Calendar, zone: ZoneInfo) -> list[tuple[int, int]]:
+def _windows_about(day: date, calendar: Calendar, zone: tzinfo) -> list[tuple[int, int]]:
     """Return the windows that can hold an instant of a local day.
 
     A change of clocks about midnight can leave it in the window before, or after.
@@ -49,12 +48,12 @@ def _windows_about(day: date, calendar: Calendar, zone: ZoneInfo) -> list[tuple[
     return list(pairwise(_instant(day, 0, zone) for day in days))
 
 
-def quiet_at(hours: QuietHours, at: int, zone: ZoneInfo) -> bool:
+def quiet_at(hours: QuietHours, at: int, zone: tzinfo) -> bool:
     """Tell whether `hours` hold at an instant."""
     return within(local(at, zone), hours.start, hours.end, hours.weekdays)
 
 
-def quiet_until(hours: Sequence[QuietHours], at: int, zone: ZoneInfo) -> int | None:
+def quiet_until(hours: Sequence[QuietHours], at: int, zone: tzinfo) -> int | None:
     """Return the first instant from `at` on when none of `hours` hold, None if there is none."""
     last = at + _SEARCHED
     while at < last:
@@ -65,7 +64,7 @@ def quiet_until(hours: Sequence[QuietHours], at: int, zone: ZoneInfo) -> int | N
     return None
 
 
-def _holds_until(hours: QuietHours, at: int, zone: ZoneInfo) -> int:
+def _holds_until(hours: QuietHours, at: int, zone: tzinfo) -> int:
     """Return an instant up to which `hours`, which hold at `at`, go on without a break."""
     moment = local(at, zone)
     hour, minute = hours.end.split(":") if hours.end else ("24", "0")
@@ -77,7 +76,7 @@ def _holds_until(hours: QuietHours, at: int, zone: ZoneInfo) -> int:
     return _same_offset_until(at, next(end for end in ends if end > at), zone)
 
 
-def _same_offset_until(since: int, until: int, zone: ZoneInfo) -> int:
+def _same_offset_until(since: int, until: int, zone: tzinfo) -> int:
     """Return the instant after `since` at which clocks change, or `until` if they do not before."""
     offset = local(since, zone).utcoffset()
     if local(until, zone).utcoffset() == offset:
@@ -92,7 +91,7 @@ def _same_offset_until(since: int, until: int, zone: ZoneInfo) -> int:
     return high * _SECOND
 
 
-def _instant(day: date, minutes: int, zone: ZoneInfo, fold: int = 0) -> int:
+def _instant(day: date, minutes: int, zone: tzinfo, fold: int = 0) -> int:
     """Return the instant of a local time, `minutes` after midnight."""
     days, minutes = divmod(minutes, _DAY_MINUTES)
     clock = time(minutes // 60, minutes % 60, tzinfo=zone, fold=fold)

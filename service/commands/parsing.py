@@ -123,6 +123,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise BadDataset(
             f"{path}: row {row}: not UTF-8; convert it, such as by iconv -f ENCODING -t UTF-8"
         ) from None
-    for row, line in enumerate(text.split("\n"), start=1):
+    for row, line in enumerate(text.split("\n"), start=1):  # a text may hold other line ends
         if line.strip():
             yield row, line

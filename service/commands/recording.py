@@ -13,9 +13,11 @@ from throughline.v1.event_pb2 import (
     RecordEventsResponse,
 )
 
+from models.domain.input.warnings import Warned
 from service.client import Client
 from service.commands.terminal import error_console, output, print_json, table
 
+KNOWN_WARNINGS = frozenset(map(int, Warned))
 BATCH = 1000  # events that one call may hold
 MAX_REFUSED_ROWS = 20  # refusals that are listed one by one
 
@@ -69,6 +71,18 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
         + (f", {unresolved:,} about what is not in the catalogue (yet)" if unresolved else "")
         + (" (RELAXED: the store writes to disk later)" if relaxed else "")
     )
+    told = [
+        (str(row), Warned(warning).words)
+        for row, result in enumerate(results, start=1)
+        for warning in result.warnings
+        if int(warning) in KNOWN_WARNINGS  # a later service may have others
+    ]
+    if told:
+        warned = len({row for row, _ in told})
+        shown = told[:MAX_REFUSED_ROWS]
+        console.print(
+            table(("row", "though it is stored"), shown, f"Warnings: {warned:,} of the events")
+        )
     if recorded.refused:
         rows = [
             (str(row), str(result.outcome.code), result.outcome.detail)

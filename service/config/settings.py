@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
     namespaces: tuple[str, ...] = Field((), description="Namespaces beside the built-in ones.")
     placements: tuple[str, ...] = Field((), description="The only placements; none: any name.")
+    nobody_identifiers: tuple[str, ...] = Field(
+        (), description="Values of identifiers beside the built-in ones that identify nobody."
+    )
     redis_timeout: float = Field(
         0.25, gt=0, le=60, description="Seconds to wait for Redis before answering without it."
     )
@@ -160,7 +163,13 @@ class Settings(BaseSettings):
     @property
     def names(self) -> Names:
         """Return the names that requests may use."""
-        return declare_names(self.channels, self.event_types, self.namespaces, self.placements)
+        return declare_names(
+            self.channels,
+            self.event_types,
+            self.namespaces,
+            self.placements,
+            self.nobody_identifiers,
+        )
 
     @property
     def start_time(self) -> int | None:

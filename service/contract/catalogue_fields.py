@@ -4,12 +4,24 @@ What several fields have to agree on is checked of the whole row, which may be s
 """
 
 from collections.abc import Callable, Collection, Mapping, Set
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from throughline.v1 import offer_pb2
 
 from models.domain.catalogue import Money, OfferClass, Row, Stock
-from service.contract import limits
+from models.domain.input.catalogue import (
+    agreement_faults,
+    channels_faults,
+    class_fault,
+    creatives_faults,
+    features_faults,
+    groups_faults,
+    item_ids_faults,
+    stock_faults,
+    title_fault,
+    volume_fault,
+)
 from service.contract.names import Names
 from service.contract.validation import Check
 
@@ -39,21 +51,15 @@ class Reading(NamedTuple):
 
 
 def _title(one: Reading) -> str:
-    return one.check.text(one.path("title"), one.message.title, limits.TITLE_BYTES)
+    one.check.fault(one.path("title"), title_fault(one.message.title))
+    title: str = one.message.title
+    return title
 
 
 def _features(one: Reading) -> dict[str, list[str]]:
-    check, at, features = one.check, one.path("features"), one.message.features
-    if not check.size(at, features, limits.FEATURES):
-        return {}
-    read = {}
-    for name in sorted(features):
-        check.text(f"{at}.key", name, limits.FEATURE_NAME_BYTES, required=True)
-        values = features[name].values
-        if check.size(f"{at}.values", values, limits.FEATURE_VALUES, minimum=1):
-            for value in values:
-                check.text(f"{at}.values", value, limits.FEATURE_VALUE_BYTES, required=True)
-        read[name] = list(values)
+    features = one.message.features
+    read = {name: list(features[name].values) for name in sorted(features)}
+    one.check.faults(one.path("features"), features_faults(read))
     return read
 
 
@@ -76,26 +82,20 @@ def _time(field: str) -> Callable[[Reading], int | None]:
 
 
 def _stock(one: Reading) -> tuple[Stock, ...]:
-    check, at, entries = one.check, one.path("stock"), one.message.stock
-    if not check.size(at, entries, limits.STOCK_ENTRIES):
-        return ()
-    read: dict[str, Stock] = {}
-    for number, entry in enumerate(entries):
-        place = check.text(f"{at}[{number}].place", entry.place, limits.PLACE_BYTES)
-        if place in read:
-            check.add_violation(f"{at}[{number}].place", "twice")
-        if entry.quantity < 0:
-            check.add_violation(f"{at}[{number}].quantity", "negative")
+    check, at = one.check, one.path("stock")
+    read = []
+    for number, entry in enumerate(one.message.stock):
         counted = one.now
         if entry.HasField("as_of"):
             counted = check.time(f"{at}[{number}].as_of", entry.as_of)
-        read[place] = Stock(place, entry.quantity, counted)
-    return tuple(read[place] for place in sorted(read))
+        read.append(Stock(entry.place, entry.quantity, counted))
+    check.faults(at, stock_faults(read))
+    return tuple(sorted(read, key=attrgetter("place")))
 
 
 def _class(one: Reading) -> OfferClass:
     if one.message.offer_class not in CLASSES:
-        one.check.add_violation(one.path("offer_class"), "unknown value")
+        one.check.fault(one.path("offer_class"), class_fault(""))
     return CLASSES.get(one.message.offer_class, "marketing")
 
 
@@ -104,47 +104,32 @@ def _sensitivity(one: Reading) -> str:
 
 
 def _groups(one: Reading) -> tuple[str, ...]:
-    check, at, groups = one.check, one.path("groups"), one.message.groups
-    if check.size(at, groups, limits.GROUPS):
-        for number, group in enumerate(groups):
-            check.name(f"{at}[{number}]", group)
-    return tuple(sorted(set(groups)))
+    one.check.faults(one.path("groups"), groups_faults(one.message.groups))
+    return tuple(sorted(set(one.message.groups)))
 
 
 def _item_ids(one: Reading) -> tuple[str, ...]:
-    check, at, ids = one.check, one.path("item_ids"), one.message.item_ids
-    if check.size(at, ids, limits.OFFER_ITEMS, minimum=1):
-        for number, item in enumerate(ids):
-            check.id(f"{at}[{number}]", item)
-    return tuple(dict.fromkeys(ids))
+    one.check.faults(one.path("item_ids"), item_ids_faults(one.message.item_ids))
+    return tuple(dict.fromkeys(one.message.item_ids))
 
 
 def _channels(one: Reading) -> tuple[str, ...]:
-    check, at, channels = one.check, one.path("channels"), one.message.channels
-    if check.size(at, channels, len(one.names.channels)):
-        for number, channel in enumerate(channels):
-            check.name(f"{at}[{number}]", channel, one.names.channels)
+    channels = one.message.channels
+    one.check.faults(one.path("channels"), channels_faults(channels, one.names.channels))
     return tuple(sorted(set(channels)))
 
 
 def _creatives(one: Reading) -> dict[str, str]:
-    check, at, creatives = one.check, one.path("creatives"), one.message.creatives
-    if not check.size(at, creatives, len(one.names.channels)):
-        return {}
-    for channel in sorted(creatives):
-        check.name(f"{at}.key", channel, one.names.channels)
-        check.text(f"{at}.value", creatives[channel], limits.CREATIVE_BYTES, required=True)
-    return dict(sorted(creatives.items()))
+    creatives = dict(sorted(one.message.creatives.items()))
+    one.check.faults(one.path("creatives"), creatives_faults(creatives, one.names.channels))
+    return creatives
 
 
 def _volume(one: Reading) -> int | None:
-    message, at = one.message, one.path("volume")
-    if not message.HasField("volume"):
+    if not one.message.HasField("volume"):
         return None
-    if message.volume == 0:
-        one.check.add_violation(at, "too small; min 1")
-    one.check.number(at, message.volume, limits.VOLUME)
-    volume: int = message.volume
+    volume: int = one.message.volume
+    one.check.fault(one.path("volume"), volume_fault(volume))
     return volume
 
 
@@ -211,25 +196,9 @@ def check_agreement(check: Check, at: str, values: Mapping[str, Any], given: Set
 
     What a row was stored with before is not the fault of who changes something else of it.
     """
-    start, end = values["valid_from"], values["valid_until"]
-    price, value, price_end = values["price"], values["value"], values["price_until"]
-
-    def refuse(field: str, reason: str, *pair: str) -> None:
+    for fault, pair in agreement_faults(**{name: values[name] for name in _AGREEING}):
         if not given.isdisjoint(pair):
-            check.add_violation(f"{at}.{field}", reason)
-
-    if _not_after(end, start):
-        refuse("valid_until", "not after valid_from", "valid_from", "valid_until")
-    if price is not None and value is not None and price.currency != value.currency:
-        refuse("value.currency", "not the price's", "price", "value")
-    if price_end is not None and price is None:
-        refuse("price_until", "without a price", "price", "price_until")
-    if _not_after(price_end, start):
-        refuse("price_until", "not after valid_from", "valid_from", "price_until")
-
-
-def _not_after(until: int | None, start: int | None) -> bool:
-    return until is not None and start is not None and until <= start
+            check.add_violation(f"{at}.{fault.at}", fault.reason)
 
 
 _LAST_AGREEING = [*_AGREEING][-1]

@@ -1,25 +1,27 @@
 """From the contract's events to the events that are stored, and what is wrong with them."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import grpc
 from throughline.v1 import event_pb2 as pb
 
-from models.domain.event_types import ATTRIBUTE, RETURNED, EventType
 from models.domain.events import Event
 from models.domain.identifiers import Identifier, hash_identifier
+from models.domain.input.events import (
+    attributes_faults,
+    discount_fault,
+    together_faults,
+)
+from models.domain.input.numbers import quantity_fault
+from models.domain.input.reasons import Refusal
+from models.domain.input.times import event_time_fault, live_fault
 from service.contract import limits
 from service.contract.names import Names
-from service.contract.refusals import Refusal
 from service.contract.status import code_number
 from service.contract.validation import Check
 
-SECOND = 1_000_000
-MAX_AHEAD = limits.AHEAD_MINUTES * 60 * SECOND
-MAX_BEHIND = limits.BEHIND_DAYS * 86_400 * SECOND
-
 INVALID_ARGUMENT = code_number(grpc.StatusCode.INVALID_ARGUMENT)
+_TOGETHER = {"of_event": "of_event_id", "attributes": "attributes"}
 OUT_OF_RANGE = code_number(grpc.StatusCode.OUT_OF_RANGE)
 
 
@@ -36,37 +38,42 @@ def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event |
     check.id("event_id", message.event_id)
     identifier = Identifier("", "")
     if message.HasField("identifier"):
-        identifier = check.identifier("identifier", message.identifier, names.namespaces)
+        identifier = check.identifier("identifier", message.identifier, names)
     else:
         check.add_violation("identifier", Refusal.REQUIRED)
     check.name("type", message.type, names.sendable_types)
     check.name("channel", message.channel, names.channels)
     time = None
     if message.HasField("time"):
-        time = check.time("time", message.time)
+        time = check.time("time", message.time, event_time_fault)
     else:
         check.add_violation("time", Refusal.REQUIRED)
     check.id("item_id", message.item_id, required=False)
     check.id("offer_id", message.offer_id, required=False)
     check.name("placement", message.placement, names.placements, required=False)
     check.text("place", message.place, limits.PLACE_BYTES)
-    check.number("quantity", message.quantity, limits.QUANTITY)
+    check.fault("quantity", quantity_fault(message.quantity))
     amount = check.money("amount", message.amount) if message.HasField("amount") else None
     check.id("decision_id", message.decision_id, required=False)
-    _check_attributes(check, message, names.event_types)
-    _check_return(check, message, names.event_types)
+    check.id("of_event_id", message.of_event_id, required=False)
+    check.faults("attributes", attributes_faults(message.attributes))
+    for fault in together_faults(
+        names.event_types.get(message.type),
+        bool(message.of_event_id),
+        bool(message.item_id or message.offer_id),
+        bool(message.attributes),
+    ):
+        check.add_violation(_TOGETHER[fault.at], fault.reason)
     check.id("receipt_id", message.receipt_id, required=False)
     discount = check.money("discount", message.discount) if message.HasField("discount") else None
-    if discount and (amount is None or discount.currency != amount.currency):
-        check.add_violation("discount", Refusal.ONLY_WITH_AN_AMOUNT)
+    if discount:
+        check.fault(
+            "discount", discount_fault(discount.currency, amount.currency if amount else None)
+        )
     if check.violations or time is None:
         return RefusedEvent(INVALID_ARGUMENT, str(check.violations[0]))
-    if time > now + MAX_AHEAD:
-        return RefusedEvent(
-            OUT_OF_RANGE, f"time: {Refusal.IN_THE_FUTURE}; max skew {MAX_AHEAD // SECOND} s"
-        )
-    if time < now - MAX_BEHIND:
-        return RefusedEvent(OUT_OF_RANGE, f"time: {Refusal.TOO_OLD}; use throughline load")
+    if late := live_fault(time, now):
+        return RefusedEvent(OUT_OF_RANGE, f"time: {late}")
     return Event(
         event_id=message.event_id,
         identifier=hash_identifier(key, identifier),
@@ -88,29 +95,3 @@ def read_event(message: pb.Event, names: Names, key: bytes, now: int) -> Event |
         discount_units=discount.units if discount else 0,
         discount_nanos=discount.nanos if discount else 0,
     )
-
-
-def _check_return(check: Check, message: pb.Event, event_types: Mapping[str, EventType]) -> None:
-    like = event_types.get(message.type)
-    takes_back = like is not None and like.lane == RETURNED
-    check.id("of_event_id", message.of_event_id, required=False)
-    if message.of_event_id and not takes_back:
-        check.add_violation("of_event_id", Refusal.ONLY_WITH_RETURN)
-    if takes_back and not (message.of_event_id or message.item_id or message.offer_id):
-        check.add_violation("of_event_id", Refusal.REQUIRED)
-
-
-def _check_attributes(
-    check: Check, message: pb.Event, event_types: Mapping[str, EventType]
-) -> None:
-    like = event_types.get(message.type)
-    changes = like is not None and like.lane == ATTRIBUTE
-    if not changes:
-        if message.attributes:
-            check.add_violation("attributes", Refusal.ONLY_WITH_ATTRIBUTES_CHANGED)
-        return
-    if not check.size("attributes", message.attributes, limits.ATTRIBUTES, minimum=1):
-        return
-    for name, value in message.attributes.items():
-        check.text("attributes.key", name, limits.ATTRIBUTE_NAME_BYTES, required=True)
-        check.text("attributes.value", value, limits.ATTRIBUTE_VALUE_BYTES)

@@ -1,17 +1,19 @@
 """Every limit and default of the contract, once; the comments in protos/ state the same numbers."""
 
-from models.domain import decisions, names, profile
+from models.domain import decisions, profile
+from models.domain.input import limits as values
 
 # Lengths are in bytes of UTF-8.
-ID_BYTES = 256  # identifier values, event, item, offer and decision ids
-NAME_BYTES = names.NAME_BYTES  # channels, event types, placements, namespaces, who asserts a link
-PLACE_BYTES = 64
-TITLE_BYTES = 256
+ID_BYTES = values.ID_BYTES
+ITEM_ID_BYTES = values.ITEM_ID_BYTES
+NAME_BYTES = values.NAME_BYTES
+PLACE_BYTES = values.PLACE_BYTES
+TITLE_BYTES = values.TITLE_BYTES
 
 IDENTIFIERS = 16
 CUSTOMER_IDENTIFIERS = profile.IDENTIFIERS_MOST  # that links join to one customer
-MONEY_UNITS = 10**12
-MONEY_NANOS = 999_999_999
+MONEY_UNITS = values.MONEY_UNITS
+MONEY_NANOS = values.MONEY_NANOS
 
 COUNT = 100
 DEFAULT_COUNT = 10
@@ -22,26 +24,26 @@ WITHHELD = decisions.WITHHELD_MOST  # told in an answer; the rest is counted
 BATCH = 200
 
 EVENTS = 1_000
-QUANTITY = 10**9
-AHEAD_MINUTES = 5  # how far a sender's clock may be in front of ours
-BEHIND_DAYS = 7
-ATTRIBUTES = 64
-ATTRIBUTE_NAME_BYTES = 64
-ATTRIBUTE_VALUE_BYTES = 1_024
+QUANTITY = values.QUANTITY
+AHEAD_MINUTES = values.AHEAD_MINUTES
+BEHIND_DAYS = values.BEHIND_DAYS
+ATTRIBUTES = values.ATTRIBUTES
+ATTRIBUTE_NAME_BYTES = values.ATTRIBUTE_NAME_BYTES
+ATTRIBUTE_VALUE_BYTES = values.ATTRIBUTE_VALUE_BYTES
 
 RECENT = 100
 DEFAULT_RECENT = 20
 
 UPSERT = 1_000
-FEATURES = 64
-FEATURE_NAME_BYTES = 64
-FEATURE_VALUES = 16
-FEATURE_VALUE_BYTES = 256
-STOCK_ENTRIES = 10_000
-OFFER_ITEMS = 20_000
-GROUPS = 16
-CREATIVE_BYTES = 1_024
-VOLUME = 10**9
+FEATURES = values.FEATURES
+FEATURE_NAME_BYTES = values.FEATURE_NAME_BYTES
+FEATURE_VALUES = values.FEATURE_VALUES
+FEATURE_VALUE_BYTES = values.FEATURE_VALUE_BYTES
+STOCK_ENTRIES = values.STOCK_ENTRIES
+OFFER_ITEMS = values.OFFER_ITEMS
+GROUPS = values.GROUPS
+CREATIVE_BYTES = values.CREATIVE_BYTES
+VOLUME = values.VOLUME
 PAGE = 1_000
 DEFAULT_PAGE = 100
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from models.domain.channels import CHANNELS
 from models.domain.event_types import EVENT_TYPES, OWN_TYPES, EventType
 from models.domain.identifiers import NAMESPACES
+from models.domain.input.nobody import BUILT_IN, Nobody, nobody
 from models.domain.names import NAME_BYTES, is_name
 from models.errors import BadInput
 
@@ -17,13 +18,14 @@ class Names:
 
     `event_types` maps a type to the built-in one that it is or behaves like; callers may send
     `sendable_types`, decisions record the others. `placements` is empty when any well-formed name
-    will do.
+    will do. `nobody` are values of identifiers that identify nobody.
     """
 
     channels: frozenset[str]
     event_types: Mapping[str, EventType]
     namespaces: frozenset[str]
     placements: frozenset[str]
+    nobody: Nobody = BUILT_IN
 
     @cached_property
     def sendable_types(self) -> frozenset[str]:
@@ -36,6 +38,7 @@ def declare_names(
     event_types: Mapping[str, str] = {},
     namespaces: Iterable[str] = (),
     placements: Iterable[str] = (),
+    nobody_identifiers: Iterable[str] = (),
 ) -> Names:
     """Return the built-in names with declared ones added; raises `BadInput` naming the setting.
 
@@ -62,4 +65,5 @@ def declare_names(
         event_types=types,
         namespaces=frozenset((*NAMESPACES, *given["namespaces"])),
         placements=frozenset(given["placements"]),
+        nobody=nobody(nobody_identifiers),
     )

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from throughline.v1 import offer_pb2
 
-from models.domain.catalogue import DEFAULT_PREFIX, Item, Offer, OfferClass
+from models.domain.catalogue import Item, Offer, OfferClass
+from models.domain.input.catalogue import item_id_fault, offer_id_fault
 from service.contract import limits
 from service.contract.catalogue_fields import ITEM_FIELDS, OFFER_FIELDS, Reading, read_fields
 from service.contract.common_messages import fill_money
@@ -47,7 +48,7 @@ def read_items(
     found = []
     for number, message in enumerate(messages):
         one = Reading(check, f"items[{number}]", message, names, now)
-        check.id(one.path("item_id"), message.item_id)
+        check.fault(one.path("item_id"), item_id_fault(message.item_id))
         fields = read_fields(one, ITEM_FIELDS, mask)
         found.append(RowChange(one.at, message.item_id, fields))
     return found
@@ -67,9 +68,7 @@ def read_offers(
     found = []
     for number, message in enumerate(messages):
         one = Reading(check, f"offers[{number}]", message, names, now)
-        check.id(one.path("offer_id"), message.offer_id)
-        if message.offer_id.startswith(DEFAULT_PREFIX):
-            check.add_violation(one.path("offer_id"), f"starts with {DEFAULT_PREFIX}")
+        check.fault(one.path("offer_id"), offer_id_fault(message.offer_id))
         fields = read_fields(one, OFFER_FIELDS, mask)
         found.append(RowChange(one.at, message.offer_id, fields))
     return found

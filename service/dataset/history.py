@@ -16,16 +16,13 @@ from models.domain.dataset import Metadata
 from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.events import Event, attributes_event, event_key
 from models.domain.identifier_groups import IdentifierGroups
-from models.domain.identifiers import (
-    HASH_BYTES,
-    HASHED_NAMESPACES,
-    Identifier,
-    hash_identifier,
-)
+from models.domain.identifiers import HASH_BYTES, Identifier, hash_identifier
+from models.domain.input.identifiers import namespace_fault, value_fault
+from models.domain.input.names import name_fault
+from models.domain.input.reasons import Refusal
 from models.domain.profile import IDENTIFIERS_MOST, Link, Unlink
-from models.errors import BadInput
-from service.contract.limits import ID_BYTES
 from service.contract.names import Names
+from service.dataset.event_rules import check_attributes, check_events
 from service.dataset.parquet import Table
 from service.dataset.rows import attributes_from_json, event_from_row
 
@@ -33,7 +30,6 @@ TOO_MANY = (
     f"joins more than {IDENTIFIERS_MOST} identifiers to one customer; "
     "leave out links of what many people share"
 )
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYED = re.compile(rf"[0-9a-f]{{{2 * HASH_BYTES}}}")
 
 
@@ -44,10 +40,14 @@ class EventTable:
     such row of the file stands.
     """
 
-    def __init__(self, directory: Path, metadata: Metadata, key: bytes, names: Names) -> None:
+    def __init__(
+        self, directory: Path, metadata: Metadata, key: bytes, names: Names, now: int
+    ) -> None:
         """Read and check every row; raises `BadDataset` naming file, row, column and reason."""
         table = self._table = Table(directory, "events")
-        _check_types(table, metadata, names.event_types)
+        if metadata.identifiers == "plain":  # keyed, it is what a store has kept already
+            check_events(table, names, now)
+        _check_likeness(table, metadata, names.event_types)
         self._codes, self._hashes = _hashed(
             table, ("namespace", "identifier"), metadata, key, names
         )
@@ -55,7 +55,6 @@ class EventTable:
         sequence, ordered = table.integers("sequence")
         _refuse(table, timed & ordered, "sequence", "set beside a time")
         _refuse(table, ~timed, "time", "missing in a timed dataset", metadata.kind == "timed")
-        _check_attributes(table)
         keys = _event_keys(table)
         at = np.where(timed, time, sequence)
         conflict = _contradictions(self._codes, keys, timed, at)
@@ -80,7 +79,8 @@ def read_customers(directory: Path, metadata: Metadata, key: bytes, names: Names
     """Return the events that stand for the rows of `customers`, in the order of the file."""
     table = Table(directory, "customers")
     codes, hashes = _hashed(table, ("namespace", "identifier"), metadata, key, names)
-    _check_attributes(table)
+    if metadata.identifiers == "plain":
+        check_attributes(table)
     return [
         attributes_event(hashes[code], attributes_from_json(attributes))
         for code, (_, _, attributes) in zip(codes.tolist(), table.rows(), strict=True)
@@ -132,6 +132,10 @@ def _pairs(
     first, first_hashes = _hashed(table, ("namespace_a", "identifier_a"), metadata, key, names)
     second, second_hashes = _hashed(table, ("namespace_b", "identifier_b"), metadata, key, names)
     pairs: list[tuple[int, bytes, bytes, str]] = []
+    if metadata.identifiers == "plain":
+        for row, asserted_by in table.first_rows("asserted_by"):
+            if fault := name_fault(asserted_by):
+                raise table.error(row, "asserted_by", fault)
     for row, (a, b, (*_, asserted_by, time)) in enumerate(
         zip(first.tolist(), second.tolist(), table.rows(), strict=True)
     ):
@@ -150,51 +154,40 @@ def _hashed(
     keyed = metadata.identifiers == "keyed"
     hashes = []
     for code, (namespace, value) in enumerate(distinct):
-        fault = _fault_of_hash(value) if keyed else _fault(namespace, value, names)
-        if fault:
-            column, reason = columns[fault[0]], fault[1]
-            raise table.error(int(np.argmax(codes == code)), column, reason)
+        for column, fault in zip(
+            columns,
+            ("", _fault_of_hash(value)) if keyed else _faults(namespace, value, names),
+            strict=True,
+        ):
+            if fault:
+                raise table.error(int(np.argmax(codes == code)), column, fault)
         identifier = Identifier(namespace, value)
         hashes.append(bytes.fromhex(value) if keyed else hash_identifier(key, identifier))
     return codes, hashes
 
 
-def _fault_of_hash(value: str) -> tuple[int, str] | None:
-    if _KEYED.fullmatch(value):
-        return None
-    return 1, f"not a keyed hash, {2 * HASH_BYTES} hex digits in lower case"
+def _fault_of_hash(value: str) -> str:
+    known = _KEYED.fullmatch(value) is not None
+    return "" if known else f"not a keyed hash, {2 * HASH_BYTES} hex digits in lower case"
 
 
-def _fault(namespace: str, value: str, names: Names) -> tuple[int, str] | None:
-    if namespace not in names.namespaces:
-        return 0, f"{namespace!r} is not a namespace that the settings declare"
-    if not 0 < len(value.encode()) <= ID_BYTES:
-        return 1, f"want 1 to {ID_BYTES} bytes"
-    if namespace in HASHED_NAMESPACES and not _SHA256.fullmatch(value):
-        return 1, f"in {namespace}, want a SHA-256 in lower-case hex"
-    return None
+def _faults(namespace: str, value: str, names: Names) -> tuple[str, str]:
+    """Return what is wrong with namespace and value, "" where nothing is."""
+    return (
+        namespace_fault(namespace, names.namespaces),
+        value_fault(namespace, value, names.nobody),
+    )
 
 
-def _check_types(table: Table, metadata: Metadata, event_types: Mapping[str, EventType]) -> None:
-    codes, distinct = table.distinct("type")
-    for code, (name,) in enumerate(distinct):
-        row = int(np.argmax(codes == code))
-        if name not in event_types:
-            raise table.error(
-                row, "type", f"{name!r} is not an event type that the settings declare"
-            )
+def _check_likeness(table: Table, metadata: Metadata, event_types: Mapping[str, EventType]) -> None:
+    """Check that the settings have each type, and that it means the same in the dataset."""
+    for row, name in table.first_rows("type"):
+        if fault := name_fault(name, event_types):
+            raise table.error(row, "type", fault)
         like = metadata.event_types.get(name)
         if like is not None and EVENT_TYPES.get(like) != event_types[name]:
             reason = f"{name!r} is like {like!r} in the dataset, but not in the settings"
             raise table.error(row, "type", reason)
-
-
-def _check_attributes(table: Table) -> None:
-    for row, text in table.non_null("attributes"):
-        try:
-            attributes_from_json(text)
-        except BadInput as error:
-            raise table.error(row, error.field, error.reason) from None
 
 
 def _refuse(
@@ -208,7 +201,7 @@ def _event_keys(table: Table) -> NDArray[np.uint64]:
     keys = np.empty(len(table), np.uint64)
     for row, event_id in table.non_null("event_id"):
         if not event_id:
-            raise table.error(row, "event_id", "empty")
+            raise table.error(row, "event_id", Refusal.REQUIRED)
         keys[row] = event_key(event_id)
     return keys
 

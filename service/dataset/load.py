@@ -14,7 +14,8 @@ are new to the store the table `identifiers` says since when they are known, so 
 their customers, such as the holdout, fall as they did where the dataset comes from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ from models.domain.dataset import (
     read_metadata,
 )
 from models.domain.identifiers import key_fingerprint
+from models.domain.input.catalogue import row_faults
+from models.domain.input.reasons import Fault, told_first
 from models.errors import BadDataset, BadInput, WrongKey
 from service.contract.names import Names, declare_names
 from service.dataset.history import (
@@ -184,12 +187,16 @@ def _steps(
 ) -> list[_Step]:
     """Read and check the whole dataset; return what to store, in order."""
     present = metadata.digests
-    items = _catalogue_rows(directory, "items", item_from_row)
-    offers = _catalogue_rows(directory, "offers", offer_from_row) if "offers" in present else []
+    # Keyed, the dataset is what a store has kept already, whatever is refused since.
+    channels = names.channels if metadata.identifiers == "plain" else None
+    items = _catalogue_rows(directory, "items", item_from_row, channels)
+    offers: list[Row] = []
+    if "offers" in present:
+        offers = _catalogue_rows(directory, "offers", offer_from_row, channels)
     links = read_links(directory, metadata, key, names) if "links" in present else []
     unlinks = read_unlinks(directory, metadata, key, names) if "unlinks" in present else []
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
-    events = EventTable(directory, metadata, key, names)
+    events = EventTable(directory, metadata, key, names, now)
     known = read_identifiers(directory, metadata, key, names) if "identifiers" in present else {}
     arrival = Arrival(now, known_since=known)
 
@@ -240,18 +247,37 @@ def _check_files(directory: Path, metadata: Metadata) -> None:
             raise BadDataset(f"{path}: changed since it was written; its digest differs")
 
 
-def _catalogue_rows(directory: Path, name: str, row_of: Callable[[Values], Row]) -> list[Row]:
+def _catalogue_rows(
+    directory: Path,
+    name: str,
+    row_of: Callable[[Values], Row],
+    channels: Collection[str] | None,
+) -> list[Row]:
+    """Return the rows of a table of the catalogue, held to the rules where there are `channels`."""
     table = Table(directory, name)
+    key = name.removesuffix("s")
     rows: dict[str, Row] = {}
     for number, values in enumerate(table.rows()):
         try:
             row = row_of(values)
         except BadInput as error:
             raise table.error(number, error.field, error.reason) from None
+        for fault in () if channels is None else row_faults(row, channels):
+            column, reason = _column(fault)
+            raise table.error(number, key if column == "id" else column, reason)
         if row.id in rows:
-            raise table.error(number, name.removesuffix("s"), "named by an earlier row, too")
+            raise table.error(number, key, "named by an earlier row, too")
         rows[row.id] = row
     return list(rows.values())
+
+
+def _column(fault: Fault) -> tuple[str, str]:
+    """Return the column of a table of the catalogue in which a fault is, and the reason."""
+    field, part = re.fullmatch(r"(\w+)(.*)", fault.at).groups()  # type: ignore[union-attr]
+    if field in ("price", "value") and part:
+        name = part.removeprefix(".")
+        return name if name == "currency" else f"{field}_{name}", fault.reason
+    return field, told_first([Fault(part, fault.reason)])
 
 
 def _spans(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 The only file that imports pyarrow, which is the extra `data`: a serving image does without it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from models.clock_time import EARLIEST, LATEST
 from models.domain.dataset import TABLES, Column, ColumnType
+from models.domain.input.reasons import Refusal
+from models.domain.input.times import time_fault
 from models.errors import BadDataset
 
 # Values of one row in the order of the declaration; timestamps are microseconds since 1970 (UTC).
@@ -117,6 +119,33 @@ class Table:
         numbers = pc.fill_null(column, 0).to_numpy().astype(np.int64)
         return numbers, pc.is_valid(column).to_numpy().astype(np.bool_)
 
+    def floats(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return a column of numbers, with 0 for null, and which rows are not null."""
+        column = self._table[name]
+        numbers = pc.fill_null(column, 0.0).to_numpy().astype(np.float64)
+        return numbers, self.given(name)
+
+    def given(self, name: str, but: str = "") -> NDArray[np.bool_]:
+        """Return which rows of a column are not null, and not `but` where that is given."""
+        column = self._table[name]
+        if but:
+            column = pc.if_else(pc.equal(column, but), None, column)
+        given: NDArray[np.bool_] = pc.is_valid(column).to_numpy().astype(np.bool_)
+        return given
+
+    def first_rows(self, name: str) -> Iterator[tuple[int, str]]:
+        """Yield the distinct strings of a column, each with its first row."""
+        column = _only(self._table[name].cast(pa.string())).dictionary_encode()
+        codes = column.indices.drop_null().to_numpy(zero_copy_only=False)
+        places = np.flatnonzero(self.given(name))[np.unique(codes, return_index=True)[1]]
+        yield from zip(places.tolist(), column.dictionary.to_pylist(), strict=True)
+
+    def refuse(self, bad: NDArray[np.bool_], column: str, reason: Callable[[int], str]) -> None:
+        """Raise for the first row that is bad and for which there is a reason."""
+        for row in np.flatnonzero(bad).tolist():
+            if told := reason(row):
+                raise self.error(row, column, told)
+
     def non_null(self, name: str) -> Iterator[tuple[int, Any]]:
         """Yield the row and the value wherever the column is not null."""
         column = self._table[name]
@@ -163,7 +192,7 @@ class Table:
             raise BadDataset(f"{self.path}: column {column.name}: {reason}")
         if not column.nullable and array.null_count:
             row = int(pc.index(pc.is_null(array), pa.scalar(True)).as_py())
-            raise self.error(row, column.name, "missing")
+            raise self.error(row, column.name, Refusal.REQUIRED)
         if pa.types.is_dictionary(array.type):
             return array.cast(pa.dictionary(pa.int32(), pa.string()))
         if not pa.types.is_timestamp(expected):
@@ -173,7 +202,7 @@ class Table:
         outside = pc.or_(pc.less(numbers, EARLIEST), pc.greater(numbers, LATEST))
         row = int(pc.index(outside, pa.scalar(True)).as_py())
         if row >= 0:
-            raise self.error(row, column.name, "not of the years 1 to 9999")
+            raise self.error(row, column.name, time_fault(int(numbers[row].as_py())))
         return moments
 
 

@@ -9,7 +9,6 @@ from typing import TypedDict
 import msgspec
 
 from models.domain.catalogue import (
-    DEFAULT_PREFIX,
     OFFER_CLASSES,
     Item,
     Money,
@@ -19,6 +18,8 @@ from models.domain.catalogue import (
 )
 from models.domain.decisions import DecisionRecord
 from models.domain.events import Event
+from models.domain.input.catalogue import class_fault
+from models.domain.input.money import currency_fault
 from models.domain.profile import Link, Unlink
 from models.errors import BadInput
 from service.dataset.parquet import Values
@@ -103,15 +104,12 @@ def event_row(event: Event) -> Values:
 def item_from_row(row: Values) -> Item:
     """Return the item of a row of `items`; raises `BadInput` naming the column."""
     item_id, title, features, *money, currency, stock, valid_from, valid_until = row[:11]
-    if not item_id:
-        raise BadInput("item", "empty")
-    _check_validity(valid_from, valid_until)
     return Item(
         id=item_id,
         title=title or "",
         features=_features_of(features),
-        price=_money_of("price", currency, *money[:2]),
-        value=_money_of("value", currency, *money[2:]),
+        price=_money_of(currency, *money[:2]),
+        value=_money_of(currency, *money[2:]),
         valid_from=valid_from,
         valid_until=valid_until,
         stock=stock_from_json(stock),
@@ -138,27 +136,20 @@ def offer_from_row(row: Values) -> Offer:
     offer_id, title, items, features, *money, currency = row[:9]
     valid_from, valid_until, channels, stock = row[9:13]
     creatives, volume = row[17:]
-    if not offer_id:
-        raise BadInput("offer", "empty")
-    if offer_id.startswith(DEFAULT_PREFIX):
-        raise BadInput("offer", f"starts with {DEFAULT_PREFIX!r}, which items' own offers do")
-    if not items or None in items or "" in items:
-        raise BadInput("items", "want at least one item id, none empty")
-    _check_validity(valid_from, valid_until)
     return Offer(
         id=offer_id,
         title=title or "",
-        items=tuple(items),
+        items=tuple(item or "" for item in items),
         features=_features_of(features),
-        price=_money_of("price", currency, *money[:2]),
-        value=_money_of("value", currency, *money[2:]),
+        price=_money_of(currency, *money[:2]),
+        value=_money_of(currency, *money[2:]),
         valid_from=valid_from,
         valid_until=valid_until,
         channels=tuple(channel for channel in channels or () if channel),
         stock=stock_from_json(stock),
         **_terms_of(row[13:17]),
         creatives=_creatives_of(creatives),
-        volume=_volume_of(volume),
+        volume=volume,
     )
 
 
@@ -234,7 +225,7 @@ def _text(value: object) -> str:
 def _terms_of(values: Values) -> _Terms:
     price_until, offer_class, sensitivity, groups = values
     if offer_class is not None and offer_class not in OFFER_CLASSES:
-        raise BadInput("offer_class", f"want one of {', '.join(OFFER_CLASSES)}")
+        raise BadInput("offer_class", class_fault(offer_class))
     return _Terms(
         price_until=price_until,
         offer_class=offer_class or "marketing",
@@ -261,17 +252,6 @@ def _creatives_of(text: str | None) -> dict[str, str]:
         raise BadInput("creatives", str(error)) from None
 
 
-def _volume_of(volume: int | None) -> int | None:
-    if volume is not None and volume < 1:
-        raise BadInput("volume", "too small; min 1")
-    return volume
-
-
-def _check_validity(valid_from: int | None, valid_until: int | None) -> None:
-    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-        raise BadInput("valid_until", "not after valid_from")
-
-
 def _features_of(text: str | None) -> dict[str, list[str]]:
     if text is None:
         return {}
@@ -291,13 +271,11 @@ def _word(value: _Value) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _money_of(
-    column: str, currency: str | None, units: int | None, nanos: int | None
-) -> Money | None:
+def _money_of(currency: str | None, units: int | None, nanos: int | None) -> Money | None:
     if units is None and nanos is None:
         return None
     if not currency:
-        raise BadInput("currency", f"missing, but there is a {column}")
+        raise BadInput("currency", currency_fault(""))
     return Money(currency, units or 0, nanos or 0)
 
 

@@ -134,6 +134,11 @@ UNRESOLVED_EVENTS = counter(
     "throughline_unresolved_events_total",
     "Events accepted about what is not in the catalogue (yet).",
 )
+EVENT_WARNINGS = counter(
+    "throughline_event_warnings_total",
+    "Events accepted that count for nothing, or for less, by what was said of it.",
+    "warning",
+)
 DECISION_RECORDS = counter(
     "throughline_decision_records_total",
     "Decision records stored, spilled to a file while the store was away, or dropped.",

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import grpc
 from throughline.v1.event_pb2 import EventResult
 
-from service.contract.refusals import Refusal
+from models.domain.input.reasons import Refusal
+from models.domain.input.warnings import Warned
 from service.contract.status import code_number
-from service.metrics.declared import EVENTS, UNRESOLVED_EVENTS, Exported
+from service.metrics.declared import EVENT_WARNINGS, EVENTS, UNRESOLVED_EVENTS, Exported
 from service.metrics.tally import Tally
 
 STORED, DUPLICATE, CONFLICT = "stored", "duplicate", "conflict"
@@ -42,18 +43,26 @@ class EventMetrics:
         self._lock = tally.lock
         self._ends = {end: tally.count(events.labels(*end)) for end in OUTCOMES}
         self._unresolved = tally.count(exported[UNRESOLVED_EVENTS])
+        warnings = exported[EVENT_WARNINGS]
+        self._warnings = {
+            int(warned): tally.count(warnings.labels(warned.name.lower())) for warned in Warned
+        }
 
     def add(self, results: Iterable[EventResult]) -> None:
         """Count the events of one call by their results."""
         ends: Multiset[tuple[str, str]] = Multiset()
         unresolved = 0
+        warnings: Multiset[int] = Multiset()
         for result in results:
             ends[_end(result)] += 1
             unresolved += result.unresolved
+            warnings.update(result.warnings)
         with self._lock:
             for end, number in ends.items():
                 self._ends[end].number += number
             self._unresolved.number += unresolved
+            for warning, number in warnings.items():
+                self._warnings[warning].number += number
 
     def unavailable(self, number: int) -> None:
         """Count events of a call that failed as a whole, because nothing could be stored."""

@@ -6,9 +6,9 @@ from throughline.v1 import customer_pb2 as pb
 from throughline.v1.customer_pb2_grpc import CustomerServiceServicer
 
 from models.domain.identifiers import Identifier
+from models.domain.input.reasons import Refusal
 from service.contract import limits
 from service.contract.customer_messages import fill_customer
-from service.contract.refusals import Refusal
 from service.contract.validation import Check
 from service.decisions.decider import answer_flags
 from service.rpc.dependencies import Dependencies
@@ -25,7 +25,7 @@ class CustomerServicer(CustomerServiceServicer):
     ) -> pb.GetCustomerResponse:
         """Return what is known of a customer."""
         check = Check()
-        identifiers = check.identifiers(request.identifiers, self._dependencies.names.namespaces)
+        identifiers = check.identifiers(request.identifiers, self._dependencies.names, stored=True)
         recent = check.count("recent", request.recent, limits.RECENT, limits.DEFAULT_RECENT)
         check.raise_if_invalid()
         customer = self._dependencies.store.read(self._dependencies.hashes(identifiers))
@@ -46,7 +46,7 @@ class CustomerServicer(CustomerServiceServicer):
         self, request: pb.LinkIdentifiersRequest, context: grpc.ServicerContext
     ) -> pb.LinkIdentifiersResponse:
         """Join two identifiers; the link is on the clock's time."""
-        first, second = self._pair(request)
+        first, second = self._pair(request, stored=False)
         linked = self._dependencies.store.link(
             first, second, request.asserted_by, self._dependencies.clock.now()
         )
@@ -60,24 +60,26 @@ class CustomerServicer(CustomerServiceServicer):
         self, request: pb.UnlinkIdentifiersRequest, context: grpc.ServicerContext
     ) -> pb.UnlinkIdentifiersResponse:
         """Take back what links two identifiers; the unlink is on the clock's time."""
-        first, second = self._pair(request)
+        first, second = self._pair(request, stored=True)
         now = self._dependencies.clock.now()
         unlinked = self._dependencies.store.unlink(first, second, request.asserted_by, now)
         return pb.UnlinkIdentifiersResponse(changed=unlinked.changed, linked=unlinked.linked)
 
     def _pair(
-        self, request: pb.LinkIdentifiersRequest | pb.UnlinkIdentifiersRequest
+        self, request: pb.LinkIdentifiersRequest | pb.UnlinkIdentifiersRequest, stored: bool
     ) -> tuple[bytes, bytes]:
         check = Check()
-        a = self._required(check, "a", request.a)
-        b = self._required(check, "b", request.b)
+        a = self._required(check, "a", request.a, stored)
+        b = self._required(check, "b", request.b, stored)
         check.name("asserted_by", request.asserted_by)
         check.raise_if_invalid()
         first, second = self._dependencies.hashes([a, b])
         return first, second
 
-    def _required(self, check: Check, field: str, message: common_pb2.Identifier) -> Identifier:
+    def _required(
+        self, check: Check, field: str, message: common_pb2.Identifier, stored: bool
+    ) -> Identifier:
         if not message.ByteSize():
             check.add_violation(field, Refusal.REQUIRED)
             return Identifier("", "")
-        return check.identifier(field, message, self._dependencies.names.namespaces)
+        return check.identifier(field, message, self._dependencies.names, stored)

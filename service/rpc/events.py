@@ -17,6 +17,7 @@ from service.contract.status import code_number, internal_error_text
 from service.contract.validation import Check
 from service.rpc.call_context import give_way
 from service.rpc.dependencies import Dependencies
+from service.rpc.event_warnings import EventWarnings
 from service.store.customers.planning import EventFault, EventOutcome
 from service.store.customers.recording import RecordOutcome
 from service.store.database.backend import Durability
@@ -42,6 +43,7 @@ class EventServicer(EventServiceServicer):
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._computing = threading.Lock()
+        self._warnings = EventWarnings(dependencies.store, dependencies.names)
 
     def RecordEvents(  # noqa: N802
         self, request: pb.RecordEventsRequest, context: grpc.ServicerContext
@@ -66,14 +68,17 @@ class EventServicer(EventServiceServicer):
             dependencies.metrics.events.unavailable(len(read))
             raise failures[0]
         outcomes = iter(stored)
-        catalogue = dependencies.active_release.snapshot.catalogue
+        snapshot = dependencies.active_release.snapshot
         response = pb.RecordEventsResponse(durability=_DURABILITY[dependencies.store.durability])
         for event in read:
             result = response.results.add()
             if isinstance(event, RefusedEvent):
                 _refuse(result, event)
             else:
-                _fill(result, event, next(outcomes), catalogue)
+                _fill(result, event, next(outcomes), snapshot.catalogue)
+                if result.outcome.code == 0:
+                    warned = self._warnings.of(event, snapshot, now)
+                    result.warnings.extend(int(warning) for warning in warned)  # type: ignore[misc]
         dependencies.metrics.events.add(response.results)
         return response
 

@@ -138,8 +138,7 @@ class RecommendationServicer(RecommendationServiceServicer):
         if request.identifiers:
             if request.decision_id:
                 check.add_violation("identifiers", "beside decision_id, which says whose it is")
-            namespaces = self._dependencies.names.namespaces
-            identifiers = check.identifiers(request.identifiers, namespaces)
+            identifiers = check.identifiers(request.identifiers, self._dependencies.names)
         else:
             check.id("decision_id", request.decision_id)
         check.id("offer_id", request.offer_id)
@@ -201,7 +200,7 @@ class RecommendationServicer(RecommendationServiceServicer):
     def _read_call(
         self, check: Check, message: pb.RecommendRequest, policy: Policy
     ) -> DecisionCall:
-        identifiers = check.identifiers(message.identifiers, self._dependencies.names.namespaces)
+        identifiers = check.identifiers(message.identifiers, self._dependencies.names)
         request = read_request(check, message, self._dependencies.names, policy)
         name = check.id("request_id", message.request_id, required=False)
         if name and message.dry_run:

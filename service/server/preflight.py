@@ -10,6 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from models.clock_time import has_zone_data
+from models.domain.input.zones import NO_DATA
 from service.config.keys import existing_key
 from service.config.settings import ConfigurationError, Settings, is_loopback
 from service.server.tls import CertificateFiles
@@ -43,6 +45,8 @@ def log_warnings(settings: Settings) -> None:
         _log.warning("metrics are reachable from outside", listen=settings.metrics_listen)
     if settings.clock is not None:
         _log.warning("the clock is set", start=settings.clock.isoformat())
+    if not has_zone_data():
+        _log.warning(NO_DATA)
     for name in ("tls_key", "key_file"):
         path: Path | None = getattr(settings, name)
         if path is not None and path.stat().st_mode & _OTHERS:

@@ -30,6 +30,7 @@ from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, TYPE_WEIGHTS
 from models.domain.events import Event
 from models.domain.fold import fold
 from models.domain.identifiers import NAMESPACES
+from models.domain.input.warnings import Warned
 from models.domain.profile import LANE_CAPACITY, Compartment
 from models.domain.view import view_of
 from models.policy import schema as policy
@@ -47,7 +48,7 @@ from tests.support.manual_pages import table_under
 from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from training.counting.trend import TrendConfig
-from training.importing import mapping
+from training.importing import schema
 from training.ranking.fit_trees import RankerSettings
 from training.ranking.settings import DiscoveryConfig, IntentConfig
 from training.response.contacts import ResponseConfig
@@ -141,29 +142,6 @@ STRUCTS += [
 ]
 STRUCTS += [
     (
-        "docs/datasets.md",
-        line,
-        {
-            name: default
-            for name, default in keys_of(kind).items()
-            if name not in keys_of(mapping.Source) or kind is mapping.Source
-        },
-    )
-    for line, kind in (
-        ("### Every block", mapping.Source),
-        ("### `[dataset]`", mapping.DatasetSection),
-        ("### Keys of `[[events]]`", mapping.Events),
-        ("### Keys of `[[items]]`", mapping.Items),
-        ("### Keys of `[[offers]]`", mapping.Offers),
-        ("### Keys of `[[customers]]`", mapping.Customers),
-        ("### Keys of `[[links]]`", mapping.Links),
-        ("### Keys of `[truth]`", mapping.Truth),
-        ("### Where a column comes from", mapping.Field),
-    )
-]
-STRUCTS += [
-    ("docs/datasets.md", "### Keys of `join`", keys_of(mapping.Join)),
-    (
         "docs/operations.md",
         "## Settings",
         {
@@ -183,6 +161,15 @@ def test_each_key_is_told_with_its_default(page: str, line: str, keys: dict[str,
     assert set(table) == set(keys)
     for name, default in keys.items():
         assert agrees(table[name][1], default), f"{name}: {table[name][1]}, not {default!r}"
+
+
+@pytest.mark.parametrize(
+    ("title", "declared"), schema.PARTS, ids=[part for part, _ in schema.PARTS]
+)
+def test_each_key_of_a_mapping_is_told(title: str, declared: type[msgspec.Struct]) -> None:
+    """The manual has each part of the mapping as `throughline import --schema` prints it."""
+    told = list(table_under("docs/datasets.md", f"### {title}").values())
+    assert told == [[f"`{key.name}`", *key[1:]] for key in schema.keys(declared)]
 
 
 def test_the_tables_of_training_tell_what_differs_by_intent() -> None:
@@ -314,6 +301,15 @@ def test_each_value_of_a_closed_list_is_told(heading: str, values: Any, prefix: 
     assert set(table_under("docs/contract.md", heading)) == there
 
 
+def test_each_warning_is_told() -> None:
+    """The table of warnings has those of the contract, which are those of the code."""
+    there = {name.removeprefix("EVENT_WARNING_") for name in dict(event_pb2.EventWarning.items())}
+    assert there - {"UNSPECIFIED"} == {warned.name for warned in Warned}
+    assert set(table_under("docs/input.md", "## Events that count for nothing")) == {
+        warned.name for warned in Warned
+    }
+
+
 def test_each_intent_is_told() -> None:
     """The table of intents has the built-in ones."""
     assert set(table_under("docs/contract.md", "## Intents")) == set(Intent.ALL)
@@ -341,7 +337,7 @@ def test_each_limit_is_told() -> None:
         "an event's time": (limits.AHEAD_MINUTES, limits.BEHIND_DAYS),
         "items or offers of one upsert": (limits.UPSERT,),
         "items of one offer": (limits.OFFER_ITEMS,),
-        "ids, of receipts too": (limits.ID_BYTES,),
+        "ids, of receipts too": (limits.ID_BYTES, limits.ITEM_ID_BYTES),
         "names (channels, types, placements, ...)": (limits.NAME_BYTES,),
         "one message": (limits.MESSAGE_BYTES >> 20,),
         "a policy in a call": (limits.POLICY_BYTES >> 10,),

@@ -10,8 +10,9 @@ LEAVES = {"errors", "codec", "canonical", "clock_time"}
 ARROWS: dict[str, dict[str, set[str]]] = {
     "models": {
         "codec": {"errors"},
-        "domain": {"clock_time", "codec", "errors"},
-        "policy": {"domain", "numeric", "clock_time", "errors"},
+        "domain": {"numeric", "clock_time", "codec", "errors"},
+        "domain/input": {"domain", "clock_time"},
+        "policy": {"domain/input", "domain", "numeric", "clock_time", "errors"},
         "recommender": {"domain", "numeric", "clock_time", "errors"},
         "release": {*("recommender", "policy", "domain", "numeric"), *LEAVES - {"codec"}},
         "ranking": {"release", "recommender", "policy", "domain", "numeric"},
@@ -67,11 +68,13 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("progress", "terminal"),
         },
         "checks": {"splits", "log"},
-        "importing": {"log", "terminal"},
+        "importing": {"importing/files", "log", "terminal"},
+        "importing/guess": {"importing", "importing/files"},
         "simulation": {"log"},
         "train": {"run", "evaluation", "ranking", "splits", "log", "progress"},
+        "import_command": {"importing/guess", "importing", "checks", "terminal"},
         "commands": {
-            *("train", "run", "response", "evaluation", "splits", "log", "importing"),
+            *("import_command", "train", "run", "response", "evaluation", "splits", "log"),
             *("simulation", "checks", "terminal"),
         },
     },

@@ -23,7 +23,7 @@ IMPURE = {
 
 # Packages that exactly one file, or one package, may import.
 ONLY_IN = {
-    "pyarrow": ("service/dataset/parquet.py",),
+    "pyarrow": ("service/dataset/parquet.py", "training/importing/files/parquet.py"),
     "lightfm": ("training/retrieval/fit.py",),
     "lightgbm": ("training/ranking/fit_trees.py",),
     "implicit": ("training/evaluation/strong_baselines.py",),

@@ -58,7 +58,7 @@ def write_dataset(
 
 
 def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, Any]]]:
-    """Return the tables of a small retailer; customer c is loyalty:c, and device:c by a link.
+    """Return the tables of a small retailer; customer c is loyalty:rC, and device:rC by a link.
 
     One customer has more events than a profile remembers the ids of.
     """
@@ -69,7 +69,7 @@ def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, An
                 {
                     "event_id": f"e{number}",
                     "namespace": "device" if number % 5 == 0 else "loyalty",
-                    "identifier": str(customer),
+                    "identifier": f"r{customer}",
                     "type": ("view", "purchase", "add_to_cart", "impression")[number % 4],
                     "channel": ("web", "store", "email")[number % 3],
                     "time": START + (number * 7919 % 100) * DAY,
@@ -106,7 +106,7 @@ def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, An
         "customers": [
             {
                 "namespace": "loyalty",
-                "identifier": str(customer),
+                "identifier": f"r{customer}",
                 "attributes": f'{{"segment": "s{customer % 3}"}}',
             }
             for customer in range(customers)
@@ -114,9 +114,9 @@ def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, An
         "links": [
             {
                 "namespace_a": "loyalty",
-                "identifier_a": str(customer),
+                "identifier_a": f"r{customer}",
                 "namespace_b": "device",
-                "identifier_b": str(customer),
+                "identifier_b": f"r{customer}",
                 "asserted_by": "crm",
                 "time": START if customer % 2 else None,
             }
@@ -125,7 +125,7 @@ def retailer(customers: int = 12, each: int = 20) -> dict[str, list[dict[str, An
     }
 
 
-NOW = START + 10**12
+NOW = START + 10**13  # later than all that happened there
 
 
 def hashed(namespace: str, value: str) -> bytes:

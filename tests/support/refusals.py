@@ -29,6 +29,18 @@ class Refusal(NamedTuple):
     retry: int
 
 
+# What follows the refusal of a name: which there are.
+CHANNELS_TOLD = (
+    "one of app, call_center, direct_mail, email, kiosk, push, sms, store, till, tv, web"
+)
+INTENTS_TOLD = "one of default, discovery, replenish, service"
+CLASSES_TOLD = "one of marketing, service, transactional"
+NAMESPACES_TOLD = (
+    "one of case, cookie, crm, device, email_sha256, household, kiosk, loyalty, phone_sha256, till,"
+    " user"
+)
+
+
 def wrong(*violations: str) -> Refusal:
     """Return the refusal of a request that is wrong in these ways, the first of them told first."""
     return Refusal(INVALID, violations[0], "INVALID_REQUEST", frozenset(violations), 0)

@@ -12,10 +12,9 @@ from models.domain.dataset import TABLES, OrderOver
 from models.domain.events import event_key
 from models.domain.identifier_groups import IdentifierGroups
 from models.domain.profile import IDENTIFIERS_MOST
+from training.importing.files.names import COMPUTED, FILE
 from training.importing.rejects import Rejects
-from training.importing.sources import COMPUTED
 
-FILE = COMPUTED + "file"
 AT = COMPUTED + "row"
 ORDER = COMPUTED + "order"  # followed by an index: the columns that `order` names
 ONCE = COMPUTED + "once"
@@ -59,6 +58,11 @@ def distinct_rows(
     rows = _distinct(rows, list(key), key[-1], rejects)
     _count_kept(rows, rejects)
     return rows.sort(key).select(_columns(table))
+
+
+def first_of_each(rows: pl.DataFrame, key: Sequence[str], rejects: Rejects) -> pl.DataFrame:
+    """Keep the first row of each key; the others, whatever they say, are counted as repeats."""
+    return _drop_repeats(rows, rows.select(pl.struct(key).is_first_distinct()).to_series(), rejects)
 
 
 def collect_offers(rows: pl.DataFrame, rejects: Rejects) -> pl.DataFrame:

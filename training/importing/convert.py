@@ -1,23 +1,26 @@
 """Turn mapped columns into canonical values: text, names, times, numbers, money, lists, JSON."""
 
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import polars as pl
 
 from models.clock_time import EARLIEST, LATEST
+from models.domain.input.limits import MONEY_UNITS
+from models.domain.input.numbers import number_fault
+from models.domain.input.reasons import Refusal
+from models.domain.input.times import time_fault
+from models.domain.input.zones import zone_fault
 from models.errors import BadInput
-from training.importing.exact_amounts import units_and_nanos
-from training.importing.mapping import DatasetSection, Field, Spec, as_field
+from training.importing.decimals import UNCLEAR, plain_decimals
+from training.importing.exact_amounts import products, units_and_nanos
+from training.importing.field import Field, Spec, as_field
+from training.importing.files.names import COMPUTED, ROW
+from training.importing.mapping import DatasetSection
 from training.importing.row_filter import RowFilter, as_text
-from training.importing.sources import COMPUTED, ROW
+from training.importing.times import AMBIGUOUS, EPOCHS, moments, unit_of
 
-_EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
-_ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$"
 _MICROS = 1_000_000
-_LARGEST = 1e12  # of an amount, in units, as in the contract
-_NAIVE = pl.Datetime("us")
 _UTC = pl.Datetime("us", "UTC")
 
 
@@ -39,13 +42,20 @@ def text(rows: RowFilter, spec: Spec, key: str) -> pl.Series:
     return mapped
 
 
-def add_text(rows: RowFilter, name: str, spec: Spec, allowed: frozenset[str] | None = None) -> None:
-    """Add text column `name`; where `allowed` is given, rejects other values."""
+def number_text(rows: RowFilter, spec: Spec, key: str) -> pl.Series:
+    """Return a column of numbers as plain decimals; rejects the rows where it may be two."""
+    values = text(rows, spec, key)
+    read = plain_decimals(values, rows.written)
+    column = _named(as_field(spec))
+    rows.note(column, read.note)
+    rows.reject(read.unclear, column, UNCLEAR, values)
+    return read.texts.filter(~read.unclear)
+
+
+def add_text(rows: RowFilter, name: str, spec: Spec) -> None:
+    """Add text column `name`."""
     values = text(rows, spec, name)
     rows.frame = rows.frame.with_columns(values.alias(COMPUTED + name))
-    if allowed is not None:
-        known = values.is_in(pl.Series(sorted(allowed)).implode())
-        rows.reject(~known, _named(as_field(spec)), f"not a declared {name}", values)
 
 
 def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
@@ -54,16 +64,25 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
     source = _source(rows, field, name)
     shown = as_text(source)
     zone = field.zone or dataset.zone
-    moment, naive = _moments(source, field, f"{rows.key}.{name}")
+    if zone is not None:
+        check_zone(zone, f"{rows.key}.{name}.zone" if field.zone else "dataset.zone")
+    known = source if source.dtype.is_temporal() else shown
+    read = moments(known, field.formats(), field.plus_days, f"{rows.key}.{name}")
+    moment, naive, column = read.instant, read.local, _named(field)
     local = naive.is_not_null()
     if local.any():
         moment = moment.zip_with(~local, _localised(naive, field, zone, f"{rows.key}.{name}"))
+    rows.note(column, read.note)
     rows.frame = rows.frame.with_columns(moment.alias(COMPUTED + name))
-    column = _named(field)
     number = moment.cast(pl.Int64())
     outside = ((number < EARLIEST) | (number > LATEST)).fill_null(False)
-    rows.reject(outside, column, "not of the years 1 to 9999", shown)
-    moment, shown, local = (part.filter(~outside) for part in (moment, shown, local))
+    outside_reason = f"{time_fault(LATEST + 1)}{_other_epoch(shown, field)}"
+    rows.reject(outside, column, outside_reason, shown)
+    moment, shown, local, unclear = (
+        part.filter(~outside) for part in (moment, shown, local, read.unclear)
+    )
+    rows.reject(unclear, column, AMBIGUOUS, shown)
+    moment, shown, local = (part.filter(~unclear) for part in (moment, shown, local))
     nothing = moment.is_null() & shown.is_not_null()
     rows.reject(nothing & ~local, column, "not a time", shown)
     keep = ~(nothing & ~local)
@@ -72,14 +91,13 @@ def add_time(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) ->
 
 
 def add_number(rows: RowFilter, name: str, spec: Spec, dtype: pl.DataType) -> None:
-    """Add column `name` of floats or whole numbers; rejects what is not a finite one."""
+    """Add column `name` of floats or whole numbers; rejects what is none."""
     field = as_field(spec)
-    values = text(rows, spec, name)
+    values = number_text(rows, spec, name)
     numbers = values.cast(dtype, strict=False)
     rows.frame = rows.frame.with_columns(numbers.alias(COMPUTED + name))
-    finite = numbers.is_finite() if dtype.is_float() else numbers.is_not_null()
     reason = "not a number" if dtype.is_float() else "not a whole number"
-    rows.reject(values.is_not_null() & ~finite.fill_null(False), _named(field), reason, values)
+    rows.reject(values.is_not_null() & numbers.is_null(), _named(field), reason, values)
 
 
 def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -> None:
@@ -88,13 +106,21 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
     currency = field.currency or dataset.currency
     if currency is None:
         raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
-    amount = text(rows, spec, name)
+    amount = number_text(rows, spec, name)
     rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
-    finite = amount.cast(pl.Float64(), strict=False).is_finite().fill_null(False)
-    rows.reject(amount.is_not_null() & ~finite, _named(field), "not a number", amount)
-    amount = rows.frame[COMPUTED + name]
-    too_large = amount.cast(pl.Float64()).abs() > _LARGEST
-    rows.reject(too_large, _named(field), "too large for an amount", amount)
+    if field.times is not None:
+        factor = number_text(rows, field.times, f"{name}.times")
+        amount = products(rows.frame[COMPUTED + name], factor)
+        rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
+    number = amount.cast(pl.Float64(), strict=False)
+    rows.reject(amount.is_not_null() & number.is_null(), _named(field), "not a number", amount)
+    for bad, reason in (
+        (~pl.col(name).is_finite(), Refusal.NOT_FINITE),
+        (pl.col(name).abs() > MONEY_UNITS, number_fault(MONEY_UNITS + 1, MONEY_UNITS)),
+    ):
+        amount = rows.frame[COMPUTED + name]
+        number = amount.cast(pl.Float64()).alias(name)
+        rows.reject(number.to_frame().select(bad).to_series(), _named(field), reason, amount)
     amount = rows.frame[COMPUTED + name]
     units, nanos = units_and_nanos(amount)
     paid = pl.Series(COMPUTED + "currency", [currency], dtype=pl.String())
@@ -143,10 +169,8 @@ def add_json(rows: RowFilter, name: str, specs: Mapping[str, Spec]) -> None:
 
 def check_zone(zone: str, key: str) -> None:
     """Raise `BadInput` unless `zone` is in the time zone database."""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput(key, f"{zone!r} is not a time zone, such as America/New_York") from None
+    if fault := zone_fault(zone):
+        raise BadInput(key, f"{zone!r} is {fault}")
 
 
 def _named(field: Field) -> str:
@@ -189,51 +213,18 @@ def _lists(rows: RowFilter, field: Field, key: str) -> pl.Series:
     )
 
 
-def _moments(source: pl.Series, field: Field, key: str) -> tuple[pl.Series, pl.Series]:
-    """Return times in UTC, and naive local times where there is no zone yet."""
-    nothing = pl.Series([None], dtype=_UTC).new_from_index(0, len(source))
-    no_local = pl.Series([None], dtype=_NAIVE).new_from_index(0, len(source))
-    days = f"{field.plus_days}d"
-    if isinstance(source.dtype, pl.Datetime) and source.dtype.time_zone is not None:
-        return source.cast(_UTC).dt.offset_by(days), no_local
-    if isinstance(source.dtype, pl.Datetime) or source.dtype == pl.Date():
-        return nothing, source.cast(_NAIVE).dt.offset_by(days)
-    values = as_text(source)
-    if field.format in _EPOCHS:
-        micros = (values.cast(pl.Float64(), strict=False) * _EPOCHS[field.format]).round()
-        whole = values.cast(pl.Int64(), strict=False) * _EPOCHS[field.format]
-        micros = whole.zip_with(whole.is_not_null(), micros.cast(pl.Int64(), strict=False))
-        return micros.cast(_UTC).dt.offset_by(days), no_local
-    if field.format != "iso":
-        try:
-            parsed = values.str.to_datetime(field.format, time_unit="us", strict=False)
-        except pl.exceptions.PolarsError as error:
-            raise BadInput(key, f"format {field.format!r}: {error}") from None
-        if isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None:
-            return parsed.cast(_UTC).dt.offset_by(days), no_local
-        return nothing, parsed.cast(_NAIVE).dt.offset_by(days)
-    return _iso(values, days)
-
-
-def _iso(values: pl.Series, days: str) -> tuple[pl.Series, pl.Series]:
-    parts = values.str.extract_groups(_ISO).struct.unnest()
-    date, clock, second, utc, sign, hours, minutes = (parts[str(n)] for n in range(1, 8))
-    whole = date + "T" + clock.fill_null("00:00") + second.fill_null(":00")
-    naive = whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    naive = naive.dt.offset_by(days)
-    aware = utc.is_not_null() | sign.is_not_null()
-    offset = (hours.cast(pl.Int64()) * 60 + minutes.cast(pl.Int64())).fill_null(0) * 60 * _MICROS
-    signed = offset.zip_with((sign == "+").fill_null(False), -offset)
-    moment = (naive.cast(pl.Int64()) - signed).cast(_UTC)
-    no_local = pl.Series([None], dtype=_NAIVE).new_from_index(0, len(values))
-    nothing = pl.Series([None], dtype=_UTC).new_from_index(0, len(values))
-    return moment.zip_with(aware, nothing), naive.zip_with(~aware, no_local)
+def _other_epoch(shown: pl.Series, field: Field) -> str:
+    """Return which epoch numbers that are too large look like, if another than declared."""
+    largest = shown.cast(pl.Float64(), strict=False).abs().max()
+    likely = unit_of(float(largest)) if isinstance(largest, float) else ""  # as read from text
+    if not likely or field.format not in EPOCHS or likely == field.format:
+        return ""
+    return f'; say format = "{likely}"'
 
 
 def _localised(naive: pl.Series, field: Field, zone: str | None, key: str) -> pl.Series:
     if zone is None:
         raise BadInput(key, "the times have no zone: say which, here or in dataset.zone")
-    check_zone(zone, key)
     place = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     if field.skipped_hour == "after":
         earlier = naive.dt.offset_by("-1h").dt.replace_time_zone(

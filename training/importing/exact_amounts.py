@@ -3,7 +3,7 @@
 A column of floats is taken for the shortest decimals that read as these.
 """
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 import polars as pl
 
@@ -33,6 +33,27 @@ def units_and_nanos(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     for number, column in enumerate((units, nanos)):
         column.scatter(where, pl.Series([pair[number] for pair in spelled], dtype=pl.Int64()))
     return units, nanos
+
+
+def products(texts: pl.Series, factors: pl.Series) -> pl.Series:
+    """Return the exact products of decimals (n,), as decimals; null where one is none."""
+    pairs = pl.DataFrame({"one": texts, "other": factors})
+    distinct = pairs.unique(maintain_order=True)
+    made = [_product(one, other) for one, other in distinct.iter_rows()]
+    found = distinct.with_columns(pl.Series("product", made, dtype=pl.String()))
+    joined = pairs.join(
+        found, on=["one", "other"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined["product"]
+
+
+def _product(one: str | None, other: str | None) -> str | None:
+    if one is None or other is None:
+        return None
+    try:
+        return format(_EXACT.multiply(Decimal(one), Decimal(other)), "f")
+    except InvalidOperation:
+        return one  # it is told as what is no number
 
 
 def _units_and_nanos(text: str | None) -> tuple[int | None, int | None]:

@@ -7,19 +7,23 @@ from typing import TypeVar
 
 import polars as pl
 
+from models.clock_time import LATEST
 from models.domain.dataset import TABLES, Metadata, check_free
-from models.domain.identifiers import HASHED_NAMESPACES
+from models.domain.input.limits import ITEM_ID_BYTES
+from models.domain.input.nobody import BUILT_IN, Nobody
+from models.domain.input.reasons import Refusal
 from models.errors import BadDataset
 from training.importing.assemble import (
     AT,
-    FILE,
     ONCE,
     ORDER,
     assemble_events,
     collect_links,
     collect_offers,
     distinct_rows,
+    first_of_each,
 )
+from training.importing.below_zero import take_back
 from training.importing.convert import (
     add_json,
     add_list,
@@ -29,14 +33,27 @@ from training.importing.convert import (
     add_time,
     check_zone,
 )
-from training.importing.mapping import DatasetSection, Events, Mapping, Source, Truth, read_mapping
+from training.importing.files.names import COMPUTED, FILE, ROW
+from training.importing.mapping import (
+    OF_ROWS,
+    Customers,
+    DatasetSection,
+    Events,
+    Items,
+    Mapping,
+    Source,
+    Truth,
+)
+from training.importing.read_mapping import read_mapping
 from training.importing.rejects import Rejects
 from training.importing.row_filter import RowFilter
-from training.importing.sources import COMPUTED, ROW
+from training.importing.rule_rejects import note_countless, note_zones, reject_findings
 from training.log.dataset import empty, write_dataset
+from training.log.table_rules import Declared, declared
 
 MONEY = ("amount", "discount", "price", "value")
 TRUTH = "truth.parquet"
+KEYS = {"items": ["item"], "customers": ["namespace", "identifier"]}
 
 Block = TypeVar("Block", bound=Source)
 
@@ -59,9 +76,12 @@ def import_dataset(
     max_rejects: float = 0.05,
     progress: Callable[[str], None] = lambda _: None,
     inspect: Callable[[Metadata, dict[str, pl.DataFrame]], None] = lambda _, __: None,
+    nobody: Nobody = BUILT_IN,
+    now: int = LATEST,
 ) -> Imported:
     """Import by the mapping at `mapping_path` into the new directory `out`.
 
+    `nobody` are the identifiers that mean nobody; nothing happened later than `now` (microseconds).
     The reject file is always written. Raises `BadInput` for a mapping that is wrong or does not fit
     its files, `FileNotFoundError` for an absent file, `FileExistsError` where `out` is not free,
     and `BadDataset` where more than the share `max_rejects` (in [0, 1]) of the rows was rejected,
@@ -73,13 +93,14 @@ def import_dataset(
     if mapping.dataset.zone is not None:
         check_zone(mapping.dataset.zone, "dataset.zone")
     rejects = Rejects()
-    tables = _tables(mapping, source_dir, rejects, progress)
+    tables = _tables(mapping, source_dir, rejects, progress, nobody, now)
     truth = None if mapping.truth is None else _truth(mapping, mapping.truth, source_dir, rejects)
     rejects.write(reject_file)
     if rejects.share > max_rejects:
         raise BadDataset(
             f"{mapping_path}: {rejects.rejected:,} of {rejects.rows_read:,} rows rejected "
-            f"({rejects.share:.2%}), more than {max_rejects:.2%}; see {reject_file}"
+            f"({rejects.share:.2%}), more than {max_rejects:.2%}, such as {rejects.usual()}; "
+            f"see {reject_file}"
         )
     if not tables["events"].height:
         raise BadDataset(f"{mapping_path}: no event is left; see {reject_file}")
@@ -108,32 +129,45 @@ def import_dataset(
 
 
 def _tables(
-    mapping: Mapping, directory: Path, rejects: Rejects, progress: Callable[[str], None]
+    mapping: Mapping,
+    directory: Path,
+    rejects: Rejects,
+    progress: Callable[[str], None],
+    nobody: Nobody,
+    now: int,
 ) -> dict[str, pl.DataFrame]:
-    known, about = mapping.known_names(), mapping.dataset
+    about = mapping.dataset
+    names = declared(about.channels, about.event_types, about.namespaces, nobody, now)
 
     def rows(table: str, blocks: Sequence[Source]) -> pl.DataFrame:
         frames = []
         for index, block in enumerate(blocks):
             progress(f"{table}: {block.file}")
             row_filter = RowFilter(f"{table}[{index}]", table, block, directory, rejects)
-            frames.append(_mapped(row_filter, table, block, about, known))
+            mapped = _mapped(row_filter, table, block, about, names)
+            if isinstance(block, Items | Customers) and block.again == "first":
+                mapped = first_of_each(mapped, KEYS[table], rejects)
+            frames.append(mapped)
         return pl.concat(frames, how="diagonal")
 
     events = rows("events", mapping.events)
     tables = {"events": assemble_events(events, rejects, about.order_over)}
     tables["items"] = empty("items")
     if mapping.items:
-        tables["items"] = distinct_rows(rows("items", mapping.items), "items", ["item"], rejects)
+        tables["items"] = distinct_rows(
+            rows("items", mapping.items), "items", KEYS["items"], rejects
+        )
     if mapping.offers:
         tables["offers"] = collect_offers(rows("offers", mapping.offers), rejects)
     if mapping.customers:
         customers = rows("customers", mapping.customers)
-        tables["customers"] = distinct_rows(
-            customers, "customers", ["namespace", "identifier"], rejects
-        )
+        tables["customers"] = distinct_rows(customers, "customers", KEYS["customers"], rejects)
     if mapping.links:
         tables["links"] = collect_links(rows("links", mapping.links), rejects)
+    note_countless(tables["events"], names, rejects)
+    for name in ("events", "customers"):
+        if name in tables:
+            note_zones(tables[name], rejects)
     _missing_items(tables, about, rejects)
     return tables
 
@@ -143,13 +177,13 @@ def _mapped(
     table: str,
     block: Source,
     about: DatasetSection,
-    known: dict[str, frozenset[str]],
+    names: Declared,
 ) -> pl.DataFrame:
     """Return the rows that pass, with the declared columns, `FILE`, `AT`, and what orders rows."""
     types = {column.name: column.type for column in TABLES[table]}
     for name in block.__struct_fields__:
         spec = getattr(block, name)
-        if spec is None or name in Source.__struct_fields__ or name in ("order", "once"):
+        if spec is None or name in OF_ROWS:
             continue
         kind = types.get(name)
         if name in MONEY:
@@ -165,18 +199,18 @@ def _mapped(
         elif kind == "json":
             add_json(row_filter, name, spec)
         else:
-            declared = "namespace" if name.startswith("namespace") else name
-            add_text(row_filter, name, spec, known.get(declared))
+            add_text(row_filter, name, spec)
     if isinstance(block, Events):
+        take_back(row_filter, block.below_zero, about.event_types)
         _add_order(row_filter, block)
         if about.kind == "timed":
             _need(row_filter, "time")
         elif block.sequence is not None:
             _need(row_filter, "sequence")
-    return _finished(row_filter, table)
+    return _finished(row_filter, table, block, names)
 
 
-def _finished(row_filter: RowFilter, table: str) -> pl.DataFrame:
+def _finished(row_filter: RowFilter, table: str, block: Source, names: Declared) -> pl.DataFrame:
     """Reject what is missing or malformed, and keep the canonical columns."""
     columns = TABLES[table]
     absent = [
@@ -188,16 +222,10 @@ def _finished(row_filter: RowFilter, table: str) -> pl.DataFrame:
     for column in columns:
         if not column.nullable and column.name != "event_id":
             _need(row_filter, column.name)
-    for column in columns:
-        if column.name.startswith("identifier"):
-            namespace = row_filter.frame[COMPUTED + column.name.replace("identifier", "namespace")]
-            values = row_filter.frame[COMPUTED + column.name]
-            hashed = namespace.is_in(pl.Series(sorted(HASHED_NAMESPACES)).implode())
-            wrong = hashed & ~values.str.contains(r"^[0-9a-f]{64}$")
-            row_filter.reject(wrong, column.name, "not a SHA-256 in lower-case hex", values)
+    reject_findings(row_filter, table, block, names)
     carried = [name for name in row_filter.frame.columns if name.startswith((ORDER, ONCE))]
     return row_filter.frame.select(
-        pl.lit(row_filter.index, dtype=pl.Int64()).alias(FILE),
+        FILE,
         pl.col(ROW).alias(AT),
         *(pl.col(COMPUTED + column.name).alias(column.name) for column in columns),
         *carried,
@@ -207,7 +235,7 @@ def _finished(row_filter: RowFilter, table: str) -> pl.DataFrame:
 def _need(row_filter: RowFilter, name: str) -> None:
     values = row_filter.frame[COMPUTED + name]
     nulls = pl.Series([None], dtype=pl.String()).new_from_index(0, len(values))
-    row_filter.reject(values.is_null(), name, "missing", nulls)
+    row_filter.reject(values.is_null(), name, Refusal.REQUIRED, nulls)
 
 
 def _add_order(row_filter: RowFilter, block: Events) -> None:
@@ -237,9 +265,9 @@ def _missing_items(
     what = "added without features" if about.add_missing_items else "not in the items table"
     rejects.notes.append(f"{len(missing):,} items {what}; {event_count:,} events are about them")
     if about.add_missing_items:
-        tables["items"] = pl.concat([tables["items"], missing.to_frame()], how="diagonal").sort(
-            "item"
-        )
+        # An event may be about an item whose id is too long for one: no catalogue will have it.
+        added = missing.filter(missing.str.len_bytes() <= ITEM_ID_BYTES).to_frame()
+        tables["items"] = pl.concat([tables["items"], added], how="diagonal").sort("item")
 
 
 def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) -> pl.DataFrame:
@@ -255,8 +283,12 @@ def _truth(mapping: Mapping, block: Truth, directory: Path, rejects: Rejects) ->
             add_number(row_filter, "before", block.before, pl.Int64())
     for name in ("customer", "item"):
         _need(row_filter, name)
-    targets = row_filter.frame.select(pl.col(COMPUTED + name).alias(name) for name in columns)
-    distinct = targets.unique().sort(columns)
-    row_filter.tally.kept = distinct.height
-    row_filter.tally.repeated += targets.height - distinct.height
-    return distinct
+    targets = row_filter.frame.select(
+        *(pl.col(COMPUTED + name).alias(name) for name in columns), FILE
+    )
+    distinct = targets.unique(columns, keep="first", maintain_order=True)
+    for tally in range(len(rejects.tallies)):
+        kept, all_ = (int((frame[FILE] == tally).sum()) for frame in (distinct, targets))
+        rejects.tallies[tally].kept += kept
+        rejects.tallies[tally].repeated += all_ - kept
+    return distinct.drop(FILE).sort(columns)

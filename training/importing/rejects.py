@@ -96,6 +96,16 @@ class Rejects:
             key=lambda entry: (entry[0], -entry[3], entry[1:3]),
         )
 
+    def usual(self) -> str:
+        """Return the first reject for the most frequent reason: file, row, column, reason."""
+        counts = Counter(self.frame.select("column", "reason").iter_rows())
+        (column, reason), _ = counts.most_common(1)[0]
+        here = (pl.col("column") == column) & (pl.col("reason") == reason)
+        first = self.frame.filter(here).row(0, named=True)
+        where = f"{first['file']}, row {first['row']}" + (f", column {column}" if column else "")
+        value = "" if first["value"] is None else f" ({first['value'][:40]!r})"
+        return f"{where}: {reason}{value}"
+
     def write(self, path: Path) -> None:
         """Write the reject file, a CSV with a header and one line for each reject."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,8 +23,9 @@ from models.domain.dataset import (
     read_metadata,
     write_metadata,
 )
-from models.domain.event_types import EVENT_TYPES
+from models.domain.input.reasons import Refusal
 from models.errors import BadDataset
+from training.log.table_rules import dataset_findings
 
 DTYPES: Mapping[ColumnType, pl.DataType] = {
     "string": pl.String(),
@@ -174,7 +175,7 @@ def _column(column: Column, frame: pl.DataFrame, where: str) -> pl.Series:
             raise BadDataset(f"{where}: column {column.name}: {found}")
         series = series.cast(dtype)
     if not column.nullable:
-        _refuse(series.is_null(), where, column.name, "missing")
+        _refuse(series.is_null(), where, column.name, Refusal.REQUIRED)
     if column.type == "json":
         _check_json(series, where)
     return series
@@ -206,8 +207,6 @@ def _check_json(series: pl.Series, where: str) -> None:
 
 def _check_rows(table: str, frame: pl.DataFrame, where: str, metadata: Metadata) -> None:
     if table == "events":
-        types = pl.Series([*EVENT_TYPES, *metadata.event_types])
-        _refuse(~frame["type"].is_in(types.implode()), where, "type", "not a declared event type")
         time, sequence = frame["time"], frame["sequence"]
         if metadata.kind == "timed":
             _refuse(time.is_null(), where, "time", "missing in a timed dataset")
@@ -225,6 +224,10 @@ def _check_rows(table: str, frame: pl.DataFrame, where: str, metadata: Metadata)
         if table == f"{key}s":
             repeated = ~frame[key].is_first_distinct()
             _refuse(repeated, where, key, "named by an earlier row, too")
+
+    for column, reasons in dataset_findings(table, frame, metadata):
+        row = int(reasons.is_not_null().arg_max() or 0)
+        raise BadDataset(f"{where}: row {row + 1}: column {column}: {reasons[row]}")
 
 
 def _refuse(bad: pl.Series, where: str, column: str, reason: str) -> None:

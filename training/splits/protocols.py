@@ -7,14 +7,15 @@ random order under the seed; a customer with a single one keeps it for training.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, timedelta, tzinfo
 
 import numpy as np
 
-from models.clock_time import DAY
+from models.clock_time import DAY, zone_named
+from models.domain.dataset import METADATA
 from models.domain.event_types import PURCHASE
 from models.domain.events import Event
+from models.domain.input.zones import zone_fault
 from models.errors import BadDataset, BadInput
 from training.log.event_log import EPOCH, Customer, Log, microseconds
 from training.log.order import Bound, bound_of, ordered_across_customers
@@ -81,7 +82,7 @@ def _by_time(log: Log, types: frozenset[str], test_days: int | None) -> Split:
         return Split(log, (), "no timed event: nothing held out", None)
     first, end = min(times), max(times) + 1
     days = TEST_DAYS if test_days is None else test_days
-    start = _days_before(end, days, log.metadata.zone)
+    start = _days_before(end, days, _zone(log.metadata.zone))
     if test_days is not None and start <= first:
         raise BadInput(
             "split.test_days",
@@ -103,11 +104,19 @@ def _by_time(log: Log, types: frozenset[str], test_days: int | None) -> Split:
     return Split(without_events_from(log, start), tuple(cases), meaning, (start, end))
 
 
-def _days_before(end: int, days: int, zone: str) -> int:
+def _days_before(end: int, days: int, zone: tzinfo) -> int:
     """Return the midnight in `zone` that begins the last `days` days before `end`."""
-    local = (EPOCH + timedelta(microseconds=end - 1)).astimezone(ZoneInfo(zone))
+    local = (EPOCH + timedelta(microseconds=end - 1)).astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     return microseconds((midnight - timedelta(days=days - 1)).astimezone(UTC))
+
+
+def _zone(name: str) -> tzinfo:
+    """Return the zone that a dataset is of; raises `BadDataset`."""
+    zone = zone_named(name)
+    if zone is None:
+        raise BadDataset(f"{METADATA}: zone: {zone_fault(name)}")
+    return zone
 
 
 def last_out(log: Log, types: frozenset[str]) -> Split:

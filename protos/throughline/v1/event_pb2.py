@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.v1 import common_pb2 as throughline_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1athroughline/v1/event.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Event\"\xe5\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12.\n\nidentifier\x18\x02 \x01(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07item_id\x18\x06 \x01(\t\x12\x10\n\x08offer_id\x18\x07 \x01(\t\x12\x11\n\tplacement\x18\x08 \x01(\t\x12\r\n\x05place\x18\t \x01(\t\x12\x10\n\x08quantity\x18\n \x01(\x01\x12%\n\x06\x61mount\x18\x0b \x01(\x0b\x32\x15.throughline.v1.Money\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0c \x01(\t\x12\x39\n\nattributes\x18\r \x03(\x0b\x32%.throughline.v1.Event.AttributesEntry\x12\x13\n\x0bof_event_id\x18\x0e \x01(\t\x12\x12\n\nreceipt_id\x18\x0f \x01(\t\x12\'\n\x08\x64iscount\x18\x10 \x01(\x0b\x32\x15.throughline.v1.Money\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"t\n\x14RecordEventsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.throughline.v1.EventResult\x12.\n\ndurability\x18\x02 \x01(\x0e\x32\x1a.throughline.v1.Durability\"^\n\x0b\x45ventResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12\x12\n\nunresolved\x18\x03 \x01(\x08*X\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_DURABLE\x10\x01\x12\x16\n\x12\x44URABILITY_RELAXED\x10\x02\x32i\n\x0c\x45ventService\x12Y\n\x0cRecordEvents\x12#.throughline.v1.RecordEventsRequest\x1a$.throughline.v1.RecordEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1athroughline/v1/event.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bthroughline/v1/common.proto\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.throughline.v1.Event\"\xe5\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12.\n\nidentifier\x18\x02 \x01(\x0b\x32\x1a.throughline.v1.Identifier\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07item_id\x18\x06 \x01(\t\x12\x10\n\x08offer_id\x18\x07 \x01(\t\x12\x11\n\tplacement\x18\x08 \x01(\t\x12\r\n\x05place\x18\t \x01(\t\x12\x10\n\x08quantity\x18\n \x01(\x01\x12%\n\x06\x61mount\x18\x0b \x01(\x0b\x32\x15.throughline.v1.Money\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0c \x01(\t\x12\x39\n\nattributes\x18\r \x03(\x0b\x32%.throughline.v1.Event.AttributesEntry\x12\x13\n\x0bof_event_id\x18\x0e \x01(\t\x12\x12\n\nreceipt_id\x18\x0f \x01(\t\x12\'\n\x08\x64iscount\x18\x10 \x01(\x0b\x32\x15.throughline.v1.Money\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"t\n\x14RecordEventsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.throughline.v1.EventResult\x12.\n\ndurability\x18\x02 \x01(\x0e\x32\x1a.throughline.v1.Durability\"\x8e\x01\n\x0b\x45ventResult\x12(\n\x07outcome\x18\x01 \x01(\x0b\x32\x17.throughline.v1.Outcome\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12\x12\n\nunresolved\x18\x03 \x01(\x08\x12.\n\x08warnings\x18\x04 \x03(\x0e\x32\x1c.throughline.v1.EventWarning*\xfa\x01\n\x0c\x45ventWarning\x12\x1d\n\x19\x45VENT_WARNING_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45VENT_WARNING_ABOUT_NOTHING\x10\x01\x12\x1e\n\x1a\x45VENT_WARNING_UNKNOWN_ITEM\x10\x02\x12\x1f\n\x1b\x45VENT_WARNING_UNKNOWN_OFFER\x10\x03\x12\"\n\x1e\x45VENT_WARNING_UNKNOWN_DECISION\x10\x04\x12\"\n\x1e\x45VENT_WARNING_FOREIGN_DECISION\x10\x05\x12!\n\x1d\x45VENT_WARNING_NOT_A_TIME_ZONE\x10\x06*X\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_DURABLE\x10\x01\x12\x16\n\x12\x44URABILITY_RELAXED\x10\x02\x32i\n\x0c\x45ventService\x12Y\n\x0cRecordEvents\x12#.throughline.v1.RecordEventsRequest\x1a$.throughline.v1.RecordEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_DURABILITY']._serialized_start=872
-  _globals['_DURABILITY']._serialized_end=960
+  _globals['_EVENTWARNING']._serialized_start=922
+  _globals['_EVENTWARNING']._serialized_end=1172
+  _globals['_DURABILITY']._serialized_start=1174
+  _globals['_DURABILITY']._serialized_end=1262
   _globals['_RECORDEVENTSREQUEST']._serialized_start=108
   _globals['_RECORDEVENTSREQUEST']._serialized_end=168
   _globals['_EVENT']._serialized_start=171
@@ -45,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_end=656
   _globals['_RECORDEVENTSRESPONSE']._serialized_start=658
   _globals['_RECORDEVENTSRESPONSE']._serialized_end=774
-  _globals['_EVENTRESULT']._serialized_start=776
-  _globals['_EVENTRESULT']._serialized_end=870
-  _globals['_EVENTSERVICE']._serialized_start=962
-  _globals['_EVENTSERVICE']._serialized_end=1067
+  _globals['_EVENTRESULT']._serialized_start=777
+  _globals['_EVENTRESULT']._serialized_end=919
+  _globals['_EVENTSERVICE']._serialized_start=1264
+  _globals['_EVENTSERVICE']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

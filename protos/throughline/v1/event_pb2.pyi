@@ -21,6 +21,58 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _EventWarning:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventWarningEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventWarning.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_WARNING_UNSPECIFIED: _EventWarning.ValueType  # 0
+    """Not used."""
+    EVENT_WARNING_ABOUT_NOTHING: _EventWarning.ValueType  # 1
+    """A view, add_to_cart, remove_from_cart, purchase, click, accept, dismiss or redeem (or a declared
+    type like one of these) of no item and no offer: it counts for nothing.
+    """
+    EVENT_WARNING_UNKNOWN_ITEM: _EventWarning.ValueType  # 2
+    """The item is not in the catalogue (yet): it counts once it is."""
+    EVENT_WARNING_UNKNOWN_OFFER: _EventWarning.ValueType  # 3
+    """The offer is not in the catalogue (yet)."""
+    EVENT_WARNING_UNKNOWN_DECISION: _EventWarning.ValueType  # 4
+    """There is no decision of that id, or no longer: records are kept for 30 days. Decisions of the
+    last minute are not looked for, as their records may be on the way.
+    """
+    EVENT_WARNING_FOREIGN_DECISION: _EventWarning.ValueType  # 5
+    """The decision is about another customer than the event."""
+    EVENT_WARNING_NOT_A_TIME_ZONE: _EventWarning.ValueType  # 6
+    """The attribute that the policy takes for the customer's time zone names none: the policy's zone
+    holds. Zones are spelled as in the IANA database, such as Europe/Vienna.
+    """
+
+class EventWarning(_EventWarning, metaclass=_EventWarningEnumTypeWrapper):
+    """Why an event that is kept counts for nothing, or for less than its sender may think."""
+
+EVENT_WARNING_UNSPECIFIED: EventWarning.ValueType  # 0
+"""Not used."""
+EVENT_WARNING_ABOUT_NOTHING: EventWarning.ValueType  # 1
+"""A view, add_to_cart, remove_from_cart, purchase, click, accept, dismiss or redeem (or a declared
+type like one of these) of no item and no offer: it counts for nothing.
+"""
+EVENT_WARNING_UNKNOWN_ITEM: EventWarning.ValueType  # 2
+"""The item is not in the catalogue (yet): it counts once it is."""
+EVENT_WARNING_UNKNOWN_OFFER: EventWarning.ValueType  # 3
+"""The offer is not in the catalogue (yet)."""
+EVENT_WARNING_UNKNOWN_DECISION: EventWarning.ValueType  # 4
+"""There is no decision of that id, or no longer: records are kept for 30 days. Decisions of the
+last minute are not looked for, as their records may be on the way.
+"""
+EVENT_WARNING_FOREIGN_DECISION: EventWarning.ValueType  # 5
+"""The decision is about another customer than the event."""
+EVENT_WARNING_NOT_A_TIME_ZONE: EventWarning.ValueType  # 6
+"""The attribute that the policy takes for the customer's time zone names none: the policy's zone
+holds. Zones are spelled as in the IANA database, such as Europe/Vienna.
+"""
+Global___EventWarning: _TypeAlias = EventWarning  # noqa: Y015
+
 class _Durability:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -237,6 +289,7 @@ class EventResult(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
     UNRESOLVED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     duplicate: _builtins.bool
     """The event was stored before: it counts once."""
     unresolved: _builtins.bool
@@ -247,16 +300,23 @@ class EventResult(_message.Message):
         again), or INTERNAL (a fault of ours with this event alone; to send it again does not help).
         """
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[Global___EventWarning.ValueType]:
+        """What its sender should know of an event that is kept: why it counts for nothing, or for less.
+        Each once, by number; none where nothing is to be said.
+        """
+
     def __init__(
         self,
         *,
         outcome: _common_pb2.Outcome | None = ...,
         duplicate: _builtins.bool = ...,
         unresolved: _builtins.bool = ...,
+        warnings: _abc.Iterable[Global___EventWarning.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "outcome", b"outcome", "unresolved", b"unresolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "outcome", b"outcome", "unresolved", b"unresolved", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

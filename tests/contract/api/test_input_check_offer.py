@@ -21,7 +21,7 @@ from throughline.v1 import recommendation_pb2 as pb
 
 from tests.support.in_process import Running, loyalty, running
 from tests.support.redis_server import RedisServer
-from tests.support.refusals import refused, wrong
+from tests.support.refusals import CHANNELS_TOLD, NAMESPACES_TOLD, refused, wrong
 
 pytestmark = pytest.mark.machine
 
@@ -54,7 +54,7 @@ def asked(*values: str, **more: object) -> pb.CheckOfferRequest:
         (asked("a", offer_id=""), ["offer_id: required"]),
         (asked("a", offer_id="o" * 257), ["offer_id: too long; max 256"]),
         (asked("a", channel=""), ["channel: required"]),
-        (asked("a", channel="billboard"), ["channel: unknown"]),
+        (asked("a", channel="billboard"), [f"channel: unknown; {CHANNELS_TOLD}"]),
         (asked("a", place="p" * 65), ["place: too long; max 64"]),
         (asked(""), ["identifiers[0].value: required"]),
         (asked("a", "null"), ["identifiers[1].value: not an identifier"]),
@@ -80,7 +80,9 @@ def test_a_namespace_that_there_is_not(live: Running) -> None:
     """An identifier of a namespace that nobody declared is refused."""
     request = asked()
     request.identifiers.append(common_pb2.Identifier(namespace="passport", value="x"))
-    assert refused(live, CHECK, request) == wrong("identifiers[0].namespace: unknown")
+    assert refused(live, CHECK, request) == wrong(
+        f"identifiers[0].namespace: unknown; {NAMESPACES_TOLD}"
+    )
 
 
 def test_decisions_that_there_are_not(live: Running) -> None:

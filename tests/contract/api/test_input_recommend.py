@@ -24,7 +24,7 @@ from throughline.v1 import common_pb2, offer_pb2, recommendation_pb2
 from service.contract import limits
 from tests.support.in_process import Running, recommend_request, running
 from tests.support.redis_server import RedisServer
-from tests.support.refusals import refused, wrong
+from tests.support.refusals import CHANNELS_TOLD, INTENTS_TOLD, refused, wrong
 
 pytestmark = pytest.mark.machine
 
@@ -57,10 +57,10 @@ def test_how_many(live: Running) -> None:
     ("change", "text"),
     [
         ({"channel": ""}, "channel: required"),
-        ({"channel": "billboard"}, "channel: unknown"),
-        ({"channel": "Web"}, "channel: not a name"),
-        ({"intent": "gift"}, "intent: unknown"),
-        ({"intent": "a b"}, "intent: not a name"),
+        ({"channel": "billboard"}, f"channel: unknown; {CHANNELS_TOLD}"),
+        ({"channel": "Web"}, f"channel: not a name; did you mean web? {CHANNELS_TOLD}"),
+        ({"intent": "gift"}, f"intent: unknown; {INTENTS_TOLD}"),
+        ({"intent": "a b"}, f"intent: not a name; {INTENTS_TOLD}"),
         ({"placement": "p" * 65}, "placement: too long; max 64"),
         ({"placement": "a-b"}, "placement: not a name"),
         ({"place": "p" * 65}, "place: too long; max 64"),

@@ -19,7 +19,15 @@ from google.protobuf.message import Message
 from throughline.v1 import common_pb2, event_pb2, offer_pb2, recommendation_pb2
 
 from tests.support.in_process import Running, event, loyalty, recommend_request, running
-from tests.support.refusals import INVALID, METHODS, refused, wrong
+from tests.support.refusals import (
+    CHANNELS_TOLD,
+    CLASSES_TOLD,
+    INTENTS_TOLD,
+    INVALID,
+    METHODS,
+    refused,
+    wrong,
+)
 
 pytestmark = pytest.mark.machine
 
@@ -152,9 +160,9 @@ def test_everything_wrong_is_told_at_once(live: Running) -> None:
     assert told == wrong(
         "identifiers[0].value: looks like a clear e-mail",
         "identifiers[1].value: control character",
-        "channel: not a name",
+        f"channel: not a name; {CHANNELS_TOLD}",
         "placement: not a name",
-        "intent: not a name",
+        f"intent: not a name; did you mean default? {INTENTS_TOLD}",
         "count: too large; max 100",
     )
 
@@ -171,7 +179,7 @@ def test_bad_catalogue_is_refused_whole(live: Running) -> None:
     assert refused(live, "OfferService/UpsertItems", items) == wrong(
         "items[1].item_id: duplicate of items[0]",
         "items[1].stock[0].quantity: negative",
-        "items[1].price.currency: unknown",
+        "items[1].price.currency: unknown; want a code of ISO 4217, such as EUR",
         "items[1].features.key: too long; max 64",
         "items[1].features.values: required",
     )
@@ -184,7 +192,7 @@ def test_bad_catalogue_is_refused_whole(live: Running) -> None:
     assert refused(live, "OfferService/UpsertOffers", offers) == wrong(
         "offers[0].offer_id: starts with item:",
         "offers[0].item_ids: required",
-        "offers[0].channels[0]: unknown",
+        f"offers[0].channels[0]: unknown; {CHANNELS_TOLD}",
         "offers[0].valid_until: not after valid_from",
         "offers[0].value.currency: not the price's",
     )
@@ -212,10 +220,10 @@ def test_what_policies_go_by_is_checked(live: Running) -> None:
     offers = offer_pb2.UpsertOffersRequest(offers=[offer, vast, under])
     assert refused(live, "OfferService/UpsertOffers", offers) == wrong(
         "offers[0].price_until: not after valid_from",
-        "offers[0].offer_class: unknown value",
+        f"offers[0].offer_class: unknown; {CLASSES_TOLD}",
         "offers[0].groups[1]: not a name",
         "offers[0].creatives.value: control character",
-        "offers[0].creatives.key: not a name",
+        f"offers[0].creatives.key: not a name; {CHANNELS_TOLD}",
         "offers[0].creatives.value: required",
         "offers[0].creatives.value: too long; max 1024",
         "offers[0].volume: too small; min 1",

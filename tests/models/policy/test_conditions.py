@@ -210,9 +210,9 @@ def test_a_night_belongs_to_the_day_it_starts_on(
 def test_a_customer_has_the_zone_their_attribute_names() -> None:
     """The zone is the attribute's, and the policy's where that names none that there is."""
     contact = Contact(zone="Europe/Vienna")
-    assert zone_of(view(time_zone="Asia/Tokyo"), contact).key == "Asia/Tokyo"
+    assert str(zone_of(view(time_zone="Asia/Tokyo"), contact)) == "Asia/Tokyo"
     for bad in ("", "Mars/Olympus", "../../etc/passwd", "Europe", "\0", "x" * 500):
-        assert zone_of(view(time_zone=bad), contact).key == "Europe/Vienna"
+        assert str(zone_of(view(time_zone=bad), contact)) == "Europe/Vienna"
     assert zoned("Europe/Vienna").hour == 13
 
 

@@ -96,6 +96,19 @@ def test_record_many_tells_what_was_refused(throughline: Run, tmp_path: Path) ->
     assert "Refused: 2" in out
 
 
+def test_record_tells_what_counts_for_nothing(throughline: Run, tmp_path: Path) -> None:
+    """A stored event that counts for nothing is named by its row, with the reason in words."""
+    now = datetime.now(UTC).isoformat()
+    row = {"identifier": "loyalty:void1", "type": "click", "channel": "web", "time": now}
+    path = tmp_path / "events.jsonl"
+    rows = [{**row, "event_id": "w1"}, {**row, "event_id": "w2", "item_id": "item1"}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    code, out, _ = throughline("record", str(path))
+    assert code == 0
+    assert "Warnings: 1 of the events" in out
+    assert "about no item and no offer: it counts for nothing" in out
+
+
 def test_record_takes_returns_receipts_and_discounts(throughline: Run, tmp_path: Path) -> None:
     """A file of events may hold every field of the contract: a purchase, and that it came back."""
     who = {"identifier": "loyalty:returns", "channel": "till", "receipt_id": "r1"}

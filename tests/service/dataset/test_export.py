@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.domain.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
+from models.domain.catalogue import OFFER_CLASSES, Item, Money, Offer, Row, Stock
 from models.domain.dataset import Kind, read_metadata
 from models.domain.decisions import (
     Decision,
@@ -21,6 +21,7 @@ from models.domain.decisions import (
 )
 from models.domain.events import Event
 from models.domain.identifiers import key_fingerprint
+from models.domain.names import DEFAULT_PREFIX
 from service.dataset import export as export_module
 from service.dataset.export import export_log
 from service.dataset.load import TableCount, load_dataset
@@ -79,7 +80,7 @@ def loaded(tmp_path: Path, new_store: OpenStore) -> Store:
 
 def record(store: Store, number: int) -> DecisionRecord:
     """Return a decision record of the store about a customer of the small retailer."""
-    customer = hashed("loyalty", "1")
+    customer = hashed("loyalty", "r1")
     shown = ShownOffer("coupon", "i1", 1, 0, 5, Source.HISTORY)
     moment = Moment(
         profile_version=1,
@@ -138,7 +139,7 @@ def test_the_last_word_on_a_pair_is_exported(
     tmp_path: Path, loaded: Store, new_store: OpenStore
 ) -> None:
     """A link taken back is an unlink, and made again a link; loaded, they do the same."""
-    pairs = [(hashed("loyalty", str(number)), hashed("device", str(number))) for number in range(3)]
+    pairs = [(hashed("loyalty", f"r{at}"), hashed("device", f"r{at}")) for at in range(3)]
     for number, (a, b) in enumerate(pairs):
         assert loaded.unlink(b, a, "agent", NOW + number).changed
     assert loaded.link(*pairs[2], "login", NOW + 9).changed
@@ -180,7 +181,7 @@ def test_metadata_says_what_it_is(tmp_path: Path, loaded: Store) -> None:
     events = Table(tmp_path / "e", "events")
     assert {row[1] for row in events.rows()} == {"keyed"}
     assert {row[2] for row in events.rows()} == {
-        hashed(namespace, str(customer)).hex()
+        hashed(namespace, f"r{customer}").hex()
         for namespace in ("loyalty", "device")
         for customer in range(12)
     }
@@ -199,7 +200,7 @@ def test_since_is_the_time_of_arrival(tmp_path: Path, loaded: Store) -> None:
     """With `since` only what arrived then or later is exported, whatever time it bears."""
     late = Event(
         event_id="late",
-        identifier=hashed("loyalty", "1"),
+        identifier=hashed("loyalty", "r1"),
         type="view",
         channel="web",
         time=START,
@@ -220,7 +221,7 @@ def test_decisions_are_exported_whole(tmp_path: Path, loaded: Store) -> None:
     rows = Table(tmp_path / "e", "decisions").rows()
     assert rows[1][:-1] == (
         records[1].id,
-        hashed("loyalty", "1").hex(),
+        hashed("loyalty", "r1").hex(),
         START + 1,
         "web",
         "home",
@@ -251,7 +252,7 @@ def test_kind_follows_the_events(
     events = [
         Event(
             event_id=f"e{number}",
-            identifier=hashed("loyalty", "1"),
+            identifier=hashed("loyalty", "r1"),
             type="view",
             channel="web",
             time=stamp.get("time"),
@@ -268,7 +269,7 @@ def test_attributes_with_a_time_are_events(tmp_path: Path, new_store: OpenStore)
     """A live statement of attributes is exported as the event it was, not as a customer."""
     said = Event(
         event_id="a1",
-        identifier=hashed("loyalty", "1"),
+        identifier=hashed("loyalty", "r1"),
         type="attributes_changed",
         channel="web",
         time=START,

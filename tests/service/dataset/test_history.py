@@ -13,7 +13,7 @@ from service.dataset.load import load_dataset
 from service.store.store import Store
 from tests.support.datasets import KEY, START, retailer, stores, write_dataset
 
-NOW = START + 10**12
+NOW = START + 10**13  # later than all that happened there
 
 
 @pytest.fixture
@@ -26,26 +26,30 @@ def embedded(tmp_path: Path) -> Iterator[Store]:
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("events", {"type": "buy"}, "row 3: column type: 'buy' is not an event type"),
-        ("events", {"event_id": ""}, "row 3: column event_id: empty"),
+        ("events", {"type": "buy"}, "row 3: column type: unknown; one of accept, add_to_cart"),
+        ("events", {"event_id": ""}, "row 3: column event_id: required"),
         ("events", {"sequence": 4}, "row 3: column sequence: set beside a time"),
         ("events", {"time": None}, "row 3: column time: missing in a timed dataset"),
-        ("events", {"attributes": "[1]"}, "row 3: column attributes: Expected `object`"),
-        ("events", {"namespace": "shoe"}, "row 3: column namespace: 'shoe' is not a namespace"),
-        ("events", {"identifier": ""}, "row 3: column identifier: want 1 to 256 bytes"),
+        (
+            "events",
+            {"attributes": "[1]", "type": "attributes_changed"},
+            "row 3: column attributes: Expected `object`",
+        ),
+        ("events", {"namespace": "shoe"}, "row 3: column namespace: unknown; one of case"),
+        ("events", {"identifier": ""}, "row 3: column identifier: required"),
         (
             "events",
             {"namespace": "email_sha256", "identifier": "a@b.c"},
-            "row 3: column identifier: in email_sha256, want a SHA-256 in lower-case hex",
+            "row 3: column identifier: looks like a clear e-mail",
         ),
         ("customers", {"attributes": '{"a": 1}'}, "row 3: column attributes: Expected `str`"),
         ("links", {"namespace_b": "loyalty"}, "row 3: column identifier_b: links an identifier"),
         ("items", {"item": "i0"}, "row 3: column item: named by an earlier row, too"),
         ("items", {"features": "x"}, "row 3: column features: JSON is malformed"),
-        ("items", {"currency": None}, "row 3: column currency: missing, but there is a price"),
+        ("items", {"currency": None}, "row 3: column currency: required"),
         ("items", {"stock": '[{"place": "s"}]'}, "row 3: column stock: Object missing required"),
-        ("offers", {"offer": "item:i1"}, "row 1: column offer: starts with 'item:'"),
-        ("offers", {"items": []}, "row 1: column items: want at least one item id"),
+        ("offers", {"offer": "item:i1"}, "row 1: column offer: starts with item:"),
+        ("offers", {"items": []}, "row 1: column items: required"),
         ("offers", {"valid_until": START}, "row 1: column valid_until: not after valid_from"),
     ],
 )
@@ -69,7 +73,7 @@ def test_declared_event_types_are_folded_like_the_built_in(tmp_path: Path, embed
     event = {**retailer()["events"][1], "type": "watch"}
     tables = {"events": [event], "items": []}
     declared = write_dataset(tmp_path / "d", tables, event_types={"watch": "view"})
-    with pytest.raises(BadDataset, match="'watch' is not an event type"):
+    with pytest.raises(BadDataset, match="column type: unknown; one of"):
         load_dataset(declared, embedded, KEY, NOW)
     with pytest.raises(BadDataset, match="'watch' is like 'view' in the dataset"):
         load_dataset(

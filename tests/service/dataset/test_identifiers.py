@@ -109,24 +109,27 @@ def test_an_unknown_identifier_is_known_from_the_load_on(
     plain = retailer(customers=2)
     store = new_store()
     load_dataset(write_dataset(tmp_path / "without", plain), store, KEY, NOW)
-    ann = store.read([hashed("loyalty", "1")]).profile
+    ann = store.read([hashed("loyalty", "r1")]).profile
     assert set(known_since(ann).values()) == {NOW}
 
-    rows = [("loyalty", "1", START + 5), ("device", "1", START + 3), ("loyalty", "1", START + 9)]
+    rows = [("loyalty", "r1", START + 5), ("device", "r1", START + 3), ("loyalty", "r1", START + 9)]
     names = ("namespace", "identifier", "known_since")
     table = [dict(zip(names, row, strict=True)) for row in rows]
     other = new_store()
     load_dataset(write_dataset(tmp_path / "with", {**plain, "identifiers": table}), other, KEY, NOW)
-    ann = other.read([hashed("loyalty", "1")]).profile
-    assert known_since(ann) == {hashed("loyalty", "1"): START + 5, hashed("device", "1"): START + 3}
+    ann = other.read([hashed("loyalty", "r1")]).profile
+    assert known_since(ann) == {
+        hashed("loyalty", "r1"): START + 5,
+        hashed("device", "r1"): START + 3,
+    }
 
 
 def test_who_is_known_already_stays_so(tmp_path: Path, new_store: OpenStore) -> None:
     """A load does not say anew since when an identifier is known that the store has heard of."""
     store = new_store()
-    ann = hashed("loyalty", "1")
+    ann = hashed("loyalty", "r1")
     store.load([event("live", ann)], [], Arrival(NOW - 7))
-    row = {"namespace": "loyalty", "identifier": "1", "known_since": START}
+    row = {"namespace": "loyalty", "identifier": "r1", "known_since": START}
     tables = {**retailer(customers=2), "identifiers": [row]}
     load_dataset(write_dataset(tmp_path / "dataset", tables), store, KEY, NOW)
     assert known_since(store.read([ann]).profile)[ann] == NOW - 7

@@ -85,9 +85,9 @@ def test_profile_is_the_fold_of_the_events(dataset: Path, new_store: OpenStore) 
         TableCount("customers", 12, stored=12),
         TableCount("events", 340, stored=340),
     )
-    events = EventTable(dataset, read_metadata(dataset), KEY, declare_names()).read(0, 340)
+    events = EventTable(dataset, read_metadata(dataset), KEY, declare_names(), NOW).read(0, 340)
     for customer in range(12):
-        loyalty, device = hashed("loyalty", str(customer)), hashed("device", str(customer))
+        loyalty, device = hashed("loyalty", f"r{customer}"), hashed("device", f"r{customer}")
         said = attributes_event(loyalty, {"segment": f"s{customer % 3}"})
         expected = {
             identifier: fold(
@@ -142,7 +142,7 @@ def test_returns_are_loaded(tmp_path: Path, new_store: OpenStore) -> None:
     logged = [one for _, one in store.log(None) if isinstance(one, Event)]
     said = [(one.of_event, one.receipt, one.discount_nanos) for one in logged if one.receipt]
     assert sorted(said) == [("", "r1", 500_000_000), ("p", "r1", 500_000_000)]
-    view = view_of(store.read([hashed("loyalty", "0")]).profile.compartments.values())
+    view = view_of(store.read([hashed("loyalty", "r0")]).profile.compartments.values())
     assert "purchase" not in view.lanes
 
 
@@ -169,7 +169,7 @@ def test_what_is_withdrawn_is_not_revived(dataset: Path, new_store: OpenStore) -
     report = load_dataset(dataset, store, KEY, NOW, withdraw)
     assert report.tables[0] == TableCount("items", 17, stored=15, conflicts=2)
     catalogue = catch_up(store, Catalogue())
-    assert [item.id for item in catalogue.items.values() if item.withdrawn] == ["i3", "i16"]
+    assert {item.id for item in catalogue.items.values() if item.withdrawn} == {"i3", "i16"}
 
 
 def test_a_load_may_restore_what_is_withdrawn(dataset: Path, new_store: OpenStore) -> None:
@@ -236,7 +236,7 @@ def test_load_works_beside_a_running_service(dataset: Path, new_store: OpenStore
     live = [
         Event(
             event_id=f"live{number}",
-            identifier=hashed("loyalty", str(number % 12)),
+            identifier=hashed("loyalty", f"r{number % 12}"),
             type="view",
             channel="web",
             time=NOW + number,
@@ -265,9 +265,8 @@ from service.store.opening import open_store
 load.CHUNK, load.SLICE = 60, 5
 key = bytes(range(32))
 store = open_store(sys.argv[2], key=key)
-load.load_dataset(
-    Path(sys.argv[1]), store, key, 1, lambda table, done, rows: print(table, done, flush=True)
-)
+progress = lambda table, done, rows: print(table, done, flush=True)
+load.load_dataset(Path(sys.argv[1]), store, key, 2 * 10**15, progress)
 """
 
 
@@ -326,7 +325,7 @@ def test_links_and_history_may_come_apart(
 
 def test_chains_of_links_are_one_customer(tmp_path: Path, new_store: OpenStore) -> None:
     """Linked one after the other, or crosswise, they are one customer; each word is kept once."""
-    names = [("loyalty", str(number)) for number in range(30)]
+    names = [("loyalty", f"r{number}") for number in range(30)]
     pairs = [(names[number], names[number + 1]) for number in range(29) if number % 10 != 9]
     pairs += [(b, a) for a, b in pairs[:5]] + [(names[0], names[9])]
     links = [
@@ -360,7 +359,7 @@ def test_undated_history_is_loaded(tmp_path: Path, new_store: OpenStore) -> None
     report = load_dataset(undated, store, KEY, NOW)
     assert report.tables[-1] == TableCount("events", 340, stored=340)
     counts = (
-        store.read([hashed("loyalty", "0")]).profile.compartments[hashed("loyalty", "0")].counts
+        store.read([hashed("loyalty", "r0")]).profile.compartments[hashed("loyalty", "r0")].counts
     )
     assert {count.rsplit(" ", 1)[1] for count in counts} == {"-1"}
 
@@ -398,7 +397,7 @@ def test_what_was_withdrawn_stays_withdrawn(
 
 def test_keyed_datasets_need_their_key(tmp_path: Path, new_store: OpenStore) -> None:
     """Keyed hashes are taken as they are, and only under the key they were made with."""
-    identifier = hashed("loyalty", "1")
+    identifier = hashed("loyalty", "r1")
     event = {
         **retailer()["events"][1],
         "namespace": "keyed",

@@ -27,7 +27,7 @@ def written(directory: Path, columns: dict[str, Any], name: str = "customers") -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"identifier": ["1", None, "3"]}, "row 2: column identifier: missing"),
+        ({"identifier": ["1", None, "3"]}, "row 2: column identifier: required"),
         ({"identifier": [1, 2, 3]}, "column identifier: is int64, must be string"),
         ({"identifier": None}, "column identifier: missing"),
         ({"segment": ["a", "b", "c"]}, "column segment: not a column of this table"),
@@ -47,7 +47,7 @@ def test_a_time_of_no_year_is_named(tmp_path: Path, moment: int) -> None:
     pair = {name: ["crm", "crm"] for name in ("namespace_a", "namespace_b", "asserted_by")}
     sides = {"identifier_a": ["1", "2"], "identifier_b": ["3", "4"]}
     times = pa.array([0, moment], pa.timestamp("us", "UTC"))
-    with pytest.raises(BadDataset, match="row 2: column time: not of the years 1 to 9999"):
+    with pytest.raises(BadDataset, match="row 2: column time: invalid timestamp; years 1 to 9999"):
         Table(written(tmp_path, {**pair, **sides, "time": times}, "links"), "links")
 
 

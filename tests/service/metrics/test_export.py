@@ -21,6 +21,7 @@ from throughline.v1 import (
 
 from models.domain.channels import CHANNELS
 from models.domain.decisions import Flag
+from models.domain.input.warnings import Warned
 from models.domain.reasons import Reason
 from models.errors import ThroughlineError
 from models.policy.schema import BUILT_IN
@@ -270,6 +271,7 @@ def test_label_sets_are_closed(made: tuple[Mix, Scraped]) -> None:
         "release": {mix.live.server.dependencies.active_release.release_id},
         "policy": {BUILT_IN.digest},
         "what": {"release", "policy"},
+        "warning": {warned.name.lower() for warned in Warned},
     }
     allowed |= {f"{name}_in_force": allowed[name] for name in ("release", "policy")}
     of_metric = {
@@ -327,7 +329,7 @@ def test_every_metric_says_what_it_is(made: tuple[Mix, Scraped]) -> None:
     """Each metric has a sentence of help and a name that ends in its unit."""
     _, scraped = made
     ours = [name for name in scraped.families if name.startswith("throughline_")]
-    assert len(ours) == 30
+    assert len(ours) == 31
     for name in ours:
         family = scraped.families[name]
         assert family.documentation.endswith(".")

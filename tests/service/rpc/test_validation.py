@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from throughline.v1 import common_pb2
 
-from models.domain.identifiers import NAMESPACES
 from models.domain.names import is_name
 from service.contract import limits
 from service.contract.names import declare_names
@@ -31,7 +30,7 @@ def check_identifier(namespace: str, value: str) -> list[str]:
     """Return what is wrong with an identifier."""
     check = Check()
     identifier = common_pb2.Identifier(namespace=namespace, value=value)
-    check.identifier("identifiers[0]", identifier, NAMESPACES)
+    check.identifier("identifiers[0]", identifier, declare_names())
     return reasons(check)
 
 
@@ -68,7 +67,7 @@ def test_no_identifier(namespace: str, value: str, reason: str) -> None:
     [
         ("email_sha256", sha256("ann@example.com")),
         ("cookie", "c-1"),
-        ("loyalty", "00"),
+        ("loyalty", "001"),
         ("crm", "Ärger 12"),
         ("device", "x" * 256),
     ],
@@ -80,8 +79,13 @@ def test_identifier(namespace: str, value: str) -> None:
 
 def test_undeclared_namespace() -> None:
     """A namespace that nobody declared is refused."""
-    assert check_identifier("passport", "x") == ["identifiers[0].namespace: unknown"]
-    assert check_identifier("Passport", "x") == ["identifiers[0].namespace: not a name"]
+    built_in = "case, cookie, crm, device, email_sha256, household, kiosk, loyalty, phone_sha256"
+    listed = f"one of {built_in}, till, user"
+    told = "identifiers[0].namespace"
+    assert check_identifier("passport", "x") == [f"{told}: unknown; {listed}"]
+    assert check_identifier("Loyalty", "x") == [
+        f"{told}: not a name; did you mean loyalty? {listed}"
+    ]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -108,8 +112,9 @@ def test_number_is_in_bounds() -> None:
 def test_timestamp_is_valid(seconds: int, nanos: int) -> None:
     """A timestamp outside of the years 1 to 9999, or with wrong nanos, is refused."""
     check = Check()
+    right = "years 1 to 9999" if seconds else "nanos 0 to 999999999"
     check.time("time", Timestamp(seconds=seconds, nanos=nanos))
-    assert reasons(check) == ["time: invalid timestamp"]
+    assert reasons(check) == [f"time: invalid timestamp; {right}"]
 
 
 def test_timestamp_is_kept_to_the_microsecond() -> None:
@@ -128,7 +133,7 @@ def test_money() -> None:
         "price.currency: required",
         "price.units: negative",
         "price.nanos: too large; max 999999999",
-        "price.currency: unknown",
+        "price.currency: unknown; did you mean EUR?",
         "price.units: too large; max 1000000000000",
     ]
 

@@ -14,7 +14,7 @@ from tests.support.imports import ABOUT, EVENTS, HEADER
 from tests.support.small_release import write_small_release
 from training.commands import app
 
-SPOILT = HEADER + "".join(f"{at}.0,buy,2026-01-0{1 + at % 7},t{at % 3}\n" for at in range(12))
+SPOILT = HEADER + "".join(f"{at + 1}.0,buy,2026-01-0{1 + at % 7},t{at % 3}\n" for at in range(12))
 
 
 def importing(folder: Path, *options: str) -> list[str]:

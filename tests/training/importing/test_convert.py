@@ -27,13 +27,15 @@ from tests.support.imports import ABOUT, EVENTS, HEADER, rejects, run
         (
             "UTC",
             ', format = "epoch_milliseconds"',
-            "12",
-            datetime(1970, 1, 1, 0, 0, 0, 12_000, UTC),
+            "1000000000012",
+            datetime(2001, 9, 9, 1, 46, 40, 12_000, UTC),
         ),
         ("UTC", ', format = "%d.%m.%Y"', "24.12.2025", datetime(2025, 12, 24, tzinfo=UTC)),
         ("UTC", ", plus_days = 1", "2025-12-31", datetime(2026, 1, 1, tzinfo=UTC)),
         ("UTC", "", "2025-13-31", None),
-        ("UTC", "", "31/12/2025", None),
+        ("UTC", "", "31/12/2025", datetime(2025, 12, 31, tzinfo=UTC)),
+        ("UTC", ', format = "iso"', "31/12/2025", None),
+        ("UTC", "", "03/04/2025", None),
         ("UTC", ', format = "epoch_seconds"', "1770000000000", None),
         ("UTC", ', format = "epoch_seconds"', "-70000000000", None),
     ],
@@ -57,3 +59,35 @@ def test_naive_times_need_a_zone(tmp_path: Path) -> None:
     mapping = ABOUT.replace('zone = "UTC"\n', "") + EVENTS
     with pytest.raises(BadInput, match="zone"):
         run(tmp_path, mapping, {"events.csv": HEADER + "1,look,2026-01-01T10:00:00,a\n"})
+
+
+@pytest.mark.parametrize("where", ["dataset", "field"])
+@pytest.mark.parametrize("zone", ["america/new_york", "UTC-5", "CET+1"])
+def test_a_zone_that_there_is_not(tmp_path: Path, where: str, zone: str) -> None:
+    """A zone of the mapping that is none is told by its key, whether a time needs it or not."""
+    mapping, key = (ABOUT + EVENTS).replace('"UTC"', f'"{zone}"'), "dataset.zone"
+    if where == "field":
+        said = f'time = {{ column = "at", zone = "{zone}" }}'
+        mapping, key = (ABOUT + EVENTS).replace('time = "at"', said), "events[0].time.zone"
+    with pytest.raises(BadInput, match="is not a time zone; ") as error:
+        run(tmp_path, mapping, {"events.csv": HEADER + "1,look,2026-01-01T10:00:00Z,a\n"})
+    assert error.value.field == key
+
+
+def test_a_customer_of_no_zone_is_noted(tmp_path: Path) -> None:
+    """A customer's time zone that is none is kept, and told in the report with the nearest."""
+    people = """
+[[customers]]
+file = "people"
+namespace.const = "user"
+identifier = "id"
+attributes = { time_zone = "zone" }
+"""
+    files = {
+        "events.csv": HEADER + "1,look,2026-01-01T10:00:00Z,a\n",
+        "people.csv": "id,zone\n1,america/new_york\n2,Europe/Vienna\n",
+    }
+    imported, _ = run(tmp_path, ABOUT + EVENTS + people, files)
+    assert imported.rejects.notes[0] == (
+        "1 rows with time_zone 'america/new_york': not a time zone; did you mean America/New_York?"
+    )

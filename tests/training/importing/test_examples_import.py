@@ -94,3 +94,18 @@ def test_taobao(tmp_path: Path) -> None:
     truth = pl.read_parquet(tmp_path / "out" / "truth.parquet")
     assert truth.height == truth["customer"].n_unique() == 15_449
     assert imported.rejects.rejected == 0
+
+
+def test_online_retail(tmp_path: Path) -> None:
+    """Invoices as they were written: strangers and services are skipped, refunds are returns."""
+    imported, dataset = run("online_retail", DATA, tmp_path)
+    assert imported.rejects.rejected == 0
+    types = dict(dataset.events["type"].value_counts().iter_rows())
+    assert types == {"purchase": 331_519, "return": 7_564}
+    assert dataset.items.height == 3_920
+    assert dataset.items["title"].null_count() == 0
+    assert dataset.tables["customers"].height == 4_137
+    line = dataset.events.filter((pl.col("receipt") == "536365") & (pl.col("item") == "85123A"))
+    assert line.select("quantity", "amount_units", "amount_nanos", "currency").rows() == [
+        (6.0, 15, 300_000_000, "GBP")
+    ]

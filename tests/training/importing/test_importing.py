@@ -27,11 +27,25 @@ def test_a_bad_row_neither_stops_nor_vanishes(tmp_path: Path) -> None:
     assert rejects(tmp_path) == [
         ("events.csv", 2, "what", "not in the map of type"),
         ("events.csv", 3, "at", "not a time"),
-        ("events.csv", 4, "identifier", "missing"),
+        ("events.csv", 4, "identifier", "required"),
         ("events.csv", 5, "", "2 fields, the header has 4"),
     ]
     (tally,) = imported.rejects.tallies
     assert (tally.read, tally.kept, tally.rejected) == (6, 2, 4)
+
+
+def test_what_counts_for_nothing_is_noted(tmp_path: Path) -> None:
+    """Events about no item and no offer are kept, and counted by type in the report."""
+    text = (
+        HEADER + "1,look,2026-01-01,a\n1,look,2026-01-02,\n2,buy,2026-01-03,\n2,buy,2026-01-04,\n"
+    )
+    imported, dataset = run(tmp_path, ABOUT + EVENTS, {"events.csv": text})
+    assert dataset.events.height == 4
+    about_nothing = "are about no item and no offer, and count for nothing"
+    assert imported.rejects.notes[:2] == [
+        f"2 events of type purchase {about_nothing}",
+        f"1 events of type view {about_nothing}",
+    ]
 
 
 def test_too_many_rejects_leave_nothing(tmp_path: Path) -> None:

@@ -16,13 +16,16 @@ from tests.support.imports import ABOUT, EVENTS, HEADER, rejects, run
 
 
 def test_an_open_quote_takes_no_other_row_with_it(tmp_path: Path) -> None:
-    """Of a quote that is never closed only its own line is lost, and quoted newlines are kept."""
+    """Of a quote that is never closed only its own line is lost; a quoted newline is of its row."""
     text = HEADER + (
         '1,look,2026-01-01,"a\nb"\n2,look,2026-01-01,"a\n3,look,2026-01-01,c\n4,buy,2026-01-02,d\n'
     )
     _, dataset = run(tmp_path, ABOUT + EVENTS, {"events.csv": text})
-    assert sorted(dataset.events["identifier"]) == ["1", "3", "4"]
-    assert [row for _, row, _, _ in rejects(tmp_path)] == [2]
+    assert sorted(dataset.events["identifier"]) == ["3", "4"]
+    assert [(row, reason) for _, row, _, reason in rejects(tmp_path)] == [
+        (1, "control character"),
+        (2, "unreadable fields, the header has 4"),
+    ]
 
 
 def test_formats_say_the_same(tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ def test_every_row_is_accounted_for(
     with (folder / "events.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["who", "what", "at", "thing"])
-        writer.writerow(["0", "look", "2026-01-01", "a"])
+        writer.writerow(["a0", "look", "2026-01-01", "a"])
         writer.writerows(rows)
     imported, dataset = run(folder, ABOUT + EVENTS, {})
     (tally,) = imported.rejects.tallies

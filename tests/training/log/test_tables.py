@@ -75,8 +75,8 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (events(type=["view", "unheard_of"]), "row 2: column type: not a declared event type"),
-        (events(identifier=[None, "2"]), "row 1: column identifier: missing"),
+        (events(type=["view", "unheard_of"]), "row 2: column type: unknown; one of accept"),
+        (events(identifier=[None, "2"]), "row 1: column identifier: required"),
         (events(quantity=["one", "2"]), "column quantity: is String, must be Float64"),
         (events(colour=["red", "blue"]), "column colour: not one of the columns of events"),
         (events(time=[None, datetime(2026, 1, 1, tzinfo=UTC)]), "row 1: column time: missing"),

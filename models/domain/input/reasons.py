@@ -1,12 +1,14 @@
 """Why a value is refused, in the words that its sender is told: one declaration for each reason.
 
-What may be wrong with an event is all here, since refused events are counted by it. A limit may
-follow a reason: `too long; max 64`.
+A limit, or what would be right, may follow a reason: `too long; max 64`. Refused events are counted
+by these reasons.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
-from service.contract import limits
+from models.domain.input import limits
 
 
 class Refusal(StrEnum):
@@ -31,3 +33,15 @@ class Refusal(StrEnum):
     TOO_MANY = "too many"
     TOO_OLD = f"older than {limits.BEHIND_DAYS} days"
     UNKNOWN = "unknown"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a value of several parts: `at` follows the value's own name."""
+
+    at: str
+    reason: str
+
+
+def told_first(faults: Iterable[Fault]) -> str:
+    """Return the first of some faults, with where in the value it is; "" where there is none."""
+    return next((f"{at.lstrip('.')}: {reason}" if at else reason for at, reason in faults), "")

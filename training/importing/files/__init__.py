@@ -1,0 +1,1 @@
+"""Files as people have them become tables of raw columns: text of any dialect, JSON, Parquet."""
