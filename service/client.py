@@ -19,6 +19,8 @@ from throughline.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from throughline.v1.release_pb2_grpc import ReleaseServiceStub
 
 from models.errors import BadInput, ThroughlineError
+from service.proxies import address_of, proxy_variable
+from service.unreachable import why
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -38,11 +40,15 @@ _EXIT_CODES = {
 
 
 class CallFailed(ThroughlineError):
-    """A call that the service refused or could not answer, told in one line."""
+    """A call that the service refused or could not answer, told in one line.
+
+    `told` is that line without the code.
+    """
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
+        self.told = text
         self.exit_code = _EXIT_CODES.get(code, 1)
 
 
@@ -68,11 +74,17 @@ class Tls(NamedTuple):
         return cls(*(Path(path).read_bytes() if path else None for path in (ca, certificate, key)))
 
     def channel(self, server: str) -> grpc.Channel:
-        """Return a channel to `server` (host:port)."""
+        """Return a channel to `server` (host:port); to this very machine never over a proxy.
+
+        An answer may be of any size: what was asked for was decided, and is not thrown away.
+        """
+        address = address_of(server)
+        far = address is not None and not address.is_loopback
+        options = [("grpc.enable_http_proxy", int(far)), ("grpc.max_receive_message_length", -1)]
         if self.ca is None:
-            return grpc.insecure_channel(server)
+            return grpc.insecure_channel(server, options)
         credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
-        return grpc.secure_channel(server, credentials)
+        return grpc.secure_channel(server, credentials, options)
 
 
 class Client:
@@ -81,7 +93,9 @@ class Client:
     `timeout` is the deadline of each call in seconds.
     """
 
-    def __init__(self, channel: grpc.Channel, server: str, timeout: float) -> None:
+    def __init__(
+        self, channel: grpc.Channel, server: str, timeout: float, tls: Tls | None = None
+    ) -> None:
         self.recommendations = RecommendationServiceStub(channel)
         self.events = EventServiceStub(channel)
         self.customers = CustomerServiceStub(channel)
@@ -92,6 +106,7 @@ class Client:
         self.health: HealthCheck = HealthStub(channel).Check  # type: ignore[attr-defined]
         self._server = server
         self._timeout = timeout
+        self._tls = Tls() if tls is None else tls
 
     def call(
         self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ResponseT]", request: RequestT
@@ -100,7 +115,7 @@ class Client:
         try:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:
-            raise _failure(error, self._server) from None
+            raise _failure(error, self._server, self._tls) from None
 
 
 @contextmanager
@@ -110,20 +125,22 @@ def connect(server: str, timeout: float = 10.0, tls: Tls | None = None) -> Itera
     Unless `tls` is given, the environment says whether it is to be TLS.
     """
     tls = Tls.from_environment() if tls is None else tls
-    where = server if tls.ca is None else f"{server} over TLS"
     with tls.channel(server) as channel:
-        yield Client(channel, where, timeout)
+        yield Client(channel, server, timeout, tls)
 
 
-def _failure(error: grpc.RpcError, server: str) -> CallFailed:
+def _failure(error: grpc.RpcError, server: str, tls: Tls) -> CallFailed:
     # Every RpcError that a call raises is a Call as well; the stubs cannot say so.
     call = cast(grpc.Call, error)
     code = call.code()
     details = _details(call)
     if code is grpc.StatusCode.UNAVAILABLE and not details:
-        return CallFailed(code, f"no service answers at {server}; is `throughline serve` up?")
+        return CallFailed(code, why(server, address_of(server), tls.ca))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return CallFailed(code, f"{server} did not answer in time; try again or raise it")
+        proxy = proxy_variable(address_of(server))
+        through = f" through the proxy that {proxy} names" if proxy else ""
+        way = "try again, or with a longer --timeout"
+        return CallFailed(code, f"{server} did not answer in time{through}; {way}")
     text = call.details() or "no details"
     # The message of a status often repeats what its details say.
     told = [detail for detail in details if detail not in text]

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 from models.decision.decide import run_stages
 from models.decision.inputs import DecisionInputs, SharedInputs
 from models.decision.outcome import lead_of
-from models.domain.catalogue import DEFAULT_PREFIX, Money, Row, offer_id
+from models.domain.catalogue import Money, Row, offer_id
 from models.domain.decisions import DecisionRecord, Intent, Request
 from models.domain.event_types import USED
 from models.domain.exchange import Exchange
 from models.domain.exclusions import Exclusion
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.profile import Profile
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector

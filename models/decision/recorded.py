@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.codec import Damaged, encode
-from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row, Stock
+from models.domain.catalogue import Catalogue, Item, Offer, Row, Stock
 from models.domain.compartments import StoredCompartment, at_hand, like
 from models.domain.decisions import (
     WITHHELD_MOST,
@@ -22,6 +22,7 @@ from models.domain.decisions import (
     KeptCandidates,
     WithheldOffer,
 )
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.profile import Compartment, Profile, decode_customer
 from models.domain.reasons import Reason
 from models.numeric.array_types import Fixed, Mask, Rows

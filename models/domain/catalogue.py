@@ -13,11 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.row_map import RowMap
 from models.domain.string_table import StringTable
 from models.numeric.array_file import Arrays, nested, part
-
-DEFAULT_PREFIX = "item:"
 
 # Marketing is held to caps and quiet hours; service is shown while a case is open, too;
 # transactional passes all of these but counts.

@@ -8,7 +8,8 @@ from enum import IntEnum
 import msgspec
 
 from models.clock_time import MINUTE
-from models.domain.catalogue import DEFAULT_PREFIX, Item, Offer
+from models.domain.catalogue import Item, Offer
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.reasons import Reason
 from models.domain.selectors import OfferHas, Selector
 

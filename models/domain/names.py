@@ -2,6 +2,7 @@
 
 import re
 
+DEFAULT_PREFIX = "item:"  # in front of an item's id: the id of the offer that every item has
 NAME_BYTES = 64
 _NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_BYTES - 1}}}")
 

@@ -16,6 +16,7 @@ from models.domain.event_types import ATTRIBUTE, EVENT_TYPES, EventType
 from models.domain.exchange import rate_in_nanos
 from models.domain.input.zones import zone_fault
 from models.domain.names import is_name
+from models.domain.nearest import did_you_mean
 from models.domain.profile import LANE_CAPACITY
 from models.domain.selectors import OfferHas, Selector
 from models.policy.schema import (
@@ -88,7 +89,9 @@ def _ordered(key: str, least: float | None, most: float | None) -> Said:
 def _of(key: str, names: Iterable[str], known: Iterable[str], what: str) -> Said:
     for name in names:
         if name not in known:
-            yield key, f"unknown {what} {ascii(name)[:70]}; want one of {', '.join(sorted(known))}"
+            right = sorted(known)
+            wanted = f"want one of {', '.join(right)}{did_you_mean(name, right)}"
+            yield key, f"unknown {what} {ascii(name)[:70]}; {wanted}"
 
 
 def _hours(start: str, end: str, weekdays: tuple[int, ...]) -> Said:

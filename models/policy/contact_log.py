@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from models.clock_time import MINUTE
-from models.domain.catalogue import DEFAULT_PREFIX
 from models.domain.entry import Entry
 from models.domain.event_types import RESERVED, SENT
+from models.domain.names import DEFAULT_PREFIX
 from models.policy.schema import Contact
 
 IMPRESSION = "impression"

@@ -7,11 +7,12 @@ cool-down of some days holds from the event on and is over exactly that long aft
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from models.clock_time import DAY
-from models.domain.catalogue import DEFAULT_PREFIX, Item, Row
+from models.domain.catalogue import Item, Row
 from models.domain.decisions import ContextItem, Intent
 from models.domain.entry import Entry
 from models.domain.event_types import DECLINED, INTERACTION_LANES, PURCHASE, RESPONSE, TAKEN
 from models.domain.exclusions import Exclusion
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.reasons import Reason
 from models.domain.selectors import Selector
 from models.domain.view import View

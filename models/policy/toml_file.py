@@ -15,9 +15,11 @@ from models.domain.channels import CHANNELS
 from models.domain.decisions import Intent
 from models.domain.event_types import EVENT_TYPES, EventType
 from models.domain.names import is_name
+from models.domain.nearest import did_you_mean
 from models.errors import ThroughlineError
-from models.policy.checks import DeclaredNames, rules_of
+from models.policy.checks import DeclaredNames
 from models.policy.exact_numbers import DIGITS, Path, with_exact_rates
+from models.policy.partial_checks import said_of
 from models.policy.schema import Policy
 
 BYTES = 256 * 1024
@@ -100,7 +102,10 @@ def _part(value: Any, kind: inspect.Type, at: Path, known: DeclaredNames) -> Wro
         kind = _member(value, kind)
         if isinstance(kind, inspect.UnionType):
             kinds = sorted(str(part.tag) for part in kind.types if hasattr(part, "tag"))
-            yield (*at, "kind") if "kind" in value else at, f"want kind, one of {', '.join(kinds)}"
+            said = value.get("kind") if isinstance(value, dict) else None
+            near = did_you_mean(said, kinds) if isinstance(said, str) else ""
+            place = at if said is None else (*at, "kind")
+            yield place, f"want kind, one of {', '.join(kinds)}{near}"
             return
     if isinstance(kind, inspect.StructType) and not kind.array_like:
         yield from _table(value, kind, at, known)
@@ -119,7 +124,7 @@ def _part(value: Any, kind: inspect.Type, at: Path, known: DeclaredNames) -> Wro
             if built_in and entry.get("like", name) != name:
                 yield (*at, name, "like"), "is built in; want its own name here"
     elif not _fits(value, kind):
-        yield at, f"want {_wanted(kind)}"
+        yield at, f"want {_wanted(kind, value)}"
 
 
 def _table(value: Any, kind: inspect.StructType, at: Path, known: DeclaredNames) -> Wrong:
@@ -132,16 +137,13 @@ def _table(value: Any, kind: inspect.StructType, at: Path, known: DeclaredNames)
         if name in fields:
             wrong += _part(entry, fields[name].type, (*at, name), known)
         elif name != kind.tag_field:
-            wrong.append(((*at, name), f"unknown; want one of {', '.join(fields)}"))
+            near = did_you_mean(name, fields)
+            wrong.append(((*at, name), f"unknown; want one of {', '.join(fields)}{near}"))
     for name, field in fields.items():
         if field.required and name not in value:
             wrong.append((at, f"want {name}"))
     yield from wrong
-    try:
-        part = msgspec.convert(value, kind.cls)
-    except msgspec.ValidationError:
-        return  # told above
-    for key, wanted in rules_of(part, known):
+    for key, wanted in said_of(value, kind.cls, known):
         # What is missing is told at the table that it is missing from. "rates.JPY" is a key below.
         below = key.split(".", 1)
         yield (
@@ -200,9 +202,11 @@ def _is(value: Any, cls: type[Any]) -> bool:
     return True
 
 
-def _wanted(kind: inspect.Type) -> str:
+def _wanted(kind: inspect.Type, value: Any) -> str:
     if isinstance(kind, inspect.LiteralType):
-        return f"one of {', '.join(map(str, kind.values))}"
+        right = [str(one) for one in kind.values]
+        near = did_you_mean(value, right) if isinstance(value, str) else ""
+        return f"one of {', '.join(right)}{near}"
     return next((said for of, said in _WANTED if isinstance(kind, of)), 'money such as ["EUR", 1]')
 
 

@@ -34,8 +34,9 @@ class _Eligible(NamedTuple):
 class Availability:
     """Answers for all offers of one catalogue; what it was asked before is kept.
 
-    `live` (rows,) marks offers that are neither withdrawn nor out of stock everywhere. An explicit
-    offer has stock of its own, if it is tracked, and needs a member item that is live.
+    `here` (rows,) marks offers that are not withdrawn, `live` those that are not out of stock
+    everywhere either. An explicit offer has stock of its own, if it is tracked, and needs a member
+    item that is live.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Availability:
         self._set(entries, terms, offers, release_items, members)
         size = len(offers)
         every = list(entries)
-        self._here = np.fromiter(map(_is_here, every), np.bool_, size)
+        self.here = np.fromiter(map(_is_here, every), np.bool_, size)
         self._from = np.fromiter(map(_from, every), np.int64, size)
         self._until = np.fromiter(map(_until, every), np.int64, size)
         self._bounds = _bounds(self._from, self._until)
@@ -69,7 +70,7 @@ class Availability:
         """Return what may be shown of a catalogue, whose `arrays` these are."""
         found = cls.__new__(cls)
         found._set(entries, terms, offers, release_items, members)
-        found._here, found.live = arrays["here"], arrays["live"]
+        found.here, found.live = arrays["here"], arrays["live"]
         found._from, found._until = arrays["from"], arrays["until"]
         found._bounds = arrays["bounds"]
         return found
@@ -77,7 +78,7 @@ class Availability:
     def arrays(self) -> Arrays:
         """Return all that is known, without what was asked for."""
         return {
-            "here": self._here,
+            "here": self.here,
             "live": self.live,
             "from": self._from,
             "until": self._until,
@@ -146,7 +147,7 @@ class Availability:
         later._entries, later._terms, later._offers = entries, terms, offers
         later._release_items, later._members = release_items, members
         rows = [change.row for change in changes]
-        later._here = patched(self._here, rows, [_is_here(one.after) for one in changes])
+        later.here = patched(self.here, rows, [_is_here(one.after) for one in changes])
         since, until = [_from(one.after) for one in changes], [_until(one.after) for one in changes]
         later._from = patched(self._from, rows, since)
         later._until = patched(self._until, rows, until)
@@ -157,7 +158,7 @@ class Availability:
             later._bounds = np.insert(self._bounds, np.searchsorted(self._bounds, more), more)
             if len(later._bounds) > 2 * len(offers):
                 later._bounds = _bounds(later._from, later._until)
-        same_stock = later._here is self._here and all(map(_same_stock, changes))
+        same_stock = later.here is self.here and all(map(_same_stock, changes))
         if not same_stock:
             touched = later._touched(changes)
             later.live = later._restocked(self.live, ANY, touched)
@@ -176,7 +177,7 @@ class Availability:
     def _stock_mask(self, place: str) -> Mask:
         """Return which rows are not withdrawn and have an item in stock at `place`."""
         mask = ~self._terms.mask(TRACKED, (ANY,)) | self._terms.mask(STOCKED, (place,))
-        mask &= self._here
+        mask &= self.here
         first, taken = self._offers.item_count, self._offers.sets_taken
         members, starts = self._members.rows, self._members.starts[: taken + 1]
         stocked = np.concatenate([[0], np.cumsum(mask[members])])[starts]
@@ -210,7 +211,7 @@ class Availability:
         )
 
     def _has_stock(self, row: int, place: str) -> bool:
-        entry = self._entries[row] if self._here[row] else None
+        entry = self._entries[row] if self.here[row] else None
         return entry is not None and in_stock(entry.stock, place)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Row
+from models.domain.catalogue import Catalogue, Row
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.string_table import StringTable
 from models.numeric.array_file import Arrays
 from models.numeric.array_types import Mask

@@ -7,7 +7,7 @@ taken away; a state of the catalogue never looks at rows that were taken after i
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
-from models.domain.catalogue import DEFAULT_PREFIX
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.string_table import StringTable
 
 VACANT_SHARE = 8  # one row is left vacant for so many that are taken

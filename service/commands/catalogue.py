@@ -13,7 +13,11 @@ from service.commands.options import DEFAULT_SERVER, AsJson, Server, Timeout
 # What the commands need is imported when one runs: `throughline --help` stays instant.
 
 File = Annotated[
-    Path, typer.Argument(allow_dash=True, help="One JSON object a line; `-` reads stdin.")
+    Path,
+    typer.Argument(
+        allow_dash=True,
+        help="One JSON object a line; `-` reads stdin. Times without a zone are UTC.",
+    ),
 ]
 Fields = Annotated[
     str,
@@ -42,11 +46,14 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         as_json: AsJson = False,
     ) -> None:
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_calls import CALLS, PAGE
         from service.commands.catalogue_tables import show
+        from service.commands.progress import progress_bars
 
-        with connect(server, timeout) as client:
-            rows, more = CALLS[kind].rows(client, limit)
+        with connect(server, timeout) as client, progress_bars(limit > PAGE) as progress:
+            rows, more = CALLS[kind].rows(
+                client, limit, lambda done: progress("Reading", done, None)
+            )
         show(rows, CALLS[kind].table, as_json, more)
 
     @app.command("get", help=f"Show one {kind}.")
@@ -79,15 +86,18 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         timeout: Timeout = 30.0,
     ) -> None:
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS
+        from service.commands.catalogue_calls import CALLS, PAGE
         from service.commands.catalogue_fields import read_fields
         from service.commands.parsing import json_lines
+        from service.commands.progress import progress_bars
         from service.commands.terminal import output
 
         mask = read_fields(fields, CALLS[kind].message.DESCRIPTOR)
         rows = json_lines(file, CALLS[kind].message)
-        with connect(server, timeout) as client:
-            revision, withdrawn = CALLS[kind].upsert(client, rows, mask, restore)
+        with connect(server, timeout) as client, progress_bars(len(rows) > PAGE) as progress:
+            revision, withdrawn = CALLS[kind].upsert(
+                *(client, rows, mask, restore), lambda done: progress("Storing", done, len(rows))
+            )
         output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
         if withdrawn:
             output().print(f"Of these {withdrawn:,} stay withdrawn; --restore offers them again")
@@ -114,17 +124,22 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
     ) -> None:
         from models.errors import BadDataset
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS
-        from service.commands.catalogue_sync import SHRINK, carry_out, check, plan, told_lines
+        from service.commands.catalogue_calls import CALLS, PAGE
+        from service.commands.catalogue_sync import SHRINK, carry_out, plan, told_lines
         from service.commands.parsing import json_lines
+        from service.commands.progress import progress_bars
         from service.commands.terminal import output
 
         calls = CALLS[kind]
         feed = json_lines(file, calls.message)
-        with connect(server, timeout) as client:
-            found = plan(client, calls, feed)
+        with connect(server, timeout) as client, progress_bars(len(feed) > PAGE) as progress:
+            found = plan(client, calls, feed, lambda done: progress("Reading", done, None))
             refused = found.shrinks > SHRINK and not allow_shrink
-            still = check(client, calls, found, restore)
+            to_store = len(found.stored)
+            still = calls.validate(
+                *(client, found.stored, restore),
+                lambda done: progress("Checking", done, to_store),
+            )
             if dry_run:
                 for line in told_lines(found, calls):
                     output().print(line, highlight=False)
@@ -137,7 +152,11 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
             if dry_run:
                 output().print("Nothing was changed: a dry run")
             else:
-                done = carry_out(client, calls, found, restore)
+                changes = to_store + len(found.missing)
+                done = carry_out(
+                    *(client, calls, found, restore),
+                    lambda done: progress("Changing", done, changes),
+                )
                 still = done.still_withdrawn
                 output().print(
                     f"Stored {len(found.new):,} new and {len(found.changed):,} changed, withdrew "

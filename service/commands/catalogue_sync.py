@@ -12,7 +12,7 @@ from throughline.v1 import offer_pb2 as pb
 
 from models.errors import BadDataset
 from service.client import Client
-from service.commands.catalogue_calls import PAGE, CatalogueCalls
+from service.commands.catalogue_calls import CatalogueCalls, Progress
 
 SHRINK = 0.2  # the share of what is offered that a feed may withdraw unasked
 EXAMPLES = 5  # ids that are told of each way of a feed's changes
@@ -49,15 +49,20 @@ class Synced(NamedTuple):
     revision: int
 
 
-def plan(client: Client, calls: CatalogueCalls[RowT], feed: Sequence[RowT]) -> FeedPlan[RowT]:
-    """Compare a feed with what a service offers; raises `BadDataset` where an id is in it twice."""
+def plan(
+    client: Client, calls: CatalogueCalls[RowT], feed: Sequence[RowT], progress: Progress
+) -> FeedPlan[RowT]:
+    """Compare a feed with what a service offers; raises `BadDataset` where an id is in it twice.
+
+    `progress` is told how many of the rows that are offered were read.
+    """
     wanted: dict[str, RowT] = {}
     for number, row in enumerate(feed, 1):
         row_id = calls.id_of(row)
         if row_id in wanted:
             raise BadDataset(f"row {number} of the feed: {calls.id_field} {row_id!r} again")
         wanted[row_id] = row
-    offered = {calls.id_of(row): row for row in calls.rows(client, _ALL)[0]}
+    offered = {calls.id_of(row): row for row in calls.rows(client, _ALL, progress)[0]}
     return FeedPlan(
         new=[row for row_id, row in wanted.items() if row_id not in offered],
         changed=[
@@ -70,20 +75,21 @@ def plan(client: Client, calls: CatalogueCalls[RowT], feed: Sequence[RowT]) -> F
     )
 
 
-def check(client: Client, calls: CatalogueCalls[RowT], found: FeedPlan[RowT], restore: bool) -> int:
-    """Have the service check what would be stored; return how many rows would stay withdrawn."""
-    return calls.validate(client, found.stored, restore)
-
-
 def carry_out(
-    client: Client, calls: CatalogueCalls[RowT], found: FeedPlan[RowT], restore: bool
+    client: Client,
+    calls: CatalogueCalls[RowT],
+    found: FeedPlan[RowT],
+    restore: bool,
+    progress: Progress,
 ) -> Synced:
     """Store what is new or changed, then withdraw what is missing."""
-    revision, still_withdrawn = calls.upsert(client, found.stored, FieldMask(), restore)
+    stored = found.stored
+    revision, still_withdrawn = calls.upsert(client, stored, FieldMask(), restore, progress)
     withdrawn = 0
-    for start in range(0, len(found.missing), PAGE):
-        count, revision = calls.withdraw(client, found.missing[start : start + PAGE])
-        withdrawn += count
+    if found.missing:
+        withdrawn, revision = calls.withdraw(
+            client, found.missing, lambda done: progress(len(stored) + done)
+        )
     return Synced(withdrawn, still_withdrawn, revision)
 
 

@@ -118,6 +118,7 @@ def record(
     from models.errors import BadInput
     from service.client import connect
     from service.commands import parsing, recording
+    from service.commands.amounts import read_money
 
     if (file is None) == (not identifier):
         raise BadInput("record", "want either a file of events, or --id, --type and --channel")
@@ -135,12 +136,12 @@ def record(
             placement=placement,
             place=place,
             quantity=quantity,
-            amount=parsing.read_money(amount) if amount else None,
+            amount=read_money(amount) if amount else None,
             decision_id=decision,
             attributes=dict(parsing.read_pair(text, "--attribute") for text in attribute or ()),
             of_event_id=of_event,
             receipt_id=receipt,
-            discount=parsing.read_money(discount) if discount else None,
+            discount=read_money(discount) if discount else None,
         )
         events = [event]
     with connect(server, timeout) as client:

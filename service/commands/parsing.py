@@ -7,14 +7,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from throughline.v1.common_pb2 import Identifier, Money
+from throughline.v1.common_pb2 import Identifier
 from throughline.v1.recommendation_pb2 import (
     CONTEXT_KIND_IN_CART,
     CONTEXT_KIND_VIEWING,
@@ -22,10 +21,11 @@ from throughline.v1.recommendation_pb2 import (
 )
 
 from models.errors import BadDataset, BadInput
+from service.commands.as_written import RowReader
+from service.commands.terminal import error_console
+from service.commands.written_values import TIME, time_of
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-MONEY_BOUND = 10**15  # no contract holds more; the service has the exact limit
 
 _KINDS = {"view": CONTEXT_KIND_VIEWING, "cart": CONTEXT_KIND_IN_CART}
 
@@ -66,37 +66,29 @@ def read_pair(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def read_money(text: str, option: str = "--amount") -> Money:
-    """Read an amount and its currency, such as `3.50 EUR`."""
-    number, _, currency = text.strip().partition(" ")
-    try:
-        amount = Decimal(number)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    small = amount.is_finite() and abs(amount) < MONEY_BOUND
-    nanos = amount.scaleb(9) if small else Decimal("NaN")
-    if not currency or nanos.is_nan() or nanos != nanos.to_integral_value():
-        raise BadInput(option, 'want an amount and its currency, such as "3.50 EUR"')
-    return Money(currency=currency.strip(), units=int(nanos) // 10**9, nanos=int(nanos) % 10**9)
-
-
 def read_time(text: str, option: str = "--time") -> Timestamp:
-    """Read an RFC 3339 time; without an offset it is UTC. Empty is this computer's present."""
+    """Read a time, or a date, which is its start; without a zone it is UTC.
+
+    Empty is this computer's present.
+    """
+    if not text:
+        message = Timestamp()
+        message.FromDatetime(datetime.now(UTC))
+        return message
     try:
-        when = datetime.fromisoformat(text) if text else datetime.now(UTC)
+        return time_of(text)[0]
     except ValueError:
-        raise BadInput(option, "want a time such as 2026-03-01T17:30:00Z") from None
-    message = Timestamp()
-    message.FromDatetime(when if when.tzinfo else when.replace(tzinfo=UTC))
-    return message
+        raise BadInput(option, TIME) from None
 
 
 def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
     """Read a file of one JSON object a line (`-` for stdin) into messages of `kind`.
 
-    Field names are those of the protos. An `identifier` may be a string, `namespace:value`.
+    Field names are those of the protos, values as people write them or as the contract prints them.
+    Says on stderr how many times were read as UTC since they said no zone.
     """
     messages = []
+    reader = RowReader(kind)
     for row, line in _lines(path):
         try:
             given = json.loads(line)
@@ -107,21 +99,19 @@ def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
         message = kind()
         for column, value in given.items():
             try:
-                ParseDict({column: _plain(column, value)}, message)
-            except (BadInput, ParseError) as error:
+                ParseDict({column: reader.column(column, value)}, message)
+            except BadInput as error:
+                raise BadDataset(f"{path}: row {row}, column {error}") from None
+            except ParseError as error:
                 reason = str(error).partition("\n")[0]
                 raise BadDataset(f"{path}: row {row}, column {column}: {reason}") from None
         messages.append(message)
     if not messages:
         raise BadDataset(f"{path}: no rows")
+    if reader.without_zone:
+        told = f"{path}: read as UTC, since they say no zone: {reader.without_zone:,} times"
+        error_console().print(told, markup=False, soft_wrap=True)
     return messages
-
-
-def _plain(column: str, value: Any) -> Any:
-    if column == "identifier" and isinstance(value, str):
-        read = read_identifier(value, "identifier")
-        return {"namespace": read.namespace, "value": read.value}
-    return value
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

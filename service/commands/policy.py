@@ -42,20 +42,44 @@ ConfigOption = Annotated[
 @app.command()
 def check(
     file: FileArgument,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="Directory of a dataset, whose offers are counted."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 65 where something is to look at, too.")
+    ] = False,
     config: ConfigOption = None,
     server: ServerInstead = None,
     timeout: Timeout = SECONDS,
+    as_json: AsJson = False,
 ) -> None:
-    """Say everything that is wrong with a policy, each with its line and key; exit code 65."""
-    from service.commands.terminal import output
+    """Say everything that is wrong with a policy, each with its line and key; exit code 65.
 
+    With --dataset or --server it counts how many offers each rule, cap, lever, placement, cool-down
+    and diversity limit is about, and names what leads nowhere: an offer, a feature or a value that
+    no offer has, an end that is past.
+    """
+    import os
+
+    from models.errors import BadInput
+    from service.commands import policy_check
+    from service.commands.terminal import print_json
+
+    if server is not None and dataset is not None:
+        raise BadInput("--dataset", "not with --server, which has a catalogue")
+    text = policy_check.policy_text(file)
     if server is None:
-        policy = _read(file, config)
-        digest = policy.digest
-        _remark(policy)
+        found = policy_check.checked_here(text, config, dataset)
     else:
-        digest = _checked(file, server, timeout)
-    output().print(f"{file}: nothing wrong\nDigest: {digest}", markup=False, soft_wrap=True)
+        found = policy_check.checked_by(server, timeout, text)
+    policy_check.print_mistakes(file, found)
+    if as_json:
+        print_json(found)
+    elif not found.mistakes:
+        policy_check.print_found(file, found)
+    if found.mistakes or (strict and any(policy_check.remarks(found))):
+        raise typer.Exit(os.EX_DATAERR)
 
 
 @app.command()
@@ -173,6 +197,7 @@ def publish(
 
     from models.release.registry import Registry
     from service.commands.in_force import Half, print_change, print_moved
+    from service.commands.policy_check import policy_text
 
     if server is None:
         policy = _read(file, config)
@@ -183,9 +208,9 @@ def publish(
         return
     from service.client import connect
 
-    _checked(file, server, timeout)
+    _check_there(file, server, timeout)
     with connect(server, timeout) as client:
-        request = PublishPolicyRequest(toml=_text(file))
+        request = PublishPolicyRequest(toml=policy_text(file))
         answer = client.call(client.policies.PublishPolicy, request)
     print_change(
         Half(answer.release_id, answer.release_id), Half(answer.digest, answer.previous_digest)
@@ -240,31 +265,15 @@ def _listed(registry: Path, server: str | None, timeout: float) -> "ListPolicies
         return client.call(client.policies.ListPolicies, ListPoliciesRequest())
 
 
-def _checked(file: Path, server: str, timeout: float) -> str:
-    """Return the digest of a policy that a service has checked; told, and 65, where it is wrong."""
-    from throughline.v1.policy_pb2 import CheckPolicyRequest
-
+def _check_there(file: Path, server: str, timeout: float) -> None:
+    """Have a service check a policy; told line by line, and the exit code 65, where it is wrong."""
     from models.policy.toml_file import BadPolicy
-    from service.client import connect
+    from service.commands.policy_check import checked_by, policy_text, print_mistakes
 
-    with connect(server, timeout) as client:
-        request = CheckPolicyRequest(toml=_text(file))
-        answer = client.call(client.policies.CheckPolicy, request)
-    for mistake in answer.mistakes:
-        print(f"{file}:{mistake.line}: {mistake.key}: {mistake.reason}", file=sys.stderr)
-    if answer.mistakes:
+    found = checked_by(server, timeout, policy_text(file))
+    print_mistakes(file, found)
+    if found.mistakes:
         raise SystemExit(BadPolicy.exit_code)
-    return answer.digest
-
-
-def _text(file: Path) -> str:
-    """Return the text of a policy; a file that says nothing is one, too."""
-    from models.errors import BadInput
-
-    try:
-        return file.read_bytes().decode("utf-8-sig") or "\n"
-    except UnicodeDecodeError as error:
-        raise BadInput(str(file), f"not UTF-8 at byte {error.start}") from None
 
 
 def _remark(policy: "Policy") -> None:
@@ -278,11 +287,12 @@ def _remark(policy: "Policy") -> None:
 def _read(file: Path, config: Path | None) -> "Policy":
     """Return the policy of a file; told line by line, and the exit code 65, where it is wrong."""
     from models.policy.toml_file import BadPolicy, read_policy
+    from service.commands.policy_check import policy_text
     from service.config.settings import read_settings
 
     names = read_settings(config).names
     try:
-        return read_policy(_text(file), names.channels, names.event_types)
+        return read_policy(policy_text(file), names.channels, names.event_types)
     except BadPolicy as error:
         for mistake in error.mistakes:
             print(f"{file}:{mistake}", file=sys.stderr)

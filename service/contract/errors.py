@@ -47,10 +47,11 @@ class RequestIdReused(ThroughlineError):
 class NoLongerServed(ThroughlineError):
     """A decision of a release or a policy that is no longer in force."""
 
-    def __init__(self, release: str) -> None:
+    def __init__(self, what: str, name: str) -> None:
+        """`what` is no longer in force: a release or a policy, by its id or digest."""
         super().__init__(
-            f"decision_id: made by release {release[:8]}, no longer served as it was; "
-            "ask `throughline decisions`"
+            f"decision_id: made by {what} {name[:8]}, no longer in force; "
+            "ask `throughline decisions explain` or `replay`"
         )
 
 

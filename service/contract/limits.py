@@ -5,6 +5,7 @@ from models.domain.input import limits as values
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = values.ID_BYTES
+ITEM_ID_BYTES = values.ITEM_ID_BYTES
 NAME_BYTES = values.NAME_BYTES
 PLACE_BYTES = values.PLACE_BYTES
 TITLE_BYTES = values.TITLE_BYTES
@@ -61,5 +62,6 @@ IDLE_MINUTES = 5  # after which a connection without calls is closed
 AGE_MINUTES = 30  # after which a connection takes no further calls
 PING_SECONDS = 10  # between two pings of a client at least
 PAGE_BYTES = MESSAGE_BYTES // 2  # a page of a list ends here, however few rows it holds
+BATCH_BYTES = MESSAGE_BYTES * 3 // 4  # of a batch's answers; one more fits into the message
 VIOLATION_BYTES = 4 * 1024  # of all violations of a status
 VIOLATIONS = 20  # as many as status details can carry within the metadata limit

@@ -2,6 +2,9 @@
 
 from throughline.v1 import policy_pb2 as pb
 
+from models.policy.coverage import PolicyCoverage
+from models.policy.remarks import remarks
+from models.policy.schema import Policy
 from models.policy.toml_file import BadPolicy
 from models.release.registry import Registry
 from service.contract.common_messages import timestamp
@@ -37,4 +40,16 @@ def mistakes_answer(error: BadPolicy) -> pb.CheckPolicyResponse:
     response = pb.CheckPolicyResponse()
     for mistake in error.mistakes:
         response.mistakes.add(line=mistake.line, key=mistake.key, reason=mistake.wanted)
+    return response
+
+
+def checked_answer(policy: Policy, coverage: PolicyCoverage | None) -> pb.CheckPolicyResponse:
+    """Return what is worth knowing of a policy that is not wrong, and what it is about."""
+    response = pb.CheckPolicyResponse(digest=policy.digest, remarks=remarks(policy))
+    if coverage is not None:
+        response.offers = coverage.offers
+        for part in coverage.parts:
+            response.parts.add(
+                key=part.key, name=part.name, offers=part.offers, remarks=part.remarks
+            )
     return response

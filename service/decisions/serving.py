@@ -18,6 +18,7 @@ from models.errors import BadRelease
 from models.policy.schema import BUILT_IN, Policy
 from models.ranking.offer_index import OfferIndex
 from models.release.histories import Pointer
+from models.release.loader import verify_release
 from models.release.registry import BadPolicyFile, Registry
 from models.release.release import Release
 from service.config.clock import Clock
@@ -151,10 +152,14 @@ class Serving:
                 # Not under the lock: changes of the catalogue need not wait for a load.
                 if index is None or index.release.id != release_id:
                     with self._shared.alone(RELEASE):
+                        path = self.registry.path(release_id)
                         release = self._shared.release(release_id)
                         if release is None:
-                            found = try_and_load(self.registry.path(release_id))
-                            release = self._shared.share_release(found)
+                            release = self._shared.share_release(try_and_load(path))
+                        else:
+                            # What another worker has of it is sound: so must be what the next
+                            # start will find.
+                            verify_release(path)
                     index = place_offers(release, partial(self._made, catalogue=tried.catalogue))
                 if index is not tried.index:
                     warm_release(index, tried.policy, self._clock.now())

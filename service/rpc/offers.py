@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from throughline.v1 import offer_pb2 as pb
 from throughline.v1.offer_pb2_grpc import OfferServiceServicer
 
-from models.domain.catalogue import DEFAULT_PREFIX, Catalogue, Item, Offer, Row
+from models.domain.catalogue import Catalogue, Item, Offer, Row
+from models.domain.names import DEFAULT_PREFIX
 from service.contract import limits
 from service.contract.catalogue_fields import ITEM_FIELDS, OFFER_FIELDS
 from service.contract.errors import NotFound

@@ -1,14 +1,23 @@
 """PolicyService: shows, checks and publishes policies, and goes back."""
 
+from datetime import UTC, datetime
+
 import grpc
 from throughline.v1 import policy_pb2 as pb
 from throughline.v1.policy_pb2_grpc import PolicyServiceServicer
 
+from models.policy.coverage import OfferView, cover
 from models.policy.schema import Policy
 from models.policy.toml_file import BadPolicy, read_policy
+from models.ranking.offer_index import OfferIndex
 from service.contract import limits
 from service.contract.errors import NotFound
-from service.contract.policy_messages import mistakes_answer, policies_answer, policy_answer
+from service.contract.policy_messages import (
+    checked_answer,
+    mistakes_answer,
+    policies_answer,
+    policy_answer,
+)
 from service.contract.validation import Check
 from service.rpc.dependencies import Dependencies
 
@@ -19,6 +28,7 @@ class PolicyServicer(PolicyServiceServicer):
     def __init__(self, dependencies: Dependencies) -> None:
         self._active_release = dependencies.active_release
         self._names = dependencies.names
+        self._clock = dependencies.clock
 
     def GetPolicy(  # noqa: N802
         self, request: pb.GetPolicyRequest, context: grpc.ServicerContext
@@ -45,11 +55,16 @@ class PolicyServicer(PolicyServiceServicer):
     def CheckPolicy(  # noqa: N802
         self, request: pb.CheckPolicyRequest, context: grpc.ServicerContext
     ) -> pb.CheckPolicyResponse:
-        """Say everything that is wrong with a policy."""
+        """Say everything that is wrong with a policy; of one that is right, what it is about."""
         try:
-            return pb.CheckPolicyResponse(digest=self._read(request.toml).digest)
+            policy = self._read(request.toml)
         except BadPolicy as error:
             return mistakes_answer(error)
+        index = self._active_release.snapshot.index
+        if index is None:
+            return checked_answer(policy, None)
+        now = datetime.fromtimestamp(self._clock.now() / 1e6, UTC)
+        return checked_answer(policy, cover(policy, _view(index), now))
 
     def PublishPolicy(  # noqa: N802
         self, request: pb.PublishPolicyRequest, context: grpc.ServicerContext
@@ -79,3 +94,14 @@ class PolicyServicer(PolicyServiceServicer):
         check.document("toml", toml, limits.POLICY_BYTES)
         check.raise_if_invalid()
         return read_policy(toml, self._names.channels, self._names.event_types)
+
+
+def _view(index: OfferIndex) -> OfferView:
+    """Return the offers of an index, to count a policy over."""
+    return OfferView(
+        here=index.availability.here,
+        selections=index.selections,
+        terms=index.terms,
+        row_of=index.rows.row_of,
+        rows=index.rows.entries(index.catalogue),
+    )

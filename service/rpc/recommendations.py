@@ -72,9 +72,14 @@ class RecommendationServicer(RecommendationServiceServicer):
         shared = self._dependencies.active_release.snapshot.shared_inputs()
         response = pb.RecommendBatchResponse()
         away = False
+        size = 0
         parts = Parts(context)
         for message in request.requests:
             result = response.results.add()
+            if size > limits.BATCH_BYTES:
+                result.outcome.code = code_number(grpc.StatusCode.RESOURCE_EXHAUSTED)
+                result.outcome.detail = "answer: full; not decided, ask again"
+                continue
             if not parts.another():
                 result.outcome.code = code_number(grpc.StatusCode.DEADLINE_EXCEEDED)
                 result.outcome.detail = "deadline: too short; not decided, ask again"
@@ -102,6 +107,7 @@ class RecommendationServicer(RecommendationServiceServicer):
                 result.ClearField("response")
                 result.outcome.code = failure_kind(error).code.value[0]
                 result.outcome.detail = told(error)
+            size += result.ByteSize()
         return response
 
     def ExplainDecision(  # noqa: N802
@@ -227,6 +233,9 @@ class RecommendationServicer(RecommendationServiceServicer):
 
 
 def _still_served(record: DecisionRecord, shared: SharedInputs) -> None:
+    """Raise `NoLongerServed` where another release, or another policy, is in force now."""
     moment = record.decision.moment
-    if (moment.release, moment.policy) != (shared.index.release.id, shared.policy.digest):
-        raise NoLongerServed(moment.release)
+    if moment.release != shared.index.release.id:
+        raise NoLongerServed("release", moment.release)
+    if moment.policy != shared.policy.digest:
+        raise NoLongerServed("policy", moment.policy)

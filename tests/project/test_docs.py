@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from throughline.v1.offer_pb2 import Item
 from typer.testing import CliRunner
 
 from models.policy.toml_file import read_policy
 from service.cli import app
+from service.commands.parsing import json_lines
 from service.config.settings import read_settings
 from tests.support import certificates
 from tests.support.manual_pages import PAGES, Block, blocks_of
@@ -45,11 +47,17 @@ def as_settings(path: Path) -> None:
     read_settings(path)
 
 
+def as_items(path: Path) -> object:
+    """Read items as `throughline items upsert` reads a file of them."""
+    return json_lines(path, Item)
+
+
 READ_AS: Mapping[str, Callable[[Path], object]] = {
     "as a policy": as_policy,
     "as settings": as_settings,
     "as a training configuration": read_config,
     "as a mapping": read_mapping,
+    "as items": as_items,
 }
 
 

@@ -337,7 +337,7 @@ def test_each_limit_is_told() -> None:
         "an event's time": (limits.AHEAD_MINUTES, limits.BEHIND_DAYS),
         "items or offers of one upsert": (limits.UPSERT,),
         "items of one offer": (limits.OFFER_ITEMS,),
-        "ids, of receipts too": (limits.ID_BYTES,),
+        "ids, of receipts too": (limits.ID_BYTES, limits.ITEM_ID_BYTES),
         "names (channels, types, placements, ...)": (limits.NAME_BYTES,),
         "one message": (limits.MESSAGE_BYTES >> 20,),
         "a policy in a call": (limits.POLICY_BYTES >> 10,),

@@ -48,6 +48,8 @@ ARROWS: dict[str, dict[str, set[str]]] = {
             *("store", "store/database", "store/identity", "store/sqlite"),
         },
         "workers": {"server", "metrics", "config"},
+        "unreachable": {"proxies"},
+        "client": {"proxies", "unreachable"},
         "commands": {
             *("client", "workers", "server", "decisions", "dataset", "config", "contract"),
             *("store", "store/database", "store/identity"),

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from models.clock_time import DAY
-from models.domain.catalogue import DEFAULT_PREFIX
 from models.domain.events import Event
+from models.domain.names import DEFAULT_PREFIX
 from models.errors import BadDataset
 from models.numeric.array_types import Floats, Rows
 from models.ranking.offer_members import top_members

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from models.domain.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Money, Offer, Row, Stock
+from models.domain.catalogue import OFFER_CLASSES, Money, Offer, Row, Stock
 from models.domain.input import limits
 from models.domain.input.money import money_faults
 from models.domain.input.names import choices, name_fault
@@ -11,6 +11,7 @@ from models.domain.input.reasons import Fault, Refusal
 from models.domain.input.sizes import size_fault
 from models.domain.input.texts import id_fault, text_fault
 from models.domain.input.times import time_fault
+from models.domain.names import DEFAULT_PREFIX
 
 TWICE = "twice"
 NOT_AFTER_START = "not after valid_from"

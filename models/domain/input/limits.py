@@ -1,7 +1,7 @@
 """The limits of values that come in, whichever way; the comments in protos/ state the same."""
 
 from models.domain import names
-from models.domain.catalogue import DEFAULT_PREFIX
+from models.domain.names import DEFAULT_PREFIX
 
 # Lengths are in bytes of UTF-8.
 ID_BYTES = 256  # identifier values, event, item, offer and decision ids

@@ -303,7 +303,7 @@ class EventResult(_message.Message):
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[Global___EventWarning.ValueType]:
         """What its sender should know of an event that is kept: why it counts for nothing, or for less.
-        Each at most once, by number; none where nothing is to be said.
+        Each once, by number; none where nothing is to be said.
         """
 
     def __init__(

@@ -114,7 +114,9 @@ class Item(_message.Message):
     SENSITIVITY_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """The item's id, 1 to 256 bytes, without control characters. Required."""
+    """The item's id, 1 to 251 bytes, without control characters. Required. With `item:` in front
+    it is the id of its default offer.
+    """
     title: _builtins.str
     """What a person reads, at most 256 bytes."""
     offer_class: Global___OfferClass.ValueType

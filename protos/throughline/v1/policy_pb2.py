@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bthroughline/v1/policy.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"e\n\x11GetPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x32\n\x0ein_force_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13ListPoliciesRequest\"u\n\x14ListPoliciesResponse\x12\x33\n\x07history\x18\x01 \x03(\x0b\x32\".throughline.v1.PolicyHistoryEntry\x12(\n\x08policies\x18\x02 \x03(\x0b\x32\x16.throughline.v1.Policy\"O\n\x12PolicyHistoryEntry\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x06Policy\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12-\n\tpublished\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_force\x18\x03 \x01(\x08\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\"V\n\x13\x43heckPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12/\n\x08mistakes\x18\x02 \x03(\x0b\x32\x1d.throughline.v1.PolicyMistake\":\n\rPolicyMistake\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"$\n\x14PublishPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\"T\n\x15PublishPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t\"\x17\n\x15RollbackPolicyRequest\"U\n\x16RollbackPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t2\xd3\x03\n\rPolicyService\x12P\n\tGetPolicy\x12 .throughline.v1.GetPolicyRequest\x1a!.throughline.v1.GetPolicyResponse\x12Y\n\x0cListPolicies\x12#.throughline.v1.ListPoliciesRequest\x1a$.throughline.v1.ListPoliciesResponse\x12V\n\x0b\x43heckPolicy\x12\".throughline.v1.CheckPolicyRequest\x1a#.throughline.v1.CheckPolicyResponse\x12\\\n\rPublishPolicy\x12$.throughline.v1.PublishPolicyRequest\x1a%.throughline.v1.PublishPolicyResponse\x12_\n\x0eRollbackPolicy\x12%.throughline.v1.RollbackPolicyRequest\x1a&.throughline.v1.RollbackPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bthroughline/v1/policy.proto\x12\x0ethroughline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"e\n\x11GetPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x32\n\x0ein_force_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13ListPoliciesRequest\"u\n\x14ListPoliciesResponse\x12\x33\n\x07history\x18\x01 \x03(\x0b\x32\".throughline.v1.PolicyHistoryEntry\x12(\n\x08policies\x18\x02 \x03(\x0b\x32\x16.throughline.v1.Policy\"O\n\x12PolicyHistoryEntry\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x06Policy\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12-\n\tpublished\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_force\x18\x03 \x01(\x08\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\"\xa2\x01\n\x13\x43heckPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12/\n\x08mistakes\x18\x02 \x03(\x0b\x32\x1d.throughline.v1.PolicyMistake\x12)\n\x05parts\x18\x03 \x03(\x0b\x32\x1a.throughline.v1.PolicyPart\x12\x0e\n\x06offers\x18\x04 \x01(\x05\x12\x0f\n\x07remarks\x18\x05 \x03(\t\"H\n\nPolicyPart\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06offers\x18\x03 \x01(\x05\x12\x0f\n\x07remarks\x18\x04 \x03(\t\":\n\rPolicyMistake\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"$\n\x14PublishPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\"T\n\x15PublishPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t\"\x17\n\x15RollbackPolicyRequest\"U\n\x16RollbackPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t2\xd3\x03\n\rPolicyService\x12P\n\tGetPolicy\x12 .throughline.v1.GetPolicyRequest\x1a!.throughline.v1.GetPolicyResponse\x12Y\n\x0cListPolicies\x12#.throughline.v1.ListPoliciesRequest\x1a$.throughline.v1.ListPoliciesResponse\x12V\n\x0b\x43heckPolicy\x12\".throughline.v1.CheckPolicyRequest\x1a#.throughline.v1.CheckPolicyResponse\x12\\\n\rPublishPolicy\x12$.throughline.v1.PublishPolicyRequest\x1a%.throughline.v1.PublishPolicyResponse\x12_\n\x0eRollbackPolicy\x12%.throughline.v1.RollbackPolicyRequest\x1a&.throughline.v1.RollbackPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,18 +46,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICY']._serialized_end=531
   _globals['_CHECKPOLICYREQUEST']._serialized_start=533
   _globals['_CHECKPOLICYREQUEST']._serialized_end=567
-  _globals['_CHECKPOLICYRESPONSE']._serialized_start=569
-  _globals['_CHECKPOLICYRESPONSE']._serialized_end=655
-  _globals['_POLICYMISTAKE']._serialized_start=657
-  _globals['_POLICYMISTAKE']._serialized_end=715
-  _globals['_PUBLISHPOLICYREQUEST']._serialized_start=717
-  _globals['_PUBLISHPOLICYREQUEST']._serialized_end=753
-  _globals['_PUBLISHPOLICYRESPONSE']._serialized_start=755
-  _globals['_PUBLISHPOLICYRESPONSE']._serialized_end=839
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=841
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=864
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=866
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=951
-  _globals['_POLICYSERVICE']._serialized_start=954
-  _globals['_POLICYSERVICE']._serialized_end=1421
+  _globals['_CHECKPOLICYRESPONSE']._serialized_start=570
+  _globals['_CHECKPOLICYRESPONSE']._serialized_end=732
+  _globals['_POLICYPART']._serialized_start=734
+  _globals['_POLICYPART']._serialized_end=806
+  _globals['_POLICYMISTAKE']._serialized_start=808
+  _globals['_POLICYMISTAKE']._serialized_end=866
+  _globals['_PUBLISHPOLICYREQUEST']._serialized_start=868
+  _globals['_PUBLISHPOLICYREQUEST']._serialized_end=904
+  _globals['_PUBLISHPOLICYRESPONSE']._serialized_start=906
+  _globals['_PUBLISHPOLICYRESPONSE']._serialized_end=990
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=992
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=1015
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=1017
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=1102
+  _globals['_POLICYSERVICE']._serialized_start=1105
+  _globals['_POLICYSERVICE']._serialized_end=1572
 # @@protoc_insertion_point(module_scope)

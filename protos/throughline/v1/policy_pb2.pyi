@@ -214,25 +214,80 @@ class CheckPolicyResponse(_message.Message):
 
     DIGEST_FIELD_NUMBER: _builtins.int
     MISTAKES_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Its digest; empty when something is wrong."""
+    offers: _builtins.int
+    """How many offers that catalogue has, default offers of items too; 0 where nothing was counted."""
     @_builtins.property
     def mistakes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyMistake]:
         """What is wrong, by line; the first 100."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyPart]:
+        """What each rule, cap, lever, placement, cool-down by category and diversity limit is about, counted
+        over the catalogue that this server decides by. Empty when something is wrong, and without a
+        release in force.
+        """
+
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is worth knowing of it as a whole."""
 
     def __init__(
         self,
         *,
         digest: _builtins.str = ...,
         mistakes: _abc.Iterable[Global___PolicyMistake] | None = ...,
+        parts: _abc.Iterable[Global___PolicyPart] | None = ...,
+        offers: _builtins.int = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "mistakes", b"mistakes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "mistakes", b"mistakes", "offers", b"offers", "parts", b"parts", "remarks", b"remarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckPolicyResponse: _TypeAlias = CheckPolicyResponse  # noqa: Y015
+
+@_typing.final
+class PolicyPart(_message.Message):
+    """A part of a policy, and the offers that it is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Its key, such as contact.caps[0]."""
+    name: _builtins.str
+    """Its name; of a cool-down or a diversity limit, the feature."""
+    offers: _builtins.int
+    """How many offers it is about, withdrawn ones not counted."""
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What makes it do nothing, or less than it says: names that no offer has, an end that is past."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+        offers: _builtins.int = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "name", b"name", "offers", b"offers", "remarks", b"remarks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyPart: _TypeAlias = PolicyPart  # noqa: Y015
 
 @_typing.final
 class PolicyMistake(_message.Message):

@@ -745,7 +745,9 @@ class RecommendResult(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcome(self) -> _common_pb2.Outcome:
-        """Whether it worked."""
+        """Whether it worked. RESOURCE_EXHAUSTED once the answers before it are 3 MiB, so that all of them fit
+        into a message, and DEADLINE_EXCEEDED once the time is up: it was not decided; ask again.
+        """
 
     @_builtins.property
     def response(self) -> Global___RecommendResponse:

@@ -12,9 +12,12 @@ def directory_of(url: str) -> Path | None:
 
 
 def described(url: str) -> str:
-    """Return where a store is, for a person: never as whom it is asked, nor with which password."""
+    """Return where a store is, for a person: never as whom it is asked, nor with which password.
+
+    Options of the client are not told: some are passwords.
+    """
     directory = directory_of(url)
     if directory is not None:
         return str(directory / DATABASE)
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from throughline.v1 import common_pb2, offer_pb2, recommendation_pb2
 
+from service.contract import limits
 from tests.support.in_process import Running, recommend_request, running
 from tests.support.redis_server import RedisServer
 from tests.support.refusals import CHANNELS_TOLD, INTENTS_TOLD, refused, wrong
@@ -153,3 +154,32 @@ def test_redis_away(tmp_path: Path, own_redis: RedisServer) -> None:
         )
         for result in live.client.recommendations.RecommendBatch(asked).results:
             assert common_pb2.FLAG_STATE_UNAVAILABLE in result.response.flags
+
+
+def test_a_batch_ends_where_its_answer_is_full(
+    live: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would not fit into the message is not decided; who waits is told to ask again."""
+    asked = recommendation_pb2.RecommendBatchRequest(
+        requests=[recommend_request(name) for name in ("a", "b", "c", "d")]
+    )
+    whole = live.client.recommendations.RecommendBatch(asked)
+    monkeypatch.setattr(limits, "BATCH_BYTES", whole.results[0].ByteSize() + 1)
+    answer = live.client.recommendations.RecommendBatch(asked)
+    full = (8, "answer: full; not decided, ask again")
+    outcomes = [(result.outcome.code, result.outcome.detail) for result in answer.results]
+    assert outcomes == [(0, ""), (0, ""), full, full]
+    assert [result.HasField("response") for result in answer.results] == [True, True, False, False]
+
+
+def test_a_batch_at_its_limit_and_one_answer_more_fit_into_a_message() -> None:
+    """The largest answer there is, beside answers up to the limit, is below 4 MiB."""
+    wide = "x" * limits.ID_BYTES
+    answer = recommendation_pb2.RecommendResponse(decision_id=wide)
+    for _ in range(limits.COUNT):
+        offer = answer.offers.add(offer_id=wide, item_id=wide, title=wide)
+        for _ in range(3):
+            offer.because.add(type="x" * limits.NAME_BYTES, item_id=wide)
+    for _ in range(limits.WITHHELD):
+        answer.withheld.add(offer_id=wide, rule="x" * limits.NAME_BYTES)
+    assert limits.BATCH_BYTES + 2 * answer.ByteSize() < limits.MESSAGE_BYTES

@@ -50,7 +50,7 @@ STATED = {
     "FeatureValues.values": [
         f"1 to {limits.FEATURE_VALUES} values of at most {limits.FEATURE_VALUE_BYTES} bytes"
     ],
-    "Item.item_id": [f"1 to {limits.ID_BYTES} bytes"],
+    "Item.item_id": [f"1 to {limits.ITEM_ID_BYTES} bytes"],
     "Item.title": [f"at most {limits.TITLE_BYTES} bytes"],
     "Item.features": [
         f"at most {limits.FEATURES} features; names of at most {limits.FEATURE_NAME_BYTES} bytes"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.domain import event_types, facts, fold, profile, rule_history
@@ -90,20 +90,16 @@ def test_order_and_batches_do_not_matter(history: list[Event], data: st.DataObje
 
 
 @given(history=HISTORIES, others=st.lists(st.integers(0, 12), max_size=40))
+@example(history=[happened(n, "dismiss", None, 0, 0) for n in range(LANE + 1)], others=[0] * LANE)
 def test_no_type_pushes_out_another(history: list[Event], others: list[int]) -> None:
-    """What is known of the other types of a lane is the same with any traffic of one."""
+    """Whatever the traffic of one type, of each other all is known that facts have room for."""
     clicks = [happened(1000 + n, "click", at, n, 0) for n, at in enumerate(others)]
     for type_ in ("dismiss", "accept"):
-        without = [one for one in history if one.type == type_]
-        alone = folded(EMPTY, without, LIKES)
-        beside = folded(EMPTY, [*without, *clicks], LIKES)
-
-        def of_type(part: Compartment, type_: str = type_) -> set[int]:
-            facts_ = (part.facts or {}).get("response")
-            known = [*part.lanes.get("response", ()), *(facts_.entries if facts_ else ())]
-            return {entry.key for entry in known if entry.type == type_}
-
-        assert of_type(alone) <= of_type(beside)
+        own = [one for one in history if one.type == type_]
+        entries = [fold.entry_of(one, stamp_of(one), "response") for one in own]
+        room_for = facts.added(facts.NO_FACTS, entries, {}).entries
+        beside = folded(EMPTY, [*own, *clicks], LIKES)
+        assert {*room_for} <= {*view_of([beside]).rule_history.entries("response")}
 
 
 @given(history=HISTORIES)

@@ -267,3 +267,50 @@ def test_the_examples_are_right(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     plain = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     assert read_policy(text).digest == read_policy(plain).digest != BUILT_IN.digest
+
+
+MANY_MISTAKES = """
+[contact]
+outbound = ["emial"]
+[[contact.caps]]
+name = "Two"
+limit = "two"
+channels = ["mail"]
+calendar = "wek"
+[[levers]]
+name = "x"
+factor = 100
+untill = 2026-01-01
+about = { featurs = { a = ["b"] } }
+[[eligibility]]
+name = "e"
+when = [{ kind = "atribute", name = "age" }, { kind = "event", type = "purchas", days = 900 }]
+[holdout]
+shre = 0.1
+name = "A"
+"""
+
+
+def test_all_mistakes_are_told_in_one_round() -> None:
+    """No mistake hides another, and each that is a slip of a name says which is meant."""
+    with pytest.raises(BadPolicy) as refused:
+        read_policy(MANY_MISTAKES)
+    told = {f"{wrong.line}: {wrong.key}": wrong.wanted for wrong in refused.value.mistakes}
+    assert {where: wanted.rpartition("did you mean ")[2] for where, wanted in told.items()} == {
+        "3: contact.outbound": "email?",
+        "5: contact.caps[0].name": told["5: contact.caps[0].name"],
+        "6: contact.caps[0].limit": "want a whole number",
+        "7: contact.caps[0].channels": "email?",
+        "8: contact.caps[0].calendar": "week?",
+        "9: levers[0]": told["9: levers[0]"],
+        "11: levers[0].factor": "want 0.1 to 10",
+        "12: levers[0].untill": "until?",
+        "13: levers[0].about.featurs": "features?",
+        "16: eligibility[0].when[0].kind": "attribute?",
+        "16: eligibility[0].when[1].days": "want more than 0 to 366",
+        "16: eligibility[0].when[1].type": "purchase?",
+        "18: holdout.shre": "share?",
+        "19: holdout.name": told["19: holdout.name"],
+    }
+    missing = {wrong.wanted for wrong in refused.value.mistakes if wrong.key == "levers[0]"}
+    assert missing == {"want owner", "want until"}

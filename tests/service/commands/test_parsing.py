@@ -12,13 +12,14 @@ from throughline.v1.recommendation_pb2 import CONTEXT_KIND_IN_CART, ContextItem
 
 from models.errors import BadDataset, BadInput
 from service.commands import parsing, terminal
+from service.commands.amounts import read_money
 
 
 @given(st.integers(0, 10**12), st.integers(0, 999_999_999))
 def test_money_is_read_as_it_is_printed(units: int, nanos: int) -> None:
     """No amount loses a billionth between being printed and being read."""
     amount = Money(currency="EUR", units=units, nanos=nanos)
-    assert parsing.read_money(terminal.money_text(amount)) == amount
+    assert read_money(terminal.money_text(amount)) == amount
 
 
 @given(st.text(min_size=1).filter(lambda text: ":" not in text), st.text(min_size=1))
@@ -45,7 +46,7 @@ def test_context_items_say_how() -> None:
     [
         *((parsing.read_identifier, text) for text in ("", "loyalty", "loyalty:", ":L1")),
         *(
-            (parsing.read_money, text)
+            (read_money, text)
             for text in ("", "3.50", "EUR", "x EUR", "NaN EUR", "1e-10 EUR", "1e99 EUR")
         ),
         *((parsing.read_time, text) for text in ("noon", "2026-13-01")),

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from structlog.testing import capture_logs
-from throughline.v1.offer_pb2 import Item
+from throughline.v1.offer_pb2 import Item, Offer
 
+from models.errors import BadDataset
 from service import cli
+from service.client import Tls, connect
 from service.commands import catalogue_calls
 from service.commands.catalogue_calls import parts
 from tests.support.in_process import Running, running
+from tests.support.ports import free_port
 
-Sync = Callable[..., tuple[int, str, str]]
+Run = Callable[..., tuple[int, str, str]]
 CATALOGUE = [
     {
         "item_id": f"i{number}",
@@ -36,24 +40,30 @@ def live(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def sync(
-    live: Running,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Sync:
+def catalogue(
+    live: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command about the server's catalogue; returns exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        server = f"127.0.0.1:{live.server.port}"
+        monkeypatch.setattr(sys, "argv", ["throughline", *arguments, "--server", server])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def sync(catalogue: Run, tmp_path: Path) -> Run:
     """Run `items sync` with these rows against the server; returns exit code, stdout, stderr."""
 
     def run(rows: Sequence[object], *options: str, kind: str = "items") -> tuple[int, str, str]:
         path = tmp_path / "feed.jsonl"
         path.write_text("\n".join(json.dumps(row) for row in rows))
-        server = f"127.0.0.1:{live.server.port}"
-        arguments = ["throughline", kind, "sync", str(path), *options, "--server", server]
-        monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
+        return catalogue(kind, "sync", str(path), *options)
 
     return run
 
@@ -65,7 +75,7 @@ def offered(live: Running) -> dict[str, str]:
 
 
 @pytest.mark.machine
-def test_a_feed_makes_the_catalogue_its_own(sync: Sync, live: Running) -> None:
+def test_a_feed_makes_the_catalogue_its_own(sync: Run, live: Running) -> None:
     """What is new or changed is stored, what is missing withdrawn, and again there is nothing."""
     before = len(offered(live))
     code, out, err = sync(CATALOGUE, "--allow-shrink")
@@ -85,7 +95,7 @@ def test_a_feed_makes_the_catalogue_its_own(sync: Sync, live: Running) -> None:
 
 
 @pytest.mark.machine
-def test_a_dry_run_says_what_would_change_and_changes_nothing(sync: Sync, live: Running) -> None:
+def test_a_dry_run_says_what_would_change_and_changes_nothing(sync: Run, live: Running) -> None:
     """Counts, and the ids of the first few, of each way."""
     sync(CATALOGUE, "--allow-shrink")
     revision = live.server.dependencies.active_release.snapshot.catalogue.revision
@@ -102,7 +112,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(sync: Sync, live: 
 
 
 @pytest.mark.machine
-def test_a_feed_that_lost_a_part_is_refused(sync: Sync, live: Running) -> None:
+def test_a_feed_that_lost_a_part_is_refused(sync: Run, live: Running) -> None:
     """One that would withdraw more than a fifth ends with 65 and changes nothing; so does none."""
     sync(CATALOGUE, "--allow-shrink")
     revision = live.server.dependencies.active_release.snapshot.catalogue.revision
@@ -117,7 +127,7 @@ def test_a_feed_that_lost_a_part_is_refused(sync: Sync, live: Running) -> None:
 
 @pytest.mark.machine
 def test_of_a_bad_feed_nothing_is_stored(
-    sync: Sync, live: Running, monkeypatch: pytest.MonkeyPatch
+    sync: Run, live: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that the service refuses, in whichever call, a row twice, or no JSON: all stays."""
     sync(CATALOGUE, "--allow-shrink")
@@ -135,7 +145,7 @@ def test_of_a_bad_feed_nothing_is_stored(
 
 
 @pytest.mark.machine
-def test_offers_are_synced_as_items_are(sync: Sync, live: Running) -> None:
+def test_offers_are_synced_as_items_are(sync: Run, live: Running) -> None:
     """`offers sync` leaves items alone."""
     items = offered(live)
     feed = [{"offer_id": "o1", "item_ids": ["item1"], "offer_class": "OFFER_CLASS_SERVICE"}]
@@ -158,3 +168,67 @@ def test_calls_are_bounded_by_rows_and_by_bytes() -> None:
     huge = [Item(item_id="a", title="x" * 4_000_000), Item(item_id="b")]
     assert [len(call) for call in parts(huge)] == [1, 1]
     assert list(parts([])) == []
+
+
+RICH = [
+    {
+        "item_id": f"rich{number}",
+        "features": {f"f{at}": ["x" * 250] * 16 for at in range(3)},
+        "stock": {"place": "north", "quantity": 1},
+    }
+    for number in range(700)
+]
+
+
+@pytest.mark.machine
+def test_what_is_listed_can_be_sent_back(catalogue: Run, live: Running, tmp_path: Path) -> None:
+    """700 items of 12 KB are stored, and what is printed of them is stored again, unchanged."""
+    path = tmp_path / "rich.jsonl"
+    path.write_text("\n".join(map(json.dumps, RICH)))
+    assert catalogue("items", "upsert", str(path))[0] == 0
+    code, printed, _ = catalogue("items", "list", "--count", "10000", "--json")
+    assert code == 0
+    path.write_text(printed)
+    before = live.server.dependencies.active_release.snapshot.catalogue.items
+    code, out, err = catalogue("items", "upsert", str(path))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Stored {len(printed.splitlines())}: catalogue revision")
+    assert live.server.dependencies.active_release.snapshot.catalogue.items == before
+    assert f"left {len(before)} as they are" in catalogue("items", "sync", str(path))[1]
+
+
+@pytest.mark.machine
+def test_a_failure_halfway_says_how_far_it_came(
+    catalogue: Run, live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many rows are stored, from which on not, and that the same command may be repeated."""
+    monkeypatch.setattr(catalogue_calls, "PAGE", 10)
+    path = tmp_path / "bad.jsonl"
+    rows = [{"item_id": f"new{number}", "title": "x"} for number in range(25)]
+    rows[15]["title"] = "x" * 300
+    path.write_text("\n".join(map(json.dumps, rows)))
+    code, out, err = catalogue("items", "upsert", str(path))
+    assert (code, out) == (os.EX_DATAERR, "")
+    assert err == (
+        "throughline: INVALID_ARGUMENT: 10 of 25 are stored; counted from 'new10': "
+        "items[5].title: too long; max 256; reason INVALID_REQUEST; "
+        "the same command does the rest, or a file from that row on\n"
+    )
+    assert "new9" in offered(live)
+    assert "new10" not in offered(live)
+    ids = [f"new{number}" for number in range(15)] + ["x" * 300]
+    code, out, err = catalogue("items", "withdraw", *ids)
+    assert code == os.EX_DATAERR
+    assert "10 of 16 ids are done, none from 'new10' on: item_ids[5]: too long" in err
+    assert "new9" not in offered(live)
+
+
+def test_a_row_that_no_call_takes_is_told_before_any_is_sent() -> None:
+    """A row of more than 4 MiB is named, with its size, and nothing is sent: nobody is asked."""
+    ids = [f"{number:0250}" for number in range(20_000)]
+    rows = [Offer(offer_id="small", item_ids=["item1"]), Offer(offer_id="huge", item_ids=ids)]
+    with (
+        connect(f"127.0.0.1:{free_port()}", tls=Tls()) as nobody,
+        pytest.raises(BadDataset, match=r"row 2: offer_id 'huge': 4\.8 MiB; a call takes at"),
+    ):
+        catalogue_calls.OfferCalls().upsert(nobody, rows, FieldMask(), restore=False)

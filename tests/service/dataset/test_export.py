@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.domain.catalogue import DEFAULT_PREFIX, OFFER_CLASSES, Item, Money, Offer, Row, Stock
+from models.domain.catalogue import OFFER_CLASSES, Item, Money, Offer, Row, Stock
 from models.domain.dataset import Kind, read_metadata
 from models.domain.decisions import (
     Decision,
@@ -21,6 +21,7 @@ from models.domain.decisions import (
 )
 from models.domain.events import Event
 from models.domain.identifiers import key_fingerprint
+from models.domain.names import DEFAULT_PREFIX
 from service.dataset import export as export_module
 from service.dataset.export import export_log
 from service.dataset.load import TableCount, load_dataset

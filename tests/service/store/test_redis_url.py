@@ -1,11 +1,16 @@
 """A URL names a Redis whole, or who wrote it is told what to write, and no password is shown."""
 
 import re
+import string
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.errors import BadInput
 from service.config.settings import ConfigurationError, read_settings
+from service.store.database.location import described
 from service.store.database.redis_url import RedisUrl, is_redis, parse_redis_url
 from service.store.opening import open_store
 from tests.support.backends import STORE_KEY
@@ -78,3 +83,17 @@ def test_a_setting_that_is_wrong_shows_no_password() -> None:
         with pytest.raises(ConfigurationError, match=r"^store: ") as refused:
             read_settings(None, store=url)
         assert "geheim" not in str(refused.value)
+
+
+@given(st.text(string.ascii_letters + string.digits + ":/?@#%", max_size=6).map("SECRET".__add__))
+def test_where_a_store_is_is_told_without_what_opens_it(secret: str) -> None:
+    """No password is told: of the user, of an option, escaped or not, whatever it holds."""
+    for url in (
+        f"redis://:{secret}@shop.example:6379/0",
+        f"rediss://user:{secret}@shop.example:6379/0?ssl_password={quote(secret)}",
+        f"redis+sentinel://shop.example:26379/service/0?sentinel_password={quote(secret)}",
+        f"unix://user:{secret}@/run/redis.sock?db=1&password={quote(secret)}",
+    ):
+        told = described(url)
+        assert "SECRET" not in told
+        assert told.startswith((f"{url.partition('://')[0]}://shop.example:", "unix:///run/redis"))
