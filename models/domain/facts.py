@@ -26,11 +26,13 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     """What one lane let go of: `entries` in canonical order.
 
     `depths` says of each type for which there was no room for `DEPTH` facts of the same thing how
-    many are kept of each.
+    many are kept of each. `lost` says of each type when the latest fact with a time was that
+    it let go of (microseconds); none: there is none, or it was before that was kept.
     """
 
     entries: tuple[Entry, ...] = ()
     depths: dict[str, int] = {}
+    lost: dict[str, int] = {}
 
 
 NO_FACTS = Facts()
@@ -45,17 +47,21 @@ def added(facts: Facts, entries: Iterable[Entry], likes: Mapping[str, str]) -> F
     for entry in (*facts.entries, *entries):
         by_type.setdefault(entry.type, []).append(entry)
     depths: dict[str, int] = {}
+    lost = dict(facts.lost)
     kept: list[Entry] = []
     for type_ in sorted(by_type):
         rows = sorted(by_type[type_])
         by_message = likes.get(type_, type_) == SENT
         depth = facts.depths.get(type_, DEPTH)
-        rows, reached = _thinned(rows, depth, room_of(type_, likes), by_message)
+        left, reached = _thinned(rows, depth, room_of(type_, likes), by_message)
         if reached < DEPTH:
             depths[type_] = reached
-        kept += rows
+        gone = [entry.at for entry in {*rows}.difference(left) if entry.rank]
+        if gone:
+            lost[type_] = max(lost.get(type_, 0), *gone)
+        kept += left
     kept.sort()
-    return Facts(tuple(kept), depths)
+    return Facts(tuple(kept), depths, lost)
 
 
 def room_of(type_: str, likes: Mapping[str, str]) -> int:
@@ -67,7 +73,8 @@ def room_of(type_: str, likes: Mapping[str, str]) -> int:
 def thinned(facts: Facts, likes: Mapping[str, str]) -> Iterator[tuple[Sequence[Entry], bool]]:
     """Yield the facts, of each type of the same thing, before which older ones may be missing.
 
-    In canonical order; True with those of a whole type that has no room for one of each thing.
+    In canonical order; True with those of a whole type that has no room for one of each thing. Such
+    a type is yielded by thing, too, where one lost some that are later than the oldest of the type.
     """
     by_type: dict[str, list[Entry]] = {}
     for entry in facts.entries:
@@ -76,7 +83,8 @@ def thinned(facts: Facts, likes: Mapping[str, str]) -> Iterator[tuple[Sequence[E
         depth = facts.depths.get(type_, DEPTH)
         if depth == 1 and len(rows) >= room_of(type_, likes):
             yield rows, True
-            continue
+            if facts.lost.get(type_, 0) <= (rows[0].at if rows[0].rank else 0):
+                continue
         if likes.get(type_, type_) != SENT:
             for same in _things(rows, by_message=False).values():
                 if len(same) >= depth:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.domain.catalogue import DEFAULT_PREFIX, Row, offer_id
+from models.domain.catalogue import Row, offer_id
+from models.domain.names import DEFAULT_PREFIX
 from models.domain.nearest import COMPARED, did_you_mean
 from models.domain.selectors import Selector
 from models.numeric.array_types import Mask

@@ -100,7 +100,7 @@ def after(folder: Path, file: str, line: str, added: str) -> None:
         ),
         (
             "models/domain/event_types.py",
-            '    EventType("remove_from_cart", CART),',
+            '    EventType("remove_from_cart", CART, about=True),',
             '    EventType("wish", CART, weight=0.5, verb="wished for"),',
             EVENT,
         ),

@@ -119,7 +119,19 @@ def test_the_latest_of_each_thing_is_lost_last(history: list[Event]) -> None:
         assert {*stamps(wanted[-room:])} <= known
 
 
+def crowded(before: int | None) -> list[Event]:
+    """Return clicks on one offer, the older one lost, and on as many others as there is room for.
+
+    Those on the others were at `before`, and so earlier than the one that is lost.
+    """
+    things = [(before, 0), (before, 1), (before, 2), (5, 3), (6, 3)]
+    clicks = [happened(number, "click", *row, 0) for number, row in enumerate(things)]
+    return clicks + [happened(10 + number, "dismiss", 9, number, 0) for number in range(LANE)]
+
+
 @given(history=HISTORIES)
+@example(history=crowded(before=1))
+@example(history=crowded(before=None))
 def test_a_lane_and_its_facts_have_all_while_there_is_room(history: list[Event]) -> None:
     """Nothing is missing that no gap tells of, and without a gap nothing is missing."""
     part = folded(EMPTY, history, LIKES)

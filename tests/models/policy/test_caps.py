@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.clock_time import DAY
-from models.domain.event_types import MANY, SENT
+from models.domain.event_types import CONTACT, MANY, SENT
 from models.domain.events import Event
 from models.domain.exclusions import Exclusion
 from models.domain.fold import fold
@@ -318,6 +318,30 @@ def test_what_is_forgotten_may_have_counted() -> None:
     assert full.bounded
     assert full.free_at(offer("loan"), "sms") == NOW - (few - 1) * MINUTE + 2 * DAY
     here = rules_of(messages(many), cap)
+    assert here.withheld(offer("loan"), "web") is None
+    assert here.bounded
+
+
+def test_of_a_thing_more_may_be_forgotten_than_of_its_type() -> None:
+    """Where only the latest of each offer is known, a cap on one is in doubt, on no other."""
+    shown = [
+        *((f"other{number}", NOW - 30 * DAY) for number in range(MANY - 1)),
+        *(("loan", NOW - hours * HOUR) for hours in (3, 2)),
+        *(("card", NOW - number) for number in range(LANE_CAPACITY[CONTACT])),
+    ]
+    events = [
+        Event(
+            event_id=f"i{number}", identifier=b"", type="impression", channel="web",
+            time=at, offer=name,
+        )
+        for number, (name, at) in enumerate(shown)
+    ]  # fmt: skip
+    cap = Cap(name="cap", limit=2, days=7, per="offer")
+    rules = rules_of(events, cap)
+    assert rules.withheld(offer("loan"), "email") == Exclusion(Reason.CAPPED, "cap")
+    assert rules.bounded
+    assert rules.withheld(offer("news"), "email") is None
+    here = rules_of(events, cap)
     assert here.withheld(offer("loan"), "web") is None
     assert here.bounded
 
