@@ -4,7 +4,6 @@ A feature may be `"coffee"`, a price `"1.20 EUR"`, a date `2026-12-07`. What the
 prints stays as it is.
 """
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -106,15 +105,19 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def _fits(field: FieldDescriptor, value: Any) -> bool:
-    """Tell whether a value is one of a plain field; a number may be written as a text."""
+    """Tell whether a value is one of a plain field; a number may be written as a text.
+
+    That it is finite the server asks for, in the words that it has for all.
+    """
     if field.cpp_type == field.CPPTYPE_STRING:
         return isinstance(value, str)
     if field.cpp_type == field.CPPTYPE_BOOL:
         return isinstance(value, bool)
     try:
-        return not isinstance(value, bool) and math.isfinite(_NUMBERS[field.cpp_type](value))
+        _NUMBERS[field.cpp_type](value)
     except (TypeError, ValueError, OverflowError):
         return False
+    return not isinstance(value, bool)
 
 
 def _by_name(fields: Iterable[FieldDescriptor]) -> dict[str, FieldDescriptor]:

@@ -75,13 +75,16 @@ def _features(value: Any, at: str) -> dict[str, list[str]]:
 
 
 def _identifier(value: Any, at: str) -> dict[str, str]:
-    """Return an identifier; it is personal, and never told."""
-    if isinstance(value, str):
+    """Return an identifier; it is personal, and never told.
+
+    What of it is missing or empty is for the server to tell, in the words that it has for all.
+    """
+    if isinstance(value, str) and ":" in value:
         namespace, _, name = value.partition(":")
         value = {"namespace": namespace, "value": name}
-    given = value if isinstance(value, dict) else {}
-    if given.keys() != {"namespace", "value"} or not all(
-        isinstance(one, str) and one for one in given.values()
+    given = value if isinstance(value, dict) else {"": value}
+    if not given.keys() <= {"namespace", "value"} or not all(
+        isinstance(one, str) for one in given.values()
     ):
         raise BadInput(at, "want namespace:value, such as loyalty:L1")
     return given

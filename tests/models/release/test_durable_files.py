@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,21 @@ def test_a_full_disk_leaves_no_half_of_a_release(tmp_path: Path) -> None:
     assert str(tmp_path / "registry") in str(refused.value.filename)
     assert list((tmp_path / "registry").iterdir()) == []
     write_small_release(tmp_path / "registry")
+
+
+def test_threads_that_replace_one_file_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    """At any moment the file is what one of them wrote, and nothing else is left."""
+    path = tmp_path / "known.json"
+    texts = [bytes([65 + number]) * 20_000 for number in range(4)]
+    replace_durably(path, texts[0])
+
+    def write(text: bytes) -> bool:
+        for _ in range(25):
+            replace_durably(path, text)
+            if path.read_bytes() not in texts:
+                return False
+        return True
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        assert all(pool.map(write, texts))
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
