@@ -7,6 +7,7 @@ import polars as pl
 
 from models.clock_time import EARLIEST, LATEST
 from models.domain.input.limits import MONEY_UNITS
+from models.domain.input.money import currency_fault
 from models.domain.input.numbers import number_fault
 from models.domain.input.reasons import Refusal
 from models.domain.input.times import time_fault
@@ -106,6 +107,9 @@ def add_money(rows: RowFilter, name: str, spec: Spec, dataset: DatasetSection) -
     currency = field.currency or dataset.currency
     if currency is None:
         raise BadInput(f"{rows.key}.{name}", "no currency, here or in dataset.currency")
+    if fault := currency_fault(currency):
+        where = f"{rows.key}.{name}.currency" if field.currency else "dataset.currency"
+        raise BadInput(where, f"{currency!r}: {fault}")
     amount = number_text(rows, spec, name)
     rows.frame = rows.frame.with_columns(amount.alias(COMPUTED + name))
     if field.times is not None:

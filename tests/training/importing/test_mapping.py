@@ -326,3 +326,18 @@ def test_a_wrong_mapping_names_the_key(tmp_path: Path, change: tuple[str, str], 
         )
     assert error.value.field == key
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("said", "nearest"), [("EURO", "EUR"), ("usd", "USD"), ("bitcoin", "")])
+@pytest.mark.parametrize("place", ["dataset", "field"])
+def test_a_currency_that_there_is_not(tmp_path: Path, place: str, said: str, nearest: str) -> None:
+    """A mapping's currency is one of ISO 4217, or the key and the nearest are told."""
+    of_all = f'currency = "{said}"\n' if place == "dataset" else ""
+    of_field = f', currency = "{said}"' if place == "field" else ""
+    mapping = f'{ABOUT}{of_all}{EVENTS}amount = {{ column = "paid"{of_field} }}\n'
+    files = {"events.csv": "who,what,at,thing,paid\n1,buy,2026-01-01,a,1.20\n"}
+    with pytest.raises(BadInput, match="currency") as refused:
+        run(tmp_path, mapping, files)
+    assert f"{said!r}: unknown; " in str(refused.value)
+    assert nearest in str(refused.value)
+    assert not (tmp_path / "out").exists()
