@@ -46,11 +46,12 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         as_json: AsJson = False,
     ) -> None:
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS, PAGE
+        from service.commands.call_parts import ROWS
+        from service.commands.catalogue_calls import CALLS
         from service.commands.catalogue_tables import show
         from service.commands.progress import progress_bars
 
-        with connect(server, timeout) as client, progress_bars(limit > PAGE) as progress:
+        with connect(server, timeout) as client, progress_bars(limit > ROWS) as progress:
             rows, more = CALLS[kind].rows(
                 client, limit, lambda done: progress("Reading", done, None)
             )
@@ -86,7 +87,8 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         timeout: Timeout = 30.0,
     ) -> None:
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS, PAGE
+        from service.commands.call_parts import ROWS
+        from service.commands.catalogue_calls import CALLS
         from service.commands.catalogue_fields import read_fields
         from service.commands.parsing import json_lines
         from service.commands.progress import progress_bars
@@ -94,7 +96,7 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
 
         mask = read_fields(fields, CALLS[kind].message.DESCRIPTOR)
         rows = json_lines(file, CALLS[kind].message)
-        with connect(server, timeout) as client, progress_bars(len(rows) > PAGE) as progress:
+        with connect(server, timeout) as client, progress_bars(len(rows) > ROWS) as progress:
             revision, withdrawn = CALLS[kind].upsert(
                 *(client, rows, mask, restore), lambda done: progress("Storing", done, len(rows))
             )
@@ -124,7 +126,8 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
     ) -> None:
         from models.errors import BadDataset
         from service.client import connect
-        from service.commands.catalogue_calls import CALLS, PAGE
+        from service.commands.call_parts import ROWS
+        from service.commands.catalogue_calls import CALLS
         from service.commands.catalogue_sync import SHRINK, carry_out, plan, told_lines
         from service.commands.parsing import json_lines
         from service.commands.progress import progress_bars
@@ -132,7 +135,7 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
 
         calls = CALLS[kind]
         feed = json_lines(file, calls.message)
-        with connect(server, timeout) as client, progress_bars(len(feed) > PAGE) as progress:
+        with connect(server, timeout) as client, progress_bars(len(feed) > ROWS) as progress:
             found = plan(client, calls, feed, lambda done: progress("Reading", done, None))
             refused = found.shrinks > SHRINK and not allow_shrink
             to_store = len(found.stored)

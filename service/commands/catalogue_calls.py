@@ -1,7 +1,7 @@
 """The calls of OfferService about offers, and the same about items."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -10,12 +10,10 @@ from throughline.v1 import offer_pb2 as pb
 
 from models.errors import BadDataset
 from service.client import CallFailed, Client
+from service.commands import call_parts
 from service.commands import catalogue_tables as tables
 
-PAGE = 1000  # rows that one call may ask for or send
-CALL_BYTES = 3 * 1024 * 1024  # of the rows of one call; the service takes 4 MiB
 ROW_BYTES = 4 * 1024 * 1024 - 1024  # of a row alone in its call
-FRAME_BYTES = 8  # at most, around a row in a call
 
 # Called with how many rows are done.
 Progress = Callable[[int], None]
@@ -36,7 +34,7 @@ class CatalogueCalls(ABC, Generic[RowT]):
         rows: list[RowT] = []
         token = ""
         while len(rows) < limit:
-            page, token = self._page(client, min(PAGE, limit - len(rows)), token)
+            page, token = self._page(client, min(call_parts.ROWS, limit - len(rows)), token)
             rows += page
             progress(len(rows))
             if not token:
@@ -59,7 +57,7 @@ class CatalogueCalls(ABC, Generic[RowT]):
         """
         self._check_sizes(rows)
         revision = withdrawn = done = 0
-        for part in parts(rows):
+        for part in call_parts.parts(rows):
             try:
                 answer = self._upsert(client, part, mask, restore, False)
             except CallFailed as error:
@@ -89,7 +87,7 @@ class CatalogueCalls(ABC, Generic[RowT]):
         """
         self._check_sizes(rows)
         withdrawn = done = 0
-        for part in parts(rows):
+        for part in call_parts.parts(rows):
             try:
                 answer = self._upsert(client, part, FieldMask(), restore, True)
             except CallFailed as error:
@@ -108,16 +106,16 @@ class CatalogueCalls(ABC, Generic[RowT]):
         Raises `CallFailed`, which says how many ids were sent.
         """
         withdrawn = revision = 0
-        for start in range(0, len(ids), PAGE):
+        for start in range(0, len(ids), call_parts.ROWS):
             try:
-                count, revision = self._withdraw(client, ids[start : start + PAGE])
+                count, revision = self._withdraw(client, ids[start : start + call_parts.ROWS])
             except CallFailed as error:
-                if len(ids) <= PAGE:
+                if len(ids) <= call_parts.ROWS:
                     raise
                 far = f"{start:,} of {len(ids):,} ids are done, none from {ids[start]!r} on"
                 raise CallFailed(error.code, f"{far}: {error.told}") from None
             withdrawn += count
-            progress(min(start + PAGE, len(ids)))
+            progress(min(start + call_parts.ROWS, len(ids)))
         return withdrawn, revision
 
     def id_of(self, row: RowT) -> str:
@@ -235,19 +233,6 @@ class ItemCalls(CatalogueCalls[pb.Item]):
             items=rows, update_mask=mask, restore=restore, validate_only=validate_only
         )
         return client.call(client.offers.UpsertItems, request)
-
-
-def parts(rows: Sequence[RowT]) -> Iterator[Sequence[RowT]]:
-    """Yield rows in order, as many at a time as one call takes, by number and by size."""
-    first = size = 0
-    for at, row in enumerate(rows):
-        more = row.ByteSize() + FRAME_BYTES
-        if at > first and (at - first == PAGE or size + more > CALL_BYTES):
-            yield rows[first:at]
-            first, size = at, 0
-        size += more
-    if rows:
-        yield rows[first:]
 
 
 CALLS: Mapping[str, CatalogueCalls[Any]] = {"offer": OfferCalls(), "item": ItemCalls()}

@@ -1,6 +1,6 @@
 """Sends events to a running service in calls it accepts, and tells what became of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.progress import track
@@ -15,10 +15,10 @@ from throughline.v1.event_pb2 import (
 
 from models.domain.input.warnings import Warned
 from service.client import Client
+from service.commands.call_parts import ROWS, parts
 from service.commands.terminal import error_console, output, print_json, table
 
 KNOWN_WARNINGS = frozenset(map(int, Warned))
-BATCH = 1000  # events that one call may hold
 MAX_REFUSED_ROWS = 20  # refusals that are listed one by one
 
 
@@ -43,10 +43,10 @@ def send_events(client: Client, events: Sequence[Event]) -> SentEvents:
     answers = [
         client.call(client.events.RecordEvents, RecordEventsRequest(events=batch))
         for batch in track(
-            list(_batches(events)),
+            list(parts(events)),
             "Recording",
             console=error_console(),
-            disable=len(events) <= BATCH or not error_console().is_terminal,
+            disable=len(events) <= ROWS or not error_console().is_terminal,
             transient=True,
         )
     ]
@@ -89,8 +89,3 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
             for row, result in recorded.refused[:MAX_REFUSED_ROWS]
         ]
         console.print(table(("row", "code", "why"), rows, f"Refused: {len(recorded.refused):,}"))
-
-
-def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    for start in range(0, len(events), BATCH):
-        yield events[start : start + BATCH]

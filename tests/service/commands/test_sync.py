@@ -14,8 +14,8 @@ from throughline.v1.offer_pb2 import Item, Offer
 from models.errors import BadDataset
 from service import cli
 from service.client import Tls, connect
-from service.commands import catalogue_calls
-from service.commands.catalogue_calls import parts
+from service.commands import call_parts, catalogue_calls
+from service.commands.call_parts import parts
 from tests.support.in_process import Running, running
 from tests.support.ports import free_port
 
@@ -131,7 +131,7 @@ def test_of_a_bad_feed_nothing_is_stored(
 ) -> None:
     """A row that the service refuses, in whichever call, a row twice, or no JSON: all stays."""
     sync(CATALOGUE, "--allow-shrink")
-    monkeypatch.setattr(catalogue_calls, "PAGE", 10)
+    monkeypatch.setattr(call_parts, "ROWS", 10)
     revision = live.server.dependencies.active_release.snapshot.catalogue.revision
     many = [{"item_id": f"more{number}"} for number in range(15)]
     code, _, err = sync([*CATALOGUE, *many, {"item_id": "bad", "title": "x" * 300}])
@@ -164,7 +164,7 @@ def test_calls_are_bounded_by_rows_and_by_bytes() -> None:
     calls = list(parts(rows))
     assert [row for call in calls for row in call] == rows
     assert all(len(call) <= 1_000 for call in calls)
-    assert all(sum(row.ByteSize() for row in call) <= catalogue_calls.CALL_BYTES for call in calls)
+    assert all(sum(row.ByteSize() for row in call) <= call_parts.CALL_BYTES for call in calls)
     huge = [Item(item_id="a", title="x" * 4_000_000), Item(item_id="b")]
     assert [len(call) for call in parts(huge)] == [1, 1]
     assert list(parts([])) == []
@@ -202,7 +202,7 @@ def test_a_failure_halfway_says_how_far_it_came(
     catalogue: Run, live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many rows are stored, from which on not, and that the same command may be repeated."""
-    monkeypatch.setattr(catalogue_calls, "PAGE", 10)
+    monkeypatch.setattr(call_parts, "ROWS", 10)
     path = tmp_path / "bad.jsonl"
     rows = [{"item_id": f"new{number}", "title": "x"} for number in range(25)]
     rows[15]["title"] = "x" * 300
