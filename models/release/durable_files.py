@@ -1,11 +1,13 @@
 """Files that a power cut leaves as they were or as they are to be, whole, under their name."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EIO
+from itertools import count
 from pathlib import Path
+
+_calls = count()
 
 
 def replace_durably(path: Path, text: bytes, mode: int = 0o666) -> None:
@@ -14,8 +16,8 @@ def replace_durably(path: Path, text: bytes, mode: int = 0o666) -> None:
     `mode` is that of the file, less what the umask takes away. Raises `OSError` naming `path`; what
     was there is then still there.
     """
-    # Of this thread alone: others, of other processes too, may replace the same file meanwhile.
-    scratch = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    # Of this call alone: others, of other processes too, may replace the same file meanwhile.
+    scratch = path.with_name(f".{path.name}-{os.getpid()}-{next(_calls)}")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(scratch, flags, mode), "wb") as file:
