@@ -1,11 +1,11 @@
 """Names that come in: of a channel, an event type, a currency; a refusal says which there are."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 from models.domain.input import limits
 from models.domain.input.reasons import Refusal
 from models.domain.names import is_name
+from models.domain.nearest import did_you_mean
 
 LISTED = 32  # names that are told one by one; of more only the nearest
 
@@ -28,8 +28,7 @@ def choices(value: str, declared: Collection[str], folded: bool = True) -> str:
     if not declared:
         return ""
     said = value.strip().lower().replace("-", "_").replace(" ", "_") if folded else value.strip()
-    nearest = get_close_matches(said, sorted(declared), n=1)
-    meant = f"; did you mean {nearest[0]}?" if nearest else ""
+    meant = did_you_mean(said, sorted(declared))
     if len(declared) > LISTED:
         return meant
     return f"{meant}{' ' if meant else '; '}one of {', '.join(sorted(declared))}"
