@@ -1,6 +1,7 @@
 """A typed client of a running service: one channel, its stubs, and failures a person can read."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ HealthCheck: TypeAlias = "grpc.UnaryUnaryMultiCallable[HealthCheckRequest, Healt
 SERVER_CA = "THROUGHLINE_SERVER_CA"
 CLIENT_CERTIFICATE = "THROUGHLINE_CLIENT_CERTIFICATE"
 CLIENT_KEY = "THROUGHLINE_CLIENT_KEY"
+
+CALLS = 3  # at most, of one that the service says to send again
+LONGEST_WAIT = 2.0  # seconds: what takes longer is told instead
 
 _EXIT_CODES = {
     grpc.StatusCode.INVALID_ARGUMENT: os.EX_DATAERR,
@@ -90,11 +94,16 @@ class Tls(NamedTuple):
 class Client:
     """The stubs of every service over one channel; made by `connect`.
 
-    `timeout` is the deadline of each call in seconds.
+    `timeout` is the deadline of a call in seconds, `calls` how often it is sent at most.
     """
 
     def __init__(
-        self, channel: grpc.Channel, server: str, timeout: float, tls: Tls | None = None
+        self,
+        channel: grpc.Channel,
+        server: str,
+        timeout: float,
+        tls: Tls | None = None,
+        calls: int = 1,
     ) -> None:
         self.recommendations = RecommendationServiceStub(channel)
         self.events = EventServiceStub(channel)
@@ -106,16 +115,27 @@ class Client:
         self.health: HealthCheck = HealthStub(channel).Check  # type: ignore[attr-defined]
         self._server = server
         self._timeout = timeout
+        self._calls = calls
         self._tls = Tls() if tls is None else tls
 
     def call(
         self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ResponseT]", request: RequestT
     ) -> ResponseT:
-        """Call one method and return its answer; raises `CallFailed`."""
-        try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise _failure(error, self._server, self._tls) from None
+        """Call one method and return its answer; raises `CallFailed`.
+
+        Where the service says to try again in a moment, that is done, within the one deadline: what
+        it refuses so was not done or may be done twice.
+        """
+        end = time.monotonic() + self._timeout
+        for calls_left in reversed(range(self._calls)):
+            try:
+                return method(request, timeout=max(0.0, end - time.monotonic()))
+            except grpc.RpcError as error:
+                wait = _advised_wait(error)
+                if wait is None or not calls_left or time.monotonic() + wait >= end:
+                    raise _failure(error, self._server, self._tls) from None
+            time.sleep(wait)
+        raise AssertionError("the last call returns or raises")
 
 
 @contextmanager
@@ -126,7 +146,18 @@ def connect(server: str, timeout: float = 10.0, tls: Tls | None = None) -> Itera
     """
     tls = Tls.from_environment() if tls is None else tls
     with tls.channel(server) as channel:
-        yield Client(channel, server, timeout, tls)
+        yield Client(channel, server, timeout, tls, CALLS)
+
+
+def _advised_wait(error: grpc.RpcError) -> float | None:
+    """Return after how many seconds the service wants the call again; None: not in a moment."""
+    status = rpc_status.from_call(cast(grpc.Call, error))
+    retry = RetryInfo()
+    for packed in () if status is None else status.details:
+        if packed.Unpack(retry):
+            wait: float = retry.retry_delay.ToMilliseconds() / 1000
+            return wait if wait <= LONGEST_WAIT else None
+    return None
 
 
 def _failure(error: grpc.RpcError, server: str, tls: Tls) -> CallFailed:

@@ -1,7 +1,6 @@
 """A command that meets a full disk says so in one line, by its exit code, and leaves nothing."""
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +18,18 @@ POLICY = ROOT / "examples" / "policies" / "retail.toml"
 
 
 def run(room: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command whose files may not grow beyond `room` bytes: what a full disk looks like."""
+    """Run a command whose files may not grow beyond `room` bytes: what a full disk looks like.
+
+    The limit is set by a program of its own: code of this process between fork and exec would run
+    beside the threads of gRPC, which such a child cannot bear.
+    """
+    limited = ["prlimit", f"--fsize={room}", sys.executable]
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *map(str, arguments)],
+        [*limited, "-m", "service.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
     )
 
 
