@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import grpc
 import pytest
-from throughline.v1.offer_pb2 import ListItemsRequest, ListItemsResponse
-from throughline.v1.offer_pb2_grpc import OfferServiceServicer, add_OfferServiceServicer_to_server
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthServicer, add_HealthServicer_to_server
 
 from models.errors import BadInput, ThroughlineError
 from service.client import CALLS, CallFailed, connect
@@ -15,21 +15,21 @@ from service.contract.errors import Draining, NoRelease
 from service.contract.status import failure_kind, grpc_status
 
 
-class Refusing(OfferServiceServicer):
+class Refusing(HealthServicer):
     """Refuses as many calls as it has errors, one after another, then answers."""
 
     def __init__(self, errors: Sequence[ThroughlineError]) -> None:
         self.errors = list(errors)
         self.calls = 0
 
-    def ListItems(  # noqa: N802 - gRPC's name
-        self, _request: ListItemsRequest, context: grpc.ServicerContext
-    ) -> ListItemsResponse:
+    def Check(  # noqa: N802 - gRPC's name
+        self, _request: HealthCheckRequest, context: grpc.ServicerContext
+    ) -> HealthCheckResponse:
         """Refuse or answer."""
         self.calls += 1
         if self.errors:
             context.abort_with_status(grpc_status(self.errors.pop(0)))
-        return ListItemsResponse()
+        return HealthCheckResponse()
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def serving(errors: Sequence[ThroughlineError]) -> Iterator[tuple[Refusing, str]
     """Yield a service that refuses, and where it listens."""
     refusing = Refusing(errors)
     server = grpc.server(ThreadPoolExecutor(1))
-    add_OfferServiceServicer_to_server(refusing, server)
+    add_HealthServicer_to_server(refusing, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -46,10 +46,10 @@ def serving(errors: Sequence[ThroughlineError]) -> Iterator[tuple[Refusing, str]
         server.stop(None).wait()
 
 
-def ask(server: str, timeout: float = 20.0) -> ListItemsResponse:
-    """Ask for items as a command does."""
+def ask(server: str, timeout: float = 20.0) -> HealthCheckResponse:
+    """Ask as a command does."""
     with connect(server, timeout) as client:
-        return client.call(client.offers.ListItems, ListItemsRequest())
+        return client.call(client.health, HealthCheckRequest())
 
 
 def test_what_is_said_to_be_tried_again_is() -> None:
