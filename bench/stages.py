@@ -4,7 +4,8 @@
 
 One process, one thread, the load of the figure of record. What gRPC itself costs (the echo) is not
 in it, nor what the threads cost each other. Each figure is the least of several passes. What the
-second stage adds is told by the first stage alone, and by trees of other sizes.
+second stage adds is told by the first stage alone, and by trees of other sizes; what exploration
+adds to a policy of everything, by that policy without it.
 """
 
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 from rich.console import Console
@@ -30,7 +32,8 @@ from models.domain.identifiers import hash_identifier
 from models.domain.profile import Profile, decode_customer
 from models.domain.view import View, view_of
 from models.numeric.array_types import NO_ROWS, Rows
-from models.policy.schema import BUILT_IN
+from models.policy.schema import BUILT_IN, Exploration, Policy
+from models.policy.toml_file import read_policy
 from models.ranking.candidate_scope import CandidateScope
 from models.ranking.offer_index import OfferIndex
 from models.ranking.ranking import OfferRanker, Ranking, base_candidates
@@ -53,6 +56,8 @@ ORDER = (
     *("used", "answer", "serialise", "record"),
 )
 SIZES = ((40, 15), (200, 31))  # trees and their leaves
+EVERYTHING = read_policy((Path(__file__).parent / "policy.toml").read_text())
+UNEXPLORED = msgspec.structs.replace(EVERYTHING, exploration=Exploration())
 
 
 class Stages:
@@ -130,6 +135,11 @@ class Stages:
             self.profiles[at], SharedInputs(self.index, BUILT_IN), self.asked[at], world.MOSTLY
         )
 
+    def decide_by(self, policy: Policy) -> Callable[[int], Decision]:
+        """Return the stage of a whole decision by a policy of its own."""
+        inputs = SharedInputs(self.index, policy)
+        return lambda at: decide(self.profiles[at], inputs, self.asked[at], world.MOSTLY)
+
     def used(self, at: int) -> tuple[Row, ...]:
         """What the record needs of the catalogue is gathered."""
         return catalogue_rows_used(self.decisions[at], self.index, self.asked[at].place)
@@ -172,6 +182,28 @@ def least(stage: Callable[[int], object]) -> float:
     return min(passes)
 
 
+def spent_within(stage: Callable[[int], object], part: str) -> float:
+    """Return the CPU microseconds that a call of `stage` spends in a function; the least."""
+    module, name = part.rsplit(".", 1)
+    whole, spent = getattr(sys.modules[module], name), 0.0
+
+    def timed(*arguments: object) -> object:
+        nonlocal spent
+        begun = time.thread_time()
+        result = whole(*arguments)
+        spent += time.thread_time() - begun
+        return result
+
+    passes = []
+    with mock.patch(part, timed):
+        for _ in range(PASSES):
+            spent = 0.0
+            for at in range(CALLS):
+                stage(at)
+            passes.append(spent / CALLS * 1e6)
+    return min(passes)
+
+
 def _with(made: world.World, stages: Stages, stage: SecondStage | None) -> None:
     """Put a release with another second stage, or none, in place of the one there is."""
     index = stages.index
@@ -204,6 +236,12 @@ def main() -> None:
     for name in ORDER:
         stage = getattr(stages, name)
         rows.append((name, stage.__doc__.rstrip("."), least(stage)))
+    everything = stages.decide_by(EVERYTHING)
+    rows.append(("decide", "By a policy of everything", least(everything)))
+    unexplored = least(stages.decide_by(UNEXPLORED))
+    rows.append(("decide", "By the same without exploration", unexplored))
+    integral = spent_within(everything, "models.decision.exploration.propensities")
+    rows.append(("decide", "Of exploration, the integral of its propensities", integral))
     found = sum(len(scorer.candidates) for scorer in stages.scorers) / CALLS
     sizes = sorted(stages.record(at) for at in range(CALLS))
     for trees, leaves in SIZES:
