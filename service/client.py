@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar, cast
@@ -46,13 +46,16 @@ _EXIT_CODES = {
 class CallFailed(ThroughlineError):
     """A call that the service refused or could not answer, told in one line.
 
-    `told` is that line without the code.
+    `told` is that line without the code; `violations` are the fields that were refused, and why.
     """
 
-    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+    def __init__(
+        self, code: grpc.StatusCode, text: str, violations: Sequence[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
         self.told = text
+        self.violations = tuple(violations)
         self.exit_code = _EXIT_CODES.get(code, 1)
 
 
@@ -175,7 +178,16 @@ def _failure(error: grpc.RpcError, server: str, tls: Tls) -> CallFailed:
     text = call.details() or "no details"
     # The message of a status often repeats what its details say.
     told = [detail for detail in details if detail not in text]
-    return CallFailed(code, "; ".join([text, *told]))
+    return CallFailed(code, "; ".join([text, *told]), _violations(call))
+
+
+def _violations(call: grpc.Call) -> list[tuple[str, str]]:
+    status = rpc_status.from_call(call)
+    found, bad = [], BadRequest()
+    for packed in () if status is None else status.details:
+        if packed.Unpack(bad):
+            found += [(field.field, field.description) for field in bad.field_violations]
+    return found
 
 
 def _details(call: grpc.Call) -> list[str]:

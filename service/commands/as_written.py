@@ -80,7 +80,7 @@ class RowReader:
         fields = _fields(field)
         special = MESSAGES.get(_full_name(field))
         if special is not None:
-            return special(value, at)
+            value = special(value, at)
         names = _names(fields.values())
         if not isinstance(value, dict):
             raise BadInput(at, f"{told(value)}: want an object of {', '.join(names)}")
@@ -114,10 +114,11 @@ def _fits(field: FieldDescriptor, value: Any) -> bool:
     if field.cpp_type == field.CPPTYPE_BOOL:
         return isinstance(value, bool)
     try:
-        _NUMBERS[field.cpp_type](value)
+        number = _NUMBERS[field.cpp_type](value)
     except (TypeError, ValueError, OverflowError):
         return False
-    return not isinstance(value, bool)
+    bounds = _BOUNDS.get(field.cpp_type)
+    return not isinstance(value, bool) and (bounds is None or bounds[0] <= number <= bounds[1])
 
 
 def _by_name(fields: Iterable[FieldDescriptor]) -> dict[str, FieldDescriptor]:
@@ -158,8 +159,17 @@ _NUMBERS: Mapping[int, Callable[[Any], float]] = {
     FieldDescriptor.CPPTYPE_FLOAT: float,
     FieldDescriptor.CPPTYPE_DOUBLE: float,
 }
+_BOUNDS = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
 _WANTED = {
-    **dict.fromkeys(_NUMBERS, "a whole number"),
+    **{
+        kind: f"a whole number of {32 if most < 2**32 else 64} bits"
+        for kind, (_, most) in _BOUNDS.items()
+    },
     FieldDescriptor.CPPTYPE_FLOAT: "a number",
     FieldDescriptor.CPPTYPE_DOUBLE: "a number",
     FieldDescriptor.CPPTYPE_STRING: "a text",

@@ -87,18 +87,27 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         timeout: Timeout = 30.0,
     ) -> None:
         from service.client import connect
-        from service.commands.call_parts import ROWS
+        from service.commands.call_parts import ROWS, parts
         from service.commands.catalogue_calls import CALLS
         from service.commands.catalogue_fields import read_fields
         from service.commands.parsing import json_lines
         from service.commands.progress import progress_bars
         from service.commands.terminal import output
 
-        mask = read_fields(fields, CALLS[kind].message.DESCRIPTOR)
-        rows = json_lines(file, CALLS[kind].message)
+        calls = CALLS[kind]
+        mask = read_fields(fields, calls.message.DESCRIPTOR)
+        read = json_lines(file, calls.message)
+        rows = read.messages
         with connect(server, timeout) as client, progress_bars(len(rows) > ROWS) as progress:
-            revision, withdrawn = CALLS[kind].upsert(
-                *(client, rows, mask, restore), lambda done: progress("Storing", done, len(rows))
+            if sum(1 for _ in parts(rows)) > 1:
+                # A call is refused as a whole; what takes several is checked before the first.
+                calls.validate(
+                    *(client, rows, mask, restore, read.place),
+                    lambda done: progress("Checking", done, len(rows)),
+                )
+            revision, withdrawn = calls.upsert(
+                *(client, rows, mask, restore, read.place),
+                lambda done: progress("Storing", done, len(rows)),
             )
         output().print(f"Stored {len(rows):,}: catalogue revision {revision}")
         if withdrawn:
@@ -124,6 +133,8 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         server: Server = DEFAULT_SERVER,
         timeout: Timeout = 30.0,
     ) -> None:
+        from google.protobuf.field_mask_pb2 import FieldMask
+
         from models.errors import BadDataset
         from service.client import connect
         from service.commands.call_parts import ROWS
@@ -134,13 +145,19 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
         from service.commands.terminal import output
 
         calls = CALLS[kind]
-        feed = json_lines(file, calls.message)
+        read = json_lines(file, calls.message)
+        feed = read.messages
+        index_of = {calls.id_of(row): at for at, row in enumerate(feed)}
         with connect(server, timeout) as client, progress_bars(len(feed) > ROWS) as progress:
-            found = plan(client, calls, feed, lambda done: progress("Reading", done, None))
+            found = plan(client, calls, read, lambda done: progress("Reading", done, None))
             refused = found.shrinks > SHRINK and not allow_shrink
             to_store = len(found.stored)
+
+            def place(at: int) -> str:
+                return read.place(index_of[calls.id_of(found.stored[at])])
+
             still = calls.validate(
-                *(client, found.stored, restore),
+                *(client, found.stored, FieldMask(), restore, place),
                 lambda done: progress("Checking", done, to_store),
             )
             if dry_run:
@@ -157,7 +174,7 @@ def _commands(kind: Literal["offer", "item"], id_help: str, withdraw_help: str) 
             else:
                 changes = to_store + len(found.missing)
                 done = carry_out(
-                    *(client, calls, found, restore),
+                    *(client, calls, found, restore, place),
                     lambda done: progress("Changing", done, changes),
                 )
                 still = done.still_withdrawn

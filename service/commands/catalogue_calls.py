@@ -1,5 +1,6 @@
 """The calls of OfferService about offers, and the same about items."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -8,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from rich.table import Table
 from throughline.v1 import offer_pb2 as pb
 
-from models.errors import BadDataset
+from models.errors import BadDataset, ThroughlineError
 from service.client import CallFailed, Client
 from service.commands import call_parts
 from service.commands import catalogue_tables as tables
@@ -17,6 +18,9 @@ ROW_BYTES = 4 * 1024 * 1024 - 1024  # of a row alone in its call
 
 # Called with how many rows are done.
 Progress = Callable[[int], None]
+# Returns where the row of this index came from, such as "items.jsonl: row 7".
+Place = Callable[[int], str]
+_FIELD = re.compile(r"\w+\[(\d+)\]\.?(.*)", re.DOTALL)  # of a row of a call
 
 RowT = TypeVar("RowT", pb.Offer, pb.Item)
 
@@ -47,22 +51,24 @@ class CatalogueCalls(ABC, Generic[RowT]):
         rows: Sequence[RowT],
         mask: FieldMask,
         restore: bool,
+        place: Place,
         progress: Progress = lambda done: None,
     ) -> tuple[int, int]:
         """Add or replace rows, as many at a time as a call takes, or change the fields of `mask`.
 
+        The service is to have checked all of them where they are of several calls (`validate`).
         Return the catalogue's revision, and how many of the rows stay withdrawn. Raises
-        `BadDataset` for a row that no call takes, before any is sent, and `CallFailed`, which says
-        how many rows are stored and from which on they are to be sent again.
+        `BadDataset` for a row that is refused, and `CallFailed`, which says how many rows are
+        stored and from which on they are to be sent again.
         """
-        self._check_sizes(rows)
+        self._check_sizes(rows, place)
         revision = withdrawn = done = 0
         for part in call_parts.parts(rows):
             try:
                 answer = self._upsert(client, part, mask, restore, False)
             except CallFailed as error:
                 if len(part) == len(rows):
-                    raise
+                    raise _of_row(error, done, place) from None
                 first = f"counted from {self.id_of(part[0])!r}"
                 far = f"{done:,} of {len(rows):,} are stored"
                 again = "the same command does the rest, or a file from that row on"
@@ -77,22 +83,22 @@ class CatalogueCalls(ABC, Generic[RowT]):
         self,
         client: Client,
         rows: Sequence[RowT],
+        mask: FieldMask,
         restore: bool,
+        place: Place,
         progress: Progress = lambda done: None,
     ) -> int:
-        """Have the service check whole rows, and store none; return how many stay withdrawn.
+        """Have the service check what `upsert` would send; return how many rows stay withdrawn.
 
-        Raises `BadDataset` for a row that no call takes, and `CallFailed`, which names the row that
-        the numbers of the answer count from.
+        Nothing is stored. Raises `BadDataset` for a row that is refused.
         """
-        self._check_sizes(rows)
+        self._check_sizes(rows, place)
         withdrawn = done = 0
         for part in call_parts.parts(rows):
             try:
-                answer = self._upsert(client, part, FieldMask(), restore, True)
+                answer = self._upsert(client, part, mask, restore, True)
             except CallFailed as error:
-                first = f"counted from {self.id_of(part[0])!r}, nothing was changed: "
-                raise CallFailed(error.code, first + error.told) from None
+                raise _of_row(error, done, place) from None
             withdrawn += answer.still_withdrawn
             done += len(part)
             progress(done)
@@ -127,11 +133,11 @@ class CatalogueCalls(ABC, Generic[RowT]):
     def row(self, client: Client, row_id: str) -> RowT:
         """Return one row."""
 
-    def _check_sizes(self, rows: Sequence[RowT]) -> None:
-        for number, row in enumerate(rows, 1):
+    def _check_sizes(self, rows: Sequence[RowT], place: Place) -> None:
+        for at, row in enumerate(rows):
             if row.ByteSize() > ROW_BYTES:
                 raise BadDataset(
-                    f"row {number}: {self.id_field} {self.id_of(row)[:80]!r}: "
+                    f"{place(at)}: {self.id_field} {self.id_of(row)[:80]!r}: "
                     f"{row.ByteSize() / 2**20:.1f} MiB; a call takes at most 4 MiB"
                 )
 
@@ -157,6 +163,22 @@ class CatalogueCalls(ABC, Generic[RowT]):
         validate_only: bool,
     ) -> pb.UpsertItemsResponse | pb.UpsertOffersResponse:
         """Add, replace or change the rows of one call, or only check them."""
+
+
+def _of_row(error: CallFailed, before: int, place: Place) -> ThroughlineError:
+    """Return what is told of a call that was refused: the row and the column, where one is meant.
+
+    `before` counts the rows of the calls before it. Of several faults the first is told.
+    """
+    for field, reason in error.violations:
+        found = _FIELD.fullmatch(field)
+        if found is not None:
+            column = f", column {found[2]}" if found[2] else ""
+            more = len(error.violations) - 1
+            others = f"; {more:,} others are refused, too" if more > 1 else ""
+            others = "; another field is refused, too" if more == 1 else others
+            return BadDataset(f"{place(before + int(found[1]))}{column}: {reason}{others}")
+    return error
 
 
 class OfferCalls(CatalogueCalls[pb.Offer]):

@@ -4,7 +4,7 @@ What is new or changed is upserted, what the feed no longer has is withdrawn. Ev
 compared and checked by the service before anything is stored.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,7 +12,8 @@ from throughline.v1 import offer_pb2 as pb
 
 from models.errors import BadDataset
 from service.client import Client
-from service.commands.catalogue_calls import CatalogueCalls, Progress
+from service.commands.catalogue_calls import CatalogueCalls, Place, Progress
+from service.commands.parsing import FileRows
 
 SHRINK = 0.2  # the share of what is offered that a feed may withdraw unasked
 EXAMPLES = 5  # ids that are told of each way of a feed's changes
@@ -50,17 +51,17 @@ class Synced(NamedTuple):
 
 
 def plan(
-    client: Client, calls: CatalogueCalls[RowT], feed: Sequence[RowT], progress: Progress
+    client: Client, calls: CatalogueCalls[RowT], feed: FileRows[RowT], progress: Progress
 ) -> FeedPlan[RowT]:
     """Compare a feed with what a service offers; raises `BadDataset` where an id is in it twice.
 
     `progress` is told how many of the rows that are offered were read.
     """
     wanted: dict[str, RowT] = {}
-    for number, row in enumerate(feed, 1):
+    for at, row in enumerate(feed.messages):
         row_id = calls.id_of(row)
         if row_id in wanted:
-            raise BadDataset(f"row {number} of the feed: {calls.id_field} {row_id!r} again")
+            raise BadDataset(f"{feed.place(at)}, column {calls.id_field}: {row_id!r} again")
         wanted[row_id] = row
     offered = {calls.id_of(row): row for row in calls.rows(client, _ALL, progress)[0]}
     return FeedPlan(
@@ -80,11 +81,12 @@ def carry_out(
     calls: CatalogueCalls[RowT],
     found: FeedPlan[RowT],
     restore: bool,
+    place: Place,
     progress: Progress,
 ) -> Synced:
     """Store what is new or changed, then withdraw what is missing."""
     stored = found.stored
-    revision, still_withdrawn = calls.upsert(client, stored, FieldMask(), restore, progress)
+    revision, still_withdrawn = calls.upsert(client, stored, FieldMask(), restore, place, progress)
     withdrawn = 0
     if found.missing:
         withdrawn, revision = calls.withdraw(

@@ -122,8 +122,10 @@ def record(
 
     if (file is None) == (not identifier):
         raise BadInput("record", "want either a file of events, or --id, --type and --channel")
+    lines = None
     if file is not None:
-        events = parsing.json_lines(file, Event)
+        read = parsing.json_lines(file, Event)
+        events, lines = read.messages, read.lines
     else:
         event = Event(
             event_id=event_id or uuid.uuid4().hex,
@@ -146,7 +148,7 @@ def record(
         events = [event]
     with connect(server, timeout) as client:
         recorded = recording.send_events(client, events)
-    recording.report_events(recorded, as_json)
+    recording.report_events(recorded, as_json, lines)
     if recorded.refused:
         raise typer.Exit(os.EX_DATAERR)
 

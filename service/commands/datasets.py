@@ -69,6 +69,12 @@ def load(
     for column in grid.columns[1:]:
         column.justify = "right"
     output().print(grid)
+    if report.warned:
+        told = [
+            (warning.words, f"{count:,}", example)
+            for warning, (count, example) in sorted(report.warned.items())
+        ]
+        output().print(table(("though it is stored", "events", "such as"), told, "Warnings"))
 
 
 @log.command()

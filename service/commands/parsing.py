@@ -6,9 +6,10 @@ Everything here raises `BadInput` naming the option, or `BadDataset` naming file
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
@@ -28,6 +29,19 @@ from service.commands.written_values import TIME, time_of
 MessageT = TypeVar("MessageT", bound=Message)
 
 _KINDS = {"view": CONTEXT_KIND_VIEWING, "cart": CONTEXT_KIND_IN_CART}
+
+
+@dataclass(frozen=True)
+class FileRows(Generic[MessageT]):
+    """The messages of a file, and on which line of it, from 1, each stands."""
+
+    path: Path
+    messages: list[MessageT] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def place(self, at: int) -> str:
+        """Return where the message of this index stands, as errors tell it."""
+        return f"{self.path}: row {self.lines[at]}"
 
 
 def read_identifier(text: str, option: str = "--id") -> Identifier:
@@ -81,37 +95,67 @@ def read_time(text: str, option: str = "--time") -> Timestamp:
         raise BadInput(option, TIME) from None
 
 
-def json_lines(path: Path, kind: type[MessageT]) -> list[MessageT]:
+def json_lines(path: Path, kind: type[MessageT]) -> FileRows[MessageT]:
     """Read a file of one JSON object a line (`-` for stdin) into messages of `kind`.
 
     Field names are those of the protos, values as people write them or as the contract prints them.
     Says on stderr how many times were read as UTC since they said no zone.
     """
-    messages = []
+    rows = FileRows[MessageT](path)
     reader = RowReader(kind)
     for row, line in _lines(path):
-        try:
-            given = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadDataset(f"{path}: row {row}: not JSON: {error}") from None
-        if not isinstance(given, dict):
-            raise BadDataset(f"{path}: row {row}: want one JSON object a line")
         message = kind()
-        for column, value in given.items():
+        for column, value in _object(line, f"{path}: row {row}").items():
             try:
                 ParseDict({column: reader.column(column, value)}, message)
             except BadInput as error:
                 raise BadDataset(f"{path}: row {row}, column {error}") from None
             except ParseError as error:
+                # Not expected of what the reader took; it is told at least, and never raised on.
                 reason = str(error).partition("\n")[0]
                 raise BadDataset(f"{path}: row {row}, column {column}: {reason}") from None
-        messages.append(message)
-    if not messages:
+        rows.messages.append(message)
+        rows.lines.append(row)
+    if not rows.messages:
         raise BadDataset(f"{path}: no rows")
     if reader.without_zone:
         told = f"{path}: read as UTC, since they say no zone: {reader.without_zone:,} times"
         error_console().print(told, markup=False, soft_wrap=True)
-    return messages
+    return rows
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line; `where` it stands is told of what is none."""
+    try:
+        given = json.loads(line, object_pairs_hook=_named_once)
+    except RecursionError:
+        raise BadDataset(f"{where}: not JSON that anybody writes: nested too deeply") from None
+    except BadInput as error:
+        raise BadDataset(f"{where}, column {error}") from None
+    except ValueError as error:
+        reason = str(error).replace("line 1 column", "at character").partition(" (char")[0]
+        raise BadDataset(f"{where}: not JSON: {reason}") from None
+    if not isinstance(given, dict):
+        raise BadDataset(f"{where}: want one JSON object a line")
+    for column, value in given.items():
+        try:
+            f"{column}{json.dumps(value, ensure_ascii=False)}".encode()
+        except UnicodeEncodeError:
+            name = column.encode(errors="backslashreplace").decode()
+            raise BadDataset(
+                f"{where}, column {name}: half of a character (\\ud800 to \\udfff); "
+                "write both halves, or the character itself in UTF-8"
+            ) from None
+    return given
+
+
+def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, of which no name may stand twice: one of them would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise BadInput(next(name for name in names if names.count(name) > 1), "stands twice")
+    return found
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

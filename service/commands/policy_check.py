@@ -36,7 +36,7 @@ def checked_here(text: str, config: Path | None, dataset: Path | None) -> CheckP
     from service.config.clock import Clock
     from service.dataset.catalogue import read_attributes, read_catalogue
 
-    view = OfferView.of_rows(read_catalogue(dataset))
+    view = OfferView.of_rows(read_catalogue(dataset, names.channels))
     now = datetime.fromtimestamp(Clock(settings.start_time).now() / 1e6, UTC)
     return checked_answer(policy, cover(policy, view, now, read_attributes(dataset)))
 

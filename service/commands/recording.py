@@ -29,10 +29,9 @@ class SentEvents(NamedTuple):
     durability: Durability.ValueType
 
     @property
-    def refused(self) -> list[tuple[int, EventResult]]:
-        """Return the row, from 1, and the result of each event that was not stored."""
-        numbered = enumerate(self.results, start=1)
-        return [(row, result) for row, result in numbered if result.outcome.code]
+    def refused(self) -> list[EventResult]:
+        """Return the result of each event that was not stored."""
+        return [result for result in self.results if result.outcome.code]
 
 
 def send_events(client: Client, events: Sequence[Event]) -> SentEvents:
@@ -54,8 +53,8 @@ def send_events(client: Client, events: Sequence[Event]) -> SentEvents:
     return SentEvents(results, max(answer.durability for answer in answers))
 
 
-def report_events(recorded: SentEvents, as_json: bool) -> None:
-    """Print what became of the events."""
+def report_events(recorded: SentEvents, as_json: bool, lines: Sequence[int] | None = None) -> None:
+    """Print what became of the events; `lines` says on which of its file each stands."""
     results = recorded.results
     if as_json:
         print_json(RecordEventsResponse(results=results, durability=recorded.durability))
@@ -71,9 +70,10 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
         + (f", {unresolved:,} about what is not in the catalogue (yet)" if unresolved else "")
         + (" (RELAXED: the store writes to disk later)" if relaxed else "")
     )
+    numbered = list(zip(lines or range(1, len(results) + 1), results, strict=True))
     told = [
         (str(row), Warned(warning).words)
-        for row, result in enumerate(results, start=1)
+        for row, result in numbered
         for warning in result.warnings
         if int(warning) in KNOWN_WARNINGS  # a later service may have others
     ]
@@ -86,6 +86,7 @@ def report_events(recorded: SentEvents, as_json: bool) -> None:
     if recorded.refused:
         rows = [
             (str(row), str(result.outcome.code), result.outcome.detail)
-            for row, result in recorded.refused[:MAX_REFUSED_ROWS]
-        ]
+            for row, result in numbered
+            if result.outcome.code
+        ][:MAX_REFUSED_ROWS]
         console.print(table(("row", "code", "why"), rows, f"Refused: {len(recorded.refused):,}"))

@@ -14,8 +14,7 @@ are new to the store the table `identifiers` says since when they are known, so 
 their customers, such as the holdout, fall as they did where the dataset comes from.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +27,14 @@ from models.domain.dataset import (
     file_digest,
     read_metadata,
 )
+from models.domain.event_types import EventType
+from models.domain.events import Event
 from models.domain.identifiers import key_fingerprint
-from models.domain.input.catalogue import row_faults
-from models.domain.input.reasons import Fault, told_first
-from models.errors import BadDataset, BadInput, WrongKey
+from models.domain.input.warnings import Warned, content_warnings
+from models.errors import BadDataset, WrongKey
+from models.policy.schema import BUILT_IN
 from service.contract.names import Names, declare_names
+from service.dataset.catalogue import catalogue_rows, held_to_rules
 from service.dataset.history import (
     EventTable,
     read_customers,
@@ -40,8 +42,7 @@ from service.dataset.history import (
     read_links,
     read_unlinks,
 )
-from service.dataset.parquet import Table, Values, table_path
-from service.dataset.rows import item_from_row, offer_from_row
+from service.dataset.parquet import table_path
 from service.store.catalogue_writes import catch_up, change_catalogue
 from service.store.customers.planning import Arrival
 from service.store.store import Store
@@ -74,9 +75,13 @@ class TableCount:
 
 
 class LoadReport(NamedTuple):
-    """What a load did, by table in the order of loading."""
+    """What a load did, by table in the order of loading, and what it stored counts little.
+
+    `warned` are how many of the events that were gone through have a warning, and the id of one.
+    """
 
     tables: tuple[TableCount, ...]
+    warned: Mapping[Warned, tuple[int, str]]
 
 
 class _Outcome(NamedTuple):
@@ -97,6 +102,23 @@ class _Step(NamedTuple):
     again: bool = False  # also what an earlier run finished
 
 
+class _Warnings:
+    """Counts the warnings of events, each with the id of its first."""
+
+    def __init__(self, event_types: Mapping[str, EventType]) -> None:
+        self._event_types = event_types
+        self.found: dict[Warned, tuple[int, str]] = {}
+
+    def look(self, events: Sequence[Event], catalogue: Catalogue) -> None:
+        """Count those of some events beside the catalogue as it is."""
+        zone = BUILT_IN.contact.zone_attribute
+        for event in events:
+            like = self._event_types.get(event.type)
+            for warning in content_warnings(event, like, catalogue, zone):
+                count, example = self.found.get(warning, (0, event.event_id))
+                self.found[warning] = count + 1, example
+
+
 class _CatalogueLoad:
     """Stores the rows that differ from those present; what is withdrawn stays, or is restored."""
 
@@ -105,10 +127,15 @@ class _CatalogueLoad:
         self._restore = restore
         self._known = catch_up(store, Catalogue())
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue with what was stored, but not what others changed since."""
+        return self._known
+
     def put(self, rows: Sequence[Row]) -> _Outcome:
         """Store rows as far as they may be, also where others change the catalogue meanwhile."""
         written = change_catalogue(self._store, self._known, lambda now: self._changed(rows, now))
-        self._known = written.before
+        self._known = written.before.apply(written.revision, written.rows)
         withdrawn = sum(self._stays(row, written.before) for row in rows)
         stored = len(written.rows)
         return _Outcome(stored, len(rows) - stored - withdrawn, withdrawn)
@@ -150,7 +177,8 @@ def load_dataset(
             f"the key at hand is {key_fingerprint(key)}"
         )
     _check_files(directory, metadata)
-    steps = _steps(directory, metadata, store, key, now, names, restore)
+    warnings = _Warnings(names.event_types)
+    steps = _steps(directory, metadata, store, key, now, names, restore, warnings)
     counts = []
     for step in steps:
         count = TableCount(step.table, step.rows + step.conflicts, conflicts=step.conflicts)
@@ -173,7 +201,7 @@ def load_dataset(
                 progress(step.table, end, step.rows)
             store.mark_chunk(marks, index, "done")
         counts.append(count)
-    return LoadReport(tuple(counts))
+    return LoadReport(tuple(counts), warnings.found)
 
 
 def _steps(
@@ -184,15 +212,13 @@ def _steps(
     now: int,
     names: Names,
     restore: bool,
+    warnings: _Warnings,
 ) -> list[_Step]:
     """Read and check the whole dataset; return what to store, in order."""
     present = metadata.digests
-    # Keyed, the dataset is what a store has kept already, whatever is refused since.
-    channels = names.channels if metadata.identifiers == "plain" else None
-    items = _catalogue_rows(directory, "items", item_from_row, channels)
-    offers: list[Row] = []
-    if "offers" in present:
-        offers = _catalogue_rows(directory, "offers", offer_from_row, channels)
+    channels = held_to_rules(metadata, names.channels)
+    items = catalogue_rows(directory, "items", channels)
+    offers = catalogue_rows(directory, "offers", channels) if "offers" in present else []
     links = read_links(directory, metadata, key, names) if "links" in present else []
     unlinks = read_unlinks(directory, metadata, key, names) if "unlinks" in present else []
     customers = read_customers(directory, metadata, key, names) if "customers" in present else []
@@ -220,7 +246,9 @@ def _steps(
         return _Outcome(*store.load(customers[start:stop], [], arrival))
 
     def put_events(start: int, stop: int) -> _Outcome:
-        return _Outcome(*store.load(events.read(start, stop), [], arrival))
+        batch = events.read(start, stop)
+        warnings.look(batch, catalogue.catalogue)
+        return _Outcome(*store.load(batch, [], arrival))
 
     rows = CATALOGUE_CHUNK
     return [
@@ -245,39 +273,6 @@ def _check_files(directory: Path, metadata: Metadata) -> None:
             raise BadDataset(f"{path}: not found")
         if file_digest(path) != digest:
             raise BadDataset(f"{path}: changed since it was written; its digest differs")
-
-
-def _catalogue_rows(
-    directory: Path,
-    name: str,
-    row_of: Callable[[Values], Row],
-    channels: Collection[str] | None,
-) -> list[Row]:
-    """Return the rows of a table of the catalogue, held to the rules where there are `channels`."""
-    table = Table(directory, name)
-    key = name.removesuffix("s")
-    rows: dict[str, Row] = {}
-    for number, values in enumerate(table.rows()):
-        try:
-            row = row_of(values)
-        except BadInput as error:
-            raise table.error(number, error.field, error.reason) from None
-        for fault in () if channels is None else row_faults(row, channels):
-            column, reason = _column(fault)
-            raise table.error(number, key if column == "id" else column, reason)
-        if row.id in rows:
-            raise table.error(number, key, "named by an earlier row, too")
-        rows[row.id] = row
-    return list(rows.values())
-
-
-def _column(fault: Fault) -> tuple[str, str]:
-    """Return the column of a table of the catalogue in which a fault is, and the reason."""
-    field, part = re.fullmatch(r"(\w+)(.*)", fault.at).groups()  # type: ignore[union-attr]
-    if field in ("price", "value") and part:
-        name = part.removeprefix(".")
-        return name if name == "currency" else f"{field}_{name}", fault.reason
-    return field, told_first([Fault(part, fault.reason)])
 
 
 def _spans(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:

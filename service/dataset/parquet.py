@@ -193,6 +193,7 @@ class Table:
         if not column.nullable and array.null_count:
             row = int(pc.index(pc.is_null(array), pa.scalar(True)).as_py())
             raise self.error(row, column.name, Refusal.REQUIRED)
+        self._check_texts(column.name, array)
         if pa.types.is_dictionary(array.type):
             return array.cast(pa.dictionary(pa.int32(), pa.string()))
         if not pa.types.is_timestamp(expected):
@@ -204,6 +205,18 @@ class Table:
         if row >= 0:
             raise self.error(row, column.name, time_fault(int(numbers[row].as_py())))
         return moments
+
+    def _check_texts(self, name: str, array: pa.ChunkedArray) -> None:
+        """Refuse texts that are not UTF-8, which some programs write and no reader looks at."""
+        try:
+            array.validate(full=True)
+        except pa.ArrowInvalid:
+            for row, value in enumerate(array):
+                try:
+                    value.as_py()
+                except UnicodeDecodeError:
+                    raise self.error(row, name, "not UTF-8") from None
+            raise BadDataset(f"{self.path}: column {name}: damaged") from None
 
 
 class TableWriter:

@@ -49,7 +49,7 @@ def as_settings(path: Path) -> None:
 
 def as_items(path: Path) -> object:
     """Read items as `throughline items upsert` reads a file of them."""
-    return json_lines(path, Item)
+    return json_lines(path, Item).messages
 
 
 READ_AS: Mapping[str, Callable[[Path], object]] = {

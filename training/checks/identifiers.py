@@ -8,7 +8,8 @@ import polars as pl
 from training.checks.checked_dataset import CheckedDataset
 from training.checks.finding import Found
 
-# What programs write for nothing. No number is among them: 0 is the first item of many tables.
+# What programs write for nothing. Fewer than mean nobody (`models.domain.input.nobody`), which no
+# customer of a dataset can be called: an item may well be named `0`, `test`, `default` or `guest`.
 NOTHING = frozenset(
     (
         "",

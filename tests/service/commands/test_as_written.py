@@ -23,7 +23,7 @@ def items_of(path: Path, *given: Mapping[str, Any]) -> list[pb.Item]:
     """Return the items of a file of these objects."""
     path = path / "items.jsonl"
     path.write_text("\n".join(json.dumps(one) for one in given))
-    return json_lines(path, pb.Item)
+    return json_lines(path, pb.Item).messages
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_only_a_line_feed_ends_a_row(tmp_path: Path) -> None:
     """A title may hold the separators of Unicode, which JSON allows within a text."""
     path = tmp_path / "items.jsonl"
     path.write_text('{"item_id": "a", "title": "x\u2028y\x85z"}\r\n{"item_id": "b"}\n')
-    assert [item.item_id for item in json_lines(path, pb.Item)] == ["a", "b"]
+    assert [item.item_id for item in json_lines(path, pb.Item).messages] == ["a", "b"]
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.dataset import read_metadata
+from models.domain.input.warnings import Warned
 from service import cli
 from tests.support.datasets import retailer, write_dataset
 
@@ -55,6 +56,25 @@ def test_load_and_export_tell_what_they_did(run: Run, dataset: str) -> None:
     assert read_metadata(Path("exported")).identifiers == "keyed"
     code, out, _ = run("load", "exported")
     assert ["events", "340", "0", "340", "0", "0"] in cells(out)
+
+
+def test_load_warns_of_what_counts_for_nothing(run: Run, tmp_path: Path) -> None:
+    """Each kind of warning is told with its count and one event, in the words of `record`."""
+    tables = retailer()
+    odd = [
+        {**tables["events"][0], "event_id": f"odd-{number}", **change}
+        for number, change in enumerate(
+            ({"type": "view", "item": None}, {"type": "view", "item": None}, {"item": "nowhere"})
+        )
+    ]
+    write_dataset(tmp_path / "odd", {**tables, "events": [*tables["events"], *odd]})
+    code, out, err = run("load", "odd")
+    assert (code, err) == (0, "")
+    said = " ".join(out.split())
+    assert f"{Warned.ABOUT_NOTHING.words} 2 odd-0" in said
+    assert f"{Warned.UNKNOWN_ITEM.words} 1 odd-2" in said
+    # A chunk that an earlier run finished is not gone through.
+    assert "odd-" not in run("load", "odd")[1]
 
 
 def test_since_leaves_out_what_came_before(run: Run, dataset: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from throughline.v1.common_pb2 import Money
 from throughline.v1.event_pb2 import Event
+from throughline.v1.offer_pb2 import Item
 from throughline.v1.recommendation_pb2 import CONTEXT_KIND_IN_CART, ContextItem
 
 from models.errors import BadDataset, BadInput
@@ -66,7 +67,7 @@ def test_json_lines_take_identifiers_as_text(tmp_path: Path) -> None:
         '{"identifier": "loyalty:L1"}\n\n'
         '{"identifier": {"namespace": "loyalty", "value": "L1"}, "quantity": 2}\n'
     )
-    first, second = parsing.json_lines(path, Event)
+    first, second = parsing.json_lines(path, Event).messages
     assert first.identifier == second.identifier
     assert second.quantity == 2
 
@@ -84,7 +85,38 @@ def test_the_mark_of_utf_8_is_no_part_of_a_file(tmp_path: Path) -> None:
     """A file that begins with a byte order mark, as Windows writes it, is read."""
     path = tmp_path / "events.jsonl"
     path.write_bytes('{"item_id": "caf\xe9"}\n'.encode("utf-8-sig"))
-    assert parsing.json_lines(path, Event) == [Event(item_id="caf\xe9")]
+    assert parsing.json_lines(path, Event).messages == [Event(item_id="caf\xe9")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (r'{"item_id": "\ud800"}', "row 2, column item_id: half of a character"),
+        (r'{"features": {"\udc00": "x"}}', "row 2, column features: half of a character"),
+        (r'{"\ud800": "x"}', r"row 2, column \\ud800: half of a character"),
+        ('{"item_id": "a", "item_id": "b"}', "row 2, column item_id: stands twice"),
+        ('{"price": {"units": 1, "units": 2}}', "row 2, column units: stands twice"),
+        ('{"item_id": ' + "[" * 5000 + "]" * 5000 + "}", "row 2: .* nested too deeply"),
+        ('{"item_id": "a",}', "row 2: not JSON: .* at character 1[67]"),
+        ('{"price": {"currency": "EUR", "units": 1.5}}', "column price.units: 1.5: want a whole"),
+        ('{"price": {"currency": "EUR", "nanos": 1e10}}', "column price.nanos: .* of 32 bits"),
+        ('{"stock": [{"place": "n", "quantity": 1e400}]}', r"column stock\[0\].quantity: Infinity"),
+        ('{"stock": [{"place": "n", "quantity": 9223372036854775808}]}', "whole number of 64 bits"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_told(tmp_path: Path, line: str, said: str) -> None:
+    """Half characters, names that stand twice, depths and numbers without end are told by row."""
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"item_id": "good"}\n' + line + "\n")
+    with pytest.raises(BadDataset, match=rf"^{path}: .*{said}"):
+        parsing.json_lines(path, Item)
+
+
+def test_both_halves_of_a_character_are_one(tmp_path: Path) -> None:
+    """JSON may write a character as a pair of surrogates."""
+    path = tmp_path / "items.jsonl"
+    path.write_text(r'{"item_id": "\ud83d\ude00"}')
+    assert parsing.json_lines(path, Item).messages == [Item(item_id="\U0001f600")]
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from structlog.testing import capture_logs
@@ -13,7 +15,7 @@ from throughline.v1.offer_pb2 import Item, Offer
 
 from models.errors import BadDataset
 from service import cli
-from service.client import Tls, connect
+from service.client import CallFailed, Tls, connect
 from service.commands import call_parts, catalogue_calls
 from service.commands.call_parts import parts
 from tests.support.in_process import Running, running
@@ -136,10 +138,10 @@ def test_of_a_bad_feed_nothing_is_stored(
     many = [{"item_id": f"more{number}"} for number in range(15)]
     code, _, err = sync([*CATALOGUE, *many, {"item_id": "bad", "title": "x" * 300}])
     assert code == os.EX_DATAERR
-    assert "counted from 'more10', nothing was changed: items[5].title" in err
+    assert "feed.jsonl: row 36, column title: too long; max 256" in err
     code, _, err = sync([*CATALOGUE, CATALOGUE[3]])
     assert code == os.EX_DATAERR
-    assert "row 21 of the feed: item_id 'i3' again" in err
+    assert "row 21, column item_id: 'i3' again" in err
     assert sync([*CATALOGUE, {"item_id": "z", "colour": 1}])[0] == os.EX_DATAERR
     assert live.server.dependencies.active_release.snapshot.catalogue.revision == revision
 
@@ -203,15 +205,21 @@ def test_a_failure_halfway_says_how_far_it_came(
 ) -> None:
     """How many rows are stored, from which on not, and that the same command may be repeated."""
     monkeypatch.setattr(call_parts, "ROWS", 10)
-    path = tmp_path / "bad.jsonl"
+    path = tmp_path / "new.jsonl"
     rows = [{"item_id": f"new{number}", "title": "x"} for number in range(25)]
-    rows[15]["title"] = "x" * 300
     path.write_text("\n".join(map(json.dumps, rows)))
+    send = catalogue_calls.ItemCalls._upsert
+
+    def once(calls: Any, client: Any, part: Any, mask: Any, restore: bool, check: bool) -> Any:
+        if not check and part[0].item_id != "new0":
+            raise CallFailed(grpc.StatusCode.UNAVAILABLE, "store: no answer")
+        return send(calls, client, part, mask, restore, check)
+
+    monkeypatch.setattr(catalogue_calls.ItemCalls, "_upsert", once)
     code, out, err = catalogue("items", "upsert", str(path))
-    assert (code, out) == (os.EX_DATAERR, "")
+    assert (code, out) == (os.EX_UNAVAILABLE, "")
     assert err == (
-        "throughline: INVALID_ARGUMENT: 10 of 25 are stored; counted from 'new10': "
-        "items[5].title: too long; max 256; reason INVALID_REQUEST; "
+        "throughline: UNAVAILABLE: 10 of 25 are stored; counted from 'new10': store: no answer; "
         "the same command does the rest, or a file from that row on\n"
     )
     assert "new9" in offered(live)
@@ -223,12 +231,35 @@ def test_a_failure_halfway_says_how_far_it_came(
     assert "new9" not in offered(live)
 
 
+@pytest.mark.parametrize("command", ["upsert", "sync"])
+def test_a_bad_row_anywhere_stores_nothing(
+    catalogue: Run, live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """What is refused in the last of several calls is told by its line, and none is kept."""
+    monkeypatch.setattr(call_parts, "ROWS", 10)
+    path = tmp_path / "bad.jsonl"
+    rows = [{"item_id": f"{command}{number}", "title": "x"} for number in range(25)]
+    rows[23] |= {"title": "x" * 300, "sensitivity": "a b"}
+    path.write_text("\n\n".join(map(json.dumps, rows)))
+    code, out, err = catalogue(
+        "items", command, str(path), *(["--allow-shrink"] * (command == "sync"))
+    )
+    assert (code, out) == (os.EX_DATAERR, "")
+    assert err == (
+        f"throughline: {path}: row 47, column title: too long; max 256; "
+        "another field is refused, too\n"
+    )
+    assert f"{command}0" not in offered(live)
+
+
 def test_a_row_that_no_call_takes_is_told_before_any_is_sent() -> None:
     """A row of more than 4 MiB is named, with its size, and nothing is sent: nobody is asked."""
     ids = [f"{number:0250}" for number in range(20_000)]
     rows = [Offer(offer_id="small", item_ids=["item1"]), Offer(offer_id="huge", item_ids=ids)]
     with (
         connect(f"127.0.0.1:{free_port()}", tls=Tls()) as nobody,
-        pytest.raises(BadDataset, match=r"row 2: offer_id 'huge': 4\.8 MiB; a call takes at"),
+        pytest.raises(BadDataset, match=r"feed: row 2: offer_id 'huge': 4\.8 MiB; a call takes at"),
     ):
-        catalogue_calls.OfferCalls().upsert(nobody, rows, FieldMask(), restore=False)
+        catalogue_calls.OfferCalls().upsert(
+            nobody, rows, FieldMask(), False, lambda at: f"feed: row {at + 1}"
+        )

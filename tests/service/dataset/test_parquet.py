@@ -1,5 +1,6 @@
 """Tables of a dataset: what is refused, with file, row, column and reason, and what is read."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_a_time_of_no_year_is_named(tmp_path: Path, moment: int) -> None:
     times = pa.array([0, moment], pa.timestamp("us", "UTC"))
     with pytest.raises(BadDataset, match="row 2: column time: invalid timestamp; years 1 to 9999"):
         Table(written(tmp_path, {**pair, **sides, "time": times}, "links"), "links")
+
+
+@pytest.mark.parametrize("make", [lambda array: array, pa.Array.dictionary_encode])
+def test_a_text_that_is_not_utf_8_is_named(
+    tmp_path: Path, make: Callable[[pa.Array], pa.Array]
+) -> None:
+    """Bytes that are no text are refused with their row before anything reads them."""
+    raw = pa.array([b"1", b"\xff2", b"3"], pa.binary())
+    spoilt = make(pa.Array.from_buffers(pa.string(), len(raw), raw.buffers()))
+    for name in ("identifier", "attributes"):
+        with pytest.raises(BadDataset, match=f"row 2: column {name}: not UTF-8"):
+            Table(written(tmp_path, {**GOOD, name: spoilt}), "customers")
 
 
 def test_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:

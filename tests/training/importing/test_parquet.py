@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import BadDataset
-from tests.support.imports import ABOUT, EVENTS, run
+from tests.support.imports import ABOUT, EVENTS, rejects, run
 
 NOON = datetime(2026, 1, 2, 12)
 
@@ -42,6 +42,32 @@ def events(folder: Path, **columns: pa.Array) -> list[tuple[str, datetime, str]]
 def test_an_instant_of_any_type_is_itself(tmp_path: Path, made: Callable[[], pa.Array]) -> None:
     """Timestamps of any unit and zone, texts and numbers of an instant are that instant."""
     assert events(tmp_path, at=made()) == [("1", NOON.replace(tzinfo=UTC), "a")]
+
+
+def spoilt(*values: bytes) -> pa.Array:
+    """Return texts that nobody has looked at."""
+    raw = pa.array(values, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+
+
+@pytest.mark.parametrize("make", [lambda array: array, pa.Array.dictionary_encode])
+@pytest.mark.parametrize("value", [b"u\xff", b"\xed\xa0\x80"])
+def test_texts_that_are_not_utf_8_are_told_by_their_row(
+    tmp_path: Path, value: bytes, make: Callable[[pa.Array], pa.Array]
+) -> None:
+    """Bytes of another encoding, or half a surrogate pair, stop the import or reject their row."""
+    two = {"who": pa.array(["1", "2"]), "what": pa.array(["look"] * 2)}
+    two["at"] = pa.array(["2026-01-02T12:00:00Z"] * 2)
+    two["thing"] = make(spoilt(b"a", value))
+    pq.write_table(pa.table(two), tmp_path / "events.parquet")
+    (tmp_path / "stopped").mkdir()
+    pq.write_table(pa.table(two), tmp_path / "stopped" / "events.parquet")
+    with pytest.raises(BadDataset, match=r"events\.parquet: row 2, column thing: not UTF-8; leave"):
+        run(tmp_path / "stopped", ABOUT + EVENTS, {})
+    lenient = EVENTS.replace("[[events]]", '[[events]]\nread = { undecodable = "reject" }')
+    _, dataset = run(tmp_path, ABOUT + lenient, {})
+    assert dataset.events["item"].to_list() == ["a"]
+    assert rejects(tmp_path) == [("events.parquet", 2, "thing", "not utf-8")]
 
 
 def test_dates_are_the_beginning_of_the_day(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def read_json_lines(
         for row, line in enumerate(islice(filter(str.strip, file), limit), start=1):
             try:
                 record = decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeError):
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 reject(row, "not one JSON object in UTF-8", line)
                 continue
             rows.append(row)

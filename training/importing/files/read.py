@@ -30,7 +30,8 @@ def read_file(
     reject = Unreadable()
     kind = kind_of(path)
     if kind == "parquet":
-        frame = read_parquet(path).head(limit) if limit else read_parquet(path)
+        frame = read_parquet(path, written, reject)
+        frame = frame.head(limit) if limit else frame
     elif kind == "json_lines":
         frame = read_json_lines(path, written, reject, limit)
     else:
