@@ -152,7 +152,7 @@ def run(setting: Setting, config: TrainConfig, directory: Path) -> tuple[list[Wo
             return lambda done, of: bar.update(task, completed=done, total=of)
 
         simulate(dataset, setting, lambda done: bar.update(task, completed=done))
-        trained = train(dataset, directory / "registry", config, steps)
+        trained = train(dataset, directory / "registry", config, "none", steps)
         steps("loading")
         store = open_store(f"sqlite:{directory / 'store'}", key=KEY)
         now = int(setting.end.timestamp() * 1_000_000)

@@ -10,8 +10,6 @@ from service.commands.terminal import table
 
 WHOLE = "all"  # the slice of all cases
 MODEL = "release"
-# What is part of the release, or another release, is no baseline.
-NO_BASELINES = (MODEL, "stage one alone", "in force")
 SHOWN = {"recall@10": "R@10", "ndcg@10": "NDCG@10"}
 
 
@@ -33,9 +31,16 @@ class Measured(msgspec.Struct, frozen=True):
     behind_the_release: dict[str, Interval]
 
 
+class Opponents(msgspec.Struct, frozen=True):
+    """Which opponent, chosen before the test, the release is judged by."""
+
+    judge: str
+
+
 class Intent(msgspec.Struct, frozen=True):
     """All rankers on the cases of one intent."""
 
+    opponents: Opponents
     measured: tuple[Measured, ...]
 
 
@@ -52,28 +57,28 @@ def read_report(registry: Path, release: str) -> Report:
     return msgspec.json.decode(path.read_bytes(), type=Report)
 
 
-def against_the_best(report: Report) -> Table:
-    """Return the release beside the best baseline, figure by figure."""
+def against_the_opponent(report: Report) -> Table:
+    """Return the release beside the opponent that it is judged by, figure by figure."""
     rows = [
         *_rows("default", report.default),
         *_rows("discovery", report.discovery),
     ]
-    columns = ("intent", "cases", "figure", "release", "best baseline", "the release leads by")
-    return table(columns, rows, "The release beside the best baseline [95 % interval]")
+    columns = ("intent", "cases", "figure", "release", "opponent", "the release leads by")
+    title = "The release beside its opponent, chosen before the test [95 % interval]"
+    return table(columns, rows, title)
 
 
 def _rows(name: str, intent: Intent) -> Iterator[tuple[str, ...]]:
     whole = {found.ranker: found for found in intent.measured if found.slice == WHOLE}
-    baselines = [found for ranker, found in whole.items() if ranker not in NO_BASELINES]
-    said_once = (name, f"{baselines[0].n:,}")
+    opponent = whole[intent.opponents.judge]
+    said_once = (name, f"{opponent.n:,}")
     for metric, said in SHOWN.items():
-        best = max(baselines, key=lambda found: found.metrics[metric].value)
-        lead = best.behind_the_release[metric]
+        lead = opponent.behind_the_release[metric]
         yield (
             *said_once,
             said,
             _figure(whole[MODEL].metrics[metric].value),
-            f"{_figure(best.metrics[metric].value)} {best.ranker}",
+            f"{_figure(opponent.metrics[metric].value)} {opponent.ranker}",
             f"{_figure(lead.value)} [{_figure(lead.low)}, {_figure(lead.high)}]",
         )
         said_once = ("", "")

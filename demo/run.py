@@ -13,7 +13,7 @@ from demo.address import USUAL_PORT, listen_on, must_be_free
 from demo.cast import Cast, choose
 from demo.check import check
 from demo.children import run, served
-from demo.figures import against_the_best, read_report
+from demo.figures import against_the_opponent, read_report
 from demo.page import command_line, heading, page
 from demo.story import Story
 from models.errors import BadInput
@@ -82,7 +82,7 @@ def _train(console: Console, dataset: Path, registry: Path, directory: Path) -> 
     seconds = time.monotonic() - began
     release = Registry(registry).entries()[0].release
     console.print(Text(printed[0]))  # what was learnt, and on which days it is measured
-    console.print(against_the_best(read_report(registry, release)))
+    console.print(against_the_opponent(read_report(registry, release)))
     console.print(Text(f"The release is {release}."))
     console.print(Text(f"The whole report: {log}"))
     console.print(Text(f"{seconds:.1f} s", "dim"))

@@ -215,8 +215,8 @@ class Story:
             )
             for item in items
         ]
-        for row, result in send_events(self._client, events).refused:
-            raise StoryFailed(f"event {row} refused: {result.outcome.detail}")
+        for result in send_events(self._client, events).refused:
+            raise StoryFailed(f"an event refused: {result.outcome.detail}")
 
     def _sell_out(self, item_id: str) -> None:
         item = self._client.call(self._client.offers.GetItem, GetItemRequest(item_id=item_id)).item

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,14 @@ app = typer.Typer(no_args_is_help=True, help="Data and training.")
 
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop, with exit code 65, where a check of the data warns.")
+]
+
+BaselinesOption = Annotated[
+    Literal["none", "quick", "all"],
+    typer.Option(
+        "--baselines",
+        help="What it is compared with; quick leaves out EASE and LightFM by customer.",
+    ),
 ]
 
 
@@ -154,6 +162,7 @@ def train(
             min=0.001, max=1.0, help="Learn from this share of the customers.", show_default="all"
         ),
     ] = None,
+    baselines: BaselinesOption = "quick",
     strict: Strict = False,
 ) -> None:
     """Learn from a dataset, measure against the baselines, and write a release.
@@ -169,6 +178,7 @@ def train(
     from training.checks.inspector import Inspector
     from training.response.contacts import ResponseConfig
     from training.run.config import TrainConfig, read_config
+    from training.run.opponents_report import verdicts
     from training.run.report import report_tables
     from training.terminal import errors, output, progress_bar
     from training.train import train as run
@@ -194,7 +204,7 @@ def train(
         inspector = Inspector(bar.console, strict)
         steps("checking the dataset")
         inspector.dataset(dataset)
-        trained = run(dataset, registry, chosen, steps, inspector.split)
+        trained = run(dataset, registry, chosen, baselines, steps, inspector.split)
     console, pipeline = output(), trained.pipeline
     console.print(f"Learnt to predict: {', '.join(pipeline.targets)}. Split: {pipeline.meaning}.")
     for part in report_tables(pipeline):
@@ -203,6 +213,8 @@ def train(
         console.print(f"Stage one alone: {pipeline.skipped_reason}.", markup=False, soft_wrap=True)
     if chosen.refit:
         console.print("Fitted again on everything; the figures are those of the fit before.")
+    for verdict in verdicts(pipeline.opponents, pipeline.measured):
+        console.print(verdict, markup=False, soft_wrap=True)
     console.print(
         f"{trained.seconds:.0f} s, at most {trained.peak_memory_mib:.0f} MiB of memory. "
         f"The release is {trained.directory}.",

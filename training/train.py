@@ -16,6 +16,7 @@ from training.evaluation.incumbent import IN_FORCE, MODEL, comparison, release_i
 from training.evaluation.slices import Measurement
 from training.log.event_log import read_log
 from training.log.sample import sample
+from training.opponents.opponents import Baselines
 from training.progress import Steps, no_steps
 from training.ranking.second_stage import DEFAULT
 from training.run.config import TrainConfig
@@ -42,13 +43,15 @@ def train(
     dataset: Path,
     registry: Path,
     config: TrainConfig,
+    baselines: Baselines = "quick",
     steps: Steps = no_steps,
     inspect: Inspect = no_inspection,
 ) -> TrainingRun:
     """Train on `dataset` and enter the release into `registry`; it is not put in force.
 
     With `refit` the release is fitted again on everything, and its metrics remain those of the one
-    fitted on the training part. The release in force is measured on the same cases, for the gate of
+    fitted on the training part. `baselines` says which opponents it is compared with, which changes
+    nothing of the release. The release in force is measured on the same cases, for the gate of
     a promotion. `inspect` is shown what is held out before anything is learnt, and may raise.
     Raises `BadDataset` for data that nothing can be learnt from.
     """
@@ -61,7 +64,7 @@ def train(
         log = sample(log, config.share, config.seed)
     if len(log.items) < 2:
         raise BadDataset(f"{dataset}: items: fewer than 2 items")
-    pipeline = train_pipeline(dataset, log, config, incumbent, steps, inspect)
+    pipeline = train_pipeline(dataset, log, config, incumbent, baselines, steps, inspect)
     fields = manifest_fields(
         log, pipeline.targets, pipeline.release.history, config, pipeline.meaning
     )

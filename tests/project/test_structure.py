@@ -26,7 +26,7 @@ ONLY_IN = {
     "pyarrow": ("service/dataset/parquet.py", "training/importing/files/parquet.py"),
     "lightfm": ("training/retrieval/fit.py",),
     "lightgbm": ("training/ranking/fit_trees.py",),
-    "implicit": ("training/evaluation/strong_baselines.py",),
+    "implicit": ("training/opponents/ials.py",),
     "polars": ("training/",),
     "redis": ("service/",),
     "grpc": ("service/",),

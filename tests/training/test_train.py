@@ -38,17 +38,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_same_data_and_seed_give_the_same_release(shop: Path, tmp_path: Path) -> None:
     """Two runs on the same data under one seed write one id, another seed another."""
-    ids = [train(shop, tmp_path / str(run), QUICK).release for run in range(2)]
+    ids = [train(shop, tmp_path / str(run), QUICK, "none").release for run in range(2)]
     assert ids[0] == ids[1]
     other = msgspec.structs.replace(QUICK, seed=5)
-    assert train(shop, tmp_path / "2", other).release != ids[0]
+    assert train(shop, tmp_path / "2", other, "none").release != ids[0]
 
 
 def test_a_release_is_entered_loads_and_answers_its_golden_requests(
     shop: Path, tmp_path: Path
 ) -> None:
     """What training writes is verified, answers its golden requests, and decides nothing yet."""
-    trained = train(shop, tmp_path, QUICK)
+    trained = train(shop, tmp_path, QUICK, "all")
     registry = Registry(tmp_path)
     assert [entry.release for entry in registry.entries()] == [trained.release]
     assert not registry.pointer().release
@@ -68,7 +68,7 @@ def test_a_release_is_entered_loads_and_answers_its_golden_requests(
 
 def test_no_identifier_is_in_a_release(shop: Path, tmp_path: Path) -> None:
     """No file of a release holds the value of any customer's identifier."""
-    trained = train(shop, tmp_path, QUICK)
+    trained = train(shop, tmp_path, QUICK, "none")
     identifiers = pl.read_parquet(shop / "events.parquet")["identifier"].unique().to_list()
     # Shorter ones could stand there by chance, in a digest or in the bytes of an array.
     values = [value for value in identifiers if len(value) >= 8]
@@ -79,7 +79,7 @@ def test_no_identifier_is_in_a_release(shop: Path, tmp_path: Path) -> None:
 
 def test_evaluation_counts_as_it_says(shop: Path, tmp_path: Path) -> None:
     """Unknown targets are misses, unknown customers are cold, and masked items are not listed."""
-    release = load_release(train(shop, tmp_path, QUICK).directory)
+    release = load_release(train(shop, tmp_path, QUICK, "none").directory)
     log = read_log(shop)
     events = pl.read_parquet(shop / "events.parquet").filter(pl.col("type") == "purchase")
     first = events.row(0, named=True)
@@ -108,7 +108,7 @@ def test_evaluation_counts_as_it_says(shop: Path, tmp_path: Path) -> None:
 
 def test_discovery_is_evaluated_among_what_was_never_touched(shop: Path, tmp_path: Path) -> None:
     """Under discovery only untouched targets are right, and nothing that was touched is listed."""
-    release = load_release(train(shop, tmp_path, QUICK).directory)
+    release = load_release(train(shop, tmp_path, QUICK, "none").directory)
     log = read_log(shop)
     at = max(range(len(log.customers)), key=lambda at: len(log.customers[at].events))
     touched = {event.item for event in log.customers[at].events if event.item}
@@ -154,12 +154,12 @@ def test_the_release_in_force_is_measured_beside_a_new_one(tmp_path: Path) -> No
     data, start = tmp_path / "data", datetime(2026, 3, 1, tzinfo=UTC)
     simulate(data, Setting(160, 60, 90, 1, start), lambda done: None)
     registry = Registry(tmp_path / "both")
-    first = train(data, registry.directory, QUICK).release
+    first = train(data, registry.directory, QUICK, "none").release
     stump = IntentConfig(ranker=RankerSettings(trees=1, leaves=2, least_rows=5))
     poor = msgspec.structs.replace(QUICK, default=stump)
     registry.promote(first, 1)
-    trained = train(data, registry.directory, poor)
-    assert trained.release == train(data, tmp_path / "alone", poor).release
+    trained = train(data, registry.directory, poor, "none")
+    assert trained.release == train(data, tmp_path / "alone", poor, "none").release
     compared = registry.compared(trained.release, first)
     assert compared is not None
     measured = {

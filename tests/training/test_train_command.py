@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from demo.figures import against_the_best, read_report
+from demo.figures import against_the_opponent, read_report
 from models.decision.decide import decide
 from models.decision.inputs import SharedInputs
 from models.domain.catalogue import Catalogue, Item, Money
@@ -103,6 +103,7 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
     (tmp_path / "train.toml").write_text(CONFIG)
     registry = tmp_path / "registry"
     arguments = [str(tmp_path / "shop"), "--config", str(tmp_path / "train.toml"), "--refit"]
+    arguments += ["--baselines", "all"]
     result = CliRunner().invoke(app, ["train", *arguments, "--registry", str(registry)])
     assert result.exit_code == 0, result.output
     assert "Intent default" in result.output
@@ -124,7 +125,7 @@ def test_one_command_fits_measures_and_writes_both_stages(tmp_path: Path) -> Non
         again = {row["ranker"] for row in figures["renewed"]}
         assert again == rankers - {"release", "stage one alone"} | {"release renewed"}
     # The demo reads this report as well: two figures of each intent.
-    assert against_the_best(read_report(registry, release_id)).row_count == 4
+    assert against_the_opponent(read_report(registry, release_id)).row_count == 4
     release = load_release(registry / release_id)
     assert release.second_stage is not None
     configuration = release.manifest.configuration

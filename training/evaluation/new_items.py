@@ -4,7 +4,7 @@ In a list of all items one without interactions is behind thousands with some. R
 items only, it shows what a ranker makes of features alone; one that counts purchases is at chance.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +16,6 @@ from models.recommender.item_history import item_history_of
 from models.recommender.new_items import NewItems
 from models.recommender.user_vector import place_customer
 from models.release.release import Release
-from training.evaluation.baselines import BaselineCounts, Scores, popularity_scores
-from training.evaluation.content_similarity import content_scores
 from training.evaluation.incumbent import MODEL
 from training.evaluation.ranked_lists import BLOCK, score_lists
 from training.evaluation.slices import ALL, Measurement, case_targets, measure
@@ -26,42 +24,45 @@ from training.splits.eval_cases import EvalCase
 
 SLICE = "new items among themselves"
 
+# Scores (cases, items), block by block of cases.
+Scores = Iterator[NDArray[np.float64]]
+CompareScores = Callable[[Sequence[EvalCase]], Mapping[str, Scores]]
+
 
 def measure_new_items(
     release: Release,
-    counts: BaselineCounts,
     eval_cases: Sequence[EvalCase],
     log: Log,
-    names: tuple[str, str, str],
+    stage_one: str,
+    compare: CompareScores,
     ks: tuple[int, ...],
     seed: int,
 ) -> list[Measurement]:
-    """Measure how `release` ranks new items, and compare it with three rankers called by `names`.
+    """Measure how `release` ranks new items, and compare it with its stage one, called `stage_one`.
 
-    These are stage one alone, content similarity and popularity. An item is new if no event of
-    `log`, the one of `counts`, is about it. Only cases with a new target count, and only new items
-    are listed. Returns nothing where there is no such case.
+    `compare` returns the scores of further rankers by their names. An item is new if no event of
+    `log`, which all learnt from, is about it. Only cases with a new target count, and only new
+    items are listed. Returns nothing where there is no such case.
     """
+    row_of = {item: row for row, item in enumerate(release.items)}
     touched = {event.item for customer in log.customers for event in customer.events if event.item}
     new = np.array([item not in touched for item in release.items], np.bool_)
     new_cases = [
         new_case
         for eval_case in eval_cases
-        if (new_case := _of_new(eval_case, counts, touched)).case.targets
+        if (new_case := _of_new(eval_case, row_of, touched)).case.targets
     ]
     if not new_cases:
         return []
-    stage_one, content, popularity = names
     stage = release.second_stage
     rows = np.flatnonzero(new)
     scores: Mapping[str, Scores | None] = {
         MODEL: stage and _by_features(release, stage.retrieval.buyers, log, new_cases, rows),
         stage_one: _by_stage_one(release, new_cases),
-        content: content_scores(counts, new_cases, log),
-        popularity: popularity_scores(counts, new_cases),
+        **compare(new_cases),
     }
     lists = {
-        name: score_lists(_among(blocks, new), new_cases, counts.row_of, max(ks), seed)
+        name: score_lists(_among(blocks, new), new_cases, row_of, max(ks), seed)
         for name, blocks in scores.items()
         if blocks is not None
     }
@@ -73,12 +74,12 @@ def measure_new_items(
     ]
 
 
-def _of_new(eval_case: EvalCase, counts: BaselineCounts, touched: set[str]) -> EvalCase:
+def _of_new(eval_case: EvalCase, row_of: Mapping[str, int], touched: set[str]) -> EvalCase:
     """Return the case with only the targets that are new and in the release."""
     targets = tuple(
         target
         for target in eval_case.case.targets
-        if target.item in counts.row_of and target.item not in touched
+        if target.item in row_of and target.item not in touched
     )
     return replace(eval_case, case=replace(eval_case.case, targets=targets))
 

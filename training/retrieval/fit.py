@@ -118,12 +118,13 @@ def fit_by_customer(
     shape: tuple[int, int],
     settings: StageOneSettings,
     seed: int,
-    progress: Progress = no_progress,
+    features: sparse.csr_matrix | None = None,
 ) -> tuple[Floats, Floats]:
-    """Fit LightFM without features, on (customer, item) `pairs`: one vector for each of both.
+    """Fit LightFM on (customer, item) `pairs`: one vector for each of both.
 
     Returns vectors of customers (n, D) ending in 1 and of items (m, D) ending in the bias, where
-    `shape` is (n, m) and D is `dimensions`.
+    `shape` is (n, m) and D is `dimensions`. With `features` (m, f) an item is the sum of the
+    vectors of its features, else it has one of its own.
     """
     ones = np.ones(len(pairs), np.float32)
     interactions = sparse.coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape)
@@ -136,11 +137,10 @@ def fit_by_customer(
         user_alpha=settings.regularisation,
         random_state=seed,
     )
-    for epoch in range(settings.epochs):
-        model.fit_partial(interactions)
-        progress(epoch + 1, settings.epochs)
+    model.fit(interactions, item_features=features, epochs=settings.epochs)
     users = np.hstack([model.user_embeddings, np.ones((shape[0], 1), np.float32)])
-    return users, np.hstack([model.item_embeddings, model.item_biases[:, None]])
+    vectors = np.hstack([model.item_embeddings, model.item_biases[:, None]])
+    return users, vectors if features is None else features @ vectors
 
 
 def _user_matrix(examples: Examples, minimum: int) -> tuple[list[str], sparse.csr_matrix]:

@@ -1,4 +1,4 @@
-"""Fit both stages by a configuration, and compare them with every baseline, intent by intent."""
+"""Fit both stages by a configuration, and compare them with their opponents, intent by intent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,24 +17,19 @@ from models.recommender.user_features import HistoryConfig
 from models.release.release import Release, ReleaseContent
 from training.counting.candidate_tables import count_retrieval
 from training.counting.interactions import interactions_of
-from training.evaluation import baselines, cold_users
+from training.evaluation import cold_users
 from training.evaluation.catalogue_coverage import CatalogueCoverage, coverage_by_ranker
-from training.evaluation.compared_rankers import (
-    CONTENT,
-    KS,
-    POPULARITY,
-    STAGE_ONE,
-    baselines_by_intent,
-    compared_releases,
-    lists_of_scores,
-)
-from training.evaluation.content_similarity import content_scores
+from training.evaluation.compared_releases import KS, STAGE_ONE, compared_releases
 from training.evaluation.incumbent import MODEL
-from training.evaluation.new_items import measure_new_items
+from training.evaluation.new_items import Scores, measure_new_items
 from training.evaluation.ranked_lists import release_lists
 from training.evaluation.redemptions import measure_redemptions
 from training.evaluation.slices import Measurement, case_targets, measure
 from training.log.event_log import Log
+from training.opponents.content import CONTENT
+from training.opponents.item_knn import ITEM_KNN
+from training.opponents.opponents import Baselines, Opponents, families_of, make_opponents
+from training.opponents.popularity import POPULARITY
 from training.progress import Steps
 from training.ranking.cross_fit import NothingToLearn
 from training.ranking.second_stage import (
@@ -50,8 +45,9 @@ from training.response.stage import AFFINITY, ResponseStage, fit_response_stage
 from training.retrieval.stage_one import fit_content, history_for
 from training.run.config import TrainConfig
 from training.run.release import in_memory, manifest_fields
+from training.run.windows import earlier_windows, eval_cases_in, window_before
 from training.splits.cases import Inspect, Split, of_known_customers
-from training.splits.eval_cases import EvalCase, RankedLists, eval_cases_of
+from training.splits.eval_cases import EvalCase, RankedLists
 from training.splits.held_out import held_out, window_out
 from training.splits.protocols import target_types
 from training.splits.restore import restore_cases
@@ -67,6 +63,8 @@ class TrainedPipeline:
     `meaning` says how the log was split, `targets` are the event types to predict. `stage` is None
     where there is nothing to learn a second stage from, and `skipped_reason` says why.
 
+    `opponents` are what it is compared with, each as it was chosen before the test.
+
     By intent: `measured` are the measurements of all rankers, `renewed` those of a release whose
     trend is counted again during the test, `sources` the recall by source, `catalogue_coverage` the
     figures of each ranker. Over all: `redeemed` are the measurements of offers, `cold_users` of
@@ -80,6 +78,7 @@ class TrainedPipeline:
     content: ReleaseContent
     stage: FittedSecondStage | None
     skipped_reason: str
+    opponents: Opponents
     measured: Mapping[str, Sequence[Measurement]]
     renewed: Mapping[str, Sequence[Measurement]]
     redeemed: Sequence[Measurement]
@@ -95,10 +94,11 @@ def train_pipeline(
     whole_log: Log,
     config: TrainConfig,
     incumbent: Release | None,
+    baselines: Baselines,
     steps: Steps,
     inspect: Inspect,
 ) -> TrainedPipeline:
-    """Fit both stages on what is not held out, and measure them and the baselines on the rest.
+    """Fit both stages on what is not held out, and measure them and the opponents on the rest.
 
     `inspect` sees the split before anything is fitted. `incumbent` is measured on the same cases.
     Where the trees did not see the cases, the release itself is measured; else each customer is
@@ -116,12 +116,15 @@ def train_pipeline(
     content = fit_content(split.training, targets, history, settings, seed, steps("stage one"))
     fields = manifest_fields(whole_log, targets, history, config, split.meaning)
     stage_one_release = in_memory(content, fields)
-    eval_cases = _eval_cases(log, split, mask) if split.cases else []
+    eval_cases = eval_cases_in(log, split, mask) if split.cases else []
+    earlier = earlier_windows(split, targets, mask, config) if split.window else []
     stage, skipped_reason = None, ""
     response_stage: ResponseStage | None = None
     try:
         test_window = TrainingWindow(split.training, eval_cases)
-        windows = _earlier_windows(split, targets, mask, config) if split.window else [test_window]
+        windows = earlier if split.window else [test_window]
+        if not windows:
+            raise NothingToLearn("events.parquet: no window before the test to learn from")
         measured_on = test_window if split.window else None
         trend = log if split.window else None
         second_stage = config.second_stage
@@ -141,14 +144,21 @@ def train_pipeline(
         skipped_reason = str(error)
     release = in_memory(content, fields)
     touched = frozenset(e.item for c in split.training.customers for e in c.events if e.item)
-    popularity = baselines.count_for_baselines(split.training, targets, release.items).popular
+    opponents = make_opponents(
+        split.training,
+        window_before(dataset, split, earlier, targets, config),
+        targets,
+        release.items,
+        families_of(baselines),
+        settings,
+        seed,
+        steps,
+    )
+    popularity = np.asarray(opponents.past.acts.targets.sum(axis=0), np.float64).ravel()
     intents = stage.intents if stage else {}
     cases_by_intent = {intent: ranked.eval_cases for intent, ranked in intents.items()} or {
         DEFAULT: eval_cases
     }
-    baseline_lists = baselines_by_intent(
-        cases_by_intent, split.training, targets, release.items, settings, seed, steps
-    )
     measured, renewed, sources, coverage = {}, {}, {}, {}
     for intent, intent_cases in cases_by_intent.items() if split.cases else ():
         fitted = intents.get(intent)
@@ -160,13 +170,14 @@ def train_pipeline(
         lists |= compared_releases(
             release, stage_one_release, incumbent, intent_cases, intent, stage is not None, steps
         )
-        lists |= baseline_lists[intent]
+        opponent_lists = opponents.lists(intent, intent_cases, max(KS), steps)
+        lists |= opponent_lists
         steps(f"{intent}: measuring")(0, 1)
         target_rows = case_targets(intent_cases, release.items, touched)
         measured[intent] = measure(lists, target_rows, len(release.items), KS, seed)
         coverage[intent] = coverage_by_ranker(lists, popularity, SHOWN)
         if fitted is not None and fitted.measured_later and config.trend is not None:
-            lists = {RENEWED: fitted.lists, **baseline_lists[intent]}
+            lists = {RENEWED: fitted.lists, **opponent_lists}
             renewed[intent] = measure(lists, target_rows, len(release.items), KS, seed)
         if fitted is not None and stage is not None:
             names = source_names(stage.retrieval.tables.names)
@@ -183,10 +194,12 @@ def train_pipeline(
         redeemed = measure_redemptions(known, log, split.window, seed)
     new_measured: Sequence[Measurement] = ()
     if stage is not None:
-        new_measured = _new_items(release, split.training, targets, eval_cases, seed)
+        new_measured = _new_items(release, split.training, opponents, eval_cases, seed)
     cold_measured: Sequence[Measurement] = ()
     if stage is not None and cold.any():
-        cold_measured = _cold_users(release, whole_log, cold, log, split, targets, config)
+        cold_measured = _cold_users(
+            release, whole_log, cold, split, targets, opponents, config, steps
+        )
     if config.refit:
         if config.split.protocol == "truth":
             whole_log = restore_cases(whole_log, split.cases, targets[0])
@@ -199,6 +212,7 @@ def train_pipeline(
         content=content,
         stage=stage,
         skipped_reason=skipped_reason,
+        opponents=opponents,
         measured=measured,
         renewed=renewed,
         redeemed=redeemed,
@@ -267,28 +281,20 @@ def _cold_users(
     release: Release,
     log: Log,
     cold: NDArray[np.bool_],
-    known: Log,
     split: Split,
     targets: tuple[str, ...],
+    opponents: Opponents,
     config: TrainConfig,
+    steps: Steps,
 ) -> Sequence[Measurement]:
     if not split.window:
         raise BadDataset(f"newcomers are met in a last window; here is none: {split.meaning}")
     everybody = window_out(log, targets, config.split, config.seed).cases
     cases = [case for case in everybody if case.customer is not None and cold[case.customer]]
-    counts = baselines.count_for_baselines(split.training, targets, release.items)
 
     def compared(eval_cases: Sequence[EvalCase]) -> Mapping[str, RankedLists]:
-        return lists_of_scores(
-            {
-                POPULARITY: baselines.popularity_scores(counts, eval_cases),
-                "item-kNN": baselines.item_knn_scores(counts, eval_cases, known),
-                CONTENT: content_scores(counts, eval_cases, known),
-            },
-            eval_cases,
-            counts,
-            config.seed,
-        )
+        names = (POPULARITY.name, ITEM_KNN.name, CONTENT.name)
+        return opponents.lists(DEFAULT, eval_cases, max(KS), steps, *names)
 
     return cold_users.measure_cold_users(release, log, cases, compared, MODEL, KS, config.seed)
 
@@ -296,35 +302,15 @@ def _cold_users(
 def _new_items(
     release: Release,
     log: Log,
-    targets: tuple[str, ...],
+    opponents: Opponents,
     eval_cases: Sequence[EvalCase],
     seed: int,
 ) -> Sequence[Measurement]:
-    counts = baselines.count_for_baselines(log, targets, release.items)
-    names = (STAGE_ONE, CONTENT, POPULARITY)
-    return measure_new_items(release, counts, eval_cases, log, names, KS, seed)
+    def compared(new_cases: Sequence[EvalCase]) -> Mapping[str, Scores]:
+        return {
+            family.name: opponents.scores(family.name, DEFAULT, new_cases)
+            for family in (CONTENT, POPULARITY)
+            if family.name in opponents.chosen(DEFAULT)
+        }
 
-
-def _eval_cases(log: Log, split: Split, mask: Sequence[str]) -> list[EvalCase]:
-    return eval_cases_of(log if split.window else split.training, split.cases, mask)
-
-
-def _earlier_windows(
-    split: Split, targets: Sequence[str], mask: Sequence[str], config: TrainConfig
-) -> list[TrainingWindow]:
-    """Return the windows before the test, the latest first.
-
-    Raises `NothingToLearn` where there is none.
-    """
-    windows = []
-    for _ in range(config.windows):
-        before = split.training
-        split = window_out(before, tuple(targets), config.split, config.seed)
-        if not split.cases:
-            break
-        windows.append(
-            TrainingWindow(split.training, _eval_cases(before, split, mask), split.window)
-        )
-    if not windows:
-        raise NothingToLearn("events.parquet: no window before the test to learn from")
-    return windows
+    return measure_new_items(release, eval_cases, log, STAGE_ONE, compared, KS, seed)

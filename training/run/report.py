@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from training.evaluation.bootstrap import Interval
-from training.evaluation.compared_rankers import CONTENT, POPULARITY
 from training.evaluation.incumbent import MODEL
 from training.evaluation.slices import ALL, Measurement
+from training.opponents.content import CONTENT
+from training.opponents.popularity import POPULARITY
 from training.response.figures import AUC, LOSS, WITHIN, ResponseFigures
+from training.run.opponents_report import cell, opponents_data, opponents_table
 from training.run.pipeline import RENEWED, TrainedPipeline
 from training.run.pipeline import SHOWN as PLACES
 from training.terminal import table
@@ -33,7 +35,7 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
             if measurement.slice != ALL and measurement.ranker == MODEL
         ]
         by = {(measurement.ranker, measurement.slice): measurement for measurement in measured}
-        compared = [name for name in (POPULARITY, CONTENT) if (name, ALL) in by]
+        compared = [name for name in (POPULARITY.name, CONTENT.name) if (name, ALL) in by]
         title = f"Intent {intent}: {whole[0].n:,} cases [95 % interval]"
         ranked = trained.stage.intents.get(intent) if trained.stage else None
         if ranked is not None and trained.responses is None:
@@ -50,6 +52,8 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
                 ],
             )
         )
+        if trained.opponents.chosen(intent):
+            tables.append(opponents_table(intent, trained.opponents, whole))
         renewed = [
             measurement
             for measurement in trained.renewed.get(intent, ())
@@ -78,7 +82,7 @@ def report_tables(trained: TrainedPipeline) -> list[Table]:
                         f"{measurement.n:,}",
                         *_cells(measurement),
                         *(
-                            _cell(by[name, measurement.slice].metrics[COMPARED_METRIC])
+                            cell(by[name, measurement.slice].metrics[COMPARED_METRIC])
                             for name in compared
                         ),
                     )
@@ -195,7 +199,7 @@ def response_tables(figures: ResponseFigures) -> list[Table]:
             ("slice",),
             ("contacts", "forecast", "responded"),
             [
-                (part.slice, f"{part.n:,}", f"{part.forecast:.4f}", _cell(part.responded, digits=4))
+                (part.slice, f"{part.n:,}", f"{part.forecast:.4f}", cell(part.responded, digits=4))
                 for part in figures.calibrated
             ],
         ),
@@ -213,6 +217,7 @@ def report_figures(trained: TrainedPipeline) -> dict[str, object]:
                 name: coverage._asdict()
                 for name, coverage in trained.catalogue_coverage[intent].items()
             },
+            "opponents": opponents_data(trained.opponents, intent),
             "measured": [_as_data(measurement) for measurement in measured],
             "renewed": [_as_data(measurement) for measurement in trained.renewed.get(intent, ())],
         }
@@ -245,19 +250,14 @@ def _as_data(measurement: Measurement) -> dict[str, object]:
 
 
 def _cells(measurement: Measurement) -> Sequence[str]:
-    return [_cell(measurement.metrics[name]) for name in SHOWN]
-
-
-def _cell(interval: Interval, digits: int = 3, sign: str = "") -> str:
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in interval)
-    return f"{value} [{low}, {high}]"
+    return [cell(measurement.metrics[name]) for name in SHOWN]
 
 
 def _cell_or_none(metrics: Mapping[str, Interval], name: str, sign: str = "") -> str:
-    return _cell(metrics[name], sign=sign) if name in metrics else ""
+    return cell(metrics[name], sign=sign) if name in metrics else ""
 
 
 def _leads(measurement: Measurement) -> Sequence[str]:
     if not measurement.lead:
         return [""] * len(LEAD_METRICS)
-    return [_cell(measurement.lead[name], sign="+") for name in LEAD_METRICS]
+    return [cell(measurement.lead[name], sign="+") for name in LEAD_METRICS]

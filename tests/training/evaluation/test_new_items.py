@@ -1,5 +1,6 @@
 """Newcomers are in nothing that is learnt; new items are ranked among themselves."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,18 +8,23 @@ import pytest
 
 from models.domain.catalogue import Item
 from tests.support.training_logs import log_of
-from training.evaluation.baselines import count_for_baselines
 from training.evaluation.cold_users import deal_cold_users, without_customers
-from training.evaluation.content_similarity import content_scores
-from training.evaluation.new_items import measure_new_items
+from training.evaluation.new_items import Scores, measure_new_items
+from training.opponents.choice import past_of, question_of, scores_of
+from training.opponents.content import CONTENT
+from training.opponents.opponents import make_opponents
+from training.opponents.popularity import POPULARITY
 from training.retrieval.fit import StageOneSettings
 from training.retrieval.stage_one import fit_content, history_for
 from training.run.config import TrainConfig
 from training.run.release import in_memory, manifest_fields
 from training.splits.cases import Case, Target
-from training.splits.eval_cases import eval_cases_of
+from training.splits.eval_cases import EvalCase, eval_cases_of
 
 pytestmark = pytest.mark.machine
+
+TARGETS = ("purchase",)
+STAGE_ONE = StageOneSettings(dimensions=8, epochs=1)
 
 
 def test_newcomers_are_emptied_and_met_after_a_few_acts() -> None:
@@ -42,13 +48,15 @@ def test_content_scores_by_the_features_in_common() -> None:
     log = log_of("bA", "bB bB", "", sequence=True)
     features = {"A": {"kind": ["x"], "brand": ["p"]}, "B": {"kind": ["y"]}, "C": {"kind": ["x"]}}
     items = {name: Item(id=name, features=said) for name, said in features.items()}
-    trained = count_for_baselines(log, ["purchase"], sorted(items))
+    assert not list(CONTENT.rankers(past_of(log, TARGETS, sorted(items), STAGE_ONE, 0), None))
+    described = past_of(replace(log, items=items), TARGETS, sorted(items), STAGE_ONE, 0)
     asked = eval_cases_of(log, [Case(at, (), None, None) for at in (0, 2)])
-    assert content_scores(trained, asked, log) is None
-    described = content_scores(trained, asked, replace(log, items=items))
-    assert described is not None
-    known, nobody = np.concatenate(list(described))
-    assert known == pytest.approx([4, 0, 4 / np.sqrt(2)], abs=1e-4)
+    (content,) = CONTENT.rankers(described, None)
+    fill = next(POPULARITY.rankers(described, None))
+    (scores,) = scores_of(content, fill, question_of(log, asked, TARGETS, sorted(items)))
+    known, nobody = scores
+    assert known[[0, 2]] == pytest.approx([4, 4 / np.sqrt(2)])
+    assert known[1] < 0
     assert nobody.argmax() == 1
 
 
@@ -58,7 +66,6 @@ def test_new_items_are_ranked_among_themselves() -> None:
     kinds = {"A": "x", "B": "y", "C": "x", "D": "y"}
     items = {name: Item(id=name, features={"kind": [kind]}) for name, kind in kinds.items()}
     log = replace(log, items=items)
-    trained = count_for_baselines(log, ["purchase"], sorted(items))
     cases = [Case(0, (Target("C", ""), Target("B", "")), None, None)]
     cases += [Case(1, (Target("D", ""),), None, None), Case(2, (Target("A", ""),), None, None)]
     history = history_for(log)
@@ -66,9 +73,18 @@ def test_new_items_are_ranked_among_themselves() -> None:
     content = fit_content(log, ("purchase",), history, settings, 0, lambda done, of: None)
     release = in_memory(content, manifest_fields(log, ("purchase",), history, TrainConfig(), ""))
     asked = eval_cases_of(log, cases)
-    found = measure_new_items(release, trained, asked, log, ("one", "alike", "bought"), (1, 2), 0)
-    assert [(one.ranker, one.n) for one in found] == [("one", 2), ("alike", 2), ("bought", 2)]
+    families = [CONTENT, POPULARITY]
+    others = make_opponents(
+        log, None, TARGETS, release.items, families, settings, 0, lambda step: lambda done, of: None
+    )
+
+    def compared(new_cases: Sequence[EvalCase]) -> Mapping[str, Scores]:
+        return {one.name: others.scores(one.name, "default", new_cases) for one in families}
+
+    found = measure_new_items(release, asked, log, "one", compared, (1, 2), 0)
+    names = ["one", CONTENT.name, POPULARITY.name]
+    assert [(one.ranker, one.n) for one in found] == [(name, 2) for name in names]
     by = {one.ranker: one.metrics for one in found}
-    assert by["alike"]["recall@1"][0] == 1.0
+    assert by[CONTENT.name]["recall@1"][0] == 1.0
     assert all(metrics["recall@2"][0] == 1.0 for metrics in by.values())
-    assert not measure_new_items(release, trained, asked[2:], log, ("a", "b", "c"), (1,), 0)
+    assert not measure_new_items(release, asked[2:], log, "one", compared, (1,), 0)
