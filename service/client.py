@@ -134,9 +134,11 @@ class Client:
             try:
                 return method(request, timeout=max(0.0, end - time.monotonic()))
             except grpc.RpcError as error:
-                wait = _advised_wait(error)
-                if wait is None or not calls_left or time.monotonic() + wait >= end:
-                    raise _failure(error, self._server, self._tls) from None
+                details = _details(error)
+                wait = details.wait
+                soon = wait is not None and wait <= LONGEST_WAIT
+                if wait is None or not soon or not calls_left or time.monotonic() + wait >= end:
+                    raise _failure(error, details, self._server, self._tls) from None
             time.sleep(wait)
         raise AssertionError("the last call returns or raises")
 
@@ -152,23 +154,41 @@ def connect(server: str, timeout: float = 10.0, tls: Tls | None = None) -> Itera
         yield Client(channel, server, timeout, tls, CALLS)
 
 
-def _advised_wait(error: grpc.RpcError) -> float | None:
-    """Return after how many seconds the service wants the call again; None: not in a moment."""
-    status = rpc_status.from_call(cast(grpc.Call, error))
-    retry = RetryInfo()
-    for packed in () if status is None else status.details:
-        if packed.Unpack(retry):
-            wait: float = retry.retry_delay.ToMilliseconds() / 1000
-            return wait if wait <= LONGEST_WAIT else None
-    return None
+class _Details(NamedTuple):
+    """What a status says beside its message.
+
+    `told` are its parts in words, `violations` the fields that were refused and why, and `wait` is
+    after how many seconds the service wants the call again, None where it does not.
+    """
+
+    told: list[str]
+    violations: list[tuple[str, str]]
+    wait: float | None
 
 
-def _failure(error: grpc.RpcError, server: str, tls: Tls) -> CallFailed:
+def _details(error: grpc.RpcError) -> _Details:
     # Every RpcError that a call raises is a Call as well; the stubs cannot say so.
+    status = rpc_status.from_call(cast(grpc.Call, error))
+    told: list[str] = []
+    violations: list[tuple[str, str]] = []
+    wait = None
+    for packed in () if status is None else status.details:
+        bad, info, retry = BadRequest(), ErrorInfo(), RetryInfo()
+        if packed.Unpack(bad):
+            violations += [(field.field, field.description) for field in bad.field_violations]
+            told += [f"{field.field}: {field.description}" for field in bad.field_violations]
+        elif packed.Unpack(info):
+            told.append(f"reason {info.reason}")
+        elif packed.Unpack(retry):
+            wait = retry.retry_delay.ToMilliseconds() / 1000
+            told.append(f"retry in {wait:g} s")
+    return _Details(told, violations, wait)
+
+
+def _failure(error: grpc.RpcError, details: _Details, server: str, tls: Tls) -> CallFailed:
     call = cast(grpc.Call, error)
     code = call.code()
-    details = _details(call)
-    if code is grpc.StatusCode.UNAVAILABLE and not details:
+    if code is grpc.StatusCode.UNAVAILABLE and not details.told:
         return CallFailed(code, why(server, address_of(server), tls.ca))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         proxy = proxy_variable(address_of(server))
@@ -177,28 +197,5 @@ def _failure(error: grpc.RpcError, server: str, tls: Tls) -> CallFailed:
         return CallFailed(code, f"{server} did not answer in time{through}; {way}")
     text = call.details() or "no details"
     # The message of a status often repeats what its details say.
-    told = [detail for detail in details if detail not in text]
-    return CallFailed(code, "; ".join([text, *told]), _violations(call))
-
-
-def _violations(call: grpc.Call) -> list[tuple[str, str]]:
-    status = rpc_status.from_call(call)
-    found, bad = [], BadRequest()
-    for packed in () if status is None else status.details:
-        if packed.Unpack(bad):
-            found += [(field.field, field.description) for field in bad.field_violations]
-    return found
-
-
-def _details(call: grpc.Call) -> list[str]:
-    status = rpc_status.from_call(call)
-    told = []
-    for packed in () if status is None else status.details:
-        bad, info, retry = BadRequest(), ErrorInfo(), RetryInfo()
-        if packed.Unpack(bad):
-            told += [f"{field.field}: {field.description}" for field in bad.field_violations]
-        elif packed.Unpack(info):
-            told.append(f"reason {info.reason}")
-        elif packed.Unpack(retry):
-            told.append(f"retry in {retry.retry_delay.ToMilliseconds() / 1000:g} s")
-    return told
+    told = [detail for detail in details.told if detail not in text]
+    return CallFailed(code, "; ".join([text, *told]), details.violations)
