@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,11 +62,10 @@ def test_load_and_export_tell_what_they_did(run: Run, dataset: str) -> None:
 def test_load_warns_of_what_counts_for_nothing(run: Run, tmp_path: Path) -> None:
     """Each kind of warning is told with its count and one event, in the words of `record`."""
     tables = retailer()
+    nothing: dict[str, Any] = {"type": "view", "item": None}
     odd = [
         {**tables["events"][0], "event_id": f"odd-{number}", **change}
-        for number, change in enumerate(
-            ({"type": "view", "item": None}, {"type": "view", "item": None}, {"item": "nowhere"})
-        )
+        for number, change in enumerate((nothing, nothing, {"item": "nowhere"}))
     ]
     write_dataset(tmp_path / "odd", {**tables, "events": [*tables["events"], *odd]})
     code, out, err = run("load", "odd")

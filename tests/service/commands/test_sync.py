@@ -241,9 +241,8 @@ def test_a_bad_row_anywhere_stores_nothing(
     rows = [{"item_id": f"{command}{number}", "title": "x"} for number in range(25)]
     rows[23] |= {"title": "x" * 300, "sensitivity": "a b"}
     path.write_text("\n\n".join(map(json.dumps, rows)))
-    code, out, err = catalogue(
-        "items", command, str(path), *(["--allow-shrink"] * (command == "sync"))
-    )
+    more = ["--allow-shrink"] if command == "sync" else []
+    code, out, err = catalogue("items", command, str(path), *more)
     assert (code, out) == (os.EX_DATAERR, "")
     assert err == (
         f"throughline: {path}: row 47, column title: too long; max 256; "
