@@ -87,17 +87,15 @@ class Acts:
             )
 
 
-def acts_of_customers(
-    log: Log, targets: Iterable[str], row_of: Mapping[str, int]
-) -> tuple[Acts, int | None]:
-    """Return the events of a log by customer, and its end (microseconds; None without a time)."""
+def acts_of_customers(log: Log, targets: Iterable[str], row_of: Mapping[str, int]) -> Acts:
+    """Return the events of a log by customer; the present is the time of the last of them."""
     types = frozenset(targets)
     end = max(
         (e.time for customer in log.customers for e in customer.events if e.time is not None),
         default=None,
     )
     events = ((customer.events, end) for customer in log.customers)
-    return _acts(log, events, len(log.customers), types, row_of), end
+    return _acts(log, events, len(log.customers), types, row_of)
 
 
 def acts_of_cases(

@@ -9,7 +9,7 @@ import numpy as np
 from models.domain.decisions import Intent
 from training.evaluation.ranked_lists import masked_rows
 from training.log.event_log import Log
-from training.opponents.acts import Floats, Ints, acts_of_cases, acts_of_customers
+from training.opponents.acts import Acts, Floats, Ints, acts_of_cases, acts_of_customers
 from training.opponents.content import features_of
 from training.opponents.family import Candidate, Family, Past, Question, filled
 from training.opponents.popularity import POPULARITY, RECENT
@@ -63,7 +63,7 @@ def past_of(
 ) -> Past:
     """Return what opponents learn from a log, over `items`."""
     row_of = {item: row for row, item in enumerate(items)}
-    acts, _ = acts_of_customers(log, targets, row_of)
+    acts = acts_of_customers(log, targets, row_of)
     return Past(acts, features_of(log, row_of), stage_one, seed)
 
 
@@ -96,7 +96,7 @@ def choose(
     question = question_of(window.log, drawn, targets, items)
     right = _right(drawn, items)
     order = np.random.default_rng([seed, 14]).permutation(len(items))
-    fill = next(POPULARITY.rankers(past, None))
+    fill = scores_of_nobody(next(POPULARITY.rankers(past, None)), len(items))
     choices: dict[str, dict[str, Choice]] = {intent: {} for intent in right}
     # Recent popularity first: what is unknown to others is filled by it.
     for family in sorted(families, key=lambda family: family is not RECENT):
@@ -114,7 +114,7 @@ def choose(
                     family.name, settings, len(found), value, cases
                 )
                 if family is RECENT and intent == Intent.DEFAULT:
-                    fill = best
+                    fill = scores_of_nobody(best, len(items))
     return {
         intent: {family.name: found[family.name] for family in families if family.name in found}
         for intent, found in choices.items()
@@ -163,7 +163,7 @@ def _right(
 
 def _figures(
     candidate: Candidate,
-    fill: Candidate,
+    fill: Floats,
     question: Question,
     right: Mapping[str, Sequence[Wanted | None]],
     order: Ints,
@@ -172,7 +172,7 @@ def _figures(
     values: dict[str, list[float]] = {intent: [] for intent in right}
     first = 0
     for block in question.blocks(BLOCK):
-        scores = filled(candidate.ranker(block), fill.ranker(block)[0])
+        scores = filled(candidate.ranker(block), fill)
         for at, row in enumerate(scores):
             for intent, wanted in right.items():
                 one = wanted[first + at]
@@ -199,7 +199,15 @@ def ndcg_of(scores: Floats, wanted: Wanted, order: Ints) -> float:
     return float((1.0 / np.log2(ranks + 2.0)).sum() / ideal)
 
 
-def scores_of(candidate: Candidate, fill: Candidate, question: Question) -> Iterator[Floats]:
-    """Yield the scores (cases, items) of a question, block by block, what is unknown filled."""
+def scores_of(candidate: Candidate, fill: Floats, question: Question) -> Iterator[Floats]:
+    """Yield scores (cases, items), block by block of cases; `fill` (items,) orders the unknown."""
     for block in question.blocks(BLOCK):
-        yield filled(candidate.ranker(block), fill.ranker(block)[0])
+        yield filled(candidate.ranker(block), fill)
+
+
+def scores_of_nobody(candidate: Candidate, items: int) -> Floats:
+    """Return the scores (items,) for one of whom nothing is known: all that popularity says."""
+    none = np.empty(0, np.int64)
+    acts = Acts(1, items, none, none, np.empty(0), np.empty(0), np.empty(0, np.bool_))
+    scores = candidate.ranker(Question(acts, np.array([-1])))
+    return np.asarray(scores[0], np.float64)

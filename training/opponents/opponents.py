@@ -6,6 +6,7 @@ before the test: the one that won on the window before.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from training.evaluation.ranked_lists import score_lists
@@ -18,6 +19,7 @@ from training.opponents.choice import (
     past_of,
     question_of,
     scores_of,
+    scores_of_nobody,
     unchosen,
 )
 from training.opponents.content import CONTENT
@@ -96,10 +98,11 @@ class Opponents:
     def _of(self, choice: Choice) -> Candidate:
         return self.fitted[choice.family, choice.settings]
 
-    @property
-    def _fill(self) -> Candidate:
+    @cached_property
+    def _fill(self) -> Floats:
         chosen = self.chosen(DEFAULT)
-        return self._of(chosen.get(RECENT.name) or chosen[POPULARITY.name])
+        popular = self._of(chosen.get(RECENT.name) or chosen[POPULARITY.name])
+        return scores_of_nobody(popular, len(self.items))
 
 
 def make_opponents(

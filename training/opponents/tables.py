@@ -1,43 +1,28 @@
 """Item-to-item tables: of each item its nearest ones, as a sparse matrix."""
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy import sparse
 
-from training.opponents.acts import Floats
-
-_ROWS = 1000  # of similarities held densely at once
+_ROWS = 1000  # of similarities made at once
 
 
 def nearest(
-    left: sparse.csr_matrix,
-    right: sparse.csr_matrix,
-    neighbours: int,
-    own: bool,
-    change: Callable[[Floats, int], Floats] = lambda block, first: block,
+    left: sparse.csr_matrix, right: sparse.csr_matrix, neighbours: int, own: bool
 ) -> sparse.csr_matrix:
     """Return `left` @ `right` (items, items), of each row the `neighbours` greatest above 0.
 
-    An item is among its own neighbours only with `own`. `change` may alter a dense block of rows,
-    of which the first is told.
+    An item is among its own neighbours only with `own`. Work and memory grow with the pairs of
+    items that have anything in common, never with all pairs.
     """
-    items = left.shape[0]
-    columns, values, ends = [], [], [0]
-    for first in range(0, items, _ROWS):
-        block = change((left[first : first + _ROWS] @ right).toarray(), first)
+    parts = []
+    for first in range(0, left.shape[0], _ROWS):
+        block = (left[first : first + _ROWS] @ right).tocsr()
         if not own:
-            block[np.arange(len(block)), np.arange(first, first + len(block))] = 0.0
-        kept = np.argpartition(-block, min(neighbours, items) - 1, axis=1)[:, :neighbours]
-        kept.sort(axis=1)
-        found = np.take_along_axis(block, kept, axis=1)
-        positive = found > 0.0
-        columns.append(kept[positive])
-        values.append(found[positive])
-        ends.extend((ends[-1] + np.cumsum(positive.sum(axis=1))).tolist())
-    return sparse.csr_matrix(
-        (np.concatenate(values), np.concatenate(columns), np.array(ends)), (items, items)
-    )
+            rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+            block.data[block.indices == rows + first] = 0.0
+            block.eliminate_zeros()
+        parts.append(cut(block, neighbours))
+    return sparse.csr_matrix(sparse.vstack(parts, format="csr"))
 
 
 def cut(table: sparse.csr_matrix, neighbours: int) -> sparse.csr_matrix:

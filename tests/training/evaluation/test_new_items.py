@@ -13,7 +13,7 @@ from training.evaluation.new_items import Scores, measure_new_items
 from training.opponents.choice import past_of, question_of, scores_of
 from training.opponents.content import CONTENT
 from training.opponents.opponents import make_opponents
-from training.opponents.popularity import POPULARITY
+from training.opponents.popularity import POPULARITY, popular
 from training.retrieval.fit import StageOneSettings
 from training.retrieval.stage_one import fit_content, history_for
 from training.run.config import TrainConfig
@@ -52,7 +52,7 @@ def test_content_scores_by_the_features_in_common() -> None:
     described = past_of(replace(log, items=items), TARGETS, sorted(items), STAGE_ONE, 0)
     asked = eval_cases_of(log, [Case(at, (), None, None) for at in (0, 2)])
     (content,) = CONTENT.rankers(described, None)
-    fill = next(POPULARITY.rankers(described, None))
+    fill = popular(described.acts, None)
     (scores,) = scores_of(content, fill, question_of(log, asked, TARGETS, sorted(items)))
     known, nobody = scores
     assert known[[0, 2]] == pytest.approx([4, 4 / np.sqrt(2)])

@@ -102,7 +102,7 @@ def test_ials_is_as_good_as_exact_sweeps_by_hand() -> None:
     targets = [[row_of[t.item] for t in case.case.targets if t.item in row_of] for case in cases]
 
     def hits(candidate: Candidate) -> float:
-        fill = next(POPULARITY.rankers(found, None))
+        fill = popular(found.acts, None)
         lists = score_lists(scores_of(candidate, fill, question), cases, row_of, 10, 0)
         return float(
             np.mean([np.isin(own, rows).mean() for own, rows in zip(targets, lists, strict=True)])
@@ -186,7 +186,7 @@ def test_a_stranger_is_shown_what_is_popular(family: object) -> None:
     items = sorted(log.items)
     found = past_of(log, TARGETS, items, STAGE_ONE, 0)
     question = question_of(log, eval_cases_of(log, [Case(None, (), None, None)]), TARGETS, items)
-    fill = next(POPULARITY.rankers(found, None))
+    fill = popular(found.acts, None)
     for candidate in family.rankers(found, None):  # type: ignore[attr-defined]
         (scores,) = scores_of(candidate, fill, question)
         assert (-scores[0]).argsort(kind="stable").tolist() == [0, 1, 2, 3]
