@@ -34,6 +34,8 @@ class RedisSentinel:
         with replica.client() as client:
             client.replicaof("127.0.0.1", str(primary.port))
             assert eventually(lambda: in_sync(replica))
+        # The replica calls its link up before the primary counts it among those that confirm.
+        assert eventually(lambda: confirmed(primary))
         settings = self._directory / "sentinel.conf"
         settings.write_text(
             f"port {self._port}\nbind 127.0.0.1\ndir {self._directory}\n"
@@ -84,6 +86,13 @@ class RedisSentinel:
             except redis.RedisError:
                 return {}
         return dict(said)
+
+
+def confirmed(primary: RedisServer) -> bool:
+    """Tell whether a replica confirms what an empty primary is told."""
+    with primary.client() as client:
+        client.flushall()
+        return bool(client.execute_command("WAIT", 1, 1000) == 1)
 
 
 def in_sync(replica: RedisServer) -> bool:
